@@ -1,0 +1,34 @@
+"""The one error of the local Batch service.
+
+    BatchError          an answer with status >= 300, as the service words it
+"""
+
+from __future__ import annotations
+
+from batch_emulator.error_catalogue import CATALOGUE
+
+
+class BatchError(Exception):
+    """A refusal in the service's own terms; becomes an OData error body in exactly one place (`app`).
+
+    `code` is a code of the documentation page "Batch Status and Error Codes" and fixes the HTTP status and the
+    message; `values` are the (key, value) pairs that say which property, why, and so on, in order.
+    """
+
+    def __init__(self, code: str, *values: tuple[str, str]):
+        self.status, self.message = CATALOGUE[code]
+        self.code = code
+        self.values = values
+        super().__init__(f"{code}: {self.message} {dict(values) if values else ''}".rstrip())
+
+
+def invalid_property(name: str, value: object, reason: str) -> BatchError:
+    """400 InvalidPropertyValue naming the property, what was sent and why it is refused."""
+    return BatchError(
+        "InvalidPropertyValue", ("PropertyName", name), ("PropertyValue", str(value)), ("Reason", reason)
+    )
+
+
+def not_supported(what: str, reason: str) -> BatchError:
+    """400 UnsupportedProperty for what the service would do and this one cannot honour."""
+    return BatchError("UnsupportedProperty", ("PropertyName", what), ("Reason", f"Local Batch service: {reason}"))
