@@ -183,11 +183,6 @@ CONFLICT = {
 
 OTHER = {
     "NotModified": (304, "The condition specified using HTTP conditional header(s) is not met."),
-    "AuthenticationRequired": (
-        401,
-        "Server failed to authenticate the request. Make sure the value of Authorization header is formed "
-        "correctly including the signature.",
-    ),
     "UnsupportedHttpVerb": (405, "The resource doesn't support specified Http Verb."),
     "MissingContentLengthHeader": (411, "Content-Length HTTP header was not specified."),
     "ConditionNotMet": (412, "The condition specified using HTTP conditional header(s) is not met."),
