@@ -2,9 +2,9 @@
 
     AttemptFailed       ends an attempt with a `Failure`
 
-Categories and most messages: REST documentation "Batch Status and Error Codes", table of task scheduling errors;
-further codes: `TaskFailureInformationCodes` of the .NET client; CommandProgramNotFound and FailureExitCode are
-worded as the service answers them, without the documentation's full stops.
+Categories and most messages: REST documentation "Batch Status and Error Codes", table of task
+scheduling errors; further codes: `TaskFailureInformationCodes` of the .NET client. Messages are without
+the documentation's full stops, as the service answers them.
 """
 
 from __future__ import annotations

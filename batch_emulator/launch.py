@@ -25,11 +25,12 @@ class Launch:
     """One attempt to run one command on one node.
 
     `task_directory` is relative to the node's root with `/`: "workitems/job1/job-1/task1", "startup".
-    `environment` holds the identity variables (AZ_BATCH_POOL_ID, ...) and the user's settings; the agent adds
-    the directories. `max_wall_clock_seconds` runs from the start of the attempt, downloads included. With
-    `retries_left` a nonzero exit is not yet the end, so nothing is uploaded. A `retry` keeps the directory of the
-    attempt before it and downloads nothing again (Azure/Batch issue 14); any other attempt begins with an empty
-    one. `job_preparation_directory`, relative too, is that of the job preparation task that ran on this node.
+    `environment` holds the identity variables (AZ_BATCH_POOL_ID, ...) and the user's settings; the agent
+    adds the directories. `max_wall_clock_seconds` runs from the start of the attempt, downloads included.
+    With `retries_left` a nonzero exit is not yet the end, so nothing is uploaded. A `retry` keeps the
+    directory of the attempt before it and downloads nothing again (Azure/Batch issue 14); any other attempt
+    begins with an empty one. `job_preparation_directory`, relative too, is that of the job preparation task
+    that ran on this node.
     """
 
     node_id: str
