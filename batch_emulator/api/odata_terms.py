@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from batch_emulator.api.times import parse_time
@@ -33,8 +32,8 @@ class Field:
     """One filterable property.
 
     `kind` is string, id or enum (both compared without regard to case), number, datetime or boolean; `get`
-    takes the listed object to a value of that kind (an aware `datetime` for datetime), or to None where it has
-    none; `values`, where given, are the only ones that an enum may be compared with, in lower case.
+    takes the listed object to a value of that kind (ticks for datetime), or to None where it has none;
+    `values`, where given, are the only ones that an enum may be compared with, in lower case.
     """
 
     kind: str
@@ -75,7 +74,7 @@ def read_number(token: Token) -> int | float:
         return float(token.value)
 
 
-def read_datetime(token: Token) -> datetime:
+def read_datetime(token: Token) -> int:
     if token.kind not in ("datetime", "time"):
         raise ValueError(token.value)
     return parse_time(token.value)
