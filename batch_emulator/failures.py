@@ -71,7 +71,12 @@ class AttemptFailed(Exception):
 def make_failure(code: str, **details: str) -> Failure:
     """The failure of this code with `details` as its name/value pairs, in the order given."""
     category, message = _KNOWN[code]
-    return Failure(category, code, message, tuple(details.items()))
+    return Failure(category, code, message, tuple((name, _text(value)) for name, value in details.items()))
+
+
+def _text(value: str) -> str:
+    # File names need not be valid UTF-8; answers must be.
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def nonzero_exit() -> Failure:
