@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from datetime import timedelta
 
 from batch_emulator.ticks import TICKS_PER_SECOND
 
@@ -18,28 +19,39 @@ DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 DURATION = re.compile(
     r"(-)?P(?=\d|T\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?"
-    r"(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?"
+    r"(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?",
+    re.ASCII,
 )
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str) -> timedelta:
+    """The length of `P1DT2H3M4.5S`, to the microsecond; ValueError as `parse_duration_ticks`."""
+    return timedelta(microseconds=parse_duration_ticks(text) // 10)
+
+
+def parse_duration_ticks(text: str) -> int:
     """Ticks of `P1DT2H3M4.5S`; ValueError for what is not a duration, or longer than the service can hold."""
-    match = DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text) if len(text) <= 64 else None
     if match is None:
-        raise ValueError(f"not an ISO 8601 duration: {text!r}")
+        raise ValueError("The value is not a valid ISO 8601 duration")
     sign, years, months, days, hours, minutes, seconds, fraction = match.groups()
     whole_days = int(years or 0) * 365 + int(months or 0) * 30 + int(days or 0)
     whole = whole_days * DAY + int(hours or 0) * HOUR + int(minutes or 0) * MINUTE + int(seconds or 0)
     size = whole * TICKS_PER_SECOND + int((fraction or "0")[:7].ljust(7, "0"))
     if size > UNLIMITED_TICKS:
-        raise ValueError(f"duration too long: {text!r}")
+        raise ValueError("The duration is too long")
     return -size if sign else size
 
 
-def format_duration(duration_ticks: int) -> str:
+def format_duration(length: timedelta) -> str:
+    """`length` as the service writes it."""
+    return format_duration_ticks(length // timedelta(microseconds=1) * 10)
+
+
+def format_duration_ticks(length: int) -> str:
     """`P1279DT12H30M5S`: days are the largest unit, zero parts are left out, nothing at all is `PT0S`."""
-    sign = "-" if duration_ticks < 0 else ""
-    whole, fraction = divmod(abs(duration_ticks), TICKS_PER_SECOND)
+    sign = "-" if length < 0 else ""
+    whole, fraction = divmod(abs(length), TICKS_PER_SECOND)
     days, rest = divmod(whole, DAY)
     hours, rest = divmod(rest, HOUR)
     minutes, seconds = divmod(rest, MINUTE)
@@ -52,11 +64,5 @@ def format_duration(duration_ticks: int) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def normalise_duration(text: str) -> str:
-    """`text` as the service writes it back; ValueError as `parse_duration`."""
-    return format_duration(parse_duration(text))
-
-
-def to_seconds(text: str) -> float | None:
-    """Seconds of a duration as the service writes it, None for the unlimited one."""
-    size = parse_duration(text)
-    return None if size >= UNLIMITED_TICKS else size / TICKS_PER_SECOND
+    """`text` as the service writes it back; ValueError as `parse_duration_ticks`."""
+    return format_duration_ticks(parse_duration_ticks(text))

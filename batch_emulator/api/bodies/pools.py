@@ -1,0 +1,233 @@
+"""Pools: Add, Patch, Replace Properties, Resize, Remove Nodes, autoscale."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from batch_emulator.api.bodies.base import Body, missing_property
+from batch_emulator.api.bodies.common import (
+    DEFAULT_USER,
+    ApplicationPackages,
+    Container,
+    EnvironmentSettings,
+    Metadata,
+    MetadataItem,
+    ResourceFiles,
+    UserIdentity,
+)
+from batch_emulator.api.bodies.machines import (
+    CloudServiceConfiguration,
+    UpgradePolicy,
+    VirtualMachineConfiguration,
+)
+from batch_emulator.api.bodies.networks import MountConfiguration, NetworkConfiguration, UserAccount
+from batch_emulator.api.bodies.scalars import (
+    Bool,
+    CommandLine,
+    Count,
+    DeallocationOption,
+    DisplayName,
+    Id,
+    Lower,
+    NonEmpty,
+    Retries,
+    choice,
+    duration,
+    integer,
+    text,
+)
+from batch_emulator.errors import BatchError, invalid_property
+
+ResizeTimeout = duration("PT5M")
+EvaluationInterval = duration("PT5M", "P7D")
+NodeCommunicationMode = choice("default", "classic", "simplified")
+TaskSlots = integer(1, 256)
+
+MAX_FORMULA_CHARACTERS = 8192
+MAX_NODES_REMOVED = 100
+
+
+class StartTask(Body):
+    command_line: CommandLine
+    container_settings: Container = None
+    resource_files: ResourceFiles = None
+    environment_settings: EnvironmentSettings = None
+    user_identity: UserIdentity = DEFAULT_USER
+    max_task_retry_count: Retries = 0
+    wait_for_success: Bool = True
+
+
+class TaskSchedulingPolicy(Body):
+    job_default_order: choice("none", "creationtime") | None = None
+    node_fill_type: choice("Spread", "Pack") = "Spread"
+
+
+class CertificateReference(Body):
+    thumbprint: NonEmpty
+    thumbprint_algorithm: NonEmpty
+    store_location: choice("CurrentUser", "LocalMachine") | None = None
+    store_name: str | None = None
+    visibility: list[choice("starttask", "task", "remoteuser")] | None = None
+
+
+class PoolSpecification(Body):
+    """What Add Pool and an auto pool have in common."""
+
+    display_name: DisplayName | None = None
+    vm_size: Annotated[Lower, Field(min_length=1)]
+    cloud_service_configuration: CloudServiceConfiguration | None = None
+    virtual_machine_configuration: VirtualMachineConfiguration | None = None
+    task_slots_per_node: TaskSlots = 1
+    task_scheduling_policy: TaskSchedulingPolicy = TaskSchedulingPolicy()
+    resize_timeout: ResizeTimeout = "PT15M"
+    target_dedicated_nodes: Count | None = None
+    target_low_priority_nodes: Count | None = None
+    enable_auto_scale: Bool = False
+    auto_scale_formula: NonEmpty | None = None
+    auto_scale_evaluation_interval: EvaluationInterval | None = None
+    enable_inter_node_communication: Bool = False
+    network_configuration: NetworkConfiguration | None = None
+    start_task: StartTask | None = None
+    certificate_references: list[CertificateReference] | None = None
+    application_package_references: ApplicationPackages = None
+    application_licenses: list[str] | None = None
+    user_accounts: list[UserAccount] | None = None
+    metadata: Metadata = None
+    mount_configuration: list[MountConfiguration] | None = None
+    target_node_communication_mode: NodeCommunicationMode | None = None
+    upgrade_policy: UpgradePolicy | None = None
+    resource_tags: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def check_machine(self) -> PoolSpecification:
+        kinds = (self.virtual_machine_configuration, self.cloud_service_configuration)
+        if kinds.count(None) == 2:
+            raise missing_property("virtualMachineConfiguration")
+        if None not in kinds:
+            reason = "virtualMachineConfiguration and cloudServiceConfiguration are mutually exclusive"
+            raise invalid_property("cloudServiceConfiguration", "cloudServiceConfiguration", reason)
+        return self
+
+    @model_validator(mode="after")
+    def check_size(self) -> PoolSpecification:
+        """A pool is sized either by targets or by a formula."""
+        if not self.enable_auto_scale:
+            refuse_unless_auto_scaled("autoScaleFormula", self.auto_scale_formula)
+            refuse_unless_auto_scaled("autoScaleEvaluationInterval", self.auto_scale_evaluation_interval)
+            return self
+        if self.auto_scale_formula is None:
+            raise missing_property("autoScaleFormula")
+        check_formula(self.auto_scale_formula)
+        refuse_if_auto_scaled("targetDedicatedNodes", self.target_dedicated_nodes)
+        refuse_if_auto_scaled("targetLowPriorityNodes", self.target_low_priority_nodes)
+        return self
+
+    def to_wire(self) -> dict[str, Any]:
+        """The pool's JSON with all defaults; a pool that sizes itself has no targets, but an interval."""
+        wire = super().to_wire()
+        if self.enable_auto_scale:
+            return {"autoScaleEvaluationInterval": "PT15M", **wire}
+        return {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, **wire}
+
+
+class PoolAdd(PoolSpecification):
+    """The body of Add Pool."""
+
+    id: Id
+
+
+class PoolPatch(Body):
+    """The body of Patch Pool: only what is to change, each nested object whole."""
+
+    display_name: DisplayName | None = None
+    vm_size: Lower | None = None
+    enable_inter_node_communication: Bool | None = None
+    start_task: StartTask | None = None
+    certificate_references: list[CertificateReference] | None = None
+    application_package_references: ApplicationPackages = None
+    metadata: Metadata = None
+    virtual_machine_configuration: VirtualMachineConfiguration | None = None
+    target_node_communication_mode: NodeCommunicationMode | None = None
+    task_slots_per_node: TaskSlots | None = None
+    task_scheduling_policy: TaskSchedulingPolicy | None = None
+    network_configuration: NetworkConfiguration | None = None
+    resource_tags: dict[str, str] | None = None
+    user_accounts: list[UserAccount] | None = None
+    mount_configuration: list[MountConfiguration] | None = None
+    upgrade_policy: UpgradePolicy | None = None
+
+
+class PoolReplace(Body):
+    """The body of Replace Pool Properties; what is not in it, or is an empty list, the pool loses."""
+
+    start_task: StartTask | None = None
+    certificate_references: list[CertificateReference] | None = None
+    application_package_references: ApplicationPackages
+    metadata: list[MetadataItem]
+    target_node_communication_mode: NodeCommunicationMode | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        return {name: value for name, value in super().to_wire().items() if value != []}
+
+
+class PoolResize(Body):
+    """The body of Resize Pool."""
+
+    target_dedicated_nodes: Count | None = None
+    target_low_priority_nodes: Count | None = None
+    resize_timeout: ResizeTimeout = "PT15M"
+    node_deallocation_option: DeallocationOption = "requeue"
+
+    @model_validator(mode="after")
+    def check_targets(self) -> PoolResize:
+        if self.target_dedicated_nodes is None and self.target_low_priority_nodes is None:
+            raise missing_property("targetDedicatedNodes and/or targetLowPriorityNodes")
+        return self
+
+
+class NodeRemove(Body):
+    """The body of Remove Nodes."""
+
+    node_list: Annotated[list[text(256)], Field(min_length=1, max_length=MAX_NODES_REMOVED)]
+    resize_timeout: ResizeTimeout = "PT15M"
+    node_deallocation_option: DeallocationOption = "requeue"
+
+
+class AutoScaleEnable(Body):
+    """The body of Enable Auto Scale; what is missing stays as the pool has it."""
+
+    auto_scale_formula: NonEmpty | None = None
+    auto_scale_evaluation_interval: EvaluationInterval | None = None
+
+    @model_validator(mode="after")
+    def check_length(self) -> AutoScaleEnable:
+        check_formula(self.auto_scale_formula or "")
+        return self
+
+
+class AutoScaleEvaluate(Body):
+    """The body of Evaluate Auto Scale."""
+
+    auto_scale_formula: NonEmpty
+
+    @model_validator(mode="after")
+    def check_length(self) -> AutoScaleEvaluate:
+        check_formula(self.auto_scale_formula)
+        return self
+
+
+def check_formula(formula: str) -> None:
+    if len(formula) > MAX_FORMULA_CHARACTERS:
+        raise BatchError("AutoScalingFormulaTooLong")
+
+
+def refuse_unless_auto_scaled(name: str, value: Any) -> None:
+    if value is not None:
+        raise invalid_property(name, value, f"{name} must not be specified if enableAutoScale is false")
+
+
+def refuse_if_auto_scaled(name: str, value: Any) -> None:
+    if value is not None:
+        raise invalid_property(name, value, f"{name} must not be specified if enableAutoScale is true")
