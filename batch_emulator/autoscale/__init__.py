@@ -1,0 +1,21 @@
+"""The autoscale formula language of Azure Batch, as a pure function of formula, time, samples and pool.
+
+Source: the documentation page "Create a formula to automatically scale compute nodes in a Batch pool".
+What is supported, and where it may differ from the service, stands in docs/autoscale.md.
+"""
+
+from batch_emulator.autoscale.errors import FormulaError, InsufficientSampleData, Position
+from batch_emulator.autoscale.evaluation import Evaluation, evaluate
+from batch_emulator.autoscale.samples import SAMPLE_PERIOD_SECONDS, Samples
+from batch_emulator.autoscale.symbols import METRICS
+
+__all__ = [
+    "METRICS",
+    "SAMPLE_PERIOD_SECONDS",
+    "Evaluation",
+    "FormulaError",
+    "InsufficientSampleData",
+    "Position",
+    "Samples",
+    "evaluate",
+]

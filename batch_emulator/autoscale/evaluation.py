@@ -1,0 +1,119 @@
+"""Evaluating a formula: what the service computes for `evaluateautoscale` and at each autoscale interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from batch_emulator.autoscale.errors import FormulaError, Position, Problem
+from batch_emulator.autoscale.functions import Moment
+from batch_emulator.autoscale.interpreter import Scope, read_variable, run
+from batch_emulator.autoscale.names import check_names
+from batch_emulator.autoscale.parser import parse
+from batch_emulator.autoscale.samples import Samples
+from batch_emulator.autoscale.symbols import (
+    NODE_DEALLOCATION_OPTION,
+    READ_WRITE,
+    TARGET_ALIASES,
+    TARGET_DEDICATED_NODES,
+    TARGET_LOW_PRIORITY_NODES,
+    TARGETS,
+)
+from batch_emulator.autoscale.values import Value, from_datetime, render, to_integer
+
+MAX_NODES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a formula came to; `variables` are those it assigned, in the order of their first assignment."""
+
+    variables: Mapping[str, Value]
+    target_dedicated_nodes: int
+    target_low_priority_nodes: int
+    node_deallocation_option: str
+
+    @property
+    def results(self) -> str:
+        """`results` of the service's AutoScaleRun: its own variables, then the formula's, sorted by name."""
+        service = {
+            TARGET_DEDICATED_NODES: str(self.target_dedicated_nodes),
+            TARGET_LOW_PRIORITY_NODES: str(self.target_low_priority_nodes),
+            NODE_DEALLOCATION_OPTION: self.node_deallocation_option,
+        }
+        own = sorted(self.variables.keys() - {*READ_WRITE, *TARGET_ALIASES})
+        values = {**service, **{name: render(self.variables[name]) for name in own}}
+        return ";".join(f"{name}={value}" for name, value in values.items())
+
+
+def evaluate(
+    formula: str, *, now: datetime, samples: Samples, current: Mapping[str, float | str]
+) -> Evaluation:
+    """Evaluate `formula` at `now`, a pure function of its arguments (rand() too: it is drawn from `now`).
+
+    `current` holds the pool's present values of $TargetDedicatedNodes, $TargetLowPriorityNodes and
+    $NodeDeallocationOption (0, 0 and requeue where left out), which stand where the formula assigns none.
+    It may hold the present value of any read-only service variable ($CurrentDedicatedNodes,
+    $TaskSlotsPerNode, ...) for its use as a number; without one its last sample is taken.
+    Raises FormulaError and nothing else.
+    """
+    scope = Scope(
+        moment=Moment(from_datetime(now), Random(now.isoformat())),
+        samples=samples,
+        current=_complete(current),
+    )
+    try:
+        statements = parse(formula)
+        check_names(statements)
+        run(statements, scope)
+        return _evaluation(scope, {name: _settled_target(name, scope) for name in TARGETS})
+    except FormulaError as error:
+        error.partial = _evaluation(scope, {name: _salvaged_target(name, scope) for name in TARGETS})
+        raise
+
+
+def _complete(current: Mapping[str, float | str]) -> dict[str, Value]:
+    given = {name: value if isinstance(value, str) else float(value) for name, value in current.items()}
+    return {
+        TARGET_DEDICATED_NODES: 0.0,
+        TARGET_LOW_PRIORITY_NODES: 0.0,
+        NODE_DEALLOCATION_OPTION: "requeue",
+    } | given
+
+
+def _evaluation(scope: Scope, targets: Mapping[str, int]) -> Evaluation:
+    return Evaluation(
+        variables=dict(scope.assigned),
+        target_dedicated_nodes=targets[TARGET_DEDICATED_NODES],
+        target_low_priority_nodes=targets[TARGET_LOW_PRIORITY_NODES],
+        node_deallocation_option=str(read_variable(NODE_DEALLOCATION_OPTION, scope)),
+    )
+
+
+def _settled_target(name: str, scope: Scope) -> int:
+    try:
+        return _to_nodes(name, scope)
+    except Problem as problem:
+        raise problem.at(_place(name, scope)) from None
+
+
+def _salvaged_target(name: str, scope: Scope) -> int:
+    """The target assigned before the error, or the present one where that is no number of nodes."""
+    try:
+        return _to_nodes(name, scope)
+    except Problem:
+        return int(scope.current[name])
+
+
+def _to_nodes(name: str, scope: Scope) -> int:
+    nodes = to_integer(read_variable(name, scope), name)
+    if not 0 <= nodes <= MAX_NODES:
+        raise Problem(f"Invalid value for {name}: {nodes}")
+    return nodes
+
+
+def _place(name: str, scope: Scope) -> Position:
+    aliases = (alias for alias, meant in TARGET_ALIASES.items() if meant == name)
+    return next((scope.places[known] for known in (name, *aliases) if known in scope.places), Position(1, 1))
