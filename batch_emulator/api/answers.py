@@ -1,0 +1,64 @@
+"""What is answered: status, headers and JSON as the service writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from batch_emulator.api.call import Call
+from batch_emulator.api.odata import parse_select, project
+from batch_emulator.model import Job, Pool, Task, Wire
+from batch_emulator.ticks import etag, http_date
+
+JSON_TYPE = "application/json; odata=minimalmetadata"
+#: Until this API version the service wrote no space after the semicolon.
+_FIRST_WITH_SPACE = "2024-07"
+
+
+def json_type(call: Call) -> str:
+    version = call.option("api-version") or ""
+    return JSON_TYPE if version >= _FIRST_WITH_SPACE else JSON_TYPE.replace("; ", ";")
+
+
+def json_answer(
+    call: Call, metadata: str, body: Wire, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """A JSON body with `odata.metadata` in front."""
+    wire = {"odata.metadata": f"{call.base_url}/$metadata#{metadata}"} | body
+    return Response(orjson.dumps(wire), status, headers, media_type=json_type(call))
+
+
+def element(call: Call, kind: str, resource: Pool | Job | Task | None, wire: Wire) -> Response:
+    """One resource, with `$select` applied, and its ETag where it has one."""
+    if resource is not None:
+        call.check(resource, reading=True)
+    body = project(wire, parse_select(call.option("$select")))
+    return json_answer(call, f"{kind}/@Element", body, headers=_validators(resource))
+
+
+def _validators(resource: Pool | Job | Task | None) -> dict[str, str]:
+    if resource is None:
+        return {}
+    return {"ETag": etag(resource.modified), "Last-Modified": http_date(resource.modified)}
+
+
+def created(call: Call, resource: Any, url: str) -> Response:
+    """201 of an Add operation."""
+    return Response(status_code=201, headers=_validators(resource) | {"Location": url, "DataServiceId": url})
+
+
+def changed(
+    call: Call, resource: Pool | Job | Task | None, status: int = 200, *, named: bool = True
+) -> Response:
+    """The answer to an operation that changes a resource: its new ETag, and the operation's URL."""
+    headers = _validators(resource)
+    if named:
+        headers["DataServiceId"] = call.url
+    return Response(status_code=status, headers=headers)
+
+
+def plain(status: int) -> Response:
+    """A status and nothing else, as for deletions."""
+    return Response(status_code=status)

@@ -1,0 +1,52 @@
+"""One request, as the handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from batch_emulator.api.conditions import check_conditions
+from batch_emulator.engine import Engine
+from batch_emulator.model import Job, Pool, Task
+from batch_emulator.store import Store
+from batch_emulator.ticks import etag
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that has been authenticated. `headers` are lower-cased; `query` is decoded, in order sent."""
+
+    engine: Engine
+    method: str
+    path: str
+    base_url: str
+    parameters: dict[str, str]
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def store(self) -> Store:
+        return self.engine.store
+
+    @property
+    def url(self) -> str:
+        """The request's URL without its query."""
+        return self.base_url + self.path
+
+    def option(self, name: str) -> str | None:
+        """A query parameter; names do not tell case."""
+        for found, value in self.query:
+            if found.lower() == name.lower():
+                return value
+        return None
+
+    def do(self, command: Callable[..., Any], *arguments: Any) -> Any:
+        return self.engine.do(command, *arguments)
+
+    def check(self, resource: Pool | Job | Task, *, reading: bool = False) -> None:
+        """Hold the conditional headers against a resource: 412, or 304 for a read."""
+        check_conditions(
+            self.headers, etag=etag(resource.modified), last_modified=resource.modified, reading=reading
+        )

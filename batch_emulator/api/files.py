@@ -1,0 +1,130 @@
+"""Operations on the files of tasks and nodes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from starlette.responses import Response, StreamingResponse
+
+from batch_emulator import nodefiles, ticks
+from batch_emulator.api.answers import plain
+from batch_emulator.api.call import Call
+from batch_emulator.api.conditions import check_conditions
+from batch_emulator.api.listing import list_page, start_key
+from batch_emulator.api.views.files import content_type, file_headers, render_file
+from batch_emulator.errors import BatchError
+from batch_emulator.scheduler.launches import task_directory
+
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_RAN = ("running", "completed")
+
+
+def _task_root(call: Call) -> Path:
+    """The folder of a task on the node that ran it; TaskFilesUnavailable where there is none any more."""
+    world = call.engine.world
+    task = world.task(call.parameters["job"], call.parameters["task"])
+    root = call.engine.runner.node_root(task.node_id) if task.node_id else None
+    if root is None or task.state not in _RAN:
+        raise BatchError("TaskFilesUnavailable")
+    folder = root / task_directory(world.job(call.parameters["job"]), task)
+    if not folder.is_dir():
+        raise BatchError("TaskFilesCleanedup")
+    return folder
+
+
+def _node_root(call: Call) -> Path:
+    node = call.engine.world.node(call.parameters["pool"], call.parameters["node"])
+    root = call.engine.runner.node_root(node.id)
+    if root is None:
+        raise BatchError("NodeNotReady")
+    return root
+
+
+def _list(call: Call, root: Path) -> Response:
+    recursive = (call.option("recursive") or "").lower() == "true"
+    numbered = enumerate(nodefiles.list_files(root, recursive=recursive))
+    after = start_key(call) or ""
+    candidates = ((f"{number:09d}", file) for number, file in numbered)
+    return list_page(
+        call,
+        "files",
+        (each for each in candidates if each[0] > after),
+        lambda file: render_file(file, call.url),
+        None,
+    )
+
+
+def _get(call: Call, root: Path) -> Response:
+    name = call.parameters["file"]
+    file = nodefiles.stat(root, name)
+    headers = file_headers(file, call.url) | {"Content-Type": content_type(file)}
+    modified = ticks.from_datetime(file.modified)
+    check_conditions(call.headers, etag="", last_modified=modified, reading=True)
+    if call.method == "HEAD":
+        return Response(headers=headers | {"Content-Length": str(file.size_bytes)})
+    first, size_bytes = _wanted_range(call, file.size_bytes)
+    if size_bytes != file.size_bytes:
+        headers["Content-Range"] = f"bytes {first}-{first + size_bytes - 1}/{file.size_bytes}"
+    pieces = nodefiles.read_pieces(nodefiles.open_file(root, name), first, size_bytes)
+    # 200 for a part, too: the specification has no 206, and the clients take none.
+    return StreamingResponse(pieces, 200, headers)
+
+
+def _wanted_range(call: Call, size_bytes: int) -> tuple[int, int]:
+    """First byte and number of bytes; the range is in `ocp-range` or `Range`, both ends included."""
+    wanted = call.headers.get("ocp-range") or call.headers.get("range")
+    if not wanted:
+        return 0, size_bytes
+    found = _RANGE.fullmatch(wanted.strip())
+    if not found:
+        raise BatchError("InvalidHeaderValue", ("HeaderName", "ocp-range"), ("HeaderValue", wanted))
+    first, last = int(found[1]), int(found[2] or size_bytes - 1)
+    if first >= size_bytes or last < first:
+        raise BatchError("InvalidRange")
+    return first, min(last, size_bytes - 1) - first + 1
+
+
+def _delete(call: Call, root: Path) -> Response:
+    recursive = (call.option("recursive") or "").lower() == "true"
+    nodefiles.delete(root, call.parameters["file"], recursive=recursive)
+    return plain(200)
+
+
+def list_task_files(call: Call) -> Response:
+    return _list(call, _task_root(call))
+
+
+def get_task_file(call: Call) -> Response:
+    return _get(call, _task_root(call))
+
+
+def delete_task_file(call: Call) -> Response:
+    return _delete(call, _task_root(call))
+
+
+def list_node_files(call: Call) -> Response:
+    return _list(call, _node_root(call))
+
+
+def get_node_file(call: Call) -> Response:
+    return _get(call, _node_root(call))
+
+
+def delete_node_file(call: Call) -> Response:
+    return _delete(call, _node_root(call))
+
+
+_TASK_FILE = "/jobs/{job}/tasks/{task}/files/{file:path}"
+_NODE_FILE = "/pools/{pool}/nodes/{node}/files/{file:path}"
+
+ROUTES = [
+    ("GET", "/jobs/{job}/tasks/{task}/files", list_task_files),
+    ("GET", _TASK_FILE, get_task_file),
+    ("HEAD", _TASK_FILE, get_task_file),
+    ("DELETE", _TASK_FILE, delete_task_file),
+    ("GET", "/pools/{pool}/nodes/{node}/files", list_node_files),
+    ("GET", _NODE_FILE, get_node_file),
+    ("HEAD", _NODE_FILE, get_node_file),
+    ("DELETE", _NODE_FILE, delete_node_file),
+]

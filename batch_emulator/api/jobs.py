@@ -1,0 +1,93 @@
+"""Operations on jobs."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from batch_emulator.api.answers import changed, created, element, json_answer, plain
+from batch_emulator.api.bodies.base import parse_body
+from batch_emulator.api.bodies.jobs import JobAdd, JobDisable, JobPatch, JobReplace, JobTerminate
+from batch_emulator.api.call import Call
+from batch_emulator.api.fields import JOBS
+from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.views.jobs import render_job, render_task_counts
+from batch_emulator.model import Job, key
+from batch_emulator.scheduler import jobs
+
+
+def add_job(call: Call) -> Response:
+    job = call.do(jobs.add_job, parse_body(JobAdd, call.body).to_wire())
+    # The service answers so whatever the job's id is.
+    return created(call, job, f"{call.url}/job-1")
+
+
+def list_jobs(call: Call) -> Response:
+    candidates = behind(call.store.jobs, start_key(call))
+    return list_page(
+        call, "jobs", candidates, lambda job: render_job(job, call.base_url), read_filter(call, JOBS)
+    )
+
+
+def get_job(call: Call) -> Response:
+    job = _job(call)
+    return element(call, "jobs", job, render_job(job, call.base_url))
+
+
+def _job(call: Call) -> Job:
+    return call.engine.world.job(call.parameters["job"])
+
+
+def delete_job(call: Call) -> Response:
+    call.check(_job(call))
+    call.do(jobs.delete_job, call.parameters["job"])
+    return plain(202)
+
+
+def change_job(call: Call) -> Response:
+    body = parse_body(JobPatch, call.body).to_wire()
+    call.check(_job(call))
+    return changed(call, call.do(jobs.change_job, call.parameters["job"], body))
+
+
+def replace_job(call: Call) -> Response:
+    body = parse_body(JobReplace, call.body).to_wire()
+    call.check(_job(call))
+    return changed(call, call.do(jobs.replace_job, call.parameters["job"], body))
+
+
+def disable_job(call: Call) -> Response:
+    body = parse_body(JobDisable, call.body).to_wire()
+    call.check(_job(call))
+    return changed(call, call.do(jobs.disable_job, call.parameters["job"], body["disableTasks"]), 202)
+
+
+def enable_job(call: Call) -> Response:
+    call.check(_job(call))
+    return changed(call, call.do(jobs.enable_job, call.parameters["job"]), 202)
+
+
+def terminate_job(call: Call) -> Response:
+    body = parse_body(JobTerminate, call.body).to_wire()
+    call.check(_job(call))
+    return changed(
+        call, call.do(jobs.terminate_job, call.parameters["job"], body.get("terminateReason")), 202
+    )
+
+
+def count_tasks(call: Call) -> Response:
+    counts = render_task_counts(call.store.tasks(key(_job(call).id)))
+    return json_answer(call, "taskcountsresult/@Element", counts)
+
+
+ROUTES = [
+    ("POST", "/jobs", add_job),
+    ("GET", "/jobs", list_jobs),
+    ("GET", "/jobs/{job}", get_job),
+    ("DELETE", "/jobs/{job}", delete_job),
+    ("PATCH", "/jobs/{job}", change_job),
+    ("PUT", "/jobs/{job}", replace_job),
+    ("POST", "/jobs/{job}/disable", disable_job),
+    ("POST", "/jobs/{job}/enable", enable_job),
+    ("POST", "/jobs/{job}/terminate", terminate_job),
+    ("GET", "/jobs/{job}/taskcounts", count_tasks),
+]

@@ -1,0 +1,126 @@
+"""Operations on compute nodes and their user accounts."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from batch_emulator.api.answers import changed, created, element, json_answer, plain
+from batch_emulator.api.bodies.base import parse_body
+from batch_emulator.api.bodies.nodes import (
+    NodeDeallocate,
+    NodeDisableScheduling,
+    NodeReboot,
+    NodeReimage,
+    NodeUserAdd,
+    NodeUserReplace,
+)
+from batch_emulator.api.call import Call
+from batch_emulator.api.fields import NODES
+from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.views.nodes import render_node
+from batch_emulator.model import key
+from batch_emulator.scheduler import nodes
+
+
+def list_nodes(call: Call) -> Response:
+    pool = call.engine.world.pool(call.parameters["pool"])
+    candidates = behind(call.store.nodes(key(pool.id)).by_id, start_key(call))
+
+    def render(node):
+        return render_node(node, pool, call.store, call.base_url)
+
+    return list_page(call, "nodes", candidates, render, read_filter(call, NODES))
+
+
+def get_node(call: Call) -> Response:
+    node = _node(call)
+    pool = call.engine.world.pool(call.parameters["pool"])
+    return element(call, "nodes", None, render_node(node, pool, call.store, call.base_url))
+
+
+def _node(call: Call):
+    return call.engine.world.node(call.parameters["pool"], call.parameters["node"])
+
+
+def _interrupt(call: Call, option: str, event: str) -> Response:
+    call.do(nodes.interrupt_node, call.parameters["pool"], call.parameters["node"], option, event)
+    return changed(call, None, 202)
+
+
+def reboot_node(call: Call) -> Response:
+    body = parse_body(NodeReboot, call.body).to_wire()
+    return _interrupt(call, body["nodeRebootOption"], "reboot")
+
+
+def reimage_node(call: Call) -> Response:
+    body = parse_body(NodeReimage, call.body).to_wire()
+    return _interrupt(call, body["nodeReimageOption"], "reimage")
+
+
+def deallocate_node(call: Call) -> Response:
+    body = parse_body(NodeDeallocate, call.body).to_wire()
+    return _interrupt(call, body["nodeDeallocateOption"], "deallocate")
+
+
+def start_node(call: Call) -> Response:
+    call.do(nodes.start_node, call.parameters["pool"], call.parameters["node"])
+    return changed(call, None, 202)
+
+
+def disable_scheduling(call: Call) -> Response:
+    body = parse_body(NodeDisableScheduling, call.body).to_wire()
+    option = body["nodeDisableSchedulingOption"]
+    call.do(nodes.disable_scheduling, call.parameters["pool"], call.parameters["node"], option)
+    return changed(call, None)
+
+
+def enable_scheduling(call: Call) -> Response:
+    call.do(nodes.enable_scheduling, call.parameters["pool"], call.parameters["node"])
+    return changed(call, None)
+
+
+def add_user(call: Call) -> Response:
+    body = parse_body(NodeUserAdd, call.body).to_wire()
+    call.do(_set_user, call.parameters, body, True)
+    return created(call, None, f"{call.url}/{body['name']}")
+
+
+def replace_user(call: Call) -> Response:
+    body = parse_body(NodeUserReplace, call.body).to_wire() | {"name": call.parameters["user"]}
+    call.do(_set_user, call.parameters, body, False)
+    return changed(call, None)
+
+
+def _set_user(world, parameters, body, new: bool) -> None:
+    nodes.set_user(world, parameters["pool"], parameters["node"], body, new=new)
+
+
+def delete_user(call: Call) -> Response:
+    call.do(nodes.delete_user, call.parameters["pool"], call.parameters["node"], call.parameters["user"])
+    return plain(200)
+
+
+def get_remote_login_settings(call: Call) -> Response:
+    """An address as the service gives one; nothing listens there."""
+    node = _node(call)
+    body = {"remoteLoginIPAddress": "127.0.0.1", "remoteLoginPort": 50000 + node.number - 1}
+    metadata = "Microsoft.Azure.Batch.Protocol.Entities.RemoteLoginSettings"
+    return json_answer(call, metadata, body, headers={"DataServiceId": call.url})
+
+
+_NODE = "/pools/{pool}/nodes/{node}"
+
+ROUTES = [
+    ("GET", "/pools/{pool}/nodes", list_nodes),
+    ("GET", _NODE, get_node),
+    ("POST", f"{_NODE}/reboot", reboot_node),
+    ("POST", f"{_NODE}/reimage", reimage_node),
+    ("POST", f"{_NODE}/deallocate", deallocate_node),
+    ("POST", f"{_NODE}/start", start_node),
+    ("POST", f"{_NODE}/disablescheduling", disable_scheduling),
+    ("POST", f"{_NODE}/enablescheduling", enable_scheduling),
+    ("POST", f"{_NODE}/users", add_user),
+    ("PUT", _NODE + "/users/{user}", replace_user),
+    ("DELETE", _NODE + "/users/{user}", delete_user),
+    ("GET", f"{_NODE}/remoteloginsettings", get_remote_login_settings),
+]

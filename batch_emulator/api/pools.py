@@ -1,0 +1,105 @@
+"""Operations on pools."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from batch_emulator.api.answers import changed, created, element, json_answer, plain
+from batch_emulator.api.bodies.base import parse_body
+from batch_emulator.api.bodies.pools import NodeRemove, PoolAdd, PoolPatch, PoolReplace, PoolResize
+from batch_emulator.api.call import Call
+from batch_emulator.api.fields import NODE_COUNTS, POOLS
+from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.views.pools import render_node_counts, render_pool
+from batch_emulator.scheduler import pools
+
+
+def add_pool(call: Call) -> Response:
+    pool = call.do(pools.add_pool, parse_body(PoolAdd, call.body).to_wire())
+    return created(call, pool, f"{call.url}/{pool.id}")
+
+
+def list_pools(call: Call) -> Response:
+    candidates = behind(call.store.pools, start_key(call))
+    return list_page(
+        call,
+        "pools",
+        candidates,
+        lambda p: render_pool(p, call.store, call.base_url),
+        read_filter(call, POOLS),
+    )
+
+
+def get_pool(call: Call) -> Response:
+    pool = _pool(call)
+    return element(call, "pools", pool, render_pool(pool, call.store, call.base_url))
+
+
+def _pool(call: Call):
+    return call.engine.world.pool(call.parameters["pool"])
+
+
+def delete_pool(call: Call) -> Response:
+    call.check(_pool(call))
+    call.do(pools.delete_pool, call.parameters["pool"])
+    return plain(202)
+
+
+def change_pool(call: Call) -> Response:
+    body = parse_body(PoolPatch, call.body).to_wire()
+    call.check(_pool(call))
+    return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))
+
+
+def replace_pool(call: Call) -> Response:
+    body = parse_body(PoolReplace, call.body).to_wire()
+    return changed(call, call.do(pools.change_pool, call.parameters["pool"], body), 204)
+
+
+def resize_pool(call: Call) -> Response:
+    body = parse_body(PoolResize, call.body).to_wire()
+    call.check(_pool(call))
+    return changed(call, call.do(pools.resize_pool, call.parameters["pool"], body), 202)
+
+
+def stop_resize(call: Call) -> Response:
+    call.check(_pool(call))
+    return changed(call, call.do(pools.stop_resize, call.parameters["pool"]), 202)
+
+
+def remove_nodes(call: Call) -> Response:
+    body = parse_body(NodeRemove, call.body).to_wire()
+    call.check(_pool(call))
+    return changed(call, call.do(pools.remove_nodes, call.parameters["pool"], body), 202)
+
+
+def list_node_counts(call: Call) -> Response:
+    candidates = behind(call.store.pools, start_key(call))
+    return list_page(
+        call,
+        "poolnodecounts",
+        candidates,
+        lambda pool: render_node_counts(pool, call.store),
+        read_filter(call, NODE_COUNTS),
+    )
+
+
+def list_usage_metrics(call: Call) -> Response:
+    """No usage is metered here: an empty list."""
+    return json_answer(call, "poolusagemetrics", {"value": []})
+
+
+ROUTES = [
+    ("POST", "/pools", add_pool),
+    ("GET", "/pools", list_pools),
+    ("GET", "/pools/{pool}", get_pool),
+    ("HEAD", "/pools/{pool}", get_pool),
+    ("DELETE", "/pools/{pool}", delete_pool),
+    ("PATCH", "/pools/{pool}", change_pool),
+    ("POST", "/pools/{pool}/updateproperties", replace_pool),
+    ("POST", "/pools/{pool}/resize", resize_pool),
+    ("POST", "/pools/{pool}/stopresize", stop_resize),
+    ("POST", "/pools/{pool}/removenodes", remove_nodes),
+    ("GET", "/nodecounts", list_node_counts),
+    ("GET", "/poolusagemetrics", list_usage_metrics),
+]

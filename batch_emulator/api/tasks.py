@@ -1,0 +1,135 @@
+"""Operations on Batch tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from batch_emulator.api.answers import changed, created, element, json_answer, plain
+from batch_emulator.api.bodies.base import parse_body, parse_object
+from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
+from batch_emulator.api.call import Call
+from batch_emulator.api.fields import TASKS
+from batch_emulator.api.listing import list_page, read_filter, start_key
+from batch_emulator.api.odata import Filter
+from batch_emulator.api.views.tasks import render_task
+from batch_emulator.errors import BatchError
+from batch_emulator.model import Job, Task, Wire, key
+from batch_emulator.scheduler import tasks
+from batch_emulator.scheduler.world import World
+from batch_emulator.ticks import etag, format_ticks
+
+
+def add_task(call: Call) -> Response:
+    body = parse_body(TaskAdd, call.body)
+    job = tasks.require_open_job(call.engine.world, call.parameters["job"])
+    task = call.do(_add, job, body)
+    return created(call, task, f"{call.url}/{task.id}")
+
+
+def _add(world: World, job: Job, body: TaskAdd) -> Task:
+    retries = job.spec.get("constraints", {}).get("maxTaskRetryCount", 0)
+    spec = body.to_wire(retries)
+    check_exit_conditions(spec, job.spec)
+    return tasks.add_task(world, job.id, spec)
+
+
+def add_task_collection(call: Call) -> Response:
+    """Add up to 100 tasks; each is accepted or refused by itself."""
+    entries = parse_collection(call.body)
+    tasks.require_open_job(call.engine.world, call.parameters["job"])
+    results = call.do(_add_each, call, entries)
+    return json_answer(call, "taskaddresult", {"value": results})
+
+
+def _add_each(world: World, call: Call, entries: list[Wire]) -> list[Wire]:
+    return [_add_one(world, call, entry) for entry in entries]
+
+
+def _add_one(world: World, call: Call, entry: Wire) -> Wire:
+    job = world.job(call.parameters["job"])
+    try:
+        task = _add(world, job, parse_object(TaskAdd, entry))
+    except BatchError as error:
+        return {"status": "ClientError", "taskId": entry.get("id", ""), "error": _inner_error(error)}
+    return {
+        "status": "Success",
+        "taskId": task.id,
+        "eTag": etag(task.modified),
+        "lastModified": format_ticks(task.modified),
+        "location": f"{call.base_url}/jobs/{job.id}/tasks/{task.id}",
+    }
+
+
+def _inner_error(error: BatchError) -> Wire:
+    wire: Wire = {"code": error.code, "message": {"lang": "en-US", "value": error.message}}
+    if error.values:
+        wire["values"] = [{"key": name, "value": value} for name, value in error.values]
+    return wire
+
+
+def list_tasks(call: Call) -> Response:
+    job = call.engine.world.job(call.parameters["job"])
+    wanted = read_filter(call, TASKS)
+    candidates = _candidates(call, key(job.id), wanted)
+    return list_page(call, "tasks", candidates, lambda task: render_task(task, job, call.base_url), wanted)
+
+
+def _candidates(call: Call, job_key: str, wanted: Filter | None) -> Iterator[tuple[str, Task]]:
+    """The tasks that can match, in order of id: those of one state where the filter asks for one."""
+    of_job = call.store.tasks(job_key)
+    state = wanted.required_equalities().get("state") if wanted else None
+    states = frozenset({state}) if state else None
+    for task_key in of_job.ids(states, start_key(call)):
+        yield task_key, of_job.by_id[task_key]
+
+
+def get_task(call: Call) -> Response:
+    task = _task(call)
+    job = call.engine.world.job(call.parameters["job"])
+    return element(call, "tasks", task, render_task(task, job, call.base_url))
+
+
+def _task(call: Call) -> Task:
+    return call.engine.world.task(call.parameters["job"], call.parameters["task"])
+
+
+def delete_task(call: Call) -> Response:
+    call.check(_task(call))
+    call.do(tasks.delete_task, call.parameters["job"], call.parameters["task"])
+    return plain(200)
+
+
+def replace_task(call: Call) -> Response:
+    body = parse_body(TaskReplace, call.body).to_wire()
+    call.check(_task(call))
+    constraints = body.get("constraints", {})
+    return changed(
+        call, call.do(tasks.update_task, call.parameters["job"], call.parameters["task"], constraints)
+    )
+
+
+def terminate_task(call: Call) -> Response:
+    call.check(_task(call))
+    return changed(call, call.do(tasks.terminate_task, call.parameters["job"], call.parameters["task"]), 204)
+
+
+def reactivate_task(call: Call) -> Response:
+    call.check(_task(call))
+    task = call.do(tasks.reactivate_task, call.parameters["job"], call.parameters["task"])
+    return changed(call, task, 204, named=False)
+
+
+_TASK = "/jobs/{job}/tasks/{task}"
+
+ROUTES = [
+    ("POST", "/jobs/{job}/tasks", add_task),
+    ("POST", "/jobs/{job}/addtaskcollection", add_task_collection),
+    ("GET", "/jobs/{job}/tasks", list_tasks),
+    ("GET", _TASK, get_task),
+    ("DELETE", _TASK, delete_task),
+    ("PUT", _TASK, replace_task),
+    ("POST", f"{_TASK}/terminate", terminate_task),
+    ("POST", f"{_TASK}/reactivate", reactivate_task),
+]

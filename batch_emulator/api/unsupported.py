@@ -1,0 +1,40 @@
+"""Operations of the service that are not here: each is refused by name."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from batch_emulator.api.call import Call
+from batch_emulator.errors import BatchError
+
+_OPERATIONS = (
+    ("POST", "/pools/{pool}/enableautoscale"),
+    ("POST", "/pools/{pool}/disableautoscale"),
+    ("POST", "/pools/{pool}/evaluateautoscale"),
+    ("GET", "/pools/{pool}/nodes/{node}/extensions"),
+    ("GET", "/pools/{pool}/nodes/{node}/extensions/{extension}"),
+    ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
+    ("GET", "/jobs/{job}/jobpreparationandreleasetaskstatus"),
+    ("GET", "/jobs/{job}/tasks/{task}/subtasksinfo"),
+    ("POST", "/jobschedules"),
+    ("GET", "/jobschedules"),
+    ("GET", "/jobschedules/{schedule}"),
+    ("HEAD", "/jobschedules/{schedule}"),
+    ("DELETE", "/jobschedules/{schedule}"),
+    ("PATCH", "/jobschedules/{schedule}"),
+    ("PUT", "/jobschedules/{schedule}"),
+    ("POST", "/jobschedules/{schedule}/disable"),
+    ("POST", "/jobschedules/{schedule}/enable"),
+    ("POST", "/jobschedules/{schedule}/terminate"),
+    ("GET", "/jobschedules/{schedule}/jobs"),
+)
+
+
+def refuse(call: Call) -> Response:
+    """501 that names the operation."""
+    raise BatchError(
+        "NotImplemented", ("Reason", f"The local Batch service has no {call.method} {call.path}")
+    )
+
+
+ROUTES = [(method, path, refuse) for method, path in _OPERATIONS]

@@ -1,0 +1,1 @@
+"""Resources as the service writes them: from the model to JSON, in the recorded order."""

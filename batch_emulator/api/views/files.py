@@ -1,0 +1,41 @@
+"""A file or folder of a node as JSON, and as headers."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from batch_emulator import ticks
+from batch_emulator.model import Wire
+from batch_emulator.nodefiles import NodeFile
+
+
+def render_file(file: NodeFile, files_url: str) -> Wire:
+    """A file, as the list operations answer it; sizes are strings, as recorded."""
+    wire: Wire = {
+        "name": file.name,
+        "url": f"{files_url}/{quote(file.name)}",
+        "isDirectory": file.is_directory,
+    }
+    if not file.is_directory:
+        wire["properties"] = {
+            "lastModified": ticks.format_ticks(ticks.from_datetime(file.modified)),
+            "contentLength": str(file.size_bytes),
+            "contentType": content_type(file),
+            "fileMode": f"0o{file.mode:o}",
+        }
+    return wire
+
+
+def file_headers(file: NodeFile, url: str) -> dict[str, str]:
+    """The headers that stand for a file's properties."""
+    return {
+        "Last-Modified": ticks.http_date(ticks.from_datetime(file.modified)),
+        "ocp-batch-file-isdirectory": str(file.is_directory),
+        "ocp-batch-file-mode": f"0o{file.mode:o}",
+        "ocp-batch-file-url": quote(url, safe=""),
+    }
+
+
+def content_type(file: NodeFile) -> str:
+    """`text/plain` for `.txt`, otherwise bytes, as on Linux nodes."""
+    return "text/plain" if file.name.endswith(".txt") else "application/octet-stream"

@@ -1,0 +1,50 @@
+"""A job, and the counts of its tasks, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from batch_emulator.jobtasks import JobTasks
+from batch_emulator.model import Job, Wire
+from batch_emulator.ticks import etag, format_ticks
+
+_LAST = ("onAllTasksComplete", "onTaskFailure")
+
+
+def render_job(job: Job, base_url: str) -> Wire:
+    """A job, as Get Job answers it."""
+    wire: Wire = {"id": job.id}
+    if "displayName" in job.spec:
+        wire["displayName"] = job.spec["displayName"]
+    wire |= {
+        "url": f"{base_url}/jobs/{job.id}",
+        "eTag": etag(job.modified),
+        "lastModified": format_ticks(job.modified),
+        "creationTime": format_ticks(job.created),
+        "state": job.state,
+        "stateTransitionTime": format_ticks(job.state_since),
+    }
+    if job.previous_state:
+        wire["previousState"] = job.previous_state
+        wire["previousStateTransitionTime"] = format_ticks(job.previous_state_since)
+    wire.update({n: value for n, value in job.spec.items() if n not in wire and n not in _LAST})
+    wire["executionInfo"] = _render_execution(job)
+    wire.update({name: job.spec[name] for name in _LAST if name in job.spec})
+    return wire
+
+
+def _render_execution(job: Job) -> Wire:
+    wire: Wire = {"startTime": format_ticks(job.started or job.created)}
+    if job.ended:
+        wire["endTime"] = format_ticks(job.ended)
+    wire["poolId"] = job.pool_id
+    if job.scheduling_error:
+        wire["schedulingError"] = job.scheduling_error
+    if job.terminate_reason:
+        wire["terminateReason"] = job.terminate_reason
+    return wire
+
+
+def render_task_counts(tasks: JobTasks) -> Wire:
+    """How many tasks and slots of a job stand where, as Get Job Task Counts answers it."""
+    return {"taskCounts": asdict(tasks.counts), "taskSlotCounts": asdict(tasks.slot_counts)}

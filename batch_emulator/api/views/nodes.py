@@ -1,0 +1,92 @@
+"""A compute node as JSON."""
+
+from __future__ import annotations
+
+from batch_emulator.api.views.tasks import render_execution
+from batch_emulator.model import Node, Pool, Wire
+from batch_emulator.store import Store
+from batch_emulator.ticks import format_ticks
+
+_AGENT_VERSION = "1.13.8"
+
+
+def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
+    """A node, as Get Node answers it."""
+    wire: Wire = {
+        "id": node.id,
+        "url": f"{base_url}/pools/{pool.id}/nodes/{node.id}",
+        "state": node.state,
+        "schedulingState": node.scheduling,
+        "stateTransitionTime": format_ticks(node.state_since),
+    }
+    if node.booted:
+        wire["lastBootTime"] = format_ticks(node.booted)
+    wire |= {
+        "allocationTime": format_ticks(node.allocated),
+        "ipAddress": f"10.0.{node.number // 250}.{node.number % 250 + 4}",
+        "affinityId": f"TVM:{node.id}",
+        "vmSize": pool.spec["vmSize"],
+        "totalTasksRun": node.tasks_run,
+        "totalTasksSucceeded": node.tasks_succeeded,
+        "runningTasksCount": len(node.occupants),
+        "runningTaskSlotsCount": node.slots_used,
+    }
+    recent = [_recent_task(store, base_url, *each) for each in node.recent_tasks]
+    if found := [each for each in recent if each]:
+        wire["recentTasks"] = found
+    if "startTask" in pool.spec:
+        wire["startTask"] = pool.spec["startTask"]
+    if node.start_task:
+        wire["startTaskInfo"] = _start_task_info(node.start_task)
+    if node.errors:
+        wire["errors"] = node.errors
+    wire["isDedicated"] = node.dedicated
+    wire["endpointConfiguration"] = {"inboundEndpoints": [_ssh_endpoint(node)]}
+    wire["nodeAgentInfo"] = {
+        "version": _AGENT_VERSION,
+        "lastUpdateTime": format_ticks(node.booted or node.allocated),
+    }
+    if machine := pool.spec.get("virtualMachineConfiguration"):
+        wire["virtualMachineInfo"] = {"imageReference": machine["imageReference"]}
+    return wire
+
+
+def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wire | None:
+    job = store.jobs.get(job_key)
+    task = store.tasks(job_key).by_id.get(task_key) if job else None
+    if task is None:
+        return None
+    return {
+        "taskUrl": f"{base_url}/jobs/{job.id}/tasks/{task.id}",
+        "jobId": job.id,
+        "taskId": task.id,
+        "taskState": task.state,
+        "executionInfo": render_execution(task),
+    }
+
+
+def _start_task_info(info: Wire) -> Wire:
+    wire: Wire = {"state": info["state"], "startTime": format_ticks(info["started"])}
+    if "ended" in info:
+        wire["endTime"] = format_ticks(info["ended"])
+    if info.get("exit_code") is not None:
+        wire["exitCode"] = info["exit_code"]
+    if info.get("failure"):
+        wire["failureInfo"] = info["failure"]
+    if "ended" in info:
+        wire["result"] = "failure" if info.get("failure") else "success"
+    wire["retryCount"] = info["retry_count"]
+    if "last_retry" in info:
+        wire["lastRetryTime"] = format_ticks(info["last_retry"])
+    return wire
+
+
+def _ssh_endpoint(node: Node) -> Wire:
+    return {
+        "name": f"SSHRule.{node.number - 1}",
+        "protocol": "tcp",
+        "publicIPAddress": "127.0.0.1",
+        "publicFQDN": "localhost",
+        "frontendPort": 50000 + node.number - 1,
+        "backendPort": 22,
+    }

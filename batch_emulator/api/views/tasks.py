@@ -1,0 +1,65 @@
+"""A Batch task as JSON."""
+
+from __future__ import annotations
+
+from batch_emulator.model import Job, Task, Wire
+from batch_emulator.scheduler.launches import task_directory
+from batch_emulator.ticks import etag, format_ticks
+
+
+def render_task(task: Task, job: Job, base_url: str) -> Wire:
+    """A task, as Get Task answers it."""
+    wire: Wire = {"id": task.id}
+    if "displayName" in task.spec:
+        wire["displayName"] = task.spec["displayName"]
+    wire |= {
+        "url": f"{base_url}/jobs/{job.id}/tasks/{task.id}",
+        "eTag": etag(task.modified),
+        "creationTime": format_ticks(task.created),
+        "lastModified": format_ticks(task.modified),
+        "state": task.state,
+        "stateTransitionTime": format_ticks(task.state_since),
+    }
+    if task.previous_state:
+        wire["previousState"] = task.previous_state
+        wire["previousStateTransitionTime"] = format_ticks(task.previous_state_since)
+    wire.update({name: value for name, value in task.spec.items() if name not in wire})
+    wire["executionInfo"] = render_execution(task)
+    if task.node_id:
+        wire["nodeInfo"] = _render_node_info(task, job, base_url)
+    return wire
+
+
+def render_execution(task: Task) -> Wire:
+    """A task's `executionInfo`."""
+    wire: Wire = {}
+    if task.started:
+        wire["startTime"] = format_ticks(task.started)
+    if task.ended:
+        wire["endTime"] = format_ticks(task.ended)
+    if task.exit_code is not None:
+        wire["exitCode"] = task.exit_code
+    if task.failure:
+        wire["failureInfo"] = task.failure
+    if task.result:
+        wire["result"] = task.result
+    wire["retryCount"] = task.retry_count
+    if task.last_retry:
+        wire["lastRetryTime"] = format_ticks(task.last_retry)
+    wire["requeueCount"] = task.requeue_count
+    if task.last_requeue:
+        wire["lastRequeueTime"] = format_ticks(task.last_requeue)
+    return wire
+
+
+def _render_node_info(task: Task, job: Job, base_url: str) -> Wire:
+    directory = task_directory(job, task)
+    node_url = f"{base_url}/pools/{task.pool_id}/nodes/{task.node_id}"
+    return {
+        "affinityId": f"TVM:{task.node_id}",
+        "nodeUrl": node_url,
+        "poolId": task.pool_id,
+        "nodeId": task.node_id,
+        "taskRootDirectory": directory,
+        "taskRootDirectoryUrl": f"{node_url}/files/{directory}",
+    }

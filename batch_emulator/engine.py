@@ -1,0 +1,136 @@
+"""The running service: applies commands and events to the world, performs what follows, keeps time.
+
+Everything happens in one event loop; `do` is called there and nowhere else, so that no lock is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial, singledispatchmethod
+from typing import Any
+
+from batch_emulator import ticks
+from batch_emulator.launch import Outcome, Runner
+from batch_emulator.scheduler.settle import settle
+from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory, Start, Stop, Timer, World
+from batch_emulator.settings import Settings
+
+
+class Engine:
+    """One account's service. Make it inside its event loop."""
+
+    def __init__(self, settings: Settings, runner: Runner, account_url: str):
+        self.settings = settings
+        self.runner = runner
+        self.world = World(settings, account_url=account_url)
+        self._loop = asyncio.get_running_loop()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._running: set[tuple[str, str]] = set()
+        self._next: dict[tuple[str, str], Start] = {}
+        self._closing: dict[str, asyncio.Future] = {}
+        self._started = time.time()
+        self._closed = False
+
+    @property
+    def store(self):
+        return self.world.store
+
+    def now(self) -> int:
+        """The service's time in ticks: `speed` times as fast as real time, and never the same twice."""
+        elapsed = time.time() - self._started
+        return max(ticks.from_unix(self._started + elapsed * self.settings.speed), self.world.now + 1)
+
+    def do(self, command: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `command(world, *arguments)`, draw its consequences, perform the actions; returns its result.
+
+        A `BatchError` of the command passes through with nothing changed.
+        """
+        self.world.now = self.now()
+        result = command(self.world, *arguments)
+        settle(self.world)
+        self._perform_actions()
+        return result
+
+    def _perform_actions(self) -> None:
+        actions, self.world.actions = self.world.actions, []
+        for action in actions:
+            self._perform(action)
+
+    @singledispatchmethod
+    def _perform(self, action: Any) -> None:
+        raise TypeError(action)
+
+    @_perform.register
+    def _(self, action: Timer) -> None:
+        handle: asyncio.TimerHandle | None = None
+
+        def fire() -> None:
+            self._timers.discard(handle)
+            self.do(action.function, *action.arguments)
+
+        handle = self._loop.call_later(action.seconds / self.settings.speed, fire)
+        self._timers.add(handle)
+
+    @_perform.register
+    def _(self, action: Start) -> None:
+        if self._is_closing(action, action.launch.node_id):
+            return
+        place = (action.launch.node_id, action.launch.task_directory)
+        if place in self._running:
+            # An attempt that was given up still ends there: its directory is free after that.
+            self._next[place] = action
+            return
+        self._running.add(place)
+        self.runner.start(action.launch, partial(self._ended, place, action))
+
+    @_perform.register
+    def _(self, action: Stop) -> None:
+        place = (action.node_id, action.directory)
+        if waiting := self._next.pop(place, None):
+            self._loop.call_soon(self._report, waiting, Outcome(exit_code=None, stopped=True))
+        self.runner.stop(*place)
+
+    @_perform.register
+    def _(self, action: OpenNode) -> None:
+        if self._is_closing(action, action.node_id):
+            return
+        if self.runner.node_root(action.node_id) is None:
+            self.runner.open_node(action.node_id, action.pool_id)
+
+    @_perform.register
+    def _(self, action: CloseNode) -> None:
+        closing = asyncio.ensure_future(self.runner.close_node(action.node_id))
+        self._closing[action.node_id] = closing
+        closing.add_done_callback(lambda _: self._closing.pop(action.node_id, None))
+
+    def _is_closing(self, action: Start | OpenNode, node_id: str) -> bool:
+        """Whether the node's folder is still being removed; then the action waits for that, in its order."""
+        closing = self._closing.get(node_id)
+        if closing is None:
+            return False
+        closing.add_done_callback(lambda _: self._closed or self._perform(action))
+        return True
+
+    @_perform.register
+    def _(self, action: RemoveDirectory) -> None:
+        self.runner.remove_task_directory(action.node_id, action.directory)
+
+    def _ended(self, place: tuple[str, str], action: Start, outcome: Outcome) -> None:
+        self._running.discard(place)
+        self._report(action, outcome)
+        if (waiting := self._next.pop(place, None)) and not self._closed:
+            self._perform(waiting)
+
+    def _report(self, action: Start, outcome: Outcome) -> None:
+        if not self._closed:
+            self.do(action.ended, *action.arguments, outcome)
+
+    async def close(self) -> None:
+        """Stop all timers and everything that runs, and wait until it has ended."""
+        self._closed = True
+        for handle in self._timers:
+            handle.cancel()
+        self._timers.clear()
+        await self.runner.close()

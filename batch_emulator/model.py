@@ -1,0 +1,132 @@
+"""What the service knows of each resource. Plain data; the client's own JSON stays as `spec`, normalised.
+
+All times are ticks (`ticks`). Ids compare without case: `key()` is what everything is filed under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Wire = dict[str, Any]
+
+
+def key(resource_id: str) -> str:
+    """The form of an id under which it is filed: ids keep their case but compare without it."""
+    return resource_id.lower()
+
+
+@dataclass(slots=True)
+class Pool:
+    """A pool. `spec` is the body of Add Pool without the targets, which change by themselves."""
+
+    id: str
+    spec: Wire
+    created: int
+    modified: int
+    state_since: int
+    allocation_since: int
+    target_dedicated: int = 0
+    target_spot: int = 0
+    state: str = "active"
+    allocation_state: str = "steady"
+    node_deallocation: str = "requeue"
+    resize_timeout_seconds: float = 900.0
+    resize_number: int = 0
+    resize_errors: list[Wire] = field(default_factory=list)
+    auto_scale_run: Wire | None = None
+    node_number: int = 0
+
+    @property
+    def slots_per_node(self) -> int:
+        return self.spec.get("taskSlotsPerNode", 1)
+
+
+@dataclass(slots=True)
+class Node:
+    """A compute node. `occupants` maps the task directories that hold slots to (slots, job key, task key)."""
+
+    id: str
+    pool_key: str
+    number: int
+    dedicated: bool
+    slots: int
+    allocated: int
+    state_since: int
+    state: str = "creating"
+    scheduling: str = "enabled"
+    booted: int | None = None
+    boot_number: int = 0
+    occupants: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    start_task: Wire | None = None
+    tasks_run: int = 0
+    tasks_succeeded: int = 0
+    recent_tasks: list[tuple[str, str]] = field(default_factory=list)
+    errors: list[Wire] = field(default_factory=list)
+    users: dict[str, Wire] = field(default_factory=dict)
+    leaving: str | None = None
+    pending: str | None = None
+    preparations: dict[str, Wire] = field(default_factory=dict)
+
+    @property
+    def slots_used(self) -> int:
+        return sum(slots for slots, _, _ in self.occupants.values())
+
+
+@dataclass(slots=True)
+class Job:
+    """A job. `pool_key` is the pool that runs it, also when that does not exist (yet)."""
+
+    id: str
+    spec: Wire
+    created: int
+    modified: int
+    state_since: int
+    pool_id: str
+    number: int
+    state: str = "active"
+    previous_state: str | None = None
+    previous_state_since: int | None = None
+    started: int | None = None
+    ended: int | None = None
+    terminate_reason: str | None = None
+    disable_tasks: str | None = None
+    schedule_key: str | None = None
+    scheduling_error: Wire | None = None
+
+    @property
+    def pool_key(self) -> str:
+        return key(self.pool_id)
+
+
+@dataclass(slots=True)
+class Task:
+    """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such."""
+
+    job_key: str
+    id: str
+    spec: Wire
+    number: int
+    created: int
+    modified: int
+    state_since: int
+    state: str = "active"
+    previous_state: str | None = None
+    previous_state_since: int | None = None
+    slots: int = 1
+    attempt: int = 0
+    pool_id: str | None = None
+    node_id: str | None = None
+    started: int | None = None
+    ended: int | None = None
+    exit_code: int | None = None
+    failure: Wire | None = None
+    result: str | None = None
+    retry_count: int = 0
+    last_retry: int | None = None
+    requeue_count: int = 0
+    last_requeue: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id.lower()

@@ -1,0 +1,169 @@
+"""How a pool gets from the nodes it has to the nodes it wants."""
+
+from __future__ import annotations
+
+from batch_emulator.catalogue import core_count
+from batch_emulator.model import Node, Pool, Wire, key
+from batch_emulator.scheduler import nodes
+from batch_emulator.scheduler.world import World
+from batch_emulator.transitions import ALLOCATION, follow
+
+
+def move_allocation(world: World, pool: Pool, event: str) -> None:
+    pool.allocation_state = follow(ALLOCATION, pool.allocation_state, event)
+    pool.allocation_since = world.now
+    world.store.touch("pool", key(pool.id))
+
+
+def begin_resize(
+    world: World, pool: Pool, dedicated: int, spot: int, *, option: str, timeout_seconds: float
+) -> None:
+    """Set a pool's targets and start to move towards them."""
+    pool.target_dedicated, pool.target_spot = dedicated, spot
+    pool.node_deallocation, pool.resize_timeout_seconds = option.lower(), timeout_seconds
+    pool.resize_errors = []
+    pool.resize_number += 1
+    if pool.allocation_state == "steady":
+        move_allocation(world, pool, "resize")
+    number = pool.resize_number
+    world.after(world.settings.node_allocation_seconds, _allocate, key(pool.id), number)
+    world.after(timeout_seconds, _time_out, key(pool.id), number)
+
+
+def _allocate(world: World, pool_key: str, number: int) -> None:
+    pool = _resizing(world, pool_key, number)
+    if pool is None:
+        return
+    for dedicated in (True, False):
+        staying = world.store.nodes(pool_key).staying(dedicated=dedicated)
+        wanted = pool.target_dedicated if dedicated else pool.target_spot
+        if wanted > len(staying):
+            _grow(world, pool, wanted - len(staying), dedicated)
+        else:
+            _shrink(world, pool, staying, len(staying) - wanted)
+    check_allocation(world, pool_key)
+
+
+def _resizing(world: World, pool_key: str, number: int) -> Pool | None:
+    pool = world.store.pools.get(pool_key)
+    current = pool and pool.resize_number == number and pool.allocation_state == "resizing"
+    return pool if current else None
+
+
+def _grow(world: World, pool: Pool, count: int, dedicated: bool) -> None:
+    cores = core_count(pool.spec["vmSize"]) or 1
+    possible = min(count, max(0, _free_cores(world, dedicated) // cores))
+    for _ in range(possible):
+        _add_node(world, pool, dedicated)
+    if possible < count:
+        pool.resize_errors.append(_quota_error(world, dedicated))
+
+
+def _free_cores(world: World, dedicated: bool) -> int:
+    used = 0
+    for pool_key, pool in world.store.pools.items():
+        count = world.store.nodes(pool_key).total(dedicated=dedicated)
+        used += count * (core_count(pool.spec["vmSize"]) or 1)
+    quota = world.settings.core_quota if dedicated else world.settings.spot_core_quota
+    return quota - used
+
+
+def _quota_error(world: World, dedicated: bool) -> Wire:
+    if dedicated:
+        code, kind, quota = "AccountCoreQuotaReached", "core", world.settings.core_quota
+    else:
+        code, kind = "AccountLowPriorityCoreQuotaReached", "low-priority core"
+        quota = world.settings.spot_core_quota
+    return {
+        "code": code,
+        "message": f"The specified account has reached {kind} quota",
+        "values": [{"name": "CoreQuota", "value": str(quota)}],
+    }
+
+
+def _add_node(world: World, pool: Pool, dedicated: bool) -> None:
+    pool.node_number += 1
+    node = Node(
+        id=f"tvmps_{world.random.getrandbits(256):064x}_{'d' if dedicated else 'p'}",
+        pool_key=key(pool.id),
+        number=pool.node_number,
+        dedicated=dedicated,
+        slots=pool.slots_per_node,
+        allocated=world.now,
+        state_since=world.now,
+    )
+    world.store.add_node(node)
+    world.after(world.settings.node_boot_seconds, nodes.boot, node.pool_key, node.id, node.boot_number)
+
+
+def _shrink(world: World, pool: Pool, staying: list[Node], count: int) -> None:
+    idlest_first = sorted(staying, key=lambda node: (len(node.occupants), -node.number))
+    for node in idlest_first[:count]:
+        nodes.leave(world, node, pool.node_deallocation)
+
+
+def check_allocation(world: World, pool_key: str) -> None:
+    """Steady once the nodes are those that were wanted (or that could be had) and none is still leaving."""
+    pool = world.store.pools.get(pool_key)
+    if pool is None:
+        return
+    if pool.state == "deleting":
+        _remove_empty(world, pool)
+        return
+    leaving = any(node.leaving is not None for node in world.store.nodes(pool_key))
+    if pool.allocation_state == "resizing" and not leaving and _is_at_target(world, pool):
+        move_allocation(world, pool, "settle")
+
+
+def _is_at_target(world: World, pool: Pool) -> bool:
+    if pool.resize_errors:
+        return True
+    of_pool = world.store.nodes(key(pool.id))
+    return (
+        of_pool.total(dedicated=True) == pool.target_dedicated
+        and of_pool.total(dedicated=False) == pool.target_spot
+    )
+
+
+def _remove_empty(world: World, pool: Pool) -> None:
+    if len(world.store.nodes(key(pool.id))) == 0:
+        world.after(world.settings.deletion_seconds, remove_pool, key(pool.id))
+
+
+def remove_pool(world: World, pool_key: str) -> None:
+    """A deleted pool without nodes is gone."""
+    if world.store.has_pool(pool_key):
+        world.store.remove_pool(pool_key)
+
+
+def _time_out(world: World, pool_key: str, number: int) -> None:
+    pool = _resizing(world, pool_key, number)
+    if pool is None:
+        return
+    _report_shortfall(world, pool, "AllocationTimedOut", "the allocation timing out")
+    move_allocation(world, pool, "settle")
+
+
+def stop_resize(world: World, pool: Pool) -> None:
+    """End a resize where it stands; the shortfall becomes resize errors."""
+    move_allocation(world, pool, "stop")
+    pool.resize_number += 1
+    world.after(world.settings.node_allocation_seconds, _stopped, key(pool.id), pool.resize_number)
+
+
+def _stopped(world: World, pool_key: str, number: int) -> None:
+    pool = world.store.pools.get(pool_key)
+    if pool is None or pool.resize_number != number or pool.allocation_state != "stopping":
+        return
+    _report_shortfall(world, pool, "ResizeStopped", "a stop resize operation")
+    move_allocation(world, pool, "settle")
+
+
+def _report_shortfall(world: World, pool: Pool, code: str, cause: str) -> None:
+    for dedicated, name, wanted in (
+        (True, "dedicated", pool.target_dedicated),
+        (False, "low priority", pool.target_spot),
+    ):
+        if world.store.nodes(key(pool.id)).total(dedicated=dedicated) != wanted:
+            message = f"Desired number of {name} nodes could not be allocated due to {cause}"
+            pool.resize_errors.append({"code": code, "message": message})

@@ -1,0 +1,79 @@
+"""What a node has to run for a task: command, directory, environment, files and limits."""
+
+from __future__ import annotations
+
+from batch_emulator.durations import UNLIMITED, parse_duration
+from batch_emulator.launch import Launch
+from batch_emulator.model import Job, Node, Pool, Task, Wire
+from batch_emulator.scheduler.world import World
+
+
+def start_task_launch(world: World, pool: Pool, node: Node) -> Launch:
+    """The start task of a pool, in the node's `startup` directory."""
+    spec = pool.spec["startTask"]
+    return Launch(
+        node_id=node.id,
+        task_directory="startup",
+        command_line=spec["commandLine"],
+        environment=_node_environment(world, pool, node) | _settings(spec),
+        resource_files=spec.get("resourceFiles", []),
+        output_files=[],
+        max_wall_clock_seconds=None,
+        retries_left=False,
+    )
+
+
+def task_launch(world: World, job: Job, task: Task, pool: Pool, node: Node) -> Launch:
+    """A Batch task, in `workitems/<job>/job-1/<task>`."""
+    return Launch(
+        node_id=node.id,
+        task_directory=task_directory(job, task),
+        command_line=task.spec["commandLine"],
+        environment=_task_environment(world, job, task, pool, node),
+        resource_files=task.spec.get("resourceFiles", []),
+        output_files=task.spec.get("outputFiles", []),
+        max_wall_clock_seconds=limit_seconds(task.spec),
+        retries_left=retries_left(task),
+        retry=task.retry_count > 0,
+    )
+
+
+def task_directory(job: Job, task: Task) -> str:
+    """Where a task runs, relative to the node's root."""
+    return f"{job_directory(job)}/job-1/{task.id}"
+
+
+def job_directory(job: Job) -> str:
+    return f"workitems/{job.id}"
+
+
+def retries_left(task: Task) -> bool:
+    """Whether a nonzero exit is tried again: N retries are N+1 tries, -1 is without limit."""
+    most = task.spec.get("constraints", {}).get("maxTaskRetryCount", 0)
+    return most == -1 or task.retry_count < most
+
+
+def limit_seconds(spec: Wire) -> float | None:
+    """Seconds of a job's or task's `maxWallClockTime`; None where it sets no limit."""
+    limit = spec.get("constraints", {}).get("maxWallClockTime")
+    return parse_duration(limit).total_seconds() if limit and limit != UNLIMITED else None
+
+
+def _node_environment(world: World, pool: Pool, node: Node) -> dict[str, str]:
+    return {
+        "AZ_BATCH_ACCOUNT_NAME": world.settings.account,
+        "AZ_BATCH_ACCOUNT_URL": world.account_url,
+        "AZ_BATCH_POOL_ID": pool.id,
+        "AZ_BATCH_NODE_ID": node.id,
+        "AZ_BATCH_NODE_IS_DEDICATED": "true" if node.dedicated else "false",
+    }
+
+
+def _task_environment(world: World, job: Job, task: Task, pool: Pool, node: Node) -> dict[str, str]:
+    common = _settings({"environmentSettings": job.spec.get("commonEnvironmentSettings", [])})
+    identity = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": task.id}
+    return common | _settings(task.spec) | _node_environment(world, pool, node) | identity
+
+
+def _settings(spec: Wire) -> dict[str, str]:
+    return {each["name"]: each.get("value", "") for each in spec.get("environmentSettings", [])}

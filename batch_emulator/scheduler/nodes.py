@@ -1,0 +1,243 @@
+"""The life of nodes: booting, start task, reboot, reimage, deallocation, scheduling off and on, leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from batch_emulator.errors import BatchError
+from batch_emulator.launch import Outcome
+from batch_emulator.model import Node, Wire, key
+from batch_emulator.scheduler.launches import start_task_launch
+from batch_emulator.scheduler.tasks import TASK_ENDED, end_task, requeue_task
+from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure
+from batch_emulator.transitions import NODE, allows
+
+_DOWN = ("creating", "starting", "rebooting", "reimaging", "deallocating", "deallocated", "leavingpool")
+
+
+def boot(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
+    """The node's machine is there: its agent starts."""
+    node = _expected(world, pool_key, node_id, boot_number)
+    if node is None:
+        return
+    world.store.move_node(node, "boot", world.now)
+    node.booted = world.now
+    world.actions.append(OpenNode(world.store.pools[pool_key].id, node.id))
+    world.after(world.settings.node_boot_seconds, run_start_task, pool_key, node_id, boot_number)
+
+
+def _expected(world: World, pool_key: str, node_id: str, boot_number: int) -> Node | None:
+    node = world.store.find_node(pool_key, node_id)
+    return node if node and node.boot_number == boot_number and node.leaving is None else None
+
+
+def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
+    """The agent is up: run the pool's start task, or take Batch tasks at once."""
+    node = _expected(world, pool_key, node_id, boot_number)
+    if node is None:
+        return
+    spec = world.store.pools[pool_key].spec.get("startTask")
+    if spec is None:
+        ready(world, node)
+        return
+    node.start_task = {"state": "running", "started": world.now, "retry_count": 0}
+    if spec.get("waitForSuccess", True):
+        world.store.move_node(node, "wait", world.now)
+    else:
+        ready(world, node)
+    _launch_start_task(world, node)
+
+
+def _launch_start_task(world: World, node: Node) -> None:
+    launch = start_task_launch(world, world.store.pools[node.pool_key], node)
+    world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
+
+
+def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int, outcome: Outcome) -> None:
+    """Retry a failed start task as often as it may be; its success makes a node that waited for it idle."""
+    node = _expected(world, pool_key, node_id, boot_number)
+    if node is None or node.start_task is None or outcome.stopped:
+        return
+    spec = world.store.pools[pool_key].spec["startTask"]
+    most = spec.get("maxTaskRetryCount", 0)
+    if outcome.failure and outcome.retriable and (most == -1 or node.start_task["retry_count"] < most):
+        node.start_task["retry_count"] += 1
+        node.start_task["last_retry"] = world.now
+        _launch_start_task(world, node)
+        return
+    _record_start_task(world, node, outcome)
+    if node.state == "waitingforstarttask":
+        if outcome.failure:
+            world.store.move_node(node, "fail", world.now)
+        else:
+            ready(world, node)
+
+
+def _record_start_task(world: World, node: Node, outcome: Outcome) -> None:
+    found = outcome.failure
+    node.start_task |= {"state": "completed", "ended": world.now, "exit_code": outcome.exit_code}
+    node.start_task["failure"] = (
+        failure(found.category, found.code, found.message, **dict(found.details)) if found else None
+    )
+    world.store.touch("node", node.pool_key, node.id)
+
+
+def ready(world: World, node: Node) -> None:
+    """The node takes Batch tasks, unless its scheduling is disabled."""
+    world.store.move_node(node, "ready" if node.scheduling == "enabled" else "disable", world.now)
+    world.place_on(node.pool_key)
+
+
+def _interrupt(world: World, node: Node, option: str, then: str) -> None:
+    """Free a node of its tasks as `option` says, then do `then` (`reboot`, `reimage`, `deallocate`, `leave`).
+
+    `requeue` and `terminate` act at once; `taskcompletion` and `retaineddata` wait for the tasks, while the
+    node takes no new ones.
+    """
+    node.pending = then
+    world.store.nodes(node.pool_key).reindex(node)
+    if option in ("requeue", "terminate"):
+        _evict(world, node, option)
+        drained(world, node)
+    elif not node.occupants:
+        drained(world, node)
+
+
+def _evict(world: World, node: Node, option: str) -> None:
+    for directory, (_, job_key, task_key) in list(node.occupants.items()):
+        job = world.store.jobs.get(job_key)
+        task = world.store.tasks(job_key).by_id.get(task_key) if job else None
+        if task and task.node_id == node.id and task.state in ("running", "preparing"):
+            if option == "requeue":
+                requeue_task(world, task)
+            else:
+                end_task(world, task, TASK_ENDED)
+        world.store.vacate(node, directory, world.now)
+
+
+def drained(world: World, node: Node) -> None:
+    """Nothing runs on the node any more: do what waited for that."""
+    event, node.pending = node.pending, None
+    if event is None or not allows(NODE, node.state, event):
+        return
+    world.store.move_node(node, event, world.now)
+    node.boot_number += 1
+    keeps_disk = event in ("reboot", "deallocate")
+    world.actions.append(Stop(node.id, "startup") if keeps_disk else CloseNode(node.id))
+    _AFTER[event](world, node)
+
+
+def _boot_later(world: World, node: Node) -> None:
+    node.start_task = None
+    world.after(world.settings.node_reboot_seconds, boot, node.pool_key, node.id, node.boot_number)
+
+
+def _stop_later(world: World, node: Node) -> None:
+    world.after(world.settings.node_reboot_seconds, _deallocated, node.pool_key, node.id, node.boot_number)
+
+
+def _deallocated(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
+    if node := _expected(world, pool_key, node_id, boot_number):
+        world.store.move_node(node, "stop", world.now)
+
+
+def _go_later(world: World, node: Node) -> None:
+    world.after(world.settings.node_removal_seconds, gone, node.pool_key, node.id)
+
+
+def gone(world: World, pool_key: str, node_id: str) -> None:
+    """The node has left; the pool's allocation looks whether it has what it wanted."""
+    node = world.store.find_node(pool_key, node_id)
+    if node:
+        world.store.remove_node(node)
+        world.allocations_to_check[pool_key] = None
+
+
+_AFTER: dict[str, Callable[[World, Node], None]] = {
+    "reboot": _boot_later,
+    "reimage": _boot_later,
+    "deallocate": _stop_later,
+    "leave": _go_later,
+}
+
+
+def leave(world: World, node: Node, option: str) -> None:
+    """Take a node out of its pool, for good."""
+    if node.leaving is None:
+        node.leaving = option
+        _interrupt(world, node, option, "leave")
+
+
+def interrupt_node(world: World, pool_id: str, node_id: str, option: str, event: str) -> None:
+    """Reboot, reimage or deallocate by the user's wish."""
+    node = require_up(world, pool_id, node_id)
+    _interrupt(world, node, option.lower(), event)
+    if node.pending:
+        world.store.touch("node", key(pool_id), node.id)
+
+
+def require_up(world: World, pool_id: str, node_id: str) -> Node:
+    """The node, if it is not already on its way somewhere else."""
+    node = world.node(pool_id, node_id)
+    if node.state in _DOWN or node.pending or node.leaving:
+        raise BatchError(_REFUSALS.get(node.state, "NodeNotReady"))
+    return node
+
+
+_REFUSALS = {
+    "creating": "NodeBeingCreated",
+    "starting": "NodeBeingStarted",
+    "rebooting": "NodeBeingRebooted",
+    "reimaging": "NodeBeingReimaged",
+}
+
+
+def start_node(world: World, pool_id: str, node_id: str) -> None:
+    """Boot a deallocated node."""
+    node = world.node(pool_id, node_id)
+    if node.state != "deallocated":
+        raise BatchError("OperationInvalidForCurrentState")
+    node.start_task = None
+    boot(world, key(pool_id), node_id, node.boot_number)
+
+
+def disable_scheduling(world: World, pool_id: str, node_id: str, option: str) -> None:
+    """Keep new tasks off a node; what runs is requeued, terminated or left to finish (`taskcompletion`)."""
+    node = world.node(pool_id, node_id)
+    if node.scheduling == "disabled":
+        raise BatchError("NodeAlreadyInTargetSchedulingState")
+    if node.state not in ("idle", "running"):
+        raise BatchError("NodeNotReady")
+    node.scheduling = "disabled"
+    if option.lower() in ("requeue", "terminate"):
+        _evict(world, node, option.lower())
+    world.store.move_node(node, "disable", world.now)
+
+
+def enable_scheduling(world: World, pool_id: str, node_id: str) -> None:
+    """Let a node take tasks again."""
+    node = world.node(pool_id, node_id)
+    if node.scheduling == "enabled":
+        raise BatchError("NodeAlreadyInTargetSchedulingState")
+    node.scheduling = "enabled"
+    if node.state == "offline":
+        world.store.move_node(node, "occupy" if node.occupants else "ready", world.now)
+    world.place_on(node.pool_key)
+
+
+def set_user(world: World, pool_id: str, node_id: str, user: Wire, *, new: bool) -> None:
+    """Add or change a user account of a node; it is kept, not created on this machine."""
+    node = world.node(pool_id, node_id)
+    if new and user["name"] in node.users:
+        raise BatchError("NodeUserExists")
+    if not new and user["name"] not in node.users:
+        raise BatchError("NodeUserNotFound")
+    node.users[user["name"]] = user
+    world.store.touch("node", node.pool_key, node.id)
+
+
+def delete_user(world: World, pool_id: str, node_id: str, name: str) -> None:
+    node = world.node(pool_id, node_id)
+    if node.users.pop(name, None) is None:
+        raise BatchError("NodeUserNotFound")
+    world.store.touch("node", node.pool_key, node.id)

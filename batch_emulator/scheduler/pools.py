@@ -1,0 +1,156 @@
+"""The life of pools: added, changed, resized, emptied, deleted."""
+
+from __future__ import annotations
+
+from batch_emulator.catalogue import core_count, find_image
+from batch_emulator.durations import parse_duration
+from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.model import Pool, Wire, key
+from batch_emulator.scheduler import allocation, nodes
+from batch_emulator.scheduler.world import World
+
+_TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
+
+
+def add_pool(world: World, spec: Wire) -> Pool:
+    """Add a pool (`spec` normalised) and start to allocate its nodes."""
+    if key(spec["id"]) in world.store.pools:
+        raise BatchError("PoolExists")
+    if len(world.store.pools) >= world.settings.pool_quota:
+        raise BatchError("PoolQuotaReached")
+    refuse_pool_spec(spec)
+    pool = Pool(
+        id=spec["id"],
+        spec={name: value for name, value in spec.items() if name not in _TARGETS},
+        created=world.now,
+        modified=world.now,
+        state_since=world.now,
+        allocation_since=world.now,
+    )
+    world.store.add_pool(pool)
+    _resize_to_spec(world, pool, spec)
+    return pool
+
+
+def _resize_to_spec(world: World, pool: Pool, spec: Wire) -> None:
+    allocation.begin_resize(
+        world,
+        pool,
+        spec.get("targetDedicatedNodes", 0),
+        spec.get("targetLowPriorityNodes", 0),
+        option="requeue",
+        timeout_seconds=_timeout_seconds(spec),
+    )
+
+
+def _timeout_seconds(request: Wire) -> float:
+    return parse_duration(request.get("resizeTimeout", "PT15M")).total_seconds()
+
+
+def refuse_pool_spec(spec: Wire) -> None:
+    """400 for a VM size or an image that the account does not offer."""
+    if core_count(spec["vmSize"]) is None:
+        raise invalid_property("vmSize", spec["vmSize"], "The specified VM size is not supported")
+    machine = spec.get("virtualMachineConfiguration")
+    if machine:
+        _refuse_image(machine)
+
+
+def _refuse_image(machine: Wire) -> None:
+    reference = machine["imageReference"]
+    if "publisher" not in reference:
+        return
+    image = find_image(reference)
+    named = "publisher {publisher} offer {offer} sku {sku}".format_map(reference)
+    if image is None:
+        raise BatchError(
+            "InvalidPropertyValue",
+            ("PropertyName", "imageReference"),
+            ("Reason", f"The specified imageReference with {named} is not supported."),
+        )
+    if image["nodeAgentSKUId"] != machine["nodeAgentSKUId"]:
+        raise BatchError(
+            "InvalidPropertyValue",
+            ("PropertyName", "nodeAgentSKUId"),
+            ("Reason", f"The specified nodeAgentSKUId is not valid for imageReference with {named}."),
+        )
+
+
+def delete_pool(world: World, pool_id: str) -> None:
+    """Delete a pool: its nodes leave, their tasks are requeued, then it is gone."""
+    pool = world.live_pool(pool_id)
+    pool.state, pool.state_since = "deleting", world.now
+    world.stamp(pool)
+    pool.resize_number += 1
+    for node in list(world.store.nodes(key(pool.id))):
+        if node.leaving is None or node.pending:
+            node.leaving = None
+            nodes.leave(world, node, "requeue")
+    world.allocations_to_check[key(pool.id)] = None
+    world.store.touch("pool", key(pool.id))
+
+
+def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
+    """PATCH, or Replace Pool Properties: each named property is replaced whole."""
+    pool = world.live_pool(pool_id)
+    pool.spec = pool.spec | changes
+    _changed(world, pool)
+    return pool
+
+
+def _changed(world: World, pool: Pool) -> None:
+    world.stamp(pool)
+    world.store.touch("pool", key(pool.id))
+
+
+def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
+    """Give a pool new targets. Refused while it resizes, or sizes itself."""
+    pool = require_steady(world, pool_id)
+    if pool.spec.get("enableAutoScale"):
+        raise BatchError("OperationNotValidOnPool", ("Reason", "The pool has auto-scaling enabled"))
+    world.stamp(pool)
+    allocation.begin_resize(
+        world,
+        pool,
+        request.get("targetDedicatedNodes", pool.target_dedicated),
+        request.get("targetLowPriorityNodes", pool.target_spot),
+        option=request.get("nodeDeallocationOption", "requeue"),
+        timeout_seconds=_timeout_seconds(request),
+    )
+    return pool
+
+
+def require_steady(world: World, pool_id: str) -> Pool:
+    """The pool, if it is not being resized."""
+    pool = world.live_pool(pool_id)
+    if pool.allocation_state != "steady":
+        raise BatchError("PoolBeingResized")
+    return pool
+
+
+def stop_resize(world: World, pool_id: str) -> Pool:
+    """Stop a resize; a pool that is steady is left as it is."""
+    pool = world.live_pool(pool_id)
+    if pool.allocation_state == "resizing":
+        allocation.stop_resize(world, pool)
+    _changed(world, pool)
+    return pool
+
+
+def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
+    """Take named nodes out of a pool; its targets shrink with them."""
+    pool = require_steady(world, pool_id)
+    leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
+    world.stamp(pool)
+    option = request.get("nodeDeallocationOption", "requeue").lower()
+    allocation.begin_resize(
+        world,
+        pool,
+        pool.target_dedicated - sum(node.dedicated for node in leaving),
+        pool.target_spot - sum(not node.dedicated for node in leaving),
+        option=option,
+        timeout_seconds=_timeout_seconds(request),
+    )
+    for node in leaving:
+        nodes.leave(world, node, option)
+    return pool

@@ -1,0 +1,141 @@
+"""A running local Batch service: in a thread for tests (`serve`), or as the process (`run`)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from batch_emulator.agent import ProcessRunner
+from batch_emulator.app import create_app
+from batch_emulator.engine import Engine
+from batch_emulator.process import kill_orphans
+from batch_emulator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a client needs to know. `endpoint` is a URL; `key` base64; `location` holds the nodes' folders."""
+
+    name: str
+    key: str
+    endpoint: str
+    location: Path
+
+
+@contextlib.contextmanager
+def serve(settings: Settings | None = None, **changes: Any) -> Iterator[Account]:
+    """A local Batch service on a free port until the block ends.
+
+    `changes` are fields of `Settings`. At the end everything that runs is stopped, and the node folders are
+    removed unless `location` was given. Raises OSError where the port cannot be had.
+    """
+    wanted = replace(settings or Settings(port=0), **changes)
+    started: asyncio.Future | _Started = _Started()
+    thread = threading.Thread(target=started.run, args=(wanted,), name="batch-emulator", daemon=True)
+    thread.start()
+    try:
+        yield started.account()
+    finally:
+        started.stop()
+        thread.join()
+
+
+class _Started:
+    """Hands what happens in the service's thread to the one that waits for it."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._account: Account | None = None
+        self._error: BaseException | None = None
+        self._stop: Callable[[], None] = lambda: None
+
+    def run(self, settings: Settings) -> None:
+        try:
+            asyncio.run(self._run(settings))
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _run(self, settings: Settings) -> None:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stopping.set)
+        async with running(settings) as account:
+            self._account = account
+            self._ready.set()
+            await stopping.wait()
+
+    def account(self) -> Account:
+        self._ready.wait()
+        if self._account is None:
+            raise self._error or RuntimeError("the local Batch service did not start")
+        return self._account
+
+    def stop(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._stop()
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Account]:
+    """The service in this event loop until the block ends."""
+    base64.b64decode(settings.key, validate=True)
+    listener = socket.create_server((settings.host, settings.port))
+    endpoint = f"http://{settings.host}:{listener.getsockname()[1]}"
+    with _location(settings) as location:
+        engine = Engine(settings, ProcessRunner(location), endpoint)
+        server = _Server(_config(engine))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            yield Account(settings.account, settings.key, endpoint, location)
+        finally:
+            server.should_exit = True
+            await serving
+            await engine.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(engine: Engine) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(engine),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+@contextlib.contextmanager
+def _location(settings: Settings) -> Iterator[Path]:
+    if settings.location is not None:
+        settings.location.mkdir(parents=True, exist_ok=True)
+        kill_orphans(settings.location)
+        yield settings.location.resolve()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="batch-emulator-")).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

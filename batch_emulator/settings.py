@@ -1,0 +1,68 @@
+"""What can be set on the local Batch service, field by field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 10003
+DEFAULT_ACCOUNT = "devbatchaccount1"
+#: A well-known key, as Azurite has one: it protects nothing and is written in the documentation.
+DEFAULT_KEY = "ZGV2YmF0Y2hhY2NvdW50MSBsb2NhbCBCYXRjaCBzZXJ2aWNlIHdlbGwta25vd24ga2V5ISEhIQ=="
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one local Batch service. Its time runs `speed` times as fast as real time."""
+
+    account: str = DEFAULT_ACCOUNT
+    """Name of the one Batch account that is served."""
+
+    key: str = DEFAULT_KEY
+    """Its shared key, base64. Anything that speaks to the service signs with it."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Loopback, because whoever can sign can run programs here."""
+
+    port: int = DEFAULT_PORT
+    """TCP port; 0 takes a free one."""
+
+    location: Path | None = None
+    """Folder for node directories and kept state. None: a temporary one, removed at the end, nothing kept."""
+
+    speed: float = 1.0
+    """Seconds of the service that pass in one real second. Speeds up the waits below, intervals
+    and retention, never the commands of tasks."""
+
+    node_allocation_seconds: float = 0.2
+    """Time from a resize to the new nodes' appearance in state `creating`."""
+
+    node_boot_seconds: float = 0.3
+    """Time a node spends in `creating`, and again in `starting`. Azure takes minutes; tests want none."""
+
+    node_reboot_seconds: float = 0.5
+    """Time a node spends in `rebooting`, `reimaging` or `deallocating`."""
+
+    node_removal_seconds: float = 0.2
+    """Time a drained node spends in `leavingpool`."""
+
+    deletion_seconds: float = 0.2
+    """Time a pool or job without anything running stays in `deleting`."""
+
+    job_transition_seconds: float = 0.1
+    """Time a job without running tasks stays in `terminating`, `disabling` or `enabling`."""
+
+    stop_grace_seconds: float = 5.0
+    """Real seconds between SIGTERM and SIGKILL of a task's processes."""
+
+    core_quota: int = 1000
+    """Dedicated cores of the account. More are not allocated: resize error `AccountCoreQuotaReached`."""
+
+    spot_core_quota: int = 1000
+    """The same for Spot (low-priority) nodes: `AccountLowPriorityCoreQuotaReached`."""
+
+    pool_quota: int = 100
+    """Pools of the account; one more is refused with `PoolQuotaReached`."""
+
+    active_job_quota: int = 300
+    """Active jobs and job schedules; one more is refused with `ActiveJobAndScheduleQuotaReached`."""

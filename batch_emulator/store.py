@@ -1,0 +1,167 @@
+"""Everything the service knows, with the indexes that keep a request's cost from growing with the tasks.
+
+Pools, nodes, jobs and tasks are ordered by id. Each job's tasks have an order, sets by state, counts, and the
+tasks that are ready to run; each pool has its jobs by priority and its nodes by free slots. Whoever changes a
+state does it through here, so that the indexes are always those of the resources. `changed` collects what
+must be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sortedcontainers import SortedDict, SortedList
+
+from batch_emulator.jobtasks import JobTasks
+from batch_emulator.model import Job, Node, Pool, Task, key
+from batch_emulator.poolnodes import PoolNodes
+from batch_emulator.transitions import JOB, NODE, TASK, follow
+
+
+class Store:
+    """The resources of one account."""
+
+    def __init__(self) -> None:
+        self.pools: SortedDict[str, Pool] = SortedDict()
+        self.jobs: SortedDict[str, Job] = SortedDict()
+        self._nodes: dict[str, PoolNodes] = {}
+        self._tasks: dict[str, JobTasks] = {}
+        self._queues: dict[str, SortedList] = {}
+        self._queue_entries: dict[str, tuple] = {}
+        self.last_number = 0
+        self.changed: dict[tuple[str, ...], None] = {}
+
+    def next_number(self) -> int:
+        """A number that no resource of this store has: the order of arrival."""
+        self.last_number += 1
+        return self.last_number
+
+    # Pools and their nodes
+
+    def add_pool(self, pool: Pool) -> None:
+        self.pools[key(pool.id)] = pool
+        self._nodes[key(pool.id)] = PoolNodes()
+        self.touch("pool", key(pool.id))
+
+    def remove_pool(self, pool_key: str) -> None:
+        del self.pools[pool_key]
+        del self._nodes[pool_key]
+        self.touch("pool", pool_key)
+
+    def nodes(self, pool_key: str) -> PoolNodes:
+        return self._nodes[pool_key]
+
+    def has_pool(self, pool_key: str) -> bool:
+        return pool_key in self.pools
+
+    def find_node(self, pool_key: str, node_id: str) -> Node | None:
+        nodes = self._nodes.get(pool_key)
+        return nodes.by_id.get(node_id) if nodes else None
+
+    def add_node(self, node: Node) -> None:
+        self._nodes[node.pool_key].add(node)
+        self.touch("node", node.pool_key, node.id)
+
+    def remove_node(self, node: Node) -> None:
+        self._nodes[node.pool_key].remove(node)
+        self.touch("node", node.pool_key, node.id)
+
+    def move_node(self, node: Node, event: str, now: int) -> None:
+        """Take a node through a transition of `NODE`."""
+        after = follow(NODE, node.state, event)
+        self._nodes[node.pool_key].move(node, after)
+        node.state_since = now
+        self.touch("node", node.pool_key, node.id)
+
+    def occupy(self, node: Node, directory: str, slots: int, job_key: str, task_key: str, now: int) -> None:
+        """Give `slots` of a node to a task directory, until `vacate`."""
+        node.occupants[directory] = (slots, job_key, task_key)
+        if len(node.occupants) == 1 and node.state == "idle":
+            self.move_node(node, "occupy", now)
+        self._nodes[node.pool_key].reindex(node)
+
+    def vacate(self, node: Node, directory: str, now: int) -> None:
+        """Take the slots back; a running node without occupants is idle."""
+        node.occupants.pop(directory, None)
+        if not node.occupants and node.state == "running":
+            self.move_node(node, "drain", now)
+        self._nodes[node.pool_key].reindex(node)
+
+    # Jobs and their tasks
+
+    def add_job(self, job: Job) -> None:
+        self.jobs[key(job.id)] = job
+        self._tasks[key(job.id)] = JobTasks()
+        self.touch("job", key(job.id))
+
+    def remove_job(self, job_key: str) -> None:
+        self._unqueue(job_key)
+        for task_key in self._tasks[job_key].by_id:
+            self.touch("task", job_key, task_key)
+        del self.jobs[job_key]
+        del self._tasks[job_key]
+        self.touch("job", job_key)
+
+    def move_job(self, job: Job, event: str, now: int) -> None:
+        """Take a job through a transition of `JOB`."""
+        after = follow(JOB, job.state, event)
+        job.previous_state, job.previous_state_since = job.state, job.state_since
+        job.state, job.state_since, job.modified = after, now, now
+        self.requeue_job(key(job.id))
+        self.touch("job", key(job.id))
+
+    def tasks(self, job_key: str) -> JobTasks:
+        return self._tasks[job_key]
+
+    def add_task(self, task: Task, *, ready: bool) -> None:
+        self._tasks[task.job_key].add(task, ready=ready)
+        self.requeue_job(task.job_key)
+        self.touch("task", task.job_key, task.key)
+
+    def remove_task(self, task: Task) -> None:
+        self._tasks[task.job_key].remove(task)
+        self.requeue_job(task.job_key)
+        self.touch("task", task.job_key, task.key)
+
+    def move_task(self, task: Task, event: str, now: int) -> None:
+        """Take a task through a transition of `TASK`; one that becomes active is ready at once."""
+        after = follow(TASK, task.state, event)
+        self._tasks[task.job_key].move(task, after)
+        if after != task.state:
+            task.previous_state, task.previous_state_since = task.state, task.state_since
+            task.state, task.state_since = after, now
+        self.requeue_job(task.job_key)
+        self.touch("task", task.job_key, task.key)
+
+    def release_task(self, task: Task) -> None:
+        """An active task that waited for others may now run."""
+        self._tasks[task.job_key].make_ready(task)
+        self.requeue_job(task.job_key)
+
+    # Which job comes next
+
+    def requeue_job(self, job_key: str) -> None:
+        """Put a job into its pool's queue, or out of it, as its state and its ready tasks say."""
+        job = self.jobs[job_key]
+        entry = (-job.spec.get("priority", 0), job.number, job_key)
+        wanted = job.state == "active" and self._tasks[job_key].has_ready
+        if wanted and self._queue_entries.get(job_key) == (job.pool_key, entry):
+            return
+        self._unqueue(job_key)
+        if wanted:
+            self._queues.setdefault(job.pool_key, SortedList()).add(entry)
+            self._queue_entries[job_key] = (job.pool_key, entry)
+
+    def _unqueue(self, job_key: str) -> None:
+        if found := self._queue_entries.pop(job_key, None):
+            pool_key, entry = found
+            self._queues[pool_key].remove(entry)
+
+    def queued_jobs(self, pool_key: str) -> Iterator[Job]:
+        """Active jobs of a pool that have ready tasks: highest priority first, then the oldest."""
+        for _, _, job_key in list(self._queues.get(pool_key, ())):
+            yield self.jobs[job_key]
+
+    def touch(self, *kind_and_key: str) -> None:
+        """Note that a resource was made, changed or removed."""
+        self.changed[kind_and_key] = None
