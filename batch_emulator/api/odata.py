@@ -62,7 +62,7 @@ TOKENS = re.compile(
     r"|(?P<mark>[(),])"
     r"|(?P<bad>\S)"
     r")",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 
 

@@ -45,6 +45,9 @@ EvaluationInterval = duration("PT5M", "P7D")
 NodeCommunicationMode = choice("default", "classic", "simplified")
 TaskSlots = integer(1, 256)
 
+TARGET_DEFAULTS = {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0}
+FORMULA_DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
+
 MAX_FORMULA_CHARACTERS = 8192
 MAX_NODES_REMOVED = 100
 
@@ -100,6 +103,15 @@ class PoolSpecification(Body):
     upgrade_policy: UpgradePolicy | None = None
     resource_tags: dict[str, str] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def fill_size(cls, value: Any) -> Any:
+        """A pool has targets, or the interval at which its formula is evaluated."""
+        if not isinstance(value, dict):
+            return value
+        given = {name: part for name, part in value.items() if part is not None}
+        return (FORMULA_DEFAULTS if is_true(given.get("enableAutoScale")) else TARGET_DEFAULTS) | given
+
     @model_validator(mode="after")
     def check_machine(self) -> PoolSpecification:
         kinds = (self.virtual_machine_configuration, self.cloud_service_configuration)
@@ -123,13 +135,6 @@ class PoolSpecification(Body):
         refuse_if_auto_scaled("targetDedicatedNodes", self.target_dedicated_nodes)
         refuse_if_auto_scaled("targetLowPriorityNodes", self.target_low_priority_nodes)
         return self
-
-    def to_wire(self) -> dict[str, Any]:
-        """The pool's JSON with all defaults; a pool that sizes itself has no targets, but an interval."""
-        wire = super().to_wire()
-        if self.enable_auto_scale:
-            return {"autoScaleEvaluationInterval": "PT15M", **wire}
-        return {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0, **wire}
 
 
 class PoolAdd(PoolSpecification):
@@ -216,6 +221,10 @@ class AutoScaleEvaluate(Body):
     def check_length(self) -> AutoScaleEvaluate:
         check_formula(self.auto_scale_formula)
         return self
+
+
+def is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def check_formula(formula: str) -> None:
