@@ -1,0 +1,62 @@
+"""The most common words of each text file in a folder, counted on Azure Batch."""
+
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.fan_out import AS_A_RUN, RunKey, Seconds, Text, Texts, run
+from tasks.plans import plan_run
+from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
+from tasks.summary import RunResult
+from tasks.words import publish_words
+
+SCRIPT = Path(__file__).parents[1] / "node" / "top_n_words.py"
+
+
+@flow(name="top-n-words", **AS_A_RUN)
+def top_n_words(
+    inputs: Texts = "data",
+    output_dir: Text = "output",
+    num_words: Annotated[int, Field(ge=1, le=10_000)] = 3,
+    delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 0,
+    pool: PoolSpec = DEFAULT_POOL,
+    cleanup: Cleanup = DEFAULT_CLEANUP,
+    timeout_seconds: Seconds = 1200,
+    run_key: RunKey | None = None,
+) -> RunResult:
+    """Count the most common words of each text file, one Batch task for each.
+
+    Args:
+        inputs: A folder (with its sub-folders), a glob, or a list of those.
+        output_dir: The local folder for the tables, one for each text file.
+        num_words: How many words each table has.
+        delay_seconds: How long each Batch task sleeps first, to simulate longer work.
+        pool: The machines.
+        cleanup: What is deleted at the end, and when.
+        timeout_seconds: How long the Batch tasks may take together, the start of the nodes included.
+        run_key: Names the run's resources. With the key of an earlier run, this one goes on where that one
+            stopped. Empty: the flow run's id.
+    """
+    result = run(
+        plan_run(
+            run_key=run_key or flow_run.id,
+            inputs=inputs,
+            application=str(SCRIPT),
+            command="python3 {application} --filepath {input} --output {output} "
+            f"--numwords {num_words} --delay {delay_seconds}",
+            output_dir=output_dir,
+            output_name="{stem}_OUTPUT{suffix}",
+            pool=pool,
+            cleanup=cleanup,
+            timeout_seconds=timeout_seconds,
+        )
+    )
+    publish_words(result)
+    return result
+
+
+if __name__ == "__main__":
+    top_n_words()

@@ -1,0 +1,186 @@
+"""The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError
+from prefect import task
+
+from tasks.azure_errors import explain, first_line
+from tasks.clients import batch_client, blob_service
+from tasks.command import (
+    APPLICATION_FOLDER,
+    NodeCommand,
+    node_input,
+    node_output,
+    task_environment,
+)
+from tasks.errors import JobError, RefusedError, TemporaryError
+from tasks.inputs import LOGS_FOLDER
+from tasks.jobs import Job
+from tasks.naming import RunNames
+from tasks.policies import LIVE
+from tasks.sas import Signer, make_signer, read_blob_url, write_container_url
+from tasks.sharding import in_threads, split
+
+# The service takes no more in one collection (REST operation Task Add Collection).
+COLLECTION_MAX = 100
+ADD_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One file of a run: its blob, its output's blob, and the Batch task in between."""
+
+    name: str
+    output_name: str
+    task_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What the Batch tasks of a run have in common."""
+
+    names: RunNames
+    command: NodeCommand
+    application: str | None
+    """The blob that each task gets a copy of; None if there is none, or the nodes have it already."""
+
+    max_task_retry_count: int
+    timeout_seconds: float
+
+
+@task(name="add tasks", **LIVE)
+def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
+    """Add a Batch task for each file that the job has none for yet; how many were added.
+
+    Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
+    RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
+    """
+    with blob_service("Signing the URLs of inputs and outputs") as service:
+        signer = make_signer(service, plan.timeout_seconds)
+    with batch_client(f"Adding tasks to the job {job.id}") as client:
+        known = ids_in_job(client, job.id) if job.existed else set()
+        missing = [item for item in items if item.task_id not in known]
+        in_threads(
+            lambda part: add_collection(client, job.id, part, plan, signer), split(missing, COLLECTION_MAX)
+        )
+    return len(missing)
+
+
+def ids_in_job(client: BatchClient, job_id: str) -> set[str]:
+    return {found.id for found in client.list_tasks(job_id, select=["id"], max_results=1000)}
+
+
+def add_collection(
+    client: BatchClient, job_id: str, items: list[WorkItem], plan: TaskPlan, signer: Signer
+) -> None:
+    """Add up to 100 tasks. Those that the service was too busy for are sent again, with pauses that grow."""
+    container_url = write_container_url(signer, plan.names.output_container)
+    left = [build_task(item, plan, signer, container_url) for item in items]
+    for attempt in range(ADD_ROUNDS):
+        left = add_once(client, job_id, left)
+        if not left:
+            return
+        time.sleep(0.25 * 2**attempt)
+    raise TemporaryError(f"Azure Batch was too busy to take {len(left)} tasks of the job {job_id}.")
+
+
+def add_once(
+    client: BatchClient, job_id: str, bodies: list[models.BatchTaskCreateOptions]
+) -> list[models.BatchTaskCreateOptions]:
+    """Send one collection, halved as often as its body is too large; those to be sent again."""
+    try:
+        answer = client.create_task_collection(job_id, models.BatchTaskGroup(task_values=bodies))
+    except HttpResponseError as error:
+        if error.status_code == 413 and len(bodies) > 1:
+            middle = len(bodies) // 2
+            return add_once(client, job_id, bodies[:middle]) + add_once(client, job_id, bodies[middle:])
+        if isinstance(explain(error, "Batch", ""), TemporaryError):
+            return bodies
+        raise
+    again = set(ids_to_send_again(answer.result_values or [], job_id))
+    return [body for body in bodies if body.id in again]
+
+
+def ids_to_send_again(results: Iterable[models.BatchTaskCreateResult], job_id: str) -> Iterator[str]:
+    """The ids of the tasks that the service failed to take. Raises for one that it refuses.
+
+    A task that exists is one that an earlier attempt has added. Each result is looked at here because
+    azure-batch 15.1's own check compares the status with the wrong case.
+    """
+    for result in results:
+        status = str(getattr(result.status, "value", result.status)).lower()
+        code = result.error.code if result.error else ""
+        if status == "servererror":
+            yield result.task_id
+        elif status != "success" and code != "TaskExists":
+            raise refusal(result, job_id)
+
+
+def refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobError:
+    code = result.error.code if result.error else "no reason given"
+    message = result.error.message.value if result.error and result.error.message else ""
+    values = [
+        f"{detail.key}: {detail.value}" for detail in (result.error and result.error.error_values) or []
+    ]
+    said = "; ".join([f"{code}: {first_line(message or '')}", *map(first_line, values)])
+    kind = JobError if code in ("JobCompleted", "JobTerminating", "JobNotFound") else RefusedError
+    return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
+
+
+def build_task(
+    item: WorkItem, plan: TaskPlan, signer: Signer, container_url: str
+) -> models.BatchTaskCreateOptions:
+    """The body of one Batch task; the service itself brings and fetches its files."""
+    environment = task_environment(plan.command, item.name, item.output_name)
+    return models.BatchTaskCreateOptions(
+        id=item.task_id,
+        command_line=plan.command.command_line,
+        environment_settings=[
+            models.EnvironmentSetting(name=name, value=value) for name, value in environment.items()
+        ],
+        resource_files=list(resource_files(item, plan, signer)),
+        output_files=list(output_files(item, plan.command, container_url)),
+        constraints=models.BatchTaskConstraints(max_task_retry_count=plan.max_task_retry_count),
+    )
+
+
+def resource_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[models.ResourceFile]:
+    url = read_blob_url(signer, plan.names.input_container, item.name)
+    yield models.ResourceFile(http_url=url, file_path=node_input(item.name))
+    if plan.application is not None:
+        url = read_blob_url(signer, plan.names.application_container, plan.application)
+        yield models.ResourceFile(http_url=url, file_path=f"{APPLICATION_FOLDER}/{plan.application}")
+
+
+def output_files(item: WorkItem, command: NodeCommand, container_url: str) -> Iterator[models.OutputFile]:
+    """The output if the task succeeds; what it printed if it fails, as the node may be gone by then."""
+    source = "../stdout.txt" if command.keeps_stdout else node_output(item.output_name)
+    yield output_file(source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS)
+    for log in ("stdout.txt", "stderr.txt"):
+        yield output_file(
+            f"../{log}",
+            log_blob(item.task_id, log),
+            container_url,
+            models.OutputFileUploadCondition.TASK_FAILURE,
+        )
+
+
+def log_blob(task_id: str, log: str) -> str:
+    """The blob in the output container that keeps what a failed task printed."""
+    return f"{LOGS_FOLDER}/{task_id}/{log}"
+
+
+def output_file(
+    pattern: str, blob: str, container_url: str, condition: models.OutputFileUploadCondition
+) -> models.OutputFile:
+    container = models.OutputFileBlobContainerDestination(path=blob, container_url=container_url)
+    return models.OutputFile(
+        file_pattern=pattern,
+        destination=models.OutputFileDestination(container=container),
+        upload_options=models.OutputFileUploadConfiguration(upload_condition=condition),
+    )

@@ -1,0 +1,73 @@
+"""What can go wrong in a run, and whether a retry can heal it.
+
+FanOutError
+├── PermanentError            the same call would fail again
+│   ├── SettingsError         an environment variable is missing or can't be read
+│   ├── InputError            files, names, command or output folder are wrong; nothing was created
+│   ├── AccessError           an account refused the credentials
+│   ├── RefusedError          a service refused a request for what is in it
+│   ├── PoolError             the pool can't run the tasks
+│   ├── JobError              the job ended, or was deleted, before its tasks had run
+│   ├── RunTimeoutError       time was up before all Batch tasks had completed
+│   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
+└── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
+    └── UnreachableError      nothing answers at an endpoint
+"""
+
+from typing import Any
+
+
+class FanOutError(Exception):
+    """A run can't go on; the message says what is wrong, where, and what to do."""
+
+
+class PermanentError(FanOutError):
+    """The same call would fail again."""
+
+
+class SettingsError(PermanentError):
+    """An environment variable is missing, or its value can't be read."""
+
+
+class InputError(PermanentError):
+    """The run was described wrongly; raised before anything is created."""
+
+
+class AccessError(PermanentError):
+    """An account refused the credentials (401, 403)."""
+
+
+class RefusedError(PermanentError):
+    """A service refused a request for what is in it (other 4xx)."""
+
+
+class PoolError(PermanentError):
+    """The pool is another than the one asked for, or its nodes can't run tasks."""
+
+
+class JobError(PermanentError):
+    """The job ended, or was deleted, before its tasks had run."""
+
+
+class RunTimeoutError(PermanentError):
+    """Time was up before all Batch tasks had completed."""
+
+
+class FilesFailedError(PermanentError):
+    """Some files have no output: their Batch tasks failed, or wrote none."""
+
+
+class TemporaryError(FanOutError):
+    """A retry may succeed."""
+
+
+class UnreachableError(TemporaryError):
+    """Nothing answers at an endpoint."""
+
+
+def is_temporary(task: Any, task_run: Any, state: Any) -> bool:
+    """Whether Prefect should retry a task run that ended in `state`: its `retry_condition_fn`.
+
+    A plain function, because Prefect 3.8 ignores the retries of a task with any other callable here.
+    """
+    return isinstance(state.data, TemporaryError)

@@ -1,0 +1,64 @@
+"""The nodes' operating system, chosen from the images that Azure Batch has verified."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from azure.batch.models import BatchSupportedImage
+from prefect import task
+
+from tasks.clients import batch_client
+from tasks.errors import PoolError
+from tasks.policies import LIVE
+from tasks.specs import ImageSpec
+
+SUGGESTIONS = 8
+
+
+@dataclass(frozen=True)
+class Image:
+    """A marketplace image and the Batch node agent that goes with it."""
+
+    publisher: str
+    offer: str
+    sku: str
+    version: str
+    node_agent_sku_id: str
+
+
+@task(name="choose image", **{**LIVE, "retries": 1})
+def choose_image(spec: ImageSpec) -> Image:
+    """Find the image among those that the account may use; the first call of a run to Azure Batch.
+
+    One retry only: an endpoint that answers nobody is mostly a wrong one, and should be told soon.
+    """
+    with batch_client("Listing the supported images") as client:
+        return pick_image(client.list_supported_images(), spec, datetime.now(timezone.utc))
+
+
+def pick_image(images: Iterable[BatchSupportedImage], spec: ImageSpec, now: datetime) -> Image:
+    """The verified, still supported image that a spec names. Raises PoolError naming the alternatives."""
+    usable = [image for image in images if is_usable(image, now)]
+    for image in usable:
+        found = image.image_reference
+        if [part.lower() for part in (found.publisher, found.offer, found.sku)] == [
+            part.lower() for part in (spec.publisher, spec.offer, spec.sku)
+        ]:
+            version = found.version or "latest"
+            return Image(found.publisher, found.offer, found.sku, version, image.node_agent_sku_id)
+    raise PoolError(
+        f"The account offers no verified image {spec.publisher} {spec.offer} {spec.sku}. "
+        f"There are: {', '.join(suggestions(usable, spec)) or 'none'}."
+    )
+
+
+def is_usable(image: BatchSupportedImage, now: datetime) -> bool:
+    ends_at = image.batch_support_end_of_life
+    return image.verification_type.lower() == "verified" and (ends_at is None or ends_at > now)
+
+
+def suggestions(images: Iterable[BatchSupportedImage], spec: ImageSpec) -> list[str]:
+    """A few images to choose from, those of the same publisher first."""
+    references = [image.image_reference for image in images]
+    references.sort(key=lambda found: (found.publisher.lower() != spec.publisher.lower(), found.offer))
+    return [f"{found.publisher} {found.offer} {found.sku}" for found in references[:SUGGESTIONS]]

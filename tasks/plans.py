@@ -1,0 +1,88 @@
+"""A run as it is to be, checked as far as that goes without an account."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.batch_tasks import TaskPlan, WorkItem
+from tasks.command import NodeCommand, build_command
+from tasks.errors import InputError
+from tasks.inputs import InputFile, find_inputs, why_no_blob_name
+from tasks.naming import RunNames, names_of_run, task_id_of
+from tasks.outputs import prepare_output_folder
+from tasks.pools import is_shared_by_start_task
+from tasks.specs import Cleanup, PoolSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run needs to know beforehand."""
+
+    names: RunNames
+    files: list[InputFile]
+    application: Path | None
+    command: NodeCommand
+    output_folder: Path
+    pool: PoolSpec
+    cleanup: Cleanup
+    timeout_seconds: float
+    max_task_retry_count: int
+
+    @property
+    def shared_application(self) -> str | None:
+        """The application's name if the start task brings it to the nodes."""
+        return self.application.name if self.application and self.is_shared else None
+
+    @property
+    def is_shared(self) -> bool:
+        return is_shared_by_start_task(self.pool, self.cleanup)
+
+
+def plan_run(
+    run_key: str,
+    inputs: str | list[str],
+    application: str | None,
+    command: str,
+    output_dir: str,
+    output_name: str,
+    pool: PoolSpec,
+    cleanup: Cleanup,
+    timeout_seconds: float,
+    max_task_retry_count: int = 0,
+) -> Plan:
+    """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
+    program = None if application is None else find_application(application)
+    is_shared = is_shared_by_start_task(pool, cleanup)
+    return Plan(
+        names=names_of_run(run_key, pool.pool_id),
+        files=find_inputs(inputs, output_name),
+        application=program,
+        command=build_command(command, program and program.name, is_shared),
+        output_folder=prepare_output_folder(output_dir),
+        pool=pool,
+        cleanup=cleanup,
+        timeout_seconds=timeout_seconds,
+        max_task_retry_count=max_task_retry_count,
+    )
+
+
+def find_application(application: str) -> Path:
+    path = Path(application).expanduser()
+    if not path.is_file():
+        raise InputError(f"There is no application {application} (looked from {Path.cwd()}).")
+    reason = why_no_blob_name(path.name)
+    if reason:
+        raise InputError(f"The application's name {path.name!r} {reason}.")
+    return path
+
+
+def work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
+    """What is to be done for each file, once the MD5s of the uploaded contents are known."""
+    return [
+        WorkItem(file.name, file.output_name, task_id_of(file.name, digest), file.size_bytes)
+        for file, digest in zip(plan.files, digests, strict=True)
+    ]
+
+
+def task_plan(plan: Plan) -> TaskPlan:
+    copied = plan.application.name if plan.application and not plan.is_shared else None
+    return TaskPlan(plan.names, plan.command, copied, plan.max_task_retry_count, plan.timeout_seconds)

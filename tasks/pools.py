@@ -1,0 +1,172 @@
+"""The pool of a run: made for it, or found and reused."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from prefect import task
+
+from tasks.azure_errors import code_of
+from tasks.clients import POLLING_SECONDS, batch_client, blob_service
+from tasks.command import APPLICATION_FOLDER, start_command_line
+from tasks.errors import PoolError
+from tasks.images import Image
+from tasks.naming import MADE_BY, RunNames
+from tasks.policies import LIVE
+from tasks.sas import make_signer, read_blob_url
+from tasks.specs import Cleanup, PoolSpec
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool that the run's tasks go to, and whether this run made it (then it may also delete it)."""
+
+    id: str
+    is_own: bool
+
+
+def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
+    """Whether the start task brings the application to the nodes, or each Batch task its own copy.
+
+    A pool that may outlive the run must not depend on the run's containers: a node that boots later would
+    find its application deleted, and fail.
+    """
+    return pool.pool_id is None and cleanup.pool == "always"
+
+
+@task(name="create pool", **LIVE)
+def create_pool(
+    names: RunNames, spec: PoolSpec, image: Image, application: str | None, timeout_seconds: float
+) -> Pool:
+    """Create the run's pool, or take the one that has its id if it is as the spec says.
+
+    `application` is the blob that the start task copies to the nodes' shared folder, if any.
+    """
+    url = application and application_url(names, application, timeout_seconds)
+    options = build_pool(names, spec, image, application, url, timeout_seconds)
+    with batch_client(f"Creating the pool {names.pool_id}") as client:
+        try:
+            client.create_pool(options)
+        except ResourceExistsError as error:
+            if code_of(error) != "PoolExists":
+                raise
+            return attach_to_pool(client, names, spec, image)
+    return Pool(names.pool_id, is_own=True)
+
+
+def application_url(names: RunNames, application: str, timeout_seconds: float) -> str:
+    with blob_service("Signing the application's URL") as service:
+        signer = make_signer(service, timeout_seconds)
+        return read_blob_url(signer, names.application_container, application)
+
+
+def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image) -> Pool:
+    """The existing pool of that id. Raises PoolError if it isn't as the spec says."""
+    pool = client.get_pool(names.pool_id)
+    found = list(differences(pool, spec, image))
+    if found:
+        raise PoolError(
+            f"The pool {names.pool_id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
+            f"give another pool_id, or delete that pool."
+        )
+    return Pool(names.pool_id, is_own=run_key_of(pool) == names.key)
+
+
+def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
+    """In which ways a pool can't stand in for the one that the spec describes, in words."""
+    if (pool.vm_size or "").lower() != spec.vm_size.lower():
+        yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
+    found = pool.virtual_machine_configuration and pool.virtual_machine_configuration.image_reference
+    is_there = [found.publisher, found.offer, found.sku] if found else [None]
+    is_wanted = [image.publisher, image.offer, image.sku]
+    if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
+        yield f"image {' '.join(part or '?' for part in is_there)} instead of {' '.join(is_wanted)}"
+    if pool.task_slots_per_node and pool.task_slots_per_node != spec.task_slots_per_node:
+        yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
+    if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
+        yield "no nodes, and no autoscale formula that would bring some (resize it)"
+
+
+def run_key_of(pool: models.BatchPool) -> str | None:
+    """The key of the run that made a pool; None for a pool that no run made."""
+    return next((item.value for item in pool.metadata or [] if item.name == "run_key"), None)
+
+
+def build_pool(
+    names: RunNames,
+    spec: PoolSpec,
+    image: Image,
+    application: str | None,
+    url: str | None,
+    timeout_seconds: float,
+) -> models.BatchPoolCreateOptions:
+    """The pool's body, as REST operation Pool Add takes it."""
+    return models.BatchPoolCreateOptions(
+        id=names.pool_id,
+        vm_size=spec.vm_size,
+        virtual_machine_configuration=models.VirtualMachineConfiguration(
+            image_reference=models.BatchVmImageReference(
+                publisher=image.publisher, offer=image.offer, sku=image.sku, version=image.version
+            ),
+            node_agent_sku_id=image.node_agent_sku_id,
+        ),
+        target_dedicated_nodes=spec.dedicated_nodes,
+        target_low_priority_nodes=spec.low_priority_nodes,
+        task_slots_per_node=spec.task_slots_per_node,
+        start_task=build_start_task(application, url, spec.start_command),
+        metadata=ownership(names, timeout_seconds),
+    )
+
+
+def build_start_task(
+    application: str | None, url: str | None, start_command: str | None
+) -> models.BatchStartTask | None:
+    """The start task that brings the application and runs the user's command, as root; None for nothing."""
+    if application is None and start_command is None:
+        return None
+    command_line, environment = start_command_line(application, start_command)
+    admin = models.AutoUserSpecification(
+        scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.ADMIN
+    )
+    files = (
+        [models.ResourceFile(http_url=url, file_path=f"{APPLICATION_FOLDER}/{application}")] if url else []
+    )
+    return models.BatchStartTask(
+        command_line=command_line,
+        resource_files=files,
+        environment_settings=[
+            models.EnvironmentSetting(name=name, value=value) for name, value in environment.items()
+        ],
+        user_identity=models.UserIdentity(auto_user=admin),
+        max_task_retry_count=1,
+        wait_for_success=True,
+    )
+
+
+def ownership(names: RunNames, timeout_seconds: float) -> list[models.BatchMetadataItem]:
+    """Metadata that says who made a pool or job, for which run, and until when it is needed."""
+    expires_at = datetime.now(timezone.utc) + timedelta(seconds=timeout_seconds)
+    values = {
+        "made_by": MADE_BY,
+        "run_key": names.key,
+        "expires_at": expires_at.isoformat(timespec="seconds"),
+    }
+    return [models.BatchMetadataItem(name=name, value=value) for name, value in values.items()]
+
+
+@task(name="delete pool", **LIVE)
+def delete_pool(names: RunNames) -> bool:
+    """Ask for the deletion of the run's pool if this run made it; False if there is none to delete."""
+    with batch_client(f"Deleting the pool {names.pool_id}") as client:
+        try:
+            pool = client.get_pool(names.pool_id, select=["id", "state", "metadata"])
+            if run_key_of(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
+                return False
+            client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
+        except (ResourceNotFoundError, ResourceExistsError) as error:
+            if code_of(error) not in ("PoolNotFound", "PoolBeingDeleted"):
+                raise
+            return False
+    return True

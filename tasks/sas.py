@@ -1,0 +1,81 @@
+"""Shared access signatures for the nodes: each for one thing, one right, and as long as needed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
+
+from azure.storage.blob import (
+    BlobSasPermissions,
+    BlobServiceClient,
+    ContainerSasPermissions,
+    UserDelegationKey,
+    generate_blob_sas,
+    generate_container_sas,
+)
+
+# Clocks differ: a signature that starts now may not be valid yet where it is checked.
+BACKDATED_SECONDS = 15 * 60
+# After the timeout a node may still be uploading, and the run may still be ending.
+MARGIN_SECONDS = 60 * 60
+# A user-delegation key lives 7 days at most (REST operation Get User Delegation Key).
+ENTRA_MAX_SECONDS = 7 * 24 * 3600 - BACKDATED_SECONDS
+
+
+@dataclass(frozen=True)
+class Signer:
+    """What signs, and for when: an account key or, with Entra ID, a user-delegation key."""
+
+    account_name: str
+    endpoint: str
+    starts_at: datetime
+    expires_at: datetime
+    account_key: str | None = field(default=None, repr=False)
+    user_delegation_key: UserDelegationKey | None = field(default=None, repr=False)
+
+
+def make_signer(service: BlobServiceClient, timeout_seconds: float) -> Signer:
+    """A signer whose signatures outlive a run with this timeout; asks for a key if the account gave none."""
+    account_key = getattr(service.credential, "account_key", None)
+    starts_at, expires_at = validity(
+        datetime.now(timezone.utc), timeout_seconds, None if account_key else ENTRA_MAX_SECONDS
+    )
+    delegated = None if account_key else service.get_user_delegation_key(starts_at, expires_at)
+    return Signer(
+        service.account_name, service.url.rstrip("/"), starts_at, expires_at, account_key, delegated
+    )
+
+
+def validity(
+    now: datetime, timeout_seconds: float, max_seconds: float | None = None
+) -> tuple[datetime, datetime]:
+    """From when to when the signatures of a run with this timeout are valid."""
+    lasting = timeout_seconds + MARGIN_SECONDS
+    if max_seconds is not None:
+        lasting = min(lasting, max_seconds)
+    return now - timedelta(seconds=BACKDATED_SECONDS), now + timedelta(seconds=lasting)
+
+
+def read_blob_url(signer: Signer, container: str, blob: str) -> str:
+    """A URL that reads one blob and nothing else."""
+    token = generate_blob_sas(
+        signer.account_name, container, blob, permission=BlobSasPermissions(read=True), **signing(signer)
+    )
+    return f"{signer.endpoint}/{container}/{quote(blob, safe='/~')}?{token}"
+
+
+def write_container_url(signer: Signer, container: str) -> str:
+    """A URL that writes blobs into one container, and neither reads, lists nor deletes."""
+    permission = ContainerSasPermissions(create=True, write=True)
+    token = generate_container_sas(signer.account_name, container, permission=permission, **signing(signer))
+    return f"{signer.endpoint}/{container}?{token}"
+
+
+def signing(signer: Signer) -> dict:
+    return {
+        "account_key": signer.account_key,
+        "user_delegation_key": signer.user_delegation_key,
+        "start": signer.starts_at,
+        "expiry": signer.expires_at,
+        # Plain HTTP is accepted only where the endpoint itself has nothing else.
+        "protocol": "https" if signer.endpoint.startswith("https:") else "https,http",
+    }

@@ -1,0 +1,66 @@
+"""Which accounts a run uses, from the environment; the names are those of the Azure CLI."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tasks.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """One Batch account and one storage account; where there is no key, Entra ID is asked for a token."""
+
+    batch_endpoint: str
+    """AZURE_BATCH_ENDPOINT: the account's URL, `https://ACCOUNT.REGION.batch.azure.com`."""
+
+    batch_account: str | None = None
+    """AZURE_BATCH_ACCOUNT: the account's name; needed with a key, which it signs with."""
+
+    batch_key: str | None = field(default=None, repr=False)
+    """AZURE_BATCH_ACCESS_KEY: a shared key, base64. None: DefaultAzureCredential."""
+
+    storage_connection_string: str | None = field(default=None, repr=False)
+    """AZURE_STORAGE_CONNECTION_STRING: account and key in one. None: the two below."""
+
+    storage_endpoint: str | None = None
+    """AZURE_STORAGE_ACCOUNT: the account's name, or the URL of its blob endpoint."""
+
+    storage_key: str | None = field(default=None, repr=False)
+    """AZURE_STORAGE_KEY: a shared key, base64. None: DefaultAzureCredential and user-delegation SAS."""
+
+
+def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
+    """The accounts that the environment names. Raises SettingsError naming each variable that is missing."""
+    values = {name: value.strip() for name, value in environment.items() if value.strip()}
+    missing = missing_variables(values)
+    if missing:
+        raise SettingsError(f"Set {', and '.join(missing)}: without that there is no account to run on.")
+    return Accounts(
+        batch_endpoint=with_scheme(values["AZURE_BATCH_ENDPOINT"]),
+        batch_account=values.get("AZURE_BATCH_ACCOUNT"),
+        batch_key=values.get("AZURE_BATCH_ACCESS_KEY"),
+        storage_connection_string=values.get("AZURE_STORAGE_CONNECTION_STRING"),
+        storage_endpoint=blob_endpoint(values.get("AZURE_STORAGE_ACCOUNT")),
+        storage_key=values.get("AZURE_STORAGE_KEY"),
+    )
+
+
+def missing_variables(values: Mapping[str, str]) -> list[str]:
+    missing = [] if "AZURE_BATCH_ENDPOINT" in values else ["AZURE_BATCH_ENDPOINT"]
+    if "AZURE_BATCH_ACCESS_KEY" in values and "AZURE_BATCH_ACCOUNT" not in values:
+        missing.append("AZURE_BATCH_ACCOUNT")
+    if not {"AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT"} & values.keys():
+        missing.append("AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT)")
+    return missing
+
+
+def with_scheme(endpoint: str) -> str:
+    """The endpoint as a URL; the portal shows it without `https://`."""
+    return (endpoint if "://" in endpoint else f"https://{endpoint}").rstrip("/")
+
+
+def blob_endpoint(account: str | None) -> str | None:
+    if account is None or "://" in account:
+        return account
+    return f"https://{account}.blob.core.windows.net"

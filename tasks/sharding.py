@@ -1,0 +1,58 @@
+"""How many Prefect tasks a step over many files becomes, and how each does its share."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from prefect.futures import PrefectFuture, wait
+
+from tasks.errors import FanOutError
+
+# Up to here each file is a Prefect task of its own, visible by its name; beyond, the server would lag.
+FILES_EACH_VISIBLE = 300
+SHARDS_MAX = 200
+SHARD_MIN = 50
+SHARD_MAX = 500
+SHARD_THREADS = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def shard_size(count: int) -> int:
+    """How many of `count` files one Prefect task takes: 1 for small runs, else 50 to 500."""
+    if count <= FILES_EACH_VISIBLE:
+        return 1
+    return min(SHARD_MAX, max(SHARD_MIN, math.ceil(count / SHARDS_MAX)))
+
+
+def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The function's results, in order; after a failure the items not yet begun are left alone."""
+    with ThreadPoolExecutor(SHARD_THREADS) as threads:
+        futures = [threads.submit(function, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def results_of(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
+    """The results of Prefect tasks, once all have ended. Raises the first failure, and says how many."""
+    wait(list(futures))
+    failures = [error for future in futures if (error := failure_of(future)) is not None]
+    if not failures:
+        return [future.result() for future in futures]
+    if len(failures) > 1 and isinstance(failures[0], FanOutError):
+        raise type(failures[0])(f"{failures[0]} (and {len(failures) - 1} more failed)") from failures[0]
+    raise failures[0]
+
+
+def failure_of(future: PrefectFuture) -> BaseException | None:
+    result = future.result(raise_on_failure=False)
+    return result if isinstance(result, BaseException) else None

@@ -1,0 +1,71 @@
+"""What a user says about a run: the parameters that Prefect's form shows, with their bounds and defaults."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+When = Literal["always", "on_success", "never"]
+BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageSpec(Spec):
+    """A marketplace image, which must be among those that Azure Batch has verified."""
+
+    publisher: str = Field("canonical", description="The image's publisher.")
+    offer: str = Field("ubuntu-24_04-lts", description="The image's offer.")
+    sku: str = Field("server", description="The image's SKU.")
+
+
+class PoolSpec(Spec):
+    """The machines: a pool made for this run, or one to reuse."""
+
+    pool_id: BatchId | None = Field(
+        None,
+        description="The id of a pool to reuse; it is made if there is none. Empty: a pool of the run's own.",
+    )
+    vm_size: str = Field(
+        "STANDARD_D2S_V3",
+        min_length=1,
+        description="The size of a node. A reused pool must have this size.",
+        examples=["STANDARD_D2S_V3", "STANDARD_F4S_V2"],
+    )
+    dedicated_nodes: int = Field(1, ge=0, le=1000, description="Nodes that stay until they are removed.")
+    low_priority_nodes: int = Field(
+        0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
+    )
+    task_slots_per_node: int = Field(1, ge=1, le=256, description="Batch tasks that a node runs at once.")
+    image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
+    start_command: str | None = Field(
+        None,
+        description="A shell command that each node runs as root before its first task, to install things.",
+        examples=["apt-get update && apt-get install -y ffmpeg"],
+    )
+
+    @model_validator(mode="after")
+    def some_node(self) -> "PoolSpec":
+        if self.dedicated_nodes + self.low_priority_nodes == 0:
+            raise ValueError("a pool needs a node: dedicated_nodes or low_priority_nodes must be 1 or more")
+        return self
+
+
+class Cleanup(Spec):
+    """What a run deletes when it ends."""
+
+    containers: When = Field("always", description="When to delete the run's storage containers.")
+    job: When = Field("always", description="When to delete the job with its tasks.")
+    pool: When = Field(
+        "always", description="When to delete a pool that the run made; a pool that it found stays."
+    )
+
+
+def is_due(when: When, succeeded: bool) -> bool:
+    """Whether something with this policy is deleted at the end of a run."""
+    return when == "always" or (when == "on_success" and succeeded)
+
+
+DEFAULT_POOL = PoolSpec()
+DEFAULT_CLEANUP = Cleanup()

@@ -1,0 +1,93 @@
+"""Files into blobs. A blob carries the MD5 of its content, so a repeated upload sends only what differs."""
+
+import hashlib
+import os
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobClient, ContentSettings
+from prefect import task
+from prefect.runtime import task_run
+from prefect.utilities.annotations import opaque
+
+from tasks.clients import blob_service
+from tasks.errors import InputError
+from tasks.inputs import InputFile
+from tasks.policies import LIVE
+from tasks.sharding import in_threads, results_of, shard_size, split
+
+
+def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[str]:
+    """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order.
+
+    `fresh` says that the container is new, so that nothing in it has to be compared.
+    """
+    size = shard_size(len(files))
+    if size == 1:
+        return results_of([upload_input.submit(container, file, fresh) for file in files])
+    shards = split(files, size)
+    labels = [f"{number} of {len(shards)}" for number in range(1, len(shards) + 1)]
+    futures = [
+        upload_shard.submit(label, container, opaque(shard), fresh)
+        for label, shard in zip(labels, shards, strict=True)
+    ]
+    return [digest for digests in results_of(futures) for digest in digests]
+
+
+@task(name="upload input", task_run_name="upload {file.name}", **LIVE)
+def upload_input(container: str, file: InputFile, fresh: bool) -> str:
+    """Upload one file, unless the same content is there; its MD5, hexadecimal."""
+    return upload_file(container, file.name, file.path, fresh and is_first_try())
+
+
+@task(name="upload inputs", task_run_name="upload shard {label}", **LIVE)
+def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> list[str]:
+    """Upload a shard of the files, each unless the same content is there; their MD5s, hexadecimal."""
+    fresh = fresh and is_first_try()
+    return in_threads(lambda file: upload_file(container, file.name, file.path, fresh), files)
+
+
+@task(name="upload application", task_run_name="upload application {name}", **LIVE)
+def upload_application(container: str, name: str, path: str) -> None:
+    """Upload the program that runs on each file, unless the same content is there."""
+    upload_file(container, name, path, fresh=False)
+
+
+def is_first_try() -> bool:
+    return (task_run.run_count or 1) <= 1
+
+
+def upload_file(container: str, name: str, path: str, fresh: bool) -> str:
+    """Stream a file into a blob, unless it has the same content; the MD5, hexadecimal."""
+    with blob_service(f"Uploading {name}") as service:
+        blob = service.get_blob_client(container, name)
+        try:
+            digest, size_bytes = md5_of(path)
+            if fresh or content_md5(blob) != digest:
+                send(blob, path, digest, size_bytes)
+        except OSError as error:
+            raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
+    return digest.hex()
+
+
+def send(blob: BlobClient, path: str, digest: bytes, size_bytes: int) -> None:
+    settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(digest))
+    with open(path, "rb") as stream:
+        blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+
+
+def content_md5(blob: BlobClient) -> bytes | None:
+    """The MD5 that a blob carries; None if there is no blob, or it carries none."""
+    try:
+        digest = blob.get_blob_properties().content_settings.content_md5
+    except ResourceNotFoundError:
+        return None
+    return bytes(digest) if digest else None
+
+
+def md5_of(path: str) -> tuple[bytes, int]:
+    """The MD5 of a file's content, and its size in bytes."""
+    with open(path, "rb") as stream:
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        return digest.digest(), os.fstat(stream.fileno()).st_size

@@ -1,0 +1,133 @@
+"""Waiting for the Batch tasks, at a cost that doesn't grow with their number."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceNotFoundError
+from prefect import task
+
+from tasks.clients import batch_client
+from tasks.errors import JobError, RunTimeoutError
+from tasks.jobs import Job
+from tasks.logs import run_logger
+from tasks.policies import LIVE
+from tasks.pool_watch import PoolWatch, check_pool
+from tasks.pools import Pool
+from tasks.progress import Counts, Progress
+from tasks.results import TaskResult, list_completed
+
+FIRST_INTERVAL_SECONDS = 0.25
+BUSY_INTERVAL_MAX_SECONDS = 5.0
+IDLE_INTERVAL_MAX_SECONDS = 15.0
+HEALTH_SECONDS = 2.0
+OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
+ALL_DONE = "AllTasksCompleted"
+
+
+@task(name="wait for tasks", **LIVE)
+def wait_for_tasks(
+    job: Job,
+    pool: Pool,
+    task_ids: frozenset[str],
+    deadline_seconds: float,
+    on_completed: Callable[[list[TaskResult]], None],
+) -> None:
+    """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
+
+    A poll is one call for the counts, one for what has completed since the last, and every few seconds
+    three more for pool and job. `deadline_seconds` is a reading of `time.monotonic()`. Raises
+    RunTimeoutError, PoolError when no node can run tasks any more, JobError when the job is over too soon.
+    """
+    with batch_client(f"Waiting for the job {job.id}") as client:
+        wait(client, job, PoolWatch(pool, job.created_at), task_ids, deadline_seconds, on_completed)
+
+
+def wait(
+    client: BatchClient,
+    job: Job,
+    watch: PoolWatch,
+    task_ids: frozenset[str],
+    deadline_seconds: float,
+    on_completed: Callable[[list[TaskResult]], None],
+) -> None:
+    progress, collector = Progress(), Collector(job.id, task_ids)
+    began = health_at = time.monotonic()
+    interval = FIRST_INTERVAL_SECONDS
+    while True:
+        counts = count_tasks(client, job.id, len(task_ids))
+        fresh = collector.collect(client, counts)
+        on_completed(fresh)
+        progress.tell(counts)
+        now = time.monotonic()
+        if collector.is_complete:
+            return
+        if now >= deadline_seconds:
+            raise RunTimeoutError(
+                f"Time is up: {counts}. Give the run more time (timeout_seconds) or the pool more nodes."
+            )
+        if now - health_at >= HEALTH_SECONDS:
+            health_at = now
+            check_job(client, job.id, counts)
+            for line in check_pool(client, watch, now):
+                run_logger().warning("%s", line)
+        interval = next_interval(interval, bool(fresh), now - began)
+        time.sleep(min(interval, deadline_seconds - now))
+
+
+def next_interval(interval: float, has_moved: bool, elapsed: float) -> float:
+    """Seconds until the next poll: few while tasks complete, but more the longer the run takes anyway."""
+    if has_moved:
+        return min(BUSY_INTERVAL_MAX_SECONDS, max(FIRST_INTERVAL_SECONDS, elapsed / 40))
+    return min(IDLE_INTERVAL_MAX_SECONDS, interval * 1.5)
+
+
+def count_tasks(client: BatchClient, job_id: str, total: int) -> Counts:
+    """The job's task counts; they may lag a little behind the truth. Raises JobError if there is no job."""
+    try:
+        counts = client.get_job_task_counts(job_id).task_counts
+    except ResourceNotFoundError as error:
+        raise JobError(f"The job {job_id} was deleted while its tasks were waiting.") from error
+    return Counts(total, counts.active, counts.running, min(counts.completed, total), counts.failed)
+
+
+class Collector:
+    """The results that a wait has seen so far, so that each task is listed about once."""
+
+    def __init__(self, job_id: str, task_ids: frozenset[str]):
+        self.job_id = job_id
+        self.left = set(task_ids)
+        self.listed = 0
+        self.latest: datetime | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.left
+
+    def collect(self, client: BatchClient, counts: Counts) -> list[TaskResult]:
+        """The results of tasks that completed since the last call.
+
+        When the counts say that all is done, everything is listed: what a listing by time may have missed
+        is found there, and a task counts as done only if a list has said so.
+        """
+        is_last = counts.completed >= counts.total or not (counts.waiting or counts.running)
+        if not is_last and counts.completed <= self.listed:
+            return []
+        found = list_completed(client, self.job_id, None if is_last else self.latest)
+        fresh = [result for result in found if result.task_id in self.left]
+        self.left.difference_update(result.task_id for result in fresh)
+        self.listed += len(fresh)
+        self.latest = max((result.changed_at for result in fresh), default=self.latest)
+        return fresh
+
+
+def check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
+    """Raise JobError if the job is over though tasks wait: they would wait for ever."""
+    if not counts.waiting:
+        return
+    job = client.get_job(job_id, select=["id", "state", "executionInfo"])
+    reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
+    # The counts may lag behind a job that has ended as it should.
+    if job.state in OVER and reason != ALL_DONE:
+        raise JobError(f"The job {job_id} is {job.state} ({reason}), but: {counts}.")
