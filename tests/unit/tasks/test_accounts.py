@@ -1,0 +1,56 @@
+"""Which accounts the environment names, and what is said when it names none."""
+
+import pytest
+
+from tasks.clients import batch_client_of, blob_service_of
+from tasks.errors import SettingsError
+from tasks.settings import Accounts, read_accounts
+
+KEYS = {
+    "AZURE_BATCH_ACCOUNT": "acc",
+    "AZURE_BATCH_ACCESS_KEY": "c2VjcmV0",
+    "AZURE_BATCH_ENDPOINT": "acc.westeurope.batch.azure.com/",
+    "AZURE_STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net",
+}
+
+
+def test_keys_of_both_accounts_are_read():
+    """The Azure CLI's variables are taken, and an endpoint as the portal shows it gets its scheme."""
+    accounts = read_accounts(KEYS)
+    assert accounts.batch_endpoint == "https://acc.westeurope.batch.azure.com"
+    assert accounts.batch_key == "c2VjcmV0"
+    assert batch_client_of(accounts) is batch_client_of(read_accounts(KEYS))
+    assert blob_service_of(accounts).account_name == "a"
+
+
+def test_without_keys_the_names_alone_suffice():
+    """With Entra ID only the endpoint and the storage account are named."""
+    accounts = read_accounts({"AZURE_BATCH_ENDPOINT": "https://b", "AZURE_STORAGE_ACCOUNT": "files"})
+    assert accounts == Accounts("https://b", storage_endpoint="https://files.blob.core.windows.net")
+    assert blob_service_of(accounts).url == "https://files.blob.core.windows.net/"
+
+
+@pytest.mark.parametrize(
+    "name", ["AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCOUNT", "AZURE_STORAGE_CONNECTION_STRING"]
+)
+def test_a_missing_variable_is_named(name):
+    """What isn't set, or is set to nothing, is named in the message."""
+    with pytest.raises(SettingsError, match=name):
+        read_accounts({**KEYS, name: " "})
+
+
+def test_all_that_is_missing_is_named_at_once():
+    """A newcomer learns of everything to set in one go."""
+    with pytest.raises(SettingsError, match=r"AZURE_BATCH_ENDPOINT, and AZURE_STORAGE_CONNECTION_STRING"):
+        read_accounts({})
+
+
+def test_secrets_are_not_shown():
+    """What prints the accounts doesn't print their keys."""
+    assert "c2VjcmV0" not in repr(read_accounts(KEYS))
+
+
+def test_a_connection_string_that_is_none_is_told():
+    """A connection string that can't be read is told by the variable's name."""
+    with pytest.raises(SettingsError, match="AZURE_STORAGE_CONNECTION_STRING can't be read"):
+        blob_service_of(read_accounts({**KEYS, "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}))

@@ -1,0 +1,126 @@
+"""Command lines: what a file name or a template's text becomes when a real shell runs it."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.command import build_command, node_output, start_command_line, task_environment
+from tasks.errors import InputError
+
+# Prints its arguments: what a program on the node would see.
+SHOW = r"printf '%s\0'"
+FILE_NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=30
+).filter(lambda name: name not in (".", ".."))
+
+
+def run_on_node(template: str, input_name: str, folder: Path, output_name: str = "out.txt") -> list[str]:
+    """Split the command line as the service does, with no shell, and run it in a folder."""
+    command = build_command(template, "app name.py")
+    settings = task_environment(command, input_name, output_name)
+    places = {"AZ_BATCH_NODE_SHARED_DIR": "/shared dir", "PATH": os.environ["PATH"]}
+    ran = subprocess.run(
+        shlex.split(command.command_line),
+        env={**places, **settings},
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+    return ran.stdout.decode().split("\0")[:-1]
+
+
+@given(name=FILE_NAMES)
+def test_a_file_name_reaches_the_program_as_it_is(name, tmp_path_factory):
+    """Whatever a file is called, the program gets it as one argument, and the shell does nothing with it."""
+    folder = tmp_path_factory.mktemp("wd")
+    seen = run_on_node(f"{SHOW} {{input}} {{name}} --of={{input}}", name, folder)
+    assert seen == [f"inputs/{name}", name, f"--of=inputs/{name}"]
+    assert os.listdir(folder) == ["outputs"]
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30))
+def test_a_template_s_own_text_is_no_shell_either(text, tmp_path_factory):
+    """A quoted argument of the template reaches the program unread by any shell."""
+    folder = tmp_path_factory.mktemp("wd")
+    template = f"{SHOW} {shlex.quote(text.replace('{', '{{').replace('}', '}}'))} last"
+    assert run_on_node(template, "a", folder) == [text, "last"]
+    assert os.listdir(folder) == ["outputs"]
+
+
+def test_command_line_is_the_same_for_all_files():
+    """No file name stands in the command line itself."""
+    command = build_command("wc -w {input} {output}")
+    assert command.command_line == (
+        '/bin/sh -c \'mkdir -p outputs && exec wc -w "$FAN_OUT_INPUT" "$FAN_OUT_OUTPUT"\''
+    )
+    assert task_environment(command, "it's; $(touch x).txt", "o")["FAN_OUT_NAME"] == "it's; $(touch x).txt"
+
+
+def test_application_is_found_in_the_shared_folder_or_beside_the_task(tmp_path):
+    """{application} is a path in the node's shared folder, or in the task's own copy."""
+    assert run_on_node(f"{SHOW} {{application}}", "a", tmp_path) == ["/shared dir/app name.py"]
+    own = build_command("python3 {application}", "a.py", on_shared=False)
+    assert '"$AZ_BATCH_TASK_WORKING_DIR/application/$FAN_OUT_APPLICATION"' in own.command_line
+
+
+def test_without_output_what_is_printed_is_the_output():
+    """A command that doesn't name {output} is one whose standard output is kept."""
+    assert build_command("wc -w {input}").keeps_stdout
+    assert not build_command("cp {input} {output}").keeps_stdout
+
+
+def test_an_output_s_file_on_the_node_is_no_pattern():
+    """Characters that a file pattern would expand are replaced, and sub-folders are dropped."""
+    assert node_output("sub/a[1]*?.txt") == "outputs/a_1___.txt"
+    assert node_output("sub/$(x) 'y'.txt") == "outputs/$(x) 'y'.txt"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "python3 {inptu}",
+            r"has \{inptu\}; there are only \{application\}, \{input\}, \{name\}, \{output\}",
+        ),
+        ("python3 {}", r"has \{\}"),
+        ("python3 {application}", "no application is given"),
+        ("python3 {input", "can't be read"),
+        ("python3 'x", "No closing quotation"),
+        ("wc {input:>5}", "has a format"),
+        ("", "is empty"),
+        ("sh -c 'wc {input} > {output}'", r'"\$FAN_OUT_INPUT"'),
+        ("/bin/bash -ec 'cat <{input}'", "let a shell read file names"),
+    ],
+)
+def test_a_template_that_cannot_be_right_is_refused(template, message):
+    """A mistake in the template is told before anything is created."""
+    with pytest.raises(InputError, match=message):
+        build_command(template)
+
+
+def test_start_task_shares_the_application_with_all_users(tmp_path):
+    """The start task runs the user's command, then copies the program where every task user can read it."""
+    name = "my $(app) 'x'.py"
+    (tmp_path / "application").mkdir()
+    (tmp_path / "application" / name).write_text("program")
+    (tmp_path / "application" / name).chmod(0o600)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    command_line, settings = start_command_line(name, "echo 'installed' > \"$HOME/done\"")
+    places = {"AZ_BATCH_NODE_SHARED_DIR": str(shared), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run(shlex.split(command_line), env={**places, **settings}, cwd=tmp_path, check=True)
+    assert (shared / name).read_text() == "program"
+    assert (shared / name).stat().st_mode & 0o555 == 0o555
+    assert (tmp_path / "done").read_text() == "installed\n"
+
+
+def test_start_task_fails_when_the_user_s_command_fails(tmp_path):
+    """A failing installation makes the start task fail, whatever comes after it."""
+    command_line, settings = start_command_line("app.py", "exit 7")
+    ran = subprocess.run(shlex.split(command_line), env=settings, cwd=tmp_path, check=False)
+    assert ran.returncode == 7

@@ -1,0 +1,74 @@
+"""What is made of a pool's state while tasks wait for it."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tasks.health import PoolView, judge
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+QUOTA = (("AccountCoreQuotaReached", "The specified account has reached core quota"),)
+TIMED_OUT = (("AllocationTimedOut", "Desired number of dedicated nodes could not be allocated"),)
+
+
+def view(**changes) -> PoolView:
+    usual = {
+        "is_deleting": False,
+        "is_steady": True,
+        "has_autoscale": False,
+        "targets": (2, 0),
+        "node_count": 2,
+        "resized_at": NOW,
+    }
+    return PoolView(**{**usual, **changes})
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        view(),
+        view(node_count=0, is_steady=False),
+        view(node_count=0, has_autoscale=True, targets=(0, 0)),
+        view(lost_nodes=1, is_steady=False),
+        view(lost_nodes=2, is_steady=False),
+        view(resize_errors=QUOTA, resized_at=NOW - timedelta(hours=1)),
+    ],
+    ids=["idle", "allocating", "scaled to zero", "one lost", "growing", "errors of old"],
+)
+def test_a_pool_that_may_yet_work_is_waited_for(seen):
+    """Neither nodes still coming, nor errors of another time, end a run."""
+    assert judge(seen, NOW) == ("well", "")
+
+
+def test_a_pool_none_of_whose_nodes_can_work_is_lost():
+    """When all nodes have failed and no more are coming, waiting is over."""
+    verdict, reason = judge(view(lost_nodes=2), NOW)
+    assert (verdict, reason) == ("lost", "none of its 2 nodes can run tasks")
+
+
+def test_a_quota_that_leaves_no_node_is_final_and_says_what_helps():
+    """A quota error without any node ends the run, with the remedy."""
+    verdict, reason = judge(view(node_count=0, resize_errors=QUOTA), NOW)
+    assert verdict == "lost"
+    assert "AccountCoreQuotaReached" in reason
+    assert "quota of dedicated cores" in reason
+
+
+def test_a_quota_that_leaves_some_nodes_is_only_told():
+    """Fewer nodes than asked for still do the work."""
+    verdict, reason = judge(view(node_count=1, resize_errors=QUOTA), NOW)
+    assert verdict == "well"
+    assert "AccountCoreQuotaReached" in reason
+
+
+def test_an_allocation_that_timed_out_is_asked_for_again():
+    """Passing errors are no reason to give up."""
+    verdict, reason = judge(view(node_count=0, resize_errors=TIMED_OUT), NOW)
+    assert verdict == "ask again"
+    assert "AllocationTimedOut" in reason
+
+
+@pytest.mark.parametrize("seen", [view(is_deleting=True), view(node_count=0, targets=(0, 0))])
+def test_a_pool_that_somebody_took_away_is_lost(seen):
+    """A pool that is deleted, or resized to nothing, won't run tasks."""
+    assert judge(seen, NOW)[0] == "lost"

@@ -1,0 +1,153 @@
+"""Pool, image and job bodies, and when an existing pool will do."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from azure.batch import models
+from pydantic import ValidationError
+
+from tasks.errors import PoolError
+from tasks.images import Image, pick_image
+from tasks.jobs import Job, build_job, seconds_left
+from tasks.naming import names_of_run
+from tasks.pools import build_pool, differences, is_shared_by_start_task, run_key_of
+from tasks.specs import Cleanup, ImageSpec, PoolSpec, is_due
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+NAMES = names_of_run("run-1")
+IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
+
+
+def offered(
+    sku: str, verified: str = "verified", ends_at: datetime | None = None
+) -> models.BatchSupportedImage:
+    return models.BatchSupportedImage(
+        node_agent_sku_id="batch.node.ubuntu 24.04",
+        image_reference=models.BatchVmImageReference(
+            publisher="Canonical", offer="ubuntu-24_04-lts", sku=sku, version="latest"
+        ),
+        os_type="linux",
+        verification_type=verified,
+        batch_support_end_of_life=ends_at,
+    )
+
+
+def test_the_image_is_chosen_with_its_node_agent():
+    """A verified image is found whatever its case, and brings its agent."""
+    found = pick_image([offered("minimal"), offered("server")], ImageSpec(), NOW)
+    assert (found.publisher, found.sku, found.node_agent_sku_id) == (
+        "Canonical",
+        "server",
+        IMAGE.node_agent_sku_id,
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [offered("server", "unverified"), offered("server", ends_at=NOW - timedelta(days=1)), offered("minimal")],
+    ids=["unverified", "retired", "another"],
+)
+def test_an_image_that_will_not_do_is_refused_with_alternatives(image):
+    """Unverified, retired and unknown images are refused, and others are named."""
+    with pytest.raises(
+        PoolError, match=r"no verified image canonical ubuntu-24_04-lts server.*Canonical .* other"
+    ):
+        pick_image([image, offered("other")], ImageSpec(), NOW)
+
+
+def test_pool_body_brings_the_application_as_root_and_waits():
+    """The start task has the program as a resource file, runs elevated, and tasks wait for it."""
+    pool = build_pool(
+        NAMES, PoolSpec(task_slots_per_node=4), IMAGE, "app.py", "https://x?sig=s", 60
+    ).as_dict()
+    start = pool["startTask"]
+    assert start["resourceFiles"] == [{"httpUrl": "https://x?sig=s", "filePath": "application/app.py"}]
+    assert start["userIdentity"] == {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}
+    assert start["waitForSuccess"] is True
+    assert "sig=" not in start["commandLine"]
+    assert (pool["id"], pool["taskSlotsPerNode"], pool["targetDedicatedNodes"]) == ("fan-out-run-1", 4, 1)
+    assert {"name": "run_key", "value": "run-1"} in pool["metadata"]
+
+
+def test_pool_with_nothing_to_do_at_start_has_no_start_task():
+    """No application and no command make no start task, so nodes are ready sooner."""
+    assert "startTask" not in build_pool(NAMES, PoolSpec(), IMAGE, None, None, 60).as_dict()
+
+
+def test_only_a_pool_that_ends_with_its_run_depends_on_the_run_s_containers():
+    """A pool that may live longer gets no application by its start task: its later nodes would fail."""
+    assert is_shared_by_start_task(PoolSpec(), Cleanup())
+    assert not is_shared_by_start_task(PoolSpec(pool_id="mine"), Cleanup())
+    assert not is_shared_by_start_task(PoolSpec(), Cleanup(pool="on_success"))
+
+
+def existing(**changes) -> models.BatchPool:
+    body = build_pool(NAMES, PoolSpec(), IMAGE, None, None, 60).as_dict()
+    return models.BatchPool({**body, **changes})
+
+
+def test_a_pool_like_the_spec_will_do():
+    """A pool made from the same spec has no differences, whatever the case of its names."""
+    assert list(differences(existing(vmSize="standard_d2s_v3"), PoolSpec(), IMAGE)) == []
+    assert run_key_of(existing()) == "run-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vmSize": "STANDARD_A1"}, "vm_size STANDARD_A1 instead of STANDARD_D2S_V3"),
+        ({"taskSlotsPerNode": 3}, "task_slots_per_node 3 instead of 1"),
+        ({"targetDedicatedNodes": 0}, "no nodes"),
+        (
+            {"virtualMachineConfiguration": {"imageReference": {"publisher": "p", "offer": "o", "sku": "s"}}},
+            "image p o s instead of canonical ubuntu-24_04-lts server",
+        ),
+    ],
+)
+def test_a_pool_unlike_the_spec_is_told_apart(changes, message):
+    """Each difference is named with both values."""
+    (found,) = differences(existing(**changes), PoolSpec(), IMAGE)
+    assert message in found
+
+
+def test_a_pool_without_nodes_but_with_autoscale_will_do():
+    """A formula may bring nodes, so none is no difference."""
+    scaled = existing(targetDedicatedNodes=0, enableAutoScale=True)
+    assert list(differences(scaled, PoolSpec(), IMAGE)) == []
+
+
+def test_the_service_ends_the_job_if_nobody_else_does():
+    """A job has a wall-clock limit a little beyond the run's own."""
+    assert build_job(NAMES, 1200).constraints.max_wall_clock_time == timedelta(minutes=30)
+
+
+def test_a_second_attempt_has_what_the_first_left_of_the_time():
+    """The timeout counts from the job's creation, also for an attempt that finds it there."""
+    job = Job("j", existed=True, created_at=NOW - timedelta(seconds=100))
+    assert seconds_left(job, 1200, NOW) == 1100
+    assert seconds_left(Job("j", False, NOW - timedelta(seconds=100)), 1200, NOW) == 1200
+
+
+@pytest.mark.parametrize(
+    ("when", "after_success", "after_failure"),
+    [("always", True, True), ("on_success", True, False), ("never", False, False)],
+)
+def test_cleanup_is_due_by_its_policy(when, after_success, after_failure):
+    """Always, on success, never."""
+    assert (is_due(when, True), is_due(when, False)) == (after_success, after_failure)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dedicated_nodes": 0},
+        {"task_slots_per_node": 0},
+        {"pool_id": "no spaces"},
+        {"nodes": 3},
+        {"vm_size": ""},
+    ],
+)
+def test_a_pool_spec_that_cannot_be_is_refused(values):
+    """Bounds and names are checked before a run starts."""
+    with pytest.raises(ValidationError):
+        PoolSpec(**values)

@@ -1,0 +1,203 @@
+"""Intervals, shards, output paths, error messages and summaries."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ServiceRequestError
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.states import Failed
+
+from tasks.azure_errors import explain, redacted
+from tasks.errors import PermanentError, TemporaryError, UnreachableError, is_temporary
+from tasks.outputs import local_path
+from tasks.progress import Counts
+from tasks.results import TaskResult
+from tasks.sharding import SHARD_MAX, in_threads, shard_size
+from tasks.summary import (
+    ROWS_MAX,
+    FileResult,
+    RunResult,
+    describe_failures,
+    file_rows,
+    problem_of,
+    summary_lines,
+    summary_markdown,
+)
+from tasks.waiting import next_interval
+from tasks.words import read_words
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+
+
+def test_polls_are_close_at_first_and_rare_when_nothing_moves():
+    """Nothing moving, the interval grows to its limit; after a move it is short again."""
+    interval, intervals = 0.25, []
+    for _ in range(20):
+        interval = next_interval(interval, has_moved=False, elapsed=0)
+        intervals.append(interval)
+    assert intervals == sorted(intervals)
+    assert intervals[0] < 0.5
+    assert intervals[-1] == 15
+    assert next_interval(15, has_moved=True, elapsed=4) == 0.25
+
+
+def test_polls_of_a_long_run_stay_rare_while_it_moves():
+    """Tasks that complete all the time don't make a day's run poll four times a second."""
+    assert next_interval(0.25, has_moved=True, elapsed=3600) == 5
+
+
+@given(st.integers(1, 100_000))
+def test_a_step_over_any_number_of_files_is_a_few_hundred_prefect_tasks(count):
+    """Small runs show each file; large ones stay within what the server can record."""
+    size = shard_size(count)
+    assert 1 <= size <= SHARD_MAX
+    assert -(-count // size) <= 300
+    assert (size == 1) == (count <= 300)
+
+
+def test_threads_keep_the_order_and_raise_what_failed():
+    """Results stand in the order of the items, and a failure isn't swallowed."""
+    assert in_threads(lambda number: number * 2, range(50)) == [number * 2 for number in range(50)]
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda number: 1 // number, [1, 0, 2])
+
+
+@given(st.text(st.sampled_from("./\\ab:C\0\n~ "), max_size=20))
+def test_no_name_leads_out_of_the_output_folder(name):
+    """A name is either refused or leads to a file in the folder."""
+    folder = Path("/some/folder")
+    try:
+        path = local_path(folder, name)
+    except PermanentError:
+        return
+    assert path.resolve().is_relative_to(folder)
+    assert path != folder
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "C:\\x", "\\\\host\\x", "", "C:x"])
+def test_names_that_would_escape_are_refused(name):
+    """Parents, absolute paths and drives are no outputs."""
+    with pytest.raises(PermanentError, match="outside"):
+        local_path(Path("/some/folder"), name)
+
+
+def test_a_link_in_the_output_folder_is_not_followed_out_of_it(tmp_path):
+    """A folder that is a link to elsewhere gets no outputs."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermanentError, match="follow a link"):
+        local_path(tmp_path / "out", "sub/x.txt")
+
+
+@pytest.mark.parametrize(("error", "expected"), [(TemporaryError("x"), True), (PermanentError("x"), False)])
+def test_only_temporary_errors_are_retried(error, expected):
+    """Prefect asks whether to retry with the failed state; the error in it decides."""
+    assert is_temporary(None, None, Failed(data=error)) is expected
+
+
+@pytest.mark.parametrize(
+    ("service", "variable"),
+    [("Batch", "AZURE_BATCH_ENDPOINT"), ("Storage", "AZURE_STORAGE_CONNECTION_STRING")],
+)
+def test_an_endpoint_that_does_not_answer_names_its_variable(service, variable):
+    """A connection that fails may be retried, and says where the endpoint comes from."""
+    error = explain(ServiceRequestError("Connection refused"), service, "Doing it")
+    assert isinstance(error, UnreachableError)
+    assert variable in str(error)
+
+
+def test_signatures_are_taken_out_of_texts():
+    """A SAS in a service's message doesn't reach a log."""
+    assert (
+        redacted("GET https://a/b?sp=r&sig=abc%2Bd&se=1 failed")
+        == "GET https://a/b?sp=r&sig=REDACTED&se=1 failed"
+    )
+
+
+def task_result(**changes) -> TaskResult:
+    return TaskResult(**{"task_id": "t", "changed_at": NOW, "exit_code": 0, **changes})
+
+
+@pytest.mark.parametrize(
+    ("task", "has_output", "expected"),
+    [
+        (task_result(), True, ""),
+        (task_result(), False, "exit code 0, but the program wrote no output"),
+        (
+            task_result(exit_code=3, category="UserError", code="FailureExitCode"),
+            False,
+            "exit code 3 (UserError: ",
+        ),
+        (
+            task_result(exit_code=None, category="UserError", code="CommandProgramNotFound"),
+            False,
+            "did not run (",
+        ),
+        (None, False, "its Batch task did not complete"),
+    ],
+)
+def test_a_file_without_output_has_a_reason(task, has_output, expected):
+    """Each way in which a file can fail reads differently."""
+    problem = problem_of(task, has_output)
+    assert problem.startswith(expected)
+    assert bool(problem) == bool(expected)
+
+
+def run_result(*files: FileResult) -> RunResult:
+    return RunResult("key", "job", "pool", "/out", 61.6, files)
+
+
+def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():
+    """Name, exit code and the end of the standard error are in the error itself."""
+    failed = FileResult(
+        "bad one.txt", task_result(exit_code=3), problem="exit code 3", stderr="line 1\nKaboom"
+    )
+    message = describe_failures([failed], 5)
+    assert message.splitlines()[0].startswith("1 of 5 files failed")
+    assert "bad one.txt: exit code 3\n    line 1\n    Kaboom" in message
+    many = describe_failures([failed] * 1000, 1000)
+    assert len(many.splitlines()) < 50
+    assert "and 990 more" in many
+
+
+def test_summary_fits_one_screen():
+    """Files by outcome, where outputs are, and the time it took."""
+    done = FileResult("a.txt", task_result(), output_path="/out/a_OUTPUT.txt")
+    failed = FileResult("b.txt", task_result(exit_code=1), problem="exit code 1")
+    result = run_result(done, failed)
+    assert summary_lines(result) == [
+        "Files: 2, 1 succeeded, 1 failed",
+        "Outputs: 1 in /out",
+        "Job: job, pool: pool",
+        "Elapsed time: 0:01:02",
+    ]
+    assert "b.txt: exit code 1" in summary_markdown(result)
+    assert result.outputs == {"a.txt": "/out/a_OUTPUT.txt"}
+
+
+def test_the_table_of_files_is_bounded_with_failures_first():
+    """Of many files the table shows those that failed, then the slowest."""
+    files = [FileResult(f"{n}", task_result(seconds=float(n))) for n in range(2 * ROWS_MAX)]
+    files.append(FileResult("broken", task_result(exit_code=1), problem="exit code 1"))
+    rows = file_rows(files)
+    assert len(rows) == ROWS_MAX
+    assert [row["file"] for row in rows[:2]] == ["broken", str(2 * ROWS_MAX - 1)]
+
+
+def test_counts_read_as_a_sentence():
+    """What the log and the progress artifact say."""
+    assert (
+        str(Counts(5, 1, 2, 2, 1)) == "2 of 5 Batch tasks completed, 1 of them failed, 2 running, 1 waiting"
+    )
+
+
+def test_words_are_read_back_from_a_table(tmp_path):
+    """Odd words, with colons or marks of their own, are read as they were written."""
+    rule = "-" * 30
+    (tmp_path / "t").write_text(
+        f"Word\tCount\n{rule}\na:\tb:\t3\n\x85é:\t1\n{rule}\nNode: n\n", encoding="utf-8"
+    )
+    assert read_words(tmp_path / "t") == [("a:\tb", 3), ("\x85é", 1)]
