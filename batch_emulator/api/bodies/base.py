@@ -99,7 +99,7 @@ def rank(error: BatchError) -> int:
 def describe_one(detail: ErrorDetails) -> BatchError:
     kind, value = detail["type"], detail.get("input")
     name = property_name(detail["loc"])
-    if kind == "missing" or (value is None and kind in {*EDM_TYPES, *EXPECTED_NODES}):
+    if kind == "missing" or (value is None and detail["loc"] and kind in {*EDM_TYPES, *EXPECTED_NODES}):
         return missing_property(name)
     if kind == "extra_forbidden":
         return invalid_body(
