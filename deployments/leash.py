@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import psutil
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-LEFTOVERS_GRACE_SECONDS = 2.0
+LEFTOVERS_GRACE_SECONDS = 10.0
 STDIN = 0
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from deployments.errors import StartError
 LEASH = Path(__file__).with_name("leash.py")
 # What the leash itself may take after the command's own grace: its two further steps, and the start of
 # Python.
-LEASH_GRACE_SECONDS = 5.0
+LEASH_GRACE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Command:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    log: Path
+    log: Path | None
     cwd: Path | None = None
     grace_seconds: float = 5.0
     scratch: Path | None = None
@@ -47,12 +47,13 @@ def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process, however this one
     ends."""
     argv = [sys.executable, str(LEASH), str(command.grace_seconds), str(command.scratch or ""), *command.argv]
-    with command.log.open("wb") as log:
+    with ExitStack() as stack:
+        log = stack.enter_context(command.log.open("wb")) if command.log else None
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=log,
-            stderr=subprocess.STDOUT,
+            stderr=log,
             env=dict(command.env),
             cwd=command.cwd,
             start_new_session=True,
@@ -95,8 +96,10 @@ def wait_until_ready(service: Service, is_ready: Callable[[], bool], timeout_sec
         time.sleep(0.05)
 
 
-def end_of(log: Path, lines: int = 20) -> str:
+def end_of(log: Path | None, lines: int = 20) -> str:
     """The last lines of a log, under its path."""
+    if log is None:
+        return ""
     size_bytes = log.stat().st_size if log.exists() else 0
     if size_bytes == 0:
         return f"({log} is empty)"
@@ -108,12 +111,19 @@ def end_of(log: Path, lines: int = 20) -> str:
 
 def free_port(preferred: int = 0) -> int:
     """`preferred` if nothing listens there on 127.0.0.1, else any free port."""
-    for port in (preferred, 0):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return candidate.getsockname()[1]
-    raise StartError("no free port on 127.0.0.1")
+    if preferred and is_free(preferred):
+        return preferred
+    with socket.socket() as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        return candidate.getsockname()[1]
+
+
+def is_free(port: int) -> bool:
+    """Could a server listen at this port of 127.0.0.1 now?"""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

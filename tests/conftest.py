@@ -1,10 +1,52 @@
-"""Fixtures that several kinds of tests share: real services, started once a session."""
+"""Fixtures that several kinds of tests share: real services, started once a session; and the leak check."""
 
+import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from deployments import azurite
+from deployments.local import parts
+from deployments.local.database import create_prefect_home
+from deployments.local.settings import Settings
+from deployments.local.supervisor import supervised
+from deployments.processes import free_port
+
+# npm's and Node's own cache of compiled code; Node keeps it on purpose.
+KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
+LEAK_GRACE_SECONDS = 10
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the session if the tests leave a process, a thread that blocks the exit, or a temporary folder.
+
+    Everything that the tests and their processes put into the temporary folder goes to one of this session.
+    """
+    temporary = tmp_path_factory.mktemp("temporary")
+    processes, threads = set(children()), set(threading.enumerate())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+    deadline = time.monotonic() + LEAK_GRACE_SECONDS
+    while (left := leaks(processes, threads, temporary)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left, f"the tests left behind: {left}"
+
+
+def leaks(processes: set[psutil.Process], threads: set[threading.Thread], temporary: Path) -> list[object]:
+    new_threads = [one for one in threading.enumerate() if one not in threads and not one.daemon]
+    folders = [path for path in temporary.iterdir() if path.name not in KEPT_IN_TEMPORARY_FOLDER]
+    return [*(child for child in children() if child not in processes), *new_threads, *folders]
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +54,38 @@ def storage() -> Iterator[azurite.BlobStorage]:
     """A running Azurite, one for each process of the test run. Give each test containers of its own."""
     with azurite.serve() as storage:
         yield storage
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API URL of a real Prefect server, which flows and tasks that are called in this process use.
+
+    Without heartbeats, whose thread makes each flow call a second longer, and without logs sent to the
+    server.
+    """
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        PREFECT_RESULTS_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
+
+    location = tmp_path_factory.mktemp("prefect-server")
+    settings = Settings(location, free_port(), free_port(), free_port())
+    settings.logs.mkdir()
+    create_prefect_home(settings.prefect_home)
+    api_url = f"{settings.dashboard}/api"
+    with supervised() as supervisor, pytest.MonkeyPatch.context() as patch:
+        supervisor.start(parts.prefect_server(settings))
+        patch.setenv("PREFECT_API_URL", api_url)
+        patch.setenv("PREFECT_HOME", str(settings.prefect_home))
+        with temporary_settings(
+            {
+                PREFECT_API_URL: api_url,
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+                PREFECT_LOGGING_TO_API_ENABLED: False,
+                PREFECT_RESULTS_LOCAL_STORAGE_PATH: location / "results",
+            }
+        ):
+            yield api_url

@@ -1,0 +1,73 @@
+"""An empty Prefect database, made once.
+
+Prefect's migrations take some twenty seconds of CPU for a new database. They are run once for each version of
+Prefect, and their result is kept in the cache folder and copied into each new PREFECT_HOME.
+"""
+
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+from deployments import azurite
+from deployments.errors import InstallError
+from deployments.local.settings import NO_TELEMETRY, base_environment
+from deployments.locks import locked
+from deployments.processes import Command, end_of, running
+
+MIGRATION_TIMEOUT_SECONDS = 300
+
+
+def migrated_database() -> Path:
+    """The migrated, empty database of the installed Prefect; the first call makes it. Raises InstallError."""
+    database = path()
+    if not database.exists():
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with locked(database.with_name(f"{database.name}.lock")):
+            if not database.exists():
+                make(database)
+    return database
+
+
+def path() -> Path:
+    """Where that database is, or would be."""
+    return azurite.cache_folder() / f"prefect-{version('prefect')}.db"
+
+
+def make(database: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="prefect-home-", dir=database.parent) as folder:
+        home = Path(folder)
+        migrate(home)
+        partial = home / "complete.db"
+        with closing(sqlite3.connect(home / "prefect.db")) as made, closing(sqlite3.connect(partial)) as copy:
+            made.backup(copy)
+        partial.rename(database)
+
+
+def migrate(home: Path) -> None:
+    argv = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+    variables = {**base_environment(os.environ), **NO_TELEMETRY, "PREFECT_HOME": str(home)}
+    command = Command("prefect server database upgrade", argv, variables, home / "upgrade.log")
+    with running(command) as service:
+        exit_code = service.process.wait(MIGRATION_TIMEOUT_SECONDS)
+    if exit_code != 0:
+        raise InstallError(f"Prefect could not make its database\n{end_of(command.log)}")
+
+
+def create_prefect_home(home: Path) -> None:
+    """Make the folder if need be, with an empty database if it has none."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (home / "prefect.db").exists():
+        shutil.copyfile(migrated_database(), home / "prefect.db.partial")
+        (home / "prefect.db.partial").rename(home / "prefect.db")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"An empty Prefect database is in {migrated_database()}")
+    except InstallError as error:
+        sys.exit(str(error))

@@ -1,0 +1,106 @@
+"""The parts of the local stack, as data: how each is started and how one sees that it is ready."""
+
+import http.client
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from deployments import azurite
+from deployments.local.settings import PREFECT_FILE, REPOSITORY, WORK_POOL, Settings, part_environment
+from deployments.local.supervisor import Part
+from deployments.processes import Command
+
+REQUEST_TIMEOUT_SECONDS = 5.0
+WORKER_NAME = "local"
+CONCURRENT_FLOW_RUNS = 4
+# New runs are looked for this often; Prefect's default of 10 s is meant for distant servers.
+WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+
+
+def storage(settings: Settings) -> Part:
+    folder = settings.location / "storage"
+    folder.mkdir(exist_ok=True)
+    log = settings.logs / "azurite.log"
+    command = replace(azurite.command(folder, settings.storage_port), log=log)
+    return Part(command, lambda: "successfully listen" in read(log), azurite.START_TIMEOUT_SECONDS)
+
+
+def batch(settings: Settings) -> Part:
+    argv = [sys.executable, "-m", "batch_emulator", "--port", str(settings.batch_port)]
+    argv += ["--account", settings.batch_account, "--key", settings.batch_key]
+    argv += ["--location", str(settings.location / "batch")]
+    command = named(settings, "Azure Batch (local)", argv, "batch.log")
+    # It stops its tasks first, which have five seconds of their own.
+    return Part(replace(command, grace_seconds=10), lambda: " is ready at " in read(command.log))
+
+
+def prefect_server(settings: Settings) -> Part:
+    address = ["--host", "127.0.0.1", "--port", str(settings.prefect_port)]
+    argv = [sys.executable, "-m", "prefect", "server", "start", *address]
+    command = named(settings, "Prefect server", argv, "prefect-server.log")
+    return Part(command, lambda: is_healthy(settings.prefect_port))
+
+
+def worker(settings: Settings) -> Part:
+    options = ["--pool", WORK_POOL, "--name", WORKER_NAME, "--limit", str(CONCURRENT_FLOW_RUNS)]
+    argv = [sys.executable, "-m", "prefect", "worker", "start", *options]
+    command = named(settings, "Prefect worker", argv, "prefect-worker.log")
+    since = datetime.now(timezone.utc)
+    return Part(
+        replace(command, env={**command.env, **WORKER_QUERY}),
+        lambda: is_worker_online(settings.prefect_port, since),
+    )
+
+
+def deployment(settings: Settings) -> Command:
+    """Registers all that `prefect.yaml` names, as a user does."""
+    options = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
+    argv = [sys.executable, "-m", "prefect", *options]
+    return named(settings, "prefect deploy", argv, "prefect-deploy.log")
+
+
+def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
+    return Command(name, argv, part_environment(settings), settings.logs / log, cwd=REPOSITORY)
+
+
+def read(log: Path) -> str:
+    return log.read_text(errors="replace") if log.exists() else ""
+
+
+def is_healthy(port: int) -> bool:
+    """Does a Prefect server answer at this port?"""
+    try:
+        return request(port, "GET", "/api/health")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def create_work_pool(port: int) -> None:
+    """Make the pool that the worker and the deployments share; it may exist already."""
+    pool = {"name": WORK_POOL, "type": "process"}
+    status, answer = request(port, "POST", "/api/work_pools/", pool)
+    if status not in (201, 409):
+        raise OSError(f"Prefect refused the work pool {WORK_POOL}: {status} {answer}")
+
+
+def is_worker_online(port: int, since: datetime) -> bool:
+    """Has our worker reported to the server since then? One of an earlier session may still be listed."""
+    _, workers = request(port, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {})
+    beats = [one["last_heartbeat_time"] for one in workers or [] if one["name"] == WORKER_NAME]
+    return any(datetime.fromisoformat(beat.replace("Z", "+00:00")) > since for beat in beats)
+
+
+def request(port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+    """One request to 127.0.0.1: the status, and the decoded JSON if it succeeded."""
+    server = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_TIMEOUT_SECONDS)
+    with closing(server) as connection:
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read()
+        return response.status, json.loads(text) if response.status < 300 and text else None

@@ -1,0 +1,97 @@
+"""The order of the local stack: install what is missing, start, deploy, run, stop."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployments import azurite
+from deployments.errors import StartError
+from deployments.local import database, parts
+from deployments.local.settings import (
+    BATCH_PORT,
+    PREFECT_PORT,
+    REPOSITORY,
+    STORAGE_PORT,
+    Settings,
+    base_environment,
+)
+from deployments.local.supervisor import Supervisor, supervised
+from deployments.locks import locked_at_once
+from deployments.processes import Command, free_port, is_free
+
+LOCK = "lock"
+TEMPORARY_PREFIX = "prefect-azure-batch-local-"
+Say = Callable[[str], None]
+
+
+def choose_ports(storage: int | None, batch: int | None, prefect: int | None) -> tuple[int, int, int]:
+    """The ports asked for, which must be free; where none is, the usual one or, if that is taken, any."""
+    asked = {"Azurite": storage, "Azure Batch (local)": batch, "Prefect server": prefect}
+    for name, port in asked.items():
+        if port is not None and not is_free(port):
+            raise StartError(f"{name} can't start: port {port} of 127.0.0.1 is in use")
+    return (
+        storage or free_port(STORAGE_PORT),
+        batch or free_port(BATCH_PORT),
+        prefect or free_port(PREFECT_PORT),
+    )
+
+
+@contextmanager
+def serve(settings: Settings, say: Say) -> Iterator[Supervisor]:
+    """The whole stack, ready, with the flows deployed. Raises LocalServiceError; leaves no process."""
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with held(settings.location), supervised() as supervisor:
+        install(supervisor, settings.logs, say)
+        start(supervisor, settings, say)
+        yield supervisor
+
+
+@contextmanager
+def held(location: Path) -> Iterator[None]:
+    """Keep other stacks off this folder."""
+    try:
+        with locked_at_once(location / LOCK):
+            yield
+    except BlockingIOError:
+        raise StartError(f"another local stack is using {location}") from None
+
+
+@contextmanager
+def temporary_location() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def install(supervisor: Supervisor, logs: Path, say: Say) -> None:
+    """Fetch Azurite and prepare Prefect's database, side by side, unless an earlier start did."""
+    missing = []
+    if not azurite.folder().exists():
+        say(f"Installing Azurite {azurite.VERSION} (once)")
+        missing.append(module("Azurite's installation", "deployments.azurite", logs / "azurite-install.log"))
+    if not database.path().exists():
+        say("Preparing Prefect's database (once)")
+        missing.append(
+            module("Prefect's database", "deployments.local.database", logs / "prefect-database.log")
+        )
+    supervisor.run(*missing)
+
+
+def module(name: str, module_name: str, log: Path) -> Command:
+    argv = [sys.executable, "-m", module_name]
+    return Command(name, argv, base_environment(os.environ), log, cwd=REPOSITORY)
+
+
+def start(supervisor: Supervisor, settings: Settings, say: Say) -> None:
+    say("Starting Azurite, the local Azure Batch, and Prefect")
+    database.create_prefect_home(settings.prefect_home)
+    supervisor.start(parts.storage(settings), parts.batch(settings), parts.prefect_server(settings))
+    say("Deploying the flows")
+    parts.create_work_pool(settings.prefect_port)
+    worker = parts.worker(settings)
+    supervisor.launch(worker)
+    supervisor.run(parts.deployment(settings))
+    supervisor.wait_until_ready(worker)

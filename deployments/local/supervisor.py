@@ -1,0 +1,107 @@
+"""Start parts, wait until they are ready, notice when one ends, stop them all in reverse order."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from deployments.errors import PartDiedError, StartError
+from deployments.processes import Command, Service, end_of, start, stop
+
+POLL_SECONDS = 0.05
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A service of the stack. `is_ready` is asked again and again, and must answer within a second or two."""
+
+    command: Command
+    is_ready: Callable[[], bool]
+    timeout_seconds: float = 120.0
+
+
+@dataclass
+class Supervisor:
+    """The services that run, oldest first."""
+
+    services: list[Service] = field(default_factory=list)
+
+    def start(self, *parts: Part) -> None:
+        """Start the parts all at once; return when each is ready. Raises StartError, PartDiedError."""
+        self.launch(*parts)
+        self.wait_until_ready(*parts)
+
+    def launch(self, *parts: Part) -> None:
+        self.services += [start(part.command) for part in parts]
+
+    def wait_until_ready(self, *parts: Part) -> None:
+        started, waiting = time.monotonic(), list(parts)
+        while waiting:
+            self.check()
+            waiting = [part for part in waiting if not part.is_ready()]
+            for part in waiting:
+                if time.monotonic() - started > part.timeout_seconds:
+                    raise StartError(f"{part.command.name} was not ready in time\n{end_of(part.command.log)}")
+            time.sleep(POLL_SECONDS)
+
+    def run(self, *commands: Command) -> None:
+        """Run the commands to their end, all at once. Raises StartError for one that fails, PartDiedError."""
+        running = [start(command) for command in commands]
+        try:
+            while any(service.process.poll() is None for service in running):
+                self.check()
+                time.sleep(POLL_SECONDS)
+        finally:
+            failed = [service for service in running if stop(service) != 0]
+        for service in failed:
+            raise StartError(f"{service.command.name} failed\n{end_of(service.command.log)}")
+
+    def check(self) -> None:
+        """Raise PartDiedError when a service has ended."""
+        for service in self.services:
+            exit_code = service.process.poll()
+            if exit_code is not None:
+                name, log = service.command.name, service.command.log
+                raise PartDiedError(f"{name} ended with exit code {exit_code}\n{end_of(log)}")
+
+    def watch(self) -> None:
+        """Never return; raise PartDiedError when a service ends."""
+        while True:
+            self.check()
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the youngest first. Each is waited for, and killed when it doesn't stop in its time."""
+        while self.services:
+            stop(self.services.pop())
+
+
+@contextmanager
+def supervised() -> Iterator[Supervisor]:
+    """A supervisor whose services are stopped at the end of the block, whatever ends it."""
+    supervisor = Supervisor()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, once: clean-up that has begun isn't
+    disturbed."""
+    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    for each in STOP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
