@@ -1,0 +1,43 @@
+"""A local Batch service, Azurite and a Prefect server for whole flows."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import batch_emulator
+from batch_emulator.server import Account
+
+run_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def batch_account() -> Iterator[Account]:
+    """A local Batch service for the whole session."""
+    with batch_emulator.serve(port=0) as account:
+        yield account
+
+
+@pytest.fixture
+def use_batch(monkeypatch) -> Callable[[Account], None]:
+    """Point the environment at a Batch account."""
+
+    def use(account: Account) -> None:
+        monkeypatch.setenv("AZURE_BATCH_ACCOUNT", account.name)
+        monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", account.key)
+        monkeypatch.setenv("AZURE_BATCH_ENDPOINT", account.endpoint)
+
+    return use
+
+
+@pytest.fixture
+def accounts(batch_account, storage, prefect_server, use_batch, monkeypatch) -> None:
+    """The environment of a run on the local services."""
+    use_batch(batch_account)
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+
+
+@pytest.fixture
+def run_key() -> str:
+    """A run key of the test's own."""
+    return f"test-{next(run_numbers)}"

@@ -1,0 +1,69 @@
+"""What stands on the local services, read with the official clients."""
+
+from __future__ import annotations
+
+from azure.batch import BatchClient
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+
+from tasks.clients import batch_client_of, blob_service_of
+from tasks.naming import names_of_run
+from tasks.settings import read_accounts
+from tests.waiting import wait_until
+
+GONE_WITHIN_SECONDS = 20
+
+
+def batch() -> BatchClient:
+    return batch_client_of(read_accounts())
+
+
+def blobs() -> BlobServiceClient:
+    return blob_service_of(read_accounts())
+
+
+def remains_of(run_key: str, pool_id: str | None = None) -> set[str]:
+    """Which of `containers`, `job` and `pool` a run has left; what is being deleted counts."""
+    names = names_of_run(run_key, pool_id)
+    found = {"containers" for name in names.containers if blobs().get_container_client(name).exists()}
+    if exists(lambda: batch().get_job(names.job_id)):
+        found.add("job")
+    if exists(lambda: batch().get_pool(names.pool_id)):
+        found.add("pool")
+    return found
+
+
+def exists(get) -> bool:
+    try:
+        get()
+    except ResourceNotFoundError:
+        return False
+    return True
+
+
+def wait_for_remains(run_key: str, expected: set[str], pool_id: str | None = None) -> None:
+    """Wait until exactly the expected resources are left of a run."""
+    wait_until(
+        lambda: remains_of(run_key, pool_id) == expected,
+        GONE_WITHIN_SECONDS,
+        f"end of the deletion of all but {sorted(expected)} of the run {run_key}",
+    )
+
+
+def tasks_of(run_key: str) -> dict[str, object]:
+    """When each Batch task of a run was created, by id."""
+    listed = batch().list_tasks(names_of_run(run_key).job_id)
+    return {task.id: task.creation_time for task in listed}
+
+
+def blobs_of(container: str) -> dict[str, str]:
+    """The ETag of each blob, by name."""
+    return {blob.name: blob.etag for blob in blobs().get_container_client(container).list_blobs()}
+
+
+def write_files(folder, contents: dict[str, str | bytes]):
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder

@@ -1,0 +1,143 @@
+"""Containers, uploads, signatures and downloads on a real blob service."""
+
+import hashlib
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, ContainerClient
+
+from tasks.containers import create_container, delete_container
+from tasks.errors import AccessError, InputError, PermanentError
+from tasks.outputs import download_file, prepare_output_folder
+from tasks.sas import make_signer, read_blob_url, write_container_url
+from tasks.uploads import upload_file
+from tests.flows.services import blobs, blobs_of
+
+NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.txt", '"q".txt', "[1]*?.txt"]
+
+
+@pytest.fixture
+def container(storage, monkeypatch, run_key):
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+    name, service = f"transfers-{run_key}", blobs()
+    assert create_container(service, name, run_key)
+    yield name
+    delete_container(service, name)
+
+
+def test_creating_and_deleting_containers_can_be_repeated(container, run_key):
+    """The second time there is nothing to do, and nothing fails."""
+    assert not create_container(blobs(), container, run_key)
+    assert delete_container(blobs(), container)
+    assert not delete_container(blobs(), container)
+
+
+@pytest.mark.parametrize("name", NASTY_NAMES)
+def test_any_name_goes_there_and_back(name, container, tmp_path):
+    """A file comes back under its name, in its sub-folder, with its content."""
+    source = tmp_path / "source"
+    source.write_bytes(b"content of " + name.encode())
+    digest = upload_file(container, name, str(source), fresh=True)
+    assert digest == hashlib.md5(source.read_bytes()).hexdigest()
+    path = download_file(container, name, tmp_path / "out")
+    assert path == str(tmp_path / "out" / name)
+    assert (tmp_path / "out" / name).read_bytes() == source.read_bytes()
+
+
+def test_only_what_changed_is_sent_again(container, tmp_path):
+    """Repeating an upload leaves an unchanged blob as it was, and replaces a changed one."""
+    source = tmp_path / "x.txt"
+    source.write_text("one")
+    upload_file(container, "x.txt", str(source), fresh=True)
+    before = blobs_of(container)
+    upload_file(container, "x.txt", str(source), fresh=False)
+    assert blobs_of(container) == before
+    source.write_text("two")
+    upload_file(container, "x.txt", str(source), fresh=False)
+    assert blobs_of(container) != before
+
+
+def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
+    """Files go up in blocks and come back the same; an empty file too."""
+    content = bytes(range(256)) * (80 * 1024)
+    for name, data in {"large": content, "empty": b""}.items():
+        (tmp_path / name).write_bytes(data)
+        upload_file(container, name, str(tmp_path / name), fresh=True)
+        assert download_file(container, name, tmp_path / "out") is not None
+        assert (tmp_path / "out" / name).read_bytes() == data
+
+
+def test_a_file_that_vanished_is_named(container, tmp_path):
+    """A file deleted after it was listed is an input error."""
+    with pytest.raises(InputError, match=r"gone\.txt can't be read any more"):
+        upload_file(container, "gone.txt", str(tmp_path / "gone.txt"), fresh=True)
+
+
+def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
+    """A local file of the same content stays untouched, another is replaced, and nothing half is left."""
+    source = tmp_path / "x"
+    source.write_text("new")
+    upload_file(container, "sub/x", str(source), fresh=True)
+    target = tmp_path / "out" / "sub" / "x"
+    target.parent.mkdir(parents=True)
+    target.write_text("old")
+    download_file(container, "sub/x", tmp_path / "out")
+    assert target.read_text() == "new"
+    inode = target.stat().st_ino
+    download_file(container, "sub/x", tmp_path / "out")
+    assert target.stat().st_ino == inode
+    assert [path.name for path in target.parent.iterdir()] == ["x"]
+
+
+def test_an_output_that_was_not_written_is_none(container, tmp_path):
+    """A missing blob is told by the result, and leaves no file."""
+    assert download_file(container, "none.txt", tmp_path / "out") is None
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_blob_s_name_cannot_lead_out_of_the_output_folder(container, tmp_path):
+    """A container is no authority over the local disk."""
+    with pytest.raises(PermanentError, match="outside"):
+        download_file(container, "../escaped.txt", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_url_of_an_input_reads_that_blob_only(container, tmp_path):
+    """The service honours the signature for reading one blob, and for nothing else."""
+    source = tmp_path / "x"
+    source.write_text("input")
+    for name in ("a b.txt", "other.txt"):
+        upload_file(container, name, str(source), fresh=True)
+    url = read_blob_url(make_signer(blobs(), 60), container, "a b.txt")
+    assert BlobClient.from_blob_url(url).download_blob().readall() == b"input"
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+        BlobClient.from_blob_url(url).upload_blob(b"x", overwrite=True)
+    with pytest.raises(HttpResponseError, match=r"AuthenticationFailed|AuthorizationFailure"):
+        BlobClient.from_blob_url(url.replace("a%20b.txt", "other.txt")).download_blob()
+
+
+def test_the_url_of_the_outputs_writes_only(container):
+    """The service honours the signature for writing, and neither lists nor reads."""
+    client = ContainerClient.from_container_url(write_container_url(make_signer(blobs(), 60), container))
+    client.upload_blob("out.txt", b"x")
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+        list(client.list_blobs())
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+        client.download_blob("out.txt")
+
+
+def test_a_wrong_storage_key_names_its_variable(container, storage, monkeypatch, tmp_path):
+    """A refused signature says which variable to look at, and not what is in it."""
+    wrong = storage.connection_string.replace(storage.account_key, "d3Jvbmc=")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
+    with pytest.raises(AccessError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
+        download_file(container, "x", tmp_path)
+    assert "d3Jvbmc=" not in str(caught.value)
+
+
+def test_an_output_folder_that_cannot_be_is_refused(tmp_path):
+    """A file in the way of the output folder is told before anything is created."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="output folder"):
+        prepare_output_folder(str(tmp_path / "file" / "out"))
