@@ -126,6 +126,7 @@ CONFLICT = {
     "JobDisabled": "The specified job is disabled.",
     "JobExists": "The specified job already exists.",
     "JobNotActive": "The specified job is not in active state.",
+    "JobNotDisabled": "The specified job is not in disabled state.",
     "JobPreparationTaskNotSpecified": "The specified job does not have job preparation task.",
     "JobPreparationTaskOrReleaseTaskNotSpecified": (
         "The specified job does not have either job preparation task or job release task."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -10,6 +12,7 @@ from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import batch_emulator
 from batch_emulator import ticks
 from batch_emulator.api.conditions import check_conditions
 from batch_emulator.api.paging import decode_skiptoken, encode_skiptoken, next_link, parse_maxresults
@@ -223,3 +226,12 @@ def test_every_code_has_a_status_and_a_message() -> None:
         assert message
         assert "\n" not in message
         assert BatchError(code).status == status
+
+
+def test_every_code_that_is_raised_is_in_the_catalogue() -> None:
+    """No part of the service raises an error that it could not answer with."""
+    package = Path(batch_emulator.__file__).parent
+    sources = [path.read_text() for path in package.rglob("*.py")]
+    raised = {code for source in sources for code in re.findall(r'BatchError\(\s*"(\w+)"', source)}
+    assert raised
+    assert raised <= CATALOGUE.keys()
