@@ -53,7 +53,7 @@ def change_pool(call: Call) -> Response:
 
 def replace_pool(call: Call) -> Response:
     body = parse_body(PoolReplace, call.body).to_wire()
-    return changed(call, call.do(pools.change_pool, call.parameters["pool"], body), 204)
+    return changed(call, call.do(pools.replace_pool_properties, call.parameters["pool"], body), 204)
 
 
 def resize_pool(call: Call) -> Response:

@@ -91,9 +91,27 @@ def delete_pool(world: World, pool_id: str) -> None:
 
 
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
-    """PATCH, or Replace Pool Properties: each named property is replaced whole."""
+    """PATCH: each named property is replaced whole."""
     pool = world.live_pool(pool_id)
     pool.spec = pool.spec | changes
+    _changed(world, pool)
+    return pool
+
+
+_REPLACEABLE = (
+    "startTask",
+    "certificateReferences",
+    "applicationPackageReferences",
+    "metadata",
+    "targetNodeCommunicationMode",
+)
+
+
+def replace_pool_properties(world: World, pool_id: str, properties: Wire) -> Pool:
+    """Replace Pool Properties: what is not named the pool loses."""
+    pool = world.live_pool(pool_id)
+    kept = {name: value for name, value in pool.spec.items() if name not in _REPLACEABLE}
+    pool.spec = kept | properties
     _changed(world, pool)
     return pool
 

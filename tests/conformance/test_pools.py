@@ -71,6 +71,20 @@ def test_patch_with_stale_etag_changes_nothing(client, new_pool):
     assert client.get_pool(name).metadata[0].value == "b"
 
 
+def test_replaced_properties_lose_what_is_not_named(client, new_pool):
+    """Replace Pool Properties takes away a start task that it does not name."""
+    name = new_pool(start_task=models.BatchStartTask(command_line="/bin/true"))
+    client.replace_pool_properties(
+        name,
+        models.BatchPoolReplaceOptions(
+            application_package_references=[], metadata=[models.BatchMetadataItem(name="a", value="b")]
+        ),
+    )
+    pool = client.get_pool(name)
+    assert pool.start_task is None
+    assert pool.metadata[0].value == "b"
+
+
 def test_resize_and_shrink(client, new_pool, target):
     """A resize makes nodes that become idle; one to zero takes them away."""
     name = new_pool()
