@@ -76,7 +76,7 @@ def make_failure(code: str, **details: str) -> Failure:
 
 def _text(value: str) -> str:
     # File names need not be valid UTF-8; answers must be.
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value.encode("utf-8", "replace").decode()
 
 
 def nonzero_exit() -> Failure:

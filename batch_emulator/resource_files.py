@@ -174,10 +174,7 @@ def _target(working_directory: Path, file_path: str) -> Path:
     symbolic link that something left there."""
     inside = os.path.realpath(working_directory)
     target = os.path.normpath(os.path.join(inside, file_path))
-    try:
-        parent = os.path.realpath(os.path.dirname(target))
-    except ValueError:
-        parent = ""
+    parent = os.path.realpath(os.path.dirname(target)) if _is_name(file_path) else ""
     if target == inside or not (parent == inside or parent.startswith(inside + os.sep)):
         raise AttemptFailed(
             "ResourceFileCreateFailed",
@@ -185,6 +182,13 @@ def _target(working_directory: Path, file_path: str) -> Path:
             Message="The path leads out of the task's working directory",
         )
     return Path(target)
+
+
+def _is_name(file_path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(file_path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _make_directory(directory: Path) -> None:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import httpx
 
 READ_BYTES = 256 * 1024
-_TIMEOUT = httpx.Timeout(60, connect=10)
+_CONNECT_TIMEOUT_SECONDS = 10
 _MAX_ERROR_BYTES = 64 * 1024
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 # No proxy between this machine and itself, whatever the environment says.
@@ -35,10 +35,12 @@ class StorageError(Exception):
 class Transfers:
     """Requests to storage, at most `limit` under way at once, those that met a passing fault tried again.
 
-    `retry_delays_seconds` has one pause for each further try. Belongs to one event loop from its first use.
+    `retry_delays_seconds` has one pause for each further try. `timeout_seconds` is the longest silence of
+    storage. Belongs to one event loop from its first use.
     """
 
     limit: int = 16
+    timeout_seconds: float = 60
     retry_delays_seconds: tuple[float, ...] = (0.2, 1.0, 3.0)
     _client: httpx.AsyncClient | None = None
     _places: asyncio.Semaphore = field(init=False)
@@ -61,7 +63,7 @@ class Transfers:
     async def _once(self, request: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
         async with self._places:
             if self._client is None:
-                self._client = _open_client(self.limit)
+                self._client = _open_client(self.limit, self.timeout_seconds)
             return await request(self._client)
 
     async def close(self) -> None:
@@ -69,9 +71,10 @@ class Transfers:
             await self._client.aclose()
 
 
-def _open_client(limit: int) -> httpx.AsyncClient:
+def _open_client(limit: int, timeout_seconds: float) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS))
     limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit)
-    return httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, mounts=_DIRECT)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, mounts=_DIRECT)
 
 
 def _is_passing(error: Exception) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,11 +24,23 @@ PYTHON = f"{sys.executable} -S -E -c"
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """A task's directory; whatever still runs in it afterwards fails the test."""
+    """A task's directory; what of its processes does not end with the test fails it."""
     directory = tmp_path.resolve() / "node" / "task"
     (directory / "wd").mkdir(parents=True)
     yield directory
-    assert process.kill_orphans(directory.parent) == 0
+    deadline = time.monotonic() + 2
+    while left := processes_of(directory):
+        assert time.monotonic() < deadline, f"{left} were left behind"
+        time.sleep(0.01)
+
+
+def processes_of(directory: Path) -> list[psutil.Process]:
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.environ().get("AZ_BATCH_TASK_DIR") == str(directory):
+                found.append(one)
+    return found
 
 
 def command(directory: Path, command_line: str, **variables: str) -> process.Command:
