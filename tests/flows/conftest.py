@@ -1,7 +1,10 @@
 """A local Batch service, Azurite and a Prefect server for whole flows."""
 
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +16,11 @@ run_numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def batch_account() -> Iterator[Account]:
-    """A local Batch service for the whole session."""
-    with batch_emulator.serve(port=0) as account:
-        yield account
+    """A local Batch service for the whole session, on whose nodes `python3` is this Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        with batch_emulator.serve(port=0) as account:
+            yield account
 
 
 @pytest.fixture
