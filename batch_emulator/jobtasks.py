@@ -1,13 +1,16 @@
-"""The tasks of one job, with their indexes: by id, by state, ready to run, and counted."""
+"""The tasks of one job, with their indexes: by id, by state, failed, by time of change, ready, counted."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sortedcontainers import SortedDict, SortedSet
 
+from batch_emulator.changes import Changes
 from batch_emulator.model import Task
+from batch_emulator.readytasks import ReadyTasks
 
 STATES = ("active", "preparing", "running", "completed")
 
@@ -23,50 +26,79 @@ class Counts:
     failed: int = 0
 
     def add(self, task: Task, amount: int) -> None:
-        state = "running" if task.state == "preparing" else task.state
-        setattr(self, state, getattr(self, state) + amount)
-        if state == "completed":
-            outcome = "succeeded" if task.result == "success" else "failed"
-            setattr(self, outcome, getattr(self, outcome) + amount)
+        if task.state == "active":
+            self.active += amount
+        elif task.state != "completed":
+            self.running += amount
+        elif task.result == "success":
+            self.completed += amount
+            self.succeeded += amount
+        else:
+            self.completed += amount
+            self.failed += amount
 
 
 class JobTasks:
-    """One job's tasks. Every change of a task's state or result goes through here."""
+    """One job's tasks. Every change of a task's state goes through here; its `result` changes only before it
+    becomes completed and after it was."""
 
     def __init__(self) -> None:
         self.by_id: SortedDict[str, Task] = SortedDict()
         self.by_state: dict[str, SortedSet] = {state: SortedSet() for state in STATES}
+        self.failed: SortedSet = SortedSet()
         self.counts = Counts()
         self.slot_counts = Counts()
-        self._ready: dict[int, dict[str, Task]] = {}
+        self.ready = ReadyTasks()
+        self._changes = Changes()
         self._blocked: dict[str, int] = {}
         self._dependents: dict[str, list[str]] = {}
 
     def add(self, task: Task, *, ready: bool) -> None:
         self.by_id[task.key] = task
-        self.by_state[task.state].add(task.key)
-        self._count(task, 1)
+        self._file(task)
+        self._changes.note(task)
+        task.ready = False
         if ready:
-            self.make_ready(task)
+            self.ready.add(task)
 
     def remove(self, task: Task) -> None:
+        self.ready.discard(task)
+        self._unfile(task)
         del self.by_id[task.key]
-        self.by_state[task.state].discard(task.key)
-        self._count(task, -1)
-        self._unready(task)
+        self._changes.tidy(len(self.by_id), self._exists)
         self._blocked.pop(task.key, None)
 
-    def move(self, task: Task, after: str) -> None:
-        """Refile a task that is about to be in state `after`; its `result` is already the new one."""
-        self._count(task, -1)
-        self._unready(task)
-        self.by_state[task.state].discard(task.key)
-        before, task.state = task.state, after
+    def move(self, task: Task, after: str, now: int) -> None:
+        """Take a task to another state, or to the one that it is in once more. One that becomes active is
+        ready, unless it still waits for others."""
+        self.ready.discard(task)
+        if after != task.state:
+            self._unfile(task)
+            task.previous_state, task.previous_state_since = task.state, task.state_since
+            task.state, task.state_since = after, now
+            self._file(task)
+            self._changes.note(task)
+            self._changes.tidy(len(self.by_id), self._exists)
+        if after == "active" and task.key not in self._blocked:
+            self.ready.add(task)
+
+    def _file(self, task: Task) -> None:
+        self.by_state[task.state].add(task.key)
+        if task.state == "completed" and task.result != "success":
+            self.failed.add(task.key)
         self._count(task, 1)
-        task.state = before
-        self.by_state[after].add(task.key)
-        if after == "active":
-            self.make_ready(task)
+
+    def _unfile(self, task: Task) -> None:
+        self.by_state[task.state].remove(task.key)
+        self.failed.discard(task.key)
+        self._count(task, -1)
+
+    def _count(self, task: Task, sign: int) -> None:
+        self.counts.add(task, sign)
+        self.slot_counts.add(task, sign * task.slots)
+
+    def _exists(self, task: Task) -> bool:
+        return self.by_id.get(task.key) is task
 
     def block(self, task_key: str, missing: list[str]) -> None:
         """Hold a task back until each of `missing` has been given to `unblock`."""
@@ -87,38 +119,25 @@ class JobTasks:
                 self._blocked[task_key] = left
         return freed
 
-    def make_ready(self, task: Task) -> None:
-        self._ready.setdefault(task.slots, {})[task.key] = task
-
-    def _unready(self, task: Task) -> None:
-        waiting = self._ready.get(task.slots)
-        if waiting and waiting.pop(task.key, None) and not waiting:
-            del self._ready[task.slots]
-
-    def _count(self, task: Task, sign: int) -> None:
-        self.counts.add(task, sign)
-        self.slot_counts.add(task, sign * task.slots)
-
-    @property
-    def has_ready(self) -> bool:
-        return bool(self._ready)
-
     @property
     def running(self) -> int:
         """Tasks that hold slots for this job's `maxParallelTasks`."""
         return self.counts.running
 
-    def next_ready(self, most_slots: int) -> Task | None:
-        """The oldest ready task that needs no more than `most_slots`, in order of becoming ready."""
-        heads = [next(iter(tasks.values())) for slots, tasks in self._ready.items() if slots <= most_slots]
-        return min(heads, key=lambda task: task.number, default=None)
-
     def ids(self, states: frozenset[str] | None, after: str | None) -> Iterator[str]:
         """Task keys in order of id, of these states only, behind `after`."""
-        if states is not None and len(states) == 1:
-            (state,) = states
-            yield from self.by_state[state].irange(after, inclusive=(False, True))
-            return
-        for task_key in self.by_id.irange(after, inclusive=(False, True)):
-            if states is None or self.by_id[task_key].state in states:
-                yield task_key
+        filed = [self.by_id] if states is None else [self.by_state[state] for state in sorted(states)]
+        ranges = [each.irange(after, inclusive=(False, True)) for each in filed]
+        return ranges[0] if len(ranges) == 1 else heapq.merge(*ranges)
+
+    def count_changed_since(self, time: int) -> int:
+        """How many tasks `ids_changed_since` looks at."""
+        return self._changes.count_since(time)
+
+    def ids_changed_since(self, time: int, after: str | None) -> Iterator[str]:
+        """Keys of the tasks whose state last changed at `time` or later, in order of id, behind `after`."""
+        found = {task.key for task in self._changes.since(time) if self._exists(task)}
+        behind = [each for each in found if after is None or each > after]
+        heapq.heapify(behind)
+        while behind:
+            yield heapq.heappop(behind)

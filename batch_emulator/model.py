@@ -93,6 +93,10 @@ class Job:
     disable_tasks: str | None = None
     schedule_key: str | None = None
     scheduling_error: Wire | None = None
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.key = key(self.id)
 
     @property
     def pool_key(self) -> str:
@@ -101,7 +105,10 @@ class Job:
 
 @dataclass(slots=True)
 class Task:
-    """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such."""
+    """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such.
+
+    `ready`: active, and waiting for no other task. `key` is made once because a job may have a million tasks.
+    """
 
     job_key: str
     id: str
@@ -126,7 +133,9 @@ class Task:
     last_retry: int | None = None
     requeue_count: int = 0
     last_requeue: int | None = None
+    ready: bool = False
+    key: str = field(init=False, repr=False)
 
-    @property
-    def key(self) -> str:
-        return self.id.lower()
+    def __post_init__(self) -> None:
+        filed_under = key(self.id)
+        self.key = self.id if filed_under == self.id else filed_under

@@ -18,6 +18,7 @@ class PoolNodes:
     def __init__(self) -> None:
         self.by_id: SortedDict[str, Node] = SortedDict()
         self.state_counts: Counter[tuple[bool, str]] = Counter()
+        self.leaving: set[str] = set()
         self._free: dict[int, SortedSet] = {}
         self._filed: dict[str, int] = {}
 
@@ -35,6 +36,7 @@ class PoolNodes:
     def remove(self, node: Node) -> None:
         del self.by_id[node.id]
         self.state_counts[node.dedicated, node.state] -= 1
+        self.leaving.discard(node.id)
         self._unfile(node)
 
     def move(self, node: Node, state: str) -> None:
@@ -44,28 +46,29 @@ class PoolNodes:
         self.reindex(node)
 
     def reindex(self, node: Node) -> None:
-        """File a node under its free slots, if it takes tasks at all."""
+        """File a node under its free slots, if it takes tasks at all; note whether it is leaving."""
+        (self.leaving.discard if node.leaving is None else self.leaving.add)(node.id)
         self._unfile(node)
         free = node.slots - node.slots_used
         takes_tasks = node.state in SCHEDULABLE and node.scheduling == "enabled" and node.leaving is None
         if takes_tasks and free > 0 and node.pending is None:
-            self._free.setdefault(free, SortedSet()).add((node.number, node.id))
+            if free not in self._free:
+                self._free[free] = SortedSet()
+            self._free[free].add((node.number, node.id))
             self._filed[node.id] = free
 
     def _unfile(self, node: Node) -> None:
         free = self._filed.pop(node.id, None)
         if free is not None:
             self._free[free].discard((node.number, node.id))
-            if not self._free[free]:
-                del self._free[free]
 
     def most_free(self) -> int:
         """The largest number of free slots on one node; 0 where nothing can be placed."""
-        return max(self._free, default=0)
+        return max((free for free, nodes in self._free.items() if nodes), default=0)
 
     def pick(self, slots: int, fill: str) -> Node | None:
         """A node with `slots` free: the emptiest for fill type Spread, the fullest that fits for Pack."""
-        fitting = [free for free in self._free if free >= slots]
+        fitting = [free for free, nodes in self._free.items() if nodes and free >= slots]
         if not fitting:
             return None
         free = max(fitting) if fill.lower() == "spread" else min(fitting)

@@ -125,26 +125,25 @@ class Store:
 
     def move_task(self, task: Task, event: str, now: int) -> None:
         """Take a task through a transition of `TASK`; one that becomes active is ready at once."""
-        after = follow(TASK, task.state, event)
-        self._tasks[task.job_key].move(task, after)
-        if after != task.state:
-            task.previous_state, task.previous_state_since = task.state, task.state_since
-            task.state, task.state_since = after, now
+        self._tasks[task.job_key].move(task, follow(TASK, task.state, event), now)
         self.requeue_job(task.job_key)
         self.touch("task", task.job_key, task.key)
 
     def release_task(self, task: Task) -> None:
         """An active task that waited for others may now run."""
-        self._tasks[task.job_key].make_ready(task)
+        self._tasks[task.job_key].ready.add(task)
         self.requeue_job(task.job_key)
+        self.touch("task", task.job_key, task.key)
 
     # Which job comes next
 
     def requeue_job(self, job_key: str) -> None:
-        """Put a job into its pool's queue, or out of it, as its state and its ready tasks say."""
+        """Put a job into its pool's queue if it is active and may start a ready task, otherwise out of it."""
         job = self.jobs[job_key]
         entry = (-job.spec.get("priority", 0), job.number, job_key)
-        wanted = job.state == "active" and self._tasks[job_key].has_ready
+        tasks = self._tasks[job_key]
+        limit = job.spec.get("maxParallelTasks", -1)
+        wanted = job.state == "active" and tasks.ready and (limit < 0 or tasks.running < limit)
         if wanted and self._queue_entries.get(job_key) == (job.pool_key, entry):
             return
         self._unqueue(job_key)
@@ -158,9 +157,8 @@ class Store:
             self._queues[pool_key].remove(entry)
 
     def queued_jobs(self, pool_key: str) -> Iterator[Job]:
-        """Active jobs of a pool that have ready tasks: highest priority first, then the oldest."""
-        for _, _, job_key in list(self._queues.get(pool_key, ())):
-            yield self.jobs[job_key]
+        """Active jobs of a pool that can start a ready task: highest priority first, then the oldest."""
+        return (self.jobs[job_key] for _, _, job_key in self._queues.get(pool_key, ()))
 
     def touch(self, *kind_and_key: str) -> None:
         """Note that a resource was made, changed or removed."""

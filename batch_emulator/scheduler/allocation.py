@@ -110,7 +110,7 @@ def check_allocation(world: World, pool_key: str) -> None:
     if pool.state == "deleting":
         _remove_empty(world, pool)
         return
-    leaving = any(node.leaving is not None for node in world.store.nodes(pool_key))
+    leaving = world.store.nodes(pool_key).leaving
     if pool.allocation_state == "resizing" and not leaving and _is_at_target(world, pool):
         move_allocation(world, pool, "settle")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_emulator.model import Job, Node, Task
+from batch_emulator.model import Job, Node, Task, key
 from batch_emulator.scheduler.world import World
 
 
@@ -38,8 +38,4 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
 
 
 def _next_task(world: World, job: Job, most_slots: int) -> Task | None:
-    tasks = world.store.tasks(job.id.lower())
-    limit = job.spec.get("maxParallelTasks", -1)
-    if 0 <= limit <= tasks.running:
-        return None
-    return tasks.next_ready(most_slots)
+    return world.store.tasks(key(job.id)).ready.first(most_slots)

@@ -22,10 +22,9 @@ _NOT_TAKING_TASKS = {
 def add_task(world: World, job_id: str, spec: Wire) -> Task:
     """Add a Batch task (`spec` normalised); it is ready unless it depends on others."""
     job = require_open_job(world, job_id)
-    job_key = key(job.id)
     _refuse_task(world, job, spec)
     task = Task(
-        job_key=job_key,
+        job_key=job.key,
         id=spec["id"],
         spec=_with_job_defaults(job, spec),
         number=world.store.next_number(),
