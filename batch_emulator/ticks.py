@@ -42,8 +42,15 @@ def from_seconds(seconds: float) -> int:
 def format_ticks(ticks: int) -> str:
     """`2026-01-22T20:18:17.6076943Z`: up to seven decimals, trailing zeros dropped."""
     whole, fraction = divmod(ticks, TICKS_PER_SECOND)
-    text = to_datetime(whole * TICKS_PER_SECOND).strftime("%Y-%m-%dT%H:%M:%S")
+    text = to_datetime(whole * TICKS_PER_SECOND).replace(tzinfo=None).isoformat()
     return f"{text}.{fraction:07d}".rstrip("0").rstrip(".") + "Z"
+
+
+def parse_ticks(text: str) -> int:
+    """Ticks of a time as `format_ticks` writes it."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=timezone.utc)
+    return from_datetime(moment) + int(fraction.ljust(7, "0"))
 
 
 def etag(ticks: int) -> str:

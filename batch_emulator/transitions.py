@@ -61,7 +61,12 @@ ALLOCATION: Table = {
 POOL: Table = {"active": {"delete": "deleting"}, "deleting": {}}
 
 JOB: Table = {
-    "active": {"disable": "disabling", "terminate": "terminating", "delete": "deleting"},
+    "active": {
+        "disable": "disabling",
+        "terminate": "terminating",
+        "delete": "deleting",
+        "fail": "completed",
+    },
     "disabling": {"disabled": "disabled", "terminate": "terminating", "delete": "deleting"},
     "disabled": {
         "enable": "enabling",
@@ -75,6 +80,14 @@ JOB: Table = {
         "terminate": "terminating",
         "delete": "deleting",
     },
+    "terminating": {"complete": "completed", "delete": "deleting"},
+    "completed": {"delete": "deleting"},
+    "deleting": {},
+}
+
+SCHEDULE: Table = {
+    "active": {"disable": "disabled", "terminate": "terminating", "delete": "deleting"},
+    "disabled": {"enable": "active", "terminate": "terminating", "delete": "deleting"},
     "terminating": {"complete": "completed", "delete": "deleting"},
     "completed": {"delete": "deleting"},
     "deleting": {},
