@@ -12,6 +12,8 @@ from batch_emulator.changes import Changes
 from batch_emulator.model import Task
 from batch_emulator.readytasks import ReadyTasks
 
+#: Sorts behind every character of an id.
+_LAST = "\U0010ffff"
 STATES = ("active", "preparing", "running", "completed")
 
 
@@ -129,6 +131,15 @@ class JobTasks:
         filed = [self.by_id] if states is None else [self.by_state[state] for state in sorted(states)]
         ranges = [each.irange(after, inclusive=(False, True)) for each in filed]
         return ranges[0] if len(ranges) == 1 else heapq.merge(*ranges)
+
+    def count_with_prefix(self, prefix: str) -> int:
+        return self.by_id.bisect_left(prefix + _LAST) - self.by_id.bisect_left(prefix)
+
+    def ids_with_prefix(self, prefix: str, after: str | None) -> Iterator[str]:
+        """Task keys that begin with `prefix`, in order, behind `after`."""
+        if after is None or after < prefix:
+            return self.by_id.irange(prefix, prefix + _LAST)
+        return self.by_id.irange(after, prefix + _LAST, inclusive=(False, True))
 
     def count_changed_since(self, time: int) -> int:
         """How many tasks `ids_changed_since` looks at."""

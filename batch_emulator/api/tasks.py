@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
 from batch_emulator.api.bodies.base import parse_body, parse_object
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
 from batch_emulator.api.call import Call
+from batch_emulator.api.candidates import task_candidates
 from batch_emulator.api.fields import TASKS
 from batch_emulator.api.listing import list_page, read_filter, start_key
-from batch_emulator.api.odata import Filter
 from batch_emulator.api.views.tasks import render_task
 from batch_emulator.errors import BatchError
 from batch_emulator.model import Job, Task, Wire, key
@@ -72,17 +70,8 @@ def _inner_error(error: BatchError) -> Wire:
 def list_tasks(call: Call) -> Response:
     job = call.engine.world.job(call.parameters["job"])
     wanted = read_filter(call, TASKS)
-    candidates = _candidates(call, key(job.id), wanted)
+    candidates = task_candidates(call.store.tasks(key(job.id)), wanted, start_key(call))
     return list_page(call, "tasks", candidates, lambda task: render_task(task, job, call.base_url), wanted)
-
-
-def _candidates(call: Call, job_key: str, wanted: Filter | None) -> Iterator[tuple[str, Task]]:
-    """The tasks that can match, in order of id: those of one state where the filter asks for one."""
-    of_job = call.store.tasks(job_key)
-    state = wanted.required_equalities().get("state") if wanted else None
-    states = frozenset({state}) if state else None
-    for task_key in of_job.ids(states, start_key(call)):
-        yield task_key, of_job.by_id[task_key]
 
 
 def get_task(call: Call) -> Response:
