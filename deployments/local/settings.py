@@ -24,6 +24,11 @@ RECORDER = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "1000",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }
+# Without these `prefect deployment run --watch` shows no logs.
+LOG_STREAM = {
+    "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
+    "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
+}
 NO_TELEMETRY = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 
@@ -92,4 +97,4 @@ def base_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def part_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of every part, and of the flow runs that the worker starts."""
-    return {**base_environment(os.environ), **client_environment(settings), **RECORDER}
+    return {**base_environment(os.environ), **client_environment(settings), **RECORDER, **LOG_STREAM}
