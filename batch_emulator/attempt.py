@@ -45,8 +45,8 @@ async def carry_out(
     launch: Launch, node_root: Path, stop: asyncio.Future[None], equipment: Equipment
 ) -> Outcome:
     """Run the attempt to its end, which comes early when `stop` is done."""
-    directory = node_root / launch.task_directory
-    environment = build_environment(launch, node_root, equipment.search_path)
+    directory = f"{node_root}/{launch.task_directory}"
+    environment = build_environment(launch, str(node_root), equipment.search_path)
     try:
         ended = await _execute(launch, directory, environment, stop, equipment)
     except AttemptFailed as error:
@@ -55,15 +55,17 @@ async def carry_out(
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
     except _Stopped:
         return stopped_outcome()
-    equipment.sweeper.later(str(directory))
+    equipment.sweeper.later(directory)
     if ended.cause == "stop":
         return stopped_outcome(ended.code)
     failure = _exit_failure(ended)
     retriable = ended.cause == "itself" and ended.code != 0
     if not launch.output_files or (retriable and launch.retries_left):
         return Outcome(ended.code, failure, retriable=retriable)
-    equipment.sweeper.now(str(directory))
-    upload = upload_output_files(equipment.transfers, launch.output_files, directory, environment, ended.code)
+    equipment.sweeper.now(directory)
+    upload = upload_output_files(
+        equipment.transfers, launch.output_files, Path(directory), environment, ended.code
+    )
     try:
         upload_failure = await _until(stop, None, upload)
     except _Stopped:
@@ -80,31 +82,31 @@ def stopped_outcome(exit_code: int | None = None) -> Outcome:
     return Outcome(exit_code, make_failure("TaskEnded"), stopped=True)
 
 
-def build_environment(launch: Launch, node_root: Path, search_path: str) -> dict[str, str]:
+def build_environment(launch: Launch, node_root: str, search_path: str) -> dict[str, str]:
     """All variables of the process: a few that any program expects, the launch's, the directories'."""
-    directory = node_root / launch.task_directory
+    directory = f"{node_root}/{launch.task_directory}"
     environment = {
         "PATH": search_path,
         "LANG": "C.UTF-8",
-        "HOME": str(directory / "wd"),
+        "HOME": f"{directory}/wd",
         **launch.environment,
-        "AZ_BATCH_NODE_ROOT_DIR": str(node_root),
-        "AZ_BATCH_NODE_SHARED_DIR": str(node_root / "shared"),
-        "AZ_BATCH_NODE_STARTUP_DIR": str(node_root / "startup"),
-        "AZ_BATCH_NODE_MOUNTS_DIR": str(node_root / "fsmounts"),
-        "AZ_BATCH_TASK_DIR": str(directory),
-        "AZ_BATCH_TASK_WORKING_DIR": str(directory / "wd"),
+        "AZ_BATCH_NODE_ROOT_DIR": node_root,
+        "AZ_BATCH_NODE_SHARED_DIR": f"{node_root}/shared",
+        "AZ_BATCH_NODE_STARTUP_DIR": f"{node_root}/startup",
+        "AZ_BATCH_NODE_MOUNTS_DIR": f"{node_root}/fsmounts",
+        "AZ_BATCH_TASK_DIR": directory,
+        "AZ_BATCH_TASK_WORKING_DIR": f"{directory}/wd",
     }
     if launch.job_preparation_directory is not None:
-        preparation = node_root / launch.job_preparation_directory
-        environment["AZ_BATCH_JOB_PREP_DIR"] = str(preparation)
-        environment["AZ_BATCH_JOB_PREP_WORKING_DIR"] = str(preparation / "wd")
+        preparation = f"{node_root}/{launch.job_preparation_directory}"
+        environment["AZ_BATCH_JOB_PREP_DIR"] = preparation
+        environment["AZ_BATCH_JOB_PREP_WORKING_DIR"] = f"{preparation}/wd"
     return environment
 
 
 async def _execute(
     launch: Launch,
-    directory: Path,
+    directory: str,
     environment: dict[str, str],
     stop: asyncio.Future[None],
     equipment: Equipment,
@@ -116,36 +118,47 @@ async def _execute(
     _prepare(directory, launch.retry, equipment)
     if launch.resource_files and not launch.retry:
         download = download_resource_files(
-            equipment.transfers, launch.resource_files, directory / "wd", equipment.auto_storage
+            equipment.transfers, launch.resource_files, Path(directory, "wd"), equipment.auto_storage
         )
         await _until(stop, deadline, download)
     if stop.done():
         raise _Stopped
     command = Command(
         launch.command_line,
-        directory / "wd",
+        f"{directory}/wd",
         environment,
-        directory / "stdout.txt",
-        directory / "stderr.txt",
+        f"{directory}/stdout.txt",
+        f"{directory}/stderr.txt",
     )
     left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
     return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)
 
 
-def _prepare(directory: Path, retry: bool, equipment: Equipment) -> None:
+def _prepare(directory: str, retry: bool, equipment: Equipment) -> None:
     """Empty for a first attempt; a retry keeps what there is and loses only stdout.txt and stderr.txt."""
-    equipment.sweeper.now(str(directory))
+    equipment.sweeper.now(directory)
     try:
         if not retry:
             equipment.trash.take(directory)
-        os.makedirs(directory / "wd", exist_ok=True)
+        _make_directories(f"{directory}/wd")
         for name in ("stdout.txt", "stderr.txt"):
-            with open(directory / name, "wb"):
-                pass
+            _make_empty(f"{directory}/{name}")
     except OSError as error:
         raise AttemptFailed(
-            "ResourceDirectoryCreateFailed", FilePath=str(directory), Message=str(error)
+            "ResourceDirectoryCreateFailed", FilePath=directory, Message=str(error)
         ) from error
+
+
+def _make_directories(working_directory: str) -> None:
+    try:
+        os.mkdir(os.path.dirname(working_directory))
+        os.mkdir(working_directory)
+    except (FileNotFoundError, FileExistsError):
+        os.makedirs(working_directory, exist_ok=True)
+
+
+def _make_empty(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
 
 
 async def _until(stop: asyncio.Future[None], deadline: float | None, work: Coroutine[Any, Any, T]) -> T:

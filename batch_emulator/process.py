@@ -44,13 +44,16 @@ Cause = Literal["itself", "limit", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line with all that its process is given; `stdout` and `stderr` are emptied first."""
+    """A command line with all that its process is given. The files `stdout` and `stderr` are emptied first.
+
+    Paths are texts: for a short task `pathlib` would cost more than all else but the process itself.
+    """
 
     command_line: str
-    working_directory: Path
+    working_directory: str
     environment: Mapping[str, str]
-    stdout: Path
-    stderr: Path
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _unquote(match: re.Match[str]) -> str:
     return next(match[name] for name in ("plain", "single", "escaped") if match[name] is not None)
 
 
-def find_program(name: str, working_directory: Path, search_path: str) -> str:
+def find_program(name: str, working_directory: str, search_path: str) -> str:
     """The program's absolute path: a path is relative to the working directory, a bare name is looked for in
     `search_path` and then in the working directory. Raises AttemptFailed."""
     found = None if os.sep in name else shutil.which(name, path=search_path)

@@ -25,13 +25,13 @@ class Trash:
             for leftover in directory.iterdir():
                 self._delete_later(leftover)
 
-    def take(self, path: Path) -> None:
+    def take(self, path: str | Path) -> None:
         """Without effect if there is nothing at `path`."""
         if not os.path.lexists(path):
             return
         self._directory.mkdir(parents=True, exist_ok=True)
         target = self._directory / f"{os.getpid()}-{id(self)}-{next(self._numbers)}"
-        path.rename(target)
+        os.rename(path, target)
         self._delete_later(target)
 
     def _delete_later(self, path: Path) -> None:

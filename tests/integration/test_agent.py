@@ -481,17 +481,19 @@ asyncio.run(main())
 
 
 async def test_many_short_tasks(runner: ProcessRunner) -> None:
-    """A short task costs the emulator at most 2.5 times the CPU time of starting and awaiting a process."""
+    """A short task costs the emulator at most three times the CPU time of starting and awaiting a process."""
 
     async def bare(_: int) -> None:
         process = await asyncio.create_subprocess_exec("/bin/true", stdout=subprocess.DEVNULL)
         await process.wait()
 
     async def task(number: int) -> None:
-        assert (await start(runner, "/bin/true", f"workitems/j/job-1/t{number}")).exit_code == 0
+        directory = f"workitems/{uuid.uuid4()}/job-1/t{number}"
+        assert (await start(runner, "/bin/true", directory)).exit_code == 0
 
-    bare_seconds = min([await _cpu_seconds(bare) for _ in range(2)])
-    assert min([await _cpu_seconds(task) for _ in range(2)]) < 2.5 * bare_seconds
+    # The least of several: other programs may disturb a measurement, none can improve it.
+    costs = [(await _cpu_seconds(bare), await _cpu_seconds(task)) for _ in range(5)]
+    assert min(cost[1] for cost in costs) < 3 * min(cost[0] for cost in costs)
 
 
 async def _cpu_seconds(one: Callable[[int], Awaitable[None]]) -> float:
@@ -502,5 +504,5 @@ async def _cpu_seconds(one: Callable[[int], Awaitable[None]]) -> float:
             await one(number)
 
     began = time.process_time()
-    await asyncio.gather(*map(bounded, range(300)))
+    await asyncio.gather(*map(bounded, range(100)))
     return time.process_time() - began

@@ -51,7 +51,11 @@ def command(directory: Path, command_line: str, **variables: str) -> process.Com
         **variables,
     }
     return process.Command(
-        command_line, directory / "wd", environment, directory / "stdout.txt", directory / "stderr.txt"
+        command_line,
+        f"{directory}/wd",
+        environment,
+        f"{directory}/stdout.txt",
+        f"{directory}/stderr.txt",
     )
 
 
