@@ -35,6 +35,8 @@ class Pool:
     resize_number: int = 0
     resize_errors: list[Wire] = field(default_factory=list)
     auto_scale_run: Wire | None = None
+    auto_scale_number: int = 0
+    auto_scale_enabled: int | None = None
     node_number: int = 0
 
     @property

@@ -1,9 +1,9 @@
 """Everything the service knows, with the indexes that keep a request's cost from growing with the tasks.
 
 Pools, nodes, jobs and tasks are ordered by id. Each job's tasks have an order, sets by state, counts, and the
-tasks that are ready to run; each pool has its jobs by priority and its nodes by free slots. Whoever changes a
-state does it through here, so that the indexes are always those of the resources. `changed` collects what
-must be kept.
+tasks that are ready to run; each pool has its jobs by priority, their load, and its nodes by free slots.
+Whoever changes a state does it through here, so that the indexes are always those of the resources. `changed`
+collects what must be kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict, SortedList
 
 from batch_emulator.jobtasks import JobTasks
+from batch_emulator.loads import Load, Loads
 from batch_emulator.model import Job, Node, Pool, Task, key
 from batch_emulator.poolnodes import PoolNodes
 from batch_emulator.transitions import JOB, NODE, TASK, follow
@@ -28,6 +29,7 @@ class Store:
         self._tasks: dict[str, JobTasks] = {}
         self._queues: dict[str, SortedList] = {}
         self._queue_entries: dict[str, tuple] = {}
+        self.loads = Loads()
         self.last_number = 0
         self.changed: dict[tuple[str, ...], None] = {}
 
@@ -96,6 +98,7 @@ class Store:
 
     def remove_job(self, job_key: str) -> None:
         self._unqueue(job_key)
+        self.loads.forget(job_key)
         for task_key in self._tasks[job_key].by_id:
             self.touch("task", job_key, task_key)
         del self.jobs[job_key]
@@ -142,6 +145,7 @@ class Store:
         job = self.jobs[job_key]
         entry = (-job.spec.get("priority", 0), job.number, job_key)
         tasks = self._tasks[job_key]
+        self._report_load(job_key, job, tasks)
         limit = job.spec.get("maxParallelTasks", -1)
         wanted = job.state == "active" and tasks.ready and (limit < 0 or tasks.running < limit)
         if wanted and self._queue_entries.get(job_key) == (job.pool_key, entry):
@@ -150,6 +154,12 @@ class Store:
         if wanted:
             self._queues.setdefault(job.pool_key, SortedList()).add(entry)
             self._queue_entries[job_key] = (job.pool_key, entry)
+
+    def _report_load(self, job_key: str, job: Job, tasks: JobTasks) -> None:
+        counts = tasks.counts
+        ready = len(tasks.ready) if job.state == "active" else 0
+        load = Load(ready, counts.running, tasks.slot_counts.running, counts.succeeded, counts.failed)
+        self.loads.report(job_key, job.pool_key, load)
 
     def _unqueue(self, job_key: str) -> None:
         if found := self._queue_entries.pop(job_key, None):

@@ -6,12 +6,20 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
 from batch_emulator.api.bodies.base import parse_body
-from batch_emulator.api.bodies.pools import NodeRemove, PoolAdd, PoolPatch, PoolReplace, PoolResize
+from batch_emulator.api.bodies.pools import (
+    AutoScaleEnable,
+    AutoScaleEvaluate,
+    NodeRemove,
+    PoolAdd,
+    PoolPatch,
+    PoolReplace,
+    PoolResize,
+)
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.views.pools import render_node_counts, render_pool
-from batch_emulator.scheduler import pools
+from batch_emulator.scheduler import autoscaling, pools
 
 
 def add_pool(call: Call) -> Response:
@@ -73,6 +81,23 @@ def remove_nodes(call: Call) -> Response:
     return changed(call, call.do(pools.remove_nodes, call.parameters["pool"], body), 202)
 
 
+def enable_auto_scale(call: Call) -> Response:
+    body = parse_body(AutoScaleEnable, call.body).to_wire()
+    call.check(_pool(call))
+    return changed(call, call.do(autoscaling.enable, call.parameters["pool"], body))
+
+
+def disable_auto_scale(call: Call) -> Response:
+    return changed(call, call.do(autoscaling.disable, call.parameters["pool"]))
+
+
+def evaluate_auto_scale(call: Call) -> Response:
+    body = parse_body(AutoScaleEvaluate, call.body).to_wire()
+    run = call.do(autoscaling.evaluate_formula, call.parameters["pool"], body["autoScaleFormula"])
+    metadata = "Microsoft.Azure.Batch.Protocol.Entities.AutoScaleRun"
+    return json_answer(call, metadata, run, headers={"DataServiceId": call.url})
+
+
 def list_node_counts(call: Call) -> Response:
     candidates = behind(call.store.pools, start_key(call))
     return list_page(
@@ -100,6 +125,9 @@ ROUTES = [
     ("POST", "/pools/{pool}/resize", resize_pool),
     ("POST", "/pools/{pool}/stopresize", stop_resize),
     ("POST", "/pools/{pool}/removenodes", remove_nodes),
+    ("POST", "/pools/{pool}/enableautoscale", enable_auto_scale),
+    ("POST", "/pools/{pool}/disableautoscale", disable_auto_scale),
+    ("POST", "/pools/{pool}/evaluateautoscale", evaluate_auto_scale),
     ("GET", "/nodecounts", list_node_counts),
     ("GET", "/poolusagemetrics", list_usage_metrics),
 ]

@@ -8,9 +8,6 @@ from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError
 
 _OPERATIONS = (
-    ("POST", "/pools/{pool}/enableautoscale"),
-    ("POST", "/pools/{pool}/disableautoscale"),
-    ("POST", "/pools/{pool}/evaluateautoscale"),
     ("GET", "/pools/{pool}/nodes/{node}/extensions"),
     ("GET", "/pools/{pool}/nodes/{node}/extensions/{extension}"),
     ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),

@@ -22,7 +22,7 @@ def begin_resize(
     pool.target_dedicated, pool.target_spot = dedicated, spot
     pool.node_deallocation, pool.resize_timeout_seconds = option.lower(), timeout_seconds
     pool.resize_errors = []
-    pool.resize_number += 1
+    pool.resize_number = world.store.next_number()
     if pool.allocation_state == "steady":
         move_allocation(world, pool, "resize")
     number = pool.resize_number
@@ -134,6 +134,7 @@ def remove_pool(world: World, pool_key: str) -> None:
     """A deleted pool without nodes is gone."""
     if world.store.has_pool(pool_key):
         world.store.remove_pool(pool_key)
+        world.samples.pop(pool_key, None)
 
 
 def _time_out(world: World, pool_key: str, number: int) -> None:
@@ -147,7 +148,7 @@ def _time_out(world: World, pool_key: str, number: int) -> None:
 def stop_resize(world: World, pool: Pool) -> None:
     """End a resize where it stands; the shortfall becomes resize errors."""
     move_allocation(world, pool, "stop")
-    pool.resize_number += 1
+    pool.resize_number = world.store.next_number()
     world.after(world.settings.node_allocation_seconds, _stopped, key(pool.id), pool.resize_number)
 
 

@@ -6,7 +6,7 @@ from batch_emulator.catalogue import core_count, find_image
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError, invalid_property
 from batch_emulator.model import Pool, Wire, key
-from batch_emulator.scheduler import allocation, nodes
+from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
@@ -27,8 +27,13 @@ def add_pool(world: World, spec: Wire) -> Pool:
         state_since=world.now,
         allocation_since=world.now,
     )
+    if spec.get("enableAutoScale"):
+        autoscaling.refuse_formula(world, pool, spec["autoScaleFormula"])
     world.store.add_pool(pool)
-    _resize_to_spec(world, pool, spec)
+    if spec.get("enableAutoScale"):
+        autoscaling.begin(world, pool)
+    else:
+        _resize_to_spec(world, pool, spec)
     return pool
 
 

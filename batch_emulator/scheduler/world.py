@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch_emulator.autoscale import Samples
 from batch_emulator.errors import BatchError
 from batch_emulator.launch import Launch
 from batch_emulator.model import Job, Node, Pool, Task, Wire, key
@@ -85,6 +86,7 @@ class World:
     jobs_to_check: dict[str, None] = field(default_factory=dict)
     drained: list[Node] = field(default_factory=list)
     allocations_to_check: dict[str, None] = field(default_factory=dict)
+    samples: dict[str, Samples] = field(default_factory=dict)
     random: random.Random = field(default_factory=random.Random)
 
     def after(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> None:

@@ -1,0 +1,213 @@
+"""Pools that size themselves: formula, evaluation on the interval, samples of what the formula may ask.
+
+Source: documentation page "Create a formula to automatically scale compute nodes in a Batch pool"; REST
+operations Enable, Disable and Evaluate Pool Auto Scale. Samples are taken of pools that scale themselves
+only; they are not kept over a restart, after which the history begins anew.
+"""
+
+from __future__ import annotations
+
+from batch_emulator.autoscale import (
+    SAMPLE_PERIOD_SECONDS,
+    Evaluation,
+    FormulaError,
+    InsufficientSampleData,
+    Samples,
+    evaluate,
+)
+from batch_emulator.autoscale.parser import parse
+from batch_emulator.durations import parse_duration
+from batch_emulator.errors import BatchError
+from batch_emulator.model import Pool, Wire, key
+from batch_emulator.scheduler import allocation
+from batch_emulator.scheduler.measures import measure
+from batch_emulator.scheduler.world import World
+from batch_emulator.ticks import format_ticks, to_datetime
+
+LEAST_SECONDS_BETWEEN_ENABLING = 30.0
+_DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
+_SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
+
+
+def enable(world: World, pool_id: str, request: Wire) -> Pool:
+    """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once."""
+    pool = world.live_pool(pool_id)
+    _refuse_enabling(world, pool, request)
+    known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
+    wanted = _DEFAULTS | known | request
+    refuse_formula(world, pool, wanted["autoScaleFormula"])
+    pool.spec = pool.spec | {"enableAutoScale": True} | wanted
+    pool.auto_scale_enabled = world.now
+    world.stamp(pool)
+    begin(world, pool)
+    return pool
+
+
+def _refuse_enabling(world: World, pool: Pool, request: Wire) -> None:
+    is_enabled = pool.spec.get("enableAutoScale")
+    if not is_enabled and "autoScaleFormula" not in request:
+        raise BatchError("MissingRequiredProperty", ("PropertyName", "autoScaleFormula"))
+    if not request:
+        raise BatchError("MissingRequiredProperty", ("PropertyName", " and/or ".join(_SETTINGS)))
+    last = pool.auto_scale_enabled
+    if last is not None and world.seconds_since(last) < LEAST_SECONDS_BETWEEN_ENABLING:
+        raise BatchError("TooManyEnableAutoScaleRequests")
+    if pool.allocation_state != "steady":
+        raise BatchError("PoolBeingResized")
+
+
+def refuse_formula(world: World, pool: Pool, formula: str) -> None:
+    """400 for a formula that cannot be evaluated. Too few samples are not the formula's fault."""
+    try:
+        parse(formula)
+    except FormulaError as error:
+        raise BatchError("AutoScalingFormulaSyntaxError", ("Message", str(error))) from None
+    try:
+        _evaluate(world, pool, formula)
+    except InsufficientSampleData:
+        return
+    except FormulaError as error:
+        raise BatchError(error.code, ("Message", str(error))) from None
+
+
+def disable(world: World, pool_id: str) -> Pool:
+    """Leave a pool at the size that it was given last."""
+    pool = world.live_pool(pool_id)
+    require_enabled(pool)
+    kept = {name: value for name, value in pool.spec.items() if name not in _SETTINGS}
+    pool.spec = kept | {"enableAutoScale": False}
+    pool.auto_scale_run = None
+    pool.auto_scale_number = world.store.next_number()
+    world.samples.pop(key(pool.id), None)
+    world.stamp(pool)
+    world.store.touch("pool", key(pool.id))
+    return pool
+
+
+def require_enabled(pool: Pool) -> None:
+    """AutoScaleNotEnabled, unless the pool scales itself."""
+    if not pool.spec.get("enableAutoScale"):
+        raise BatchError("AutoScaleNotEnabled")
+
+
+def evaluate_formula(world: World, pool_id: str, formula: str) -> Wire:
+    """The AutoScaleRun of a formula for a pool now; it is not applied."""
+    pool = world.live_pool(pool_id)
+    require_enabled(pool)
+    return _run(world, pool, formula)[0]
+
+
+def begin(world: World, pool: Pool) -> None:
+    """Take a sample, evaluate the formula and apply it, and go on doing so."""
+    number = _take_over(world, pool)
+    _sample(world, key(pool.id), number)
+    _scale(world, key(pool.id), number)
+
+
+def resume(world: World, pool: Pool) -> None:
+    """After a restart: samples from now on, and an evaluation after one interval."""
+    number = _take_over(world, pool)
+    _sample(world, key(pool.id), number)
+    world.after(_interval_seconds(pool), _scale, key(pool.id), number)
+
+
+def _take_over(world: World, pool: Pool) -> int:
+    """A number for the timers of this pool; those of any other number have no effect any more."""
+    pool.auto_scale_number = world.store.next_number()
+    world.samples.setdefault(key(pool.id), Samples())
+    return pool.auto_scale_number
+
+
+def _scaling(world: World, pool_key: str, number: int) -> Pool | None:
+    pool = world.store.pools.get(pool_key)
+    current = pool and pool.auto_scale_number == number and pool.state == "active"
+    return pool if current else None
+
+
+def _sample(world: World, pool_key: str, number: int) -> None:
+    pool = _scaling(world, pool_key, number)
+    if pool is not None:
+        _record(world, pool, world.samples[pool_key])
+        world.after(SAMPLE_PERIOD_SECONDS, _sample, pool_key, number)
+
+
+def _record(world: World, pool: Pool, samples: Samples) -> None:
+    for name, value in measure(world, pool).items():
+        samples.record(name, to_datetime(world.now), value)
+
+
+def _scale(world: World, pool_key: str, number: int) -> None:
+    pool = _scaling(world, pool_key, number)
+    if pool is None:
+        return
+    pool.auto_scale_run, evaluation = _run(world, pool, pool.spec["autoScaleFormula"])
+    if evaluation is not None:
+        _apply(world, pool, evaluation)
+    world.store.touch("pool", pool_key)
+    world.after(_interval_seconds(pool), _scale, pool_key, number)
+
+
+def _interval_seconds(pool: Pool) -> float:
+    return parse_duration(pool.spec["autoScaleEvaluationInterval"]).total_seconds()
+
+
+def _run(world: World, pool: Pool, formula: str) -> tuple[Wire, Evaluation | None]:
+    """An AutoScaleRun, and what it came to unless there was an error."""
+    try:
+        evaluation = _evaluate(world, pool, formula)
+    except FormulaError as error:
+        return _describe(world, error.partial) | {"error": _describe_error(error)}, None
+    return _describe(world, evaluation), evaluation
+
+
+def _describe(world: World, evaluation: Evaluation | None) -> Wire:
+    results = {"results": evaluation.results} if evaluation else {}
+    return {"timestamp": format_ticks(world.now)} | results
+
+
+def _describe_error(error: FormulaError) -> Wire:
+    return {
+        "code": error.code,
+        "message": error.summary,
+        "values": [{"name": "Message", "value": str(error)}],
+    }
+
+
+def _evaluate(world: World, pool: Pool, formula: str) -> Evaluation:
+    """Raises FormulaError. A pool without a history is evaluated as if its first sample had been taken."""
+    samples = world.samples.get(key(pool.id))
+    if samples is None:
+        samples = Samples()
+        _record(world, pool, samples)
+    present = {
+        "$TargetDedicatedNodes": pool.target_dedicated,
+        "$TargetLowPriorityNodes": pool.target_spot,
+        "$NodeDeallocationOption": "requeue",
+    }
+    now = to_datetime(world.now)
+    return evaluate(formula, now=now, samples=samples, current=present | measure(world, pool))
+
+
+def _apply(world: World, pool: Pool, evaluation: Evaluation) -> None:
+    """Resize to the targets, unless the pool has them. A resize under way to other ones is replaced; one
+    that is being stopped is left alone until the next evaluation."""
+    wanted = (evaluation.target_dedicated_nodes, evaluation.target_low_priority_nodes)
+    on_its_way = pool.allocation_state == "resizing" and wanted == (pool.target_dedicated, pool.target_spot)
+    if on_its_way or pool.allocation_state == "stopping" or wanted == _present_size(world, pool):
+        return
+    allocation.begin_resize(
+        world,
+        pool,
+        *wanted,
+        option=evaluation.node_deallocation_option,
+        timeout_seconds=parse_duration(pool.spec.get("resizeTimeout", "PT15M")).total_seconds(),
+    )
+
+
+def _present_size(world: World, pool: Pool) -> tuple[int, int] | None:
+    """Dedicated and Spot nodes of a pool that is neither changing nor short of nodes."""
+    if pool.allocation_state != "steady":
+        return None
+    nodes = world.store.nodes(key(pool.id))
+    size = (nodes.total(dedicated=True), nodes.total(dedicated=False))
+    return size if size == (pool.target_dedicated, pool.target_spot) else None

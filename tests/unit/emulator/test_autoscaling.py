@@ -1,0 +1,289 @@
+"""Pools that size themselves, in the pure core."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_emulator.errors import BatchError
+from batch_emulator.launch import Outcome
+from batch_emulator.scheduler import autoscaling, jobs, nodes, pools, tasks
+from batch_emulator.scheduler.measures import measure
+from tests.unit.emulator.test_scheduler import FAILED, Driver
+
+STOPPED = Outcome(exit_code=None, stopped=True)
+ONE_A_TASK = "$TargetDedicatedNodes = min(5, $PendingTasks.GetSample(1));"
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver()
+
+
+def add_scaling_pool(driver: Driver, formula: str, **spec) -> None:
+    spec = {"autoScaleEvaluationInterval": "PT5M", "vmSize": "standard_d2s_v3"} | spec
+    driver.do(pools.add_pool, {"id": "pool", "enableAutoScale": True, "autoScaleFormula": formula, **spec})
+
+
+def size(driver: Driver) -> tuple[int, int]:
+    of_pool = driver.world.store.nodes("pool")
+    return of_pool.total(dedicated=True), of_pool.total(dedicated=False)
+
+
+def enable(driver: Driver, **request):
+    return driver.do(autoscaling.enable, "pool", request)
+
+
+def test_new_pool_is_sized_by_its_formula(driver):
+    """The formula of a new pool is evaluated at once, and its run is kept as the service writes it."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 2; $TargetLowPriorityNodes = 1;")
+    pool = driver.world.pool("pool")
+    assert (pool.allocation_state, pool.target_dedicated, pool.target_spot) == ("resizing", 2, 1)
+    assert pool.auto_scale_run["results"] == (
+        "$TargetDedicatedNodes=2;$TargetLowPriorityNodes=1;$NodeDeallocationOption=requeue"
+    )
+    driver.pass_seconds(10)
+    assert size(driver) == (2, 1)
+
+
+def test_pool_follows_its_tasks(driver):
+    """At each interval, and not before, the pool gets the nodes that its tasks ask for, and later loses them."""
+    add_scaling_pool(driver, ONE_A_TASK)
+    driver.add_job()
+    for each in "abc":
+        driver.add_task(each)
+    driver.pass_seconds(299)
+    assert size(driver) == (0, 0)
+    driver.pass_seconds(10)
+    assert driver.running() == ["a", "b", "c"]
+    for each in "abc":
+        driver.end(each)
+    driver.pass_seconds(301)
+    assert size(driver) == (0, 0)
+
+
+def test_deallocation_option_of_the_formula(driver):
+    """`$NodeDeallocationOption = taskcompletion` lets a node go only when its task has ended."""
+    add_scaling_pool(
+        driver,
+        "$TargetDedicatedNodes = $RunningTasks.GetSample(1) > 0 ? 0 : 1; "
+        "$NodeDeallocationOption = taskcompletion;",
+    )
+    driver.pass_seconds(10)
+    driver.add_job()
+    driver.add_task("t")
+    driver.pass_seconds(330)
+    assert driver.task("t").state == "running"
+    assert driver.world.pool("pool").target_dedicated == 0
+    driver.end("t")
+    driver.pass_seconds(1)
+    assert size(driver) == (0, 0)
+
+
+def test_insufficient_samples_are_reported(driver):
+    """A formula that wants more history than there is can be enabled; its run says what is missing."""
+    driver.add_pool(1)
+    enable(
+        driver, autoScaleFormula="$TargetDedicatedNodes = avg($ActiveTasks.GetSample(TimeInterval_Hour, 70));"
+    )
+    run = driver.world.pool("pool").auto_scale_run
+    assert run["error"]["code"] == "InsufficientSampleData"
+    assert "$ActiveTasks wanted 70%" in run["error"]["values"][0]["value"]
+    assert size(driver) == (1, 0)
+    driver.pass_seconds(3600)
+    assert "error" not in driver.world.pool("pool").auto_scale_run
+    driver.pass_seconds(10)
+    assert size(driver) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("formula", "code"),
+    [
+        ("$TargetDedicatedNodes = ;", "AutoScalingFormulaSyntaxError"),
+        ("$TargetDedicatedNodes = $Nonsense;", "AutoScalingFormulaEvaluationError"),
+        ("$TargetDedicatedNodes = -1;", "AutoScalingFormulaEvaluationError"),
+    ],
+)
+def test_bad_formula_changes_nothing(driver, formula, code):
+    """A formula that cannot be evaluated is refused at enabling and at creation, and nothing has changed."""
+    driver.add_pool(1)
+    before = dict(driver.world.pool("pool").spec)
+    with pytest.raises(BatchError) as refused:
+        enable(driver, autoScaleFormula=formula)
+    assert (refused.value.code, refused.value.status) == (code, 400)
+    assert refused.value.values[0][1].startswith("Line 1, Col ")
+    assert driver.world.pool("pool").spec == before
+    with pytest.raises(BatchError, match=code):
+        driver.do(
+            pools.add_pool,
+            {
+                "id": "other",
+                "vmSize": "standard_d2s_v3",
+                "enableAutoScale": True,
+                "autoScaleFormula": formula,
+            },
+        )
+    assert "other" not in driver.world.store.pools
+
+
+def test_enabling_needs_a_formula_once(driver):
+    """The first time a formula is required; later an interval alone is enough and keeps the formula."""
+    driver.add_pool()
+    with pytest.raises(BatchError, match="MissingRequiredProperty"):
+        enable(driver, autoScaleEvaluationInterval="PT10M")
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
+    assert driver.world.pool("pool").spec["autoScaleEvaluationInterval"] == "PT15M"
+    driver.pass_seconds(31)
+    pool = enable(driver, autoScaleEvaluationInterval="PT10M")
+    assert pool.spec["autoScaleFormula"] == "$TargetDedicatedNodes = 1;"
+    driver.pass_seconds(31)
+    with pytest.raises(BatchError, match="MissingRequiredProperty"):
+        enable(driver)
+
+
+def test_enabling_twice_in_30_seconds_is_refused(driver):
+    """Enable requests for a pool must be 30 seconds apart: 503 TooManyEnableAutoScaleRequests."""
+    driver.add_pool()
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
+    driver.pass_seconds(29)
+    with pytest.raises(BatchError) as refused:
+        enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
+    assert (refused.value.code, refused.value.status) == ("TooManyEnableAutoScaleRequests", 503)
+    driver.pass_seconds(2)
+    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;").target_dedicated == 2
+
+
+def test_enabling_while_resizing_is_refused(driver):
+    """A pool that is being resized cannot be told to scale itself."""
+    driver.add_pool()
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 3})
+    with pytest.raises(BatchError, match="PoolBeingResized"):
+        enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
+
+
+def test_resize_is_refused_while_enabled(driver):
+    """A pool that scales itself cannot be resized by hand; disabled, it can."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
+    driver.pass_seconds(10)
+    with pytest.raises(BatchError, match="OperationNotValidOnPool"):
+        driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
+    driver.do(autoscaling.disable, "pool")
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
+    driver.pass_seconds(10)
+    assert size(driver) == (2, 0)
+
+
+def test_disabled_pool_stays_as_it_is(driver):
+    """Disabling ends the evaluations, drops formula, interval and run, and keeps the size."""
+    add_scaling_pool(driver, ONE_A_TASK)
+    driver.do(autoscaling.disable, "pool")
+    driver.add_job()
+    driver.add_task("t")
+    driver.pass_seconds(3600)
+    pool = driver.world.pool("pool")
+    assert (pool.spec["enableAutoScale"], pool.auto_scale_run, size(driver)) == (False, None, (0, 0))
+    assert "autoScaleFormula" not in pool.spec
+    assert driver.world.samples == {}
+
+
+@pytest.mark.parametrize("operation", [autoscaling.disable, autoscaling.evaluate_formula])
+def test_pool_without_autoscale(driver, operation):
+    """Disable and evaluate are AutoScaleNotEnabled on a pool that does not scale itself."""
+    driver.add_pool()
+    arguments = ["pool"] if operation is autoscaling.disable else ["pool", "$TargetDedicatedNodes = 1;"]
+    with pytest.raises(BatchError, match="AutoScaleNotEnabled"):
+        driver.do(operation, *arguments)
+
+
+def test_evaluation_on_request_is_not_applied(driver):
+    """Evaluate answers with what the formula comes to, or with its error, and changes no size."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
+    driver.pass_seconds(10)
+    run = driver.do(autoscaling.evaluate_formula, "pool", "$TargetDedicatedNodes=3")
+    assert (
+        run["results"] == "$TargetDedicatedNodes=3;$TargetLowPriorityNodes=0;$NodeDeallocationOption=requeue"
+    )
+    bad = driver.do(autoscaling.evaluate_formula, "pool", "$something_useless")
+    assert bad["error"] == {
+        "code": "AutoScalingFormulaEvaluationError",
+        "message": "The specified auto-scaling formula has evaluation error",
+        "values": [{"name": "Message", "value": "Line 1, Col 1: Undefined symbol: $something_useless"}],
+    }
+    driver.pass_seconds(10)
+    assert size(driver) == (1, 0)
+
+
+def test_short_pool_is_asked_for_again(driver):
+    """Nodes that a quota kept back are asked for again at the next evaluation."""
+    driver.world.settings = type(driver.world.settings)(core_quota=2)
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 2;")
+    driver.pass_seconds(10)
+    assert size(driver) == (1, 0)
+    assert driver.world.pool("pool").resize_errors
+    driver.world.settings = type(driver.world.settings)(core_quota=4)
+    driver.pass_seconds(300)
+    assert (size(driver), driver.world.pool("pool").resize_errors) == ((2, 0), [])
+
+
+def test_pool_of_the_same_name_is_another(driver):
+    """The timers of a deleted pool do nothing to a new one of its name."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
+    driver.do(pools.delete_pool, "pool")
+    driver.pass_seconds(60)
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 0;", autoScaleEvaluationInterval="PT1H")
+    evaluated = driver.world.pool("pool").auto_scale_run["timestamp"]
+    driver.pass_seconds(600)
+    assert driver.world.pool("pool").auto_scale_run["timestamp"] == evaluated
+    assert driver.world.samples["pool"].count("$PendingTasks") in (20, 21)
+
+
+def test_measures_are_those_of_the_tasks(driver):
+    """Sums are kept through every change of tasks, jobs and their pool; blocked tasks are not active ones."""
+    driver.add_pool(2, taskSlotsPerNode=2)
+    driver.add_job(usesTaskDependencies=True)
+    driver.add_job("other")
+    for each in "abcdef":
+        driver.add_task(each)
+    driver.add_task("blocked", dependsOn={"taskIds": ["f"]})
+    driver.add_task("x", "other")
+    driver.end("/a")
+    driver.end("/b", FAILED)
+    assert wanted(driver) == {"$ActiveTasks": 1, "$RunningTasks": 4, "$SucceededTasks": 1, "$FailedTasks": 1}
+    assert measure(driver.world, driver.world.pool("pool"))["$CPUPercent"] == 100
+    driver.do(tasks.delete_task, "job", "a")
+    driver.do(jobs.disable_job, "job", "requeue")
+    assert wanted(driver) == {"$ActiveTasks": 1, "$RunningTasks": 0, "$SucceededTasks": 0, "$FailedTasks": 1}
+    for each in "cdef":
+        driver.end(f"/{each}", STOPPED)
+    driver.do(jobs.delete_job, "job")
+    driver.end("/x")
+    driver.pass_seconds(5)
+    assert wanted(driver) == {"$ActiveTasks": 0, "$RunningTasks": 0, "$SucceededTasks": 1, "$FailedTasks": 0}
+
+
+def wanted(driver: Driver) -> dict[str, float]:
+    names = ("$ActiveTasks", "$RunningTasks", "$SucceededTasks", "$FailedTasks")
+    found = measure(driver.world, driver.world.pool("pool"))
+    return {name: found[name] for name in names}
+
+
+def test_job_takes_its_tasks_to_another_pool(driver):
+    """A disabled job that is given another pool is counted there."""
+    driver.add_pool()
+    driver.do(pools.add_pool, {"id": "second", "vmSize": "standard_d2s_v3"})
+    driver.add_job()
+    driver.add_task("t")
+    driver.add_task("u")
+    driver.do(jobs.disable_job, "job", "requeue")
+    driver.pass_seconds(1)
+    driver.do(jobs.change_job, "job", {"poolInfo": {"poolId": "second"}})
+    driver.do(jobs.enable_job, "job")
+    driver.pass_seconds(1)
+    assert measure(driver.world, driver.world.pool("second"))["$ActiveTasks"] == 2
+    assert measure(driver.world, driver.world.pool("pool"))["$ActiveTasks"] == 0
+
+
+def test_unusable_nodes_are_not_counted(driver):
+    """`$UsableNodeCount` holds the nodes that take tasks."""
+    driver.add_pool(2)
+    driver.do(nodes.disable_scheduling, "pool", driver.nodes[0].id, "requeue")
+    assert measure(driver.world, driver.world.pool("pool"))["$UsableNodeCount"] == 1
