@@ -10,11 +10,11 @@ from tasks.naming import MADE_BY, RunNames
 from tasks.policies import LIVE
 
 
-@task(name="check storage", **{**LIVE, "retries": 1})
+@task(name="check storage", **{**LIVE, "retries": 0})
 def check_storage(names: RunNames) -> bool:
     """Ask the storage account whether the run's containers exist: the first call of a run to it.
 
-    One retry only, for the reason that `choose_image` gives.
+    The client's own retries must do, for the reason that `choose_image` gives.
     """
     with blob_service("Looking for the run's containers") as service:
         return service.get_container_client(names.input_container).exists()

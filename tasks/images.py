@@ -26,11 +26,12 @@ class Image:
     node_agent_sku_id: str
 
 
-@task(name="choose image", **{**LIVE, "retries": 1})
+@task(name="choose image", **{**LIVE, "retries": 0})
 def choose_image(spec: ImageSpec) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.
 
-    One retry only: an endpoint that answers nobody is mostly a wrong one, and should be told soon.
+    The client's own retries must do: an endpoint that answers nobody is mostly a wrong one, and should be
+    told soon.
     """
     with batch_client("Listing the supported images") as client:
         return pick_image(client.list_supported_images(), spec, datetime.now(timezone.utc))

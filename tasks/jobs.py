@@ -68,8 +68,8 @@ def build_job(names: RunNames, timeout_seconds: float) -> models.BatchJobCreateO
 
 
 @task(name="close job", **LIVE)
-def close_job(job_id: str) -> None:
-    """Let the service end the job as soon as its tasks have completed.
+def close_job(job_id: str) -> bool:
+    """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
     Only once they are all added: a job without tasks would end at once.
     """
@@ -77,7 +77,13 @@ def close_job(job_id: str) -> None:
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB
     )
     with batch_client(f"Closing the job {job_id}") as client:
-        client.update_job(job_id, options)
+        try:
+            client.update_job(job_id, options)
+        except ResourceExistsError as error:
+            if code_of(error) not in ("JobCompleted", "JobTerminating"):
+                raise
+            return False
+    return True
 
 
 @task(name="terminate job", **LIVE)

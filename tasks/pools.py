@@ -47,13 +47,19 @@ def create_pool(
     url = application and application_url(names, application, timeout_seconds)
     options = build_pool(names, spec, image, application, url, timeout_seconds)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
-        try:
-            client.create_pool(options)
-        except ResourceExistsError as error:
-            if code_of(error) != "PoolExists":
-                raise
-            return attach_to_pool(client, names, spec, image)
-    return Pool(names.pool_id, is_own=True)
+        if create_if_absent(client, options):
+            return Pool(names.pool_id, is_own=True)
+        return attach_to_pool(client, names, spec, image)
+
+
+def create_if_absent(client: BatchClient, options: models.BatchPoolCreateOptions) -> bool:
+    try:
+        client.create_pool(options)
+    except ResourceExistsError as error:
+        if code_of(error) != "PoolExists":
+            raise
+        return False
+    return True
 
 
 def application_url(names: RunNames, application: str, timeout_seconds: float) -> str:

@@ -14,6 +14,8 @@ FILES_KEY = "fan-out-files"
 # A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
 ROWS_MAX = 500
 FAILURES_IN_MESSAGE = 10
+# The service's code for a program that ended with another exit code than 0, which says nothing more.
+PLAIN_FAILURE = "FailureExitCode"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def problem_of(task: TaskResult | None, has_output: bool) -> str:
         return "its Batch task did not complete"
     if not task.succeeded:
         exit_code = "did not run" if task.exit_code is None else f"exit code {task.exit_code}"
-        service = ": ".join(part for part in (task.category, task.code, task.message) if part)
+        said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]
+        service = ": ".join(part for part in said if part)
         return f"{exit_code} ({service})" if service else exit_code
     return "" if has_output else "exit code 0, but the program wrote no output"
 

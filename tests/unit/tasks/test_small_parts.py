@@ -129,7 +129,7 @@ def task_result(**changes) -> TaskResult:
         (
             task_result(exit_code=3, category="UserError", code="FailureExitCode"),
             False,
-            "exit code 3 (UserError: ",
+            "exit code 3 (UserError)",
         ),
         (
             task_result(exit_code=None, category="UserError", code="CommandProgramNotFound"),

@@ -1,0 +1,199 @@
+"""Runs that end early and runs that are repeated: what remains, and what isn't done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Crashed
+
+from flows.fan_out import fan_out
+from tasks.cleanup import clean_up_after
+from tasks.errors import FilesFailedError, RefusedError
+from tasks.naming import names_of_run
+from tasks.specs import Cleanup, PoolSpec
+from tests.flows.services import (
+    batch,
+    blobs_of,
+    exists,
+    remains_of,
+    tasks_of,
+    wait_for_remains,
+    write_files,
+)
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+KEEP_ALL = Cleanup(containers="never", job="never", pool="never")
+START_SECONDS = 60
+COMMAND = "sh {application} {input} {output}"
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return write_files(tmp_path / "in", {f"file {number}.txt": f"text {number}" for number in range(6)})
+
+
+@pytest.fixture
+def application(tmp_path):
+    """A program that leaves a line in `ran` for each time it is run, and waits while `hold` is there."""
+    script = tmp_path / "app.sh"
+    script.write_text(
+        f'echo "$1" >> {tmp_path}/ran\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; done\ncp "$1" "$2"\n'
+    )
+    return str(script)
+
+
+@pytest.fixture
+def kept(accounts, run_key) -> Iterator[str]:
+    """A run key whose resources are deleted after the test, whatever its policy kept."""
+    yield run_key
+    clean_up_after(fan_out, flow_run_with(run_key, Cleanup()), Crashed())
+    wait_for_remains(run_key, set())
+
+
+def flow_run_with(run_key: str, cleanup: Cleanup) -> FlowRun:
+    """A flow run as a hook gets it, with its parameters as Prefect keeps them."""
+    return FlowRun(
+        id=uuid4(), flow_id=uuid4(), parameters={"run_key": run_key, "cleanup": cleanup.model_dump()}
+    )
+
+
+@contextmanager
+def running_elsewhere(tmp_path, run_key: str, application: str) -> Iterator[subprocess.Popen]:
+    """A run in a process of its own, held in the middle: its first Batch tasks run, and don't end."""
+    (tmp_path / "hold").touch()
+    call = f"fan_out({str(tmp_path / 'in')!r}, {application!r}, {COMMAND!r}, {str(tmp_path / 'out')!r}, "
+    call += f"run_key={run_key!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from flows.fan_out import fan_out; {call}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until((tmp_path / "ran").exists, START_SECONDS, "running Batch task")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        (tmp_path / "hold").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "after_success", "after_failure"),
+    [
+        (Cleanup(), set(), set()),
+        (KEEP_ALL, {"containers", "job", "pool"}, {"containers", "job", "pool"}),
+        (
+            Cleanup(containers="on_success", job="on_success", pool="on_success"),
+            set(),
+            {"containers", "job", "pool"},
+        ),
+        (Cleanup(containers="never", pool="never"), {"containers", "pool"}, {"containers", "pool"}),
+    ],
+    ids=["always", "never", "on success", "mixed"],
+)
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_what_remains_is_what_the_policy_keeps(
+    kept, inputs, tmp_path, policy, after_success, after_failure, succeeds
+):
+    """After success and after failure exactly the resources stay that the policy says."""
+    command = "cat {input}" if succeeds else "false"
+    run = [str(inputs / "file 1.txt"), None, command, str(tmp_path / "out"), PoolSpec(), policy]
+    if succeeds:
+        fan_out(*run, run_key=kept)
+    else:
+        with pytest.raises(FilesFailedError):
+            fan_out(*run, run_key=kept)
+    wait_for_remains(kept, after_success if succeeds else after_failure)
+
+
+def test_a_second_attempt_does_nothing_twice(kept, inputs, application, tmp_path):
+    """Run again with its key, a run uploads nothing, submits nothing, and has the same outputs."""
+    first = fan_out(inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL, run_key=kept)
+    names = names_of_run(kept)
+    before = [tasks_of(kept), *(blobs_of(container) for container in names.containers)]
+    second = fan_out(inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL, run_key=kept)
+    assert [tasks_of(kept), *(blobs_of(container) for container in names.containers)] == before
+    assert second.outputs == first.outputs
+    assert len((tmp_path / "ran").read_text().splitlines()) == len(second.outputs) == 6
+
+
+def test_a_second_attempt_with_another_file_says_why_it_cannot(kept, inputs, tmp_path):
+    """A job whose tasks have completed takes no more: the error says so, and nothing runs by half."""
+    run = (inputs, None, "cat {input}", tmp_path / "out", PoolSpec(), KEEP_ALL)
+    fan_out(*run, run_key=kept)
+    write_files(inputs, {"one more.txt": "x"})
+    with pytest.raises(RefusedError, match="JobCompleted"):
+        fan_out(*run, run_key=kept)
+
+
+def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application, tmp_path):
+    """After SIGKILL in the middle the next attempt attaches: each Batch task was submitted and ran once."""
+    with running_elsewhere(tmp_path, kept, application) as process:
+        wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
+        created = tasks_of(kept)
+        process.kill()
+        process.wait()
+    result = fan_out(inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL, run_key=kept)
+    assert tasks_of(kept) == created
+    assert sorted((tmp_path / "ran").read_text().splitlines()) == sorted(
+        f"inputs/{name}" for name in result.outputs
+    )
+    assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
+
+
+def test_a_killed_run_is_cleaned_up_by_its_hook(accounts, inputs, application, tmp_path, run_key):
+    """What SIGKILL left behind goes when the hook gets no more than the flow run, also the second time."""
+    with running_elsewhere(tmp_path, run_key, application) as process:
+        process.kill()
+        process.wait()
+        assert remains_of(run_key) == {"containers", "job", "pool"}
+        for _ in range(2):
+            clean_up_after(fan_out, flow_run_with(run_key, Cleanup()), Crashed())
+        wait_for_remains(run_key, set())
+
+
+def test_a_terminated_run_cleans_up_by_itself(accounts, inputs, application, tmp_path, run_key):
+    """SIGTERM, which is how a worker cancels, deletes what the run made before its process ends."""
+    with running_elsewhere(tmp_path, run_key, application) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) != 0
+        wait_for_remains(run_key, set())
+
+
+def test_an_attempt_that_will_be_repeated_keeps_everything_for_the_next(accounts, inputs, tmp_path, run_key):
+    """Prefect's own retry of the flow attaches to the job of the first attempt; the last one cleans up."""
+    marks = tmp_path / "ran"
+    command = f"sh -c 'echo x >> {marks}; exit 3'"
+    flow = fan_out.with_options(retries=1, retry_delay_seconds=0)
+    with pytest.raises(FilesFailedError, match="exit code 3"):
+        flow(inputs / "file 1.txt", None, command, tmp_path / "out", run_key=run_key)
+    assert marks.read_text() == "x\n"
+    wait_for_remains(run_key, set())
+
+
+def test_a_pool_of_others_is_never_deleted(accounts, inputs, tmp_path, run_key, kept):
+    """The hook of a run that reused a pool leaves that pool alone."""
+    pool_id = f"fan-out-{kept}"
+    fan_out(
+        inputs / "file 1.txt",
+        None,
+        "cat {input}",
+        tmp_path / "out",
+        PoolSpec(),
+        Cleanup(pool="never"),
+        run_key=kept,
+    )
+    other = flow_run_with(f"{kept}-other", Cleanup())
+    other.parameters["pool"] = {"pool_id": pool_id}
+    clean_up_after(fan_out, other, Crashed())
+    assert exists(lambda: batch().get_pool(pool_id))
+    assert batch().get_pool(pool_id).state == "active"
