@@ -115,8 +115,10 @@ async def _execute(
     loop = asyncio.get_running_loop()
     limit = launch.max_wall_clock_seconds
     deadline = None if limit is None else loop.time() + limit
-    _prepare(directory, launch.retry, equipment)
-    if launch.resource_files and not launch.retry:
+    # A retry may come to another node than the attempt before it: its first node has left the pool.
+    fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
+    _prepare(directory, fresh, equipment)
+    if launch.resource_files and fresh:
         download = download_resource_files(
             equipment.transfers, launch.resource_files, Path(directory, "wd"), equipment.auto_storage
         )
@@ -134,11 +136,11 @@ async def _execute(
     return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)
 
 
-def _prepare(directory: str, retry: bool, equipment: Equipment) -> None:
-    """Empty for a first attempt; a retry keeps what there is and loses only stdout.txt and stderr.txt."""
+def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:
+    """An empty directory if it shall be `fresh`, else what there is, but for stdout.txt and stderr.txt."""
     equipment.sweeper.now(directory)
     try:
-        if not retry:
+        if fresh:
             equipment.trash.take(directory)
         _make_directories(f"{directory}/wd")
         for name in ("stdout.txt", "stderr.txt"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -27,10 +27,10 @@ class Launch:
     `task_directory` is relative to the node's root with `/`: "workitems/job1/job-1/task1", "startup".
     `environment` holds the identity variables (AZ_BATCH_POOL_ID, ...) and the user's settings; the agent
     adds the directories. `max_wall_clock_seconds` runs from the start of the attempt, downloads included.
-    With `retries_left` a nonzero exit is not yet the end, so nothing is uploaded. A `retry` keeps the
-    directory of the attempt before it and downloads nothing again (Azure/Batch issue 14); any other attempt
-    begins with an empty one. `job_preparation_directory`, relative too, is that of the job preparation task
-    that ran on this node.
+    With `retries_left` a nonzero exit is not yet the end, so nothing is uploaded. A `retry` on the same node
+    keeps the directory of the attempt before it and downloads nothing again (Azure/Batch issue 14); any other
+    attempt begins with an empty one. `job_preparation_directory`, relative too, is that of the job
+    preparation task that ran on this node.
     """
 
     node_id: str
@@ -69,6 +69,9 @@ class Runner(Protocol):
 
     def open_node(self, node_id: str, pool_id: str) -> None:
         """Make the node's folder, or take over the one that an earlier emulator left."""
+
+    def keep_only(self, node_ids: Set[str]) -> None:
+        """Delete the folders of all other nodes: an earlier emulator had no time to."""
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""

@@ -73,7 +73,8 @@ class Transfers:
 
 def _open_client(limit: int, timeout_seconds: float) -> httpx.AsyncClient:
     timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS))
-    limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit)
+    # `Transfers` counts the requests itself: thousands that wait would slow the client's own queue down.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=limit)
     return httpx.AsyncClient(timeout=timeout, limits=limits, mounts=_DIRECT)
 
 

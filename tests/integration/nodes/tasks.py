@@ -1,0 +1,41 @@
+"""Launching tasks on nodes and reading what they leave."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from azure.storage.blob import ContainerClient
+
+from batch_emulator.agent import ProcessRunner
+from batch_emulator.launch import Launch, Outcome
+
+TASK = "workitems/job1/job-1/task1"
+
+
+def launch(command_line: str, directory: str = TASK, node_id: str = "n1", **fields: Any) -> Launch:
+    return Launch(node_id, directory, command_line, **fields)
+
+
+def start(runner: ProcessRunner, command_line: str, *args: str, **fields: Any) -> asyncio.Future[Outcome]:
+    """A second call of `done` would be an error of the future."""
+    outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    runner.start(launch(command_line, *args, **fields), outcome.set_result)
+    return outcome
+
+
+def folder(runner: ProcessRunner, directory: str = TASK, node_id: str = "n1") -> Path:
+    root = runner.node_root(node_id)
+    assert root is not None
+    return root / directory
+
+
+def text(runner: ProcessRunner, name: str = "stdout.txt", directory: str = TASK) -> str:
+    path = folder(runner, directory) / name
+    return path.read_text() if path.exists() else ""
+
+
+def blob_names(container_url: str) -> set[str]:
+    with ContainerClient.from_container_url(container_url) as container:
+        return set(container.list_blob_names())
