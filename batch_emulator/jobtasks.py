@@ -11,6 +11,7 @@ from sortedcontainers import SortedDict, SortedSet
 from batch_emulator.changes import Changes
 from batch_emulator.model import Task
 from batch_emulator.readytasks import ReadyTasks
+from batch_emulator.waitingtasks import WaitingTasks
 
 #: Sorts behind every character of an id.
 _LAST = "\U0010ffff"
@@ -52,11 +53,13 @@ class JobTasks:
         self.slot_counts = Counts()
         self.ready = ReadyTasks()
         self._changes = Changes()
-        self._blocked: dict[str, int] = {}
-        self._dependents: dict[str, list[str]] = {}
+        self.waiting = WaitingTasks()
+        self.padded: dict[str, set[str]] = {}
 
     def add(self, task: Task, *, ready: bool) -> None:
         self.by_id[task.key] = task
+        if number := _padded_number(task.key):
+            self.padded.setdefault(number, set()).add(task.key)
         self._file(task)
         self._changes.note(task)
         task.ready = False
@@ -68,7 +71,9 @@ class JobTasks:
         self._unfile(task)
         del self.by_id[task.key]
         self._changes.tidy(len(self.by_id), self._exists)
-        self._blocked.pop(task.key, None)
+        self.waiting.discard(task.key)
+        if number := _padded_number(task.key):
+            self.padded[number].discard(task.key)
 
     def move(self, task: Task, after: str, now: int) -> None:
         """Take a task to another state, or to the one that it is in once more. One that becomes active is
@@ -81,7 +86,7 @@ class JobTasks:
             self._file(task)
             self._changes.note(task)
             self._changes.tidy(len(self.by_id), self._exists)
-        if after == "active" and task.key not in self._blocked:
+        if after == "active" and task.key not in self.waiting:
             self.ready.add(task)
 
     def _file(self, task: Task) -> None:
@@ -101,25 +106,6 @@ class JobTasks:
 
     def _exists(self, task: Task) -> bool:
         return self.by_id.get(task.key) is task
-
-    def block(self, task_key: str, missing: list[str]) -> None:
-        """Hold a task back until each of `missing` has been given to `unblock`."""
-        if missing:
-            self._blocked[task_key] = len(missing)
-        for each in missing:
-            self._dependents.setdefault(each, []).append(task_key)
-
-    def unblock(self, satisfied: str) -> list[str]:
-        """The tasks that waited for this one last."""
-        freed = []
-        for task_key in self._dependents.pop(satisfied, ()):
-            left = self._blocked.get(task_key, 0) - 1
-            if left == 0:
-                freed.append(task_key)
-                del self._blocked[task_key]
-            elif left > 0:
-                self._blocked[task_key] = left
-        return freed
 
     @property
     def running(self) -> int:
@@ -152,3 +138,9 @@ class JobTasks:
         heapq.heapify(behind)
         while behind:
             yield heapq.heappop(behind)
+
+
+def _padded_number(task_key: str) -> str | None:
+    """`7` for `007`; None for what is no number, or a number without zeros in front."""
+    padded = task_key.startswith("0") and task_key.isdecimal() and task_key != "0"
+    return str(int(task_key)) if padded else None

@@ -46,7 +46,11 @@ class Pool:
 
 @dataclass(slots=True)
 class Node:
-    """A compute node. `occupants` maps the task directories that hold slots to (slots, job key, task key)."""
+    """A compute node. `occupants` maps the task directories that hold slots to (slots, job key, task key).
+
+    `disk_number` counts the disks that it has had: a reimage brings a new one. `background` maps the keys of the
+    jobs whose preparation or release task is under way here, in no slot, to which of the two it is.
+    """
 
     id: str
     pool_key: str
@@ -68,7 +72,8 @@ class Node:
     users: dict[str, Wire] = field(default_factory=dict)
     leaving: str | None = None
     pending: str | None = None
-    preparations: dict[str, Wire] = field(default_factory=dict)
+    disk_number: int = 0
+    background: dict[str, str] = field(default_factory=dict)
 
     @property
     def slots_used(self) -> int:
@@ -77,7 +82,12 @@ class Node:
 
 @dataclass(slots=True)
 class Job:
-    """A job. `pool_key` is the pool that runs it, also when that does not exist (yet)."""
+    """A job. `pool_key` is the pool that runs it, also when that does not exist (yet).
+
+    `may_settle`: it has been in its transitional state for as long as it has to be at least.
+    `background` maps the ids of the nodes where its preparation or release task is under way to which of the two
+    it is. `unfit_nodes` maps the ids of those where its preparation task has failed to the disk it failed on.
+    """
 
     id: str
     spec: Wire
@@ -95,6 +105,9 @@ class Job:
     disable_tasks: str | None = None
     schedule_key: str | None = None
     scheduling_error: Wire | None = None
+    may_settle: bool = False
+    background: dict[str, str] = field(default_factory=dict)
+    unfit_nodes: dict[str, int] = field(default_factory=dict)
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +122,8 @@ class Job:
 class Task:
     """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such.
 
-    `ready`: active, and waiting for no other task. `key` is made once because a job may have a million tasks.
+    `is_manager`: the job manager task. `failed_at`: `start` or `upload` where that is what failed. `ready`: active,
+    and waiting for no other task. `key` is made once because a job may have a million tasks.
     """
 
     job_key: str
@@ -135,9 +149,62 @@ class Task:
     last_retry: int | None = None
     requeue_count: int = 0
     last_requeue: int | None = None
+    is_manager: bool = False
+    failed_at: str | None = None
     ready: bool = False
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         filed_under = key(self.id)
         self.key = self.id if filed_under == self.id else filed_under
+
+
+@dataclass(slots=True)
+class JobSchedule:
+    """A job schedule. `due` is when its next job is to be made, `last_due` when the last one was.
+
+    `pool_id` is that of its auto pool, if it has one for all its jobs. `alarm` numbers its timers: only the
+    newest counts.
+    """
+
+    id: str
+    spec: Wire
+    created: int
+    modified: int
+    state_since: int
+    state: str = "active"
+    previous_state: str | None = None
+    previous_state_since: int | None = None
+    due: int | None = None
+    last_due: int | None = None
+    job_count: int = 0
+    recent_job_id: str | None = None
+    ended: int | None = None
+    pool_id: str | None = None
+    alarm: int = 0
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.key = key(self.id)
+
+
+@dataclass(slots=True)
+class Preparation:
+    """What became of a job's preparation and release tasks on one node; outlives the node.
+
+    Each of the two is None until it has begun, then a dict: `number` (of the run), `state`, `started` and, when
+    there is something to say, `ended`, `exit_code`, `failure`, `retry_count`, `last_retry`. `boot_number` and
+    `disk_number` are the node's at the beginning of the preparation task.
+    """
+
+    job_key: str
+    pool_id: str
+    node_id: str
+    boot_number: int
+    disk_number: int
+    preparation: Wire
+    release: Wire | None = None
+
+
+Resource = Pool | Job | JobSchedule | Task
+"""What has an ETag."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from sortedcontainers import SortedDict, SortedSet
 
@@ -10,6 +11,8 @@ from batch_emulator.model import Node
 
 #: States in which a node takes tasks.
 SCHEDULABLE = frozenset({"idle", "running"})
+
+Suits = Callable[[Node], bool] | None
 
 
 class PoolNodes:
@@ -62,17 +65,26 @@ class PoolNodes:
         if free is not None:
             self._free[free].discard((node.number, node.id))
 
+    def free_slots(self, node_id: str) -> int:
+        """Slots that a node has free; 0 where it takes no tasks."""
+        return self._filed.get(node_id, 0)
+
     def most_free(self) -> int:
         """The largest number of free slots on one node; 0 where nothing can be placed."""
         return max((free for free, nodes in self._free.items() if nodes), default=0)
 
-    def pick(self, slots: int, fill: str) -> Node | None:
-        """A node with `slots` free: the emptiest for fill type Spread, the fullest that fits for Pack."""
+    def pick(self, slots: int, fill: str, suits: Suits = None) -> Node | None:
+        """A node with `slots` free: the emptiest for fill type Spread, the fullest that fits for Pack.
+
+        Where `suits` is given, only nodes for which it is true.
+        """
         fitting = [free for free, nodes in self._free.items() if nodes and free >= slots]
-        if not fitting:
-            return None
-        free = max(fitting) if fill.lower() == "spread" else min(fitting)
-        return self.by_id[self._free[free][0][1]]
+        for free in sorted(fitting, reverse=fill.lower() == "spread"):
+            for _, node_id in self._free[free]:
+                node = self.by_id[node_id]
+                if suits is None or suits(node):
+                    return node
+        return None
 
     def count(self, *states: str, dedicated: bool) -> int:
         return sum(self.state_counts[dedicated, state] for state in states)

@@ -10,23 +10,27 @@ _SLACK = 64
 
 
 class ReadyTasks:
-    """Ready tasks in order of becoming ready. What is no longer ready leaves its queue when it gets to the
-    head, so that no operation costs more for more tasks."""
+    """Ready tasks in order of becoming ready, the job manager task (`manager`) apart. What is no longer ready
+    leaves its queue when it gets to the head, so that no operation costs more for more tasks."""
 
     def __init__(self) -> None:
         self._queues: dict[int, deque[Task]] = {}
         self._counts: dict[int, int] = {}
+        self.manager: Task | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._counts)
+        return bool(self._counts) or self.manager is not None
 
     def __len__(self) -> int:
-        return sum(self._counts.values())
+        return sum(self._counts.values()) + (self.manager is not None)
 
     def add(self, task: Task) -> None:
         if task.ready:
             return
         task.ready = True
+        if task.is_manager:
+            self.manager = task
+            return
         queue = self._queues.setdefault(task.slots, deque())
         queue.append(task)
         self._counts[task.slots] = count = self._counts.get(task.slots, 0) + 1
@@ -37,6 +41,9 @@ class ReadyTasks:
         if not task.ready:
             return
         task.ready = False
+        if task is self.manager:
+            self.manager = None
+            return
         self._counts[task.slots] -= 1
         if not self._counts[task.slots]:
             del self._counts[task.slots], self._queues[task.slots]

@@ -14,9 +14,10 @@ from sortedcontainers import SortedDict, SortedList
 
 from batch_emulator.jobtasks import JobTasks
 from batch_emulator.loads import Load, Loads
-from batch_emulator.model import Job, Node, Pool, Task, key
+from batch_emulator.model import Job, JobSchedule, Node, Pool, Preparation, Task, key
 from batch_emulator.poolnodes import PoolNodes
-from batch_emulator.transitions import JOB, NODE, TASK, follow
+from batch_emulator.retained import Retained
+from batch_emulator.transitions import JOB, NODE, SCHEDULE, TASK, follow
 
 
 class Store:
@@ -25,11 +26,14 @@ class Store:
     def __init__(self) -> None:
         self.pools: SortedDict[str, Pool] = SortedDict()
         self.jobs: SortedDict[str, Job] = SortedDict()
+        self.schedules: SortedDict[str, JobSchedule] = SortedDict()
+        self._preparations: dict[str, SortedDict[str, Preparation]] = {}
         self._nodes: dict[str, PoolNodes] = {}
         self._tasks: dict[str, JobTasks] = {}
         self._queues: dict[str, SortedList] = {}
         self._queue_entries: dict[str, tuple] = {}
         self.loads = Loads()
+        self.retained = Retained()
         self.last_number = 0
         self.changed: dict[tuple[str, ...], None] = {}
 
@@ -52,6 +56,9 @@ class Store:
 
     def nodes(self, pool_key: str) -> PoolNodes:
         return self._nodes[pool_key]
+
+    def all_nodes(self) -> Iterator[Node]:
+        return (node for nodes in self._nodes.values() for node in nodes)
 
     def has_pool(self, pool_key: str) -> bool:
         return pool_key in self.pools
@@ -99,8 +106,7 @@ class Store:
     def remove_job(self, job_key: str) -> None:
         self._unqueue(job_key)
         self.loads.forget(job_key)
-        for task_key in self._tasks[job_key].by_id:
-            self.touch("task", job_key, task_key)
+        self.touch("tasks", str(self.jobs[job_key].number))
         del self.jobs[job_key]
         del self._tasks[job_key]
         self.touch("job", job_key)
@@ -137,6 +143,43 @@ class Store:
         self._tasks[task.job_key].ready.add(task)
         self.requeue_job(task.job_key)
         self.touch("task", task.job_key, task.key)
+
+    # Job preparation and release tasks
+
+    def preparations(self, job_key: str) -> SortedDict[str, Preparation]:
+        """What is known of a job's preparation and release tasks, by the ids of the nodes."""
+        return self._preparations.get(job_key) or SortedDict()
+
+    def put_preparation(self, preparation: Preparation) -> None:
+        """Keep what is known of one node, instead of what was."""
+        of_job = self._preparations.setdefault(preparation.job_key, SortedDict())
+        of_job[preparation.node_id] = preparation
+        self.touch("preparation", preparation.job_key, preparation.node_id)
+
+    # Job schedules
+
+    def add_schedule(self, schedule: JobSchedule) -> None:
+        self.schedules[schedule.key] = schedule
+        self.touch("schedule", schedule.key)
+
+    def remove_schedule(self, schedule_key: str) -> None:
+        del self.schedules[schedule_key]
+        self.touch("schedule", schedule_key)
+
+    def move_schedule(self, schedule: JobSchedule, event: str, now: int) -> None:
+        """Take a job schedule through a transition of `SCHEDULE`."""
+        after = follow(SCHEDULE, schedule.state, event)
+        schedule.previous_state, schedule.previous_state_since = schedule.state, schedule.state_since
+        schedule.state, schedule.state_since = after, now
+        self.touch("schedule", schedule.key)
+
+    def jobs_of_schedule(self, schedule_key: str, after: str | None = None) -> Iterator[Job]:
+        """A job schedule's jobs in order of id, behind the key `after`."""
+        first = f"{schedule_key}:"
+        for job_key in self.jobs.irange(max(first, after or ""), inclusive=(False, True)):
+            if not job_key.startswith(first):
+                break
+            yield self.jobs[job_key]
 
     # Which job comes next
 

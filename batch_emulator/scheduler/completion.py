@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.model import Job, Task
-from batch_emulator.scheduler import dependencies, jobs
+from batch_emulator.scheduler import dependencies, exitconditions, jobstates
 from batch_emulator.scheduler.world import World
 
 
@@ -14,27 +14,36 @@ def task_completed(world: World, task: Task) -> None:
         return
     world.place_on(job.pool_key)
     dependencies.release_dependents(world, task)
-    if job.spec.get("onTaskFailure", "noaction").lower() == "performexitoptionsjobaction":
+    if job.spec.get("onTaskFailure") == "performexitoptionsjobaction":
         _perform_job_action(world, job, task)
+    if task.is_manager and job.spec["jobManagerTask"]["killJobOnCompletion"] and job.state in _GOES_ON:
+        jobstates.begin_termination(world, job, "JMComplete")
     world.jobs_to_check[task.job_key] = None
 
 
+_GOES_ON = frozenset({"active", "disabling", "disabled", "enabling"})
+
+
 def _perform_job_action(world: World, job: Job, task: Task) -> None:
-    action = dependencies.matching_exit_options(task).get("jobAction", "none").lower()
-    if job.state != "active" or task.result != "failure":
+    """What the task's exit conditions do to its job: by default they end it if the task has failed."""
+    if job.state != "active":
         return
+    action = exitconditions.job_action(task)
     if action == "terminate":
-        jobs.begin_termination(world, job, "TaskFailed")
+        jobstates.begin_termination(world, job, "TaskFailed")
     elif action == "disable":
-        jobs.begin_disabling(world, job, "requeue")
+        jobstates.begin_disabling(world, job, "requeue")
 
 
 def check_job(world: World, job_key: str) -> None:
-    """End a job whose `onAllTasksComplete` is `terminatejob` and which has nothing left to run."""
+    """Settle a job in a transitional state. End an active one whose `onAllTasksComplete` is `terminatejob`
+    and which has nothing left to run."""
     job = world.store.jobs.get(job_key)
     if job is None or job.state != "active":
+        if job:
+            jobstates.settle(world, job)
         return
-    wants_end = job.spec.get("onAllTasksComplete", "noaction").lower() == "terminatejob"
+    wants_end = job.spec.get("onAllTasksComplete") == "terminatejob"
     counts = world.store.tasks(job_key).counts
     if wants_end and not counts.active and not counts.running:
-        jobs.begin_termination(world, job, "AllTasksComplete")
+        jobstates.begin_termination(world, job, "AllTasksComplete")

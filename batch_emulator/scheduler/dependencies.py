@@ -1,67 +1,77 @@
-"""Tasks that wait for other tasks of their job: `dependsOn` by ids and by ranges of ids."""
+"""Tasks that wait for other tasks of their job: `dependsOn` by ids and by ranges of ids.
+
+Source: documentation page "Create task dependencies to run tasks that depend on other tasks".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from batch_emulator.jobtasks import JobTasks
 from batch_emulator.model import Job, Task, Wire, key
+from batch_emulator.scheduler import exitconditions
 from batch_emulator.scheduler.world import World
 
 
 def register(world: World, job: Job, task: Task) -> bool:
     """Note what a new task waits for. Returns whether it can run at once."""
-    tasks = world.store.tasks(key(job.id))
-    wanted = _wanted(task.spec.get("dependsOn") or {})
-    missing = [each for each in dict.fromkeys(wanted) if not satisfies(tasks.by_id.get(each))]
-    tasks.block(task.key, missing)
-    return not missing
+    return _go_on(world.store.tasks(job.key), task.key, _awaited(task.spec.get("dependsOn") or {}))
 
 
-def _wanted(spec: Wire) -> Iterator[str]:
-    yield from (key(each) for each in spec.get("taskIds", []))
+def wait_again(world: World, job: Job, task: Task) -> None:
+    """After a restart: an active task that had not been released waits for what is not satisfied yet."""
+    if not task.ready and register(world, job, task):
+        world.store.release_task(task)
+
+
+def wait_again(world: World, job: Job, task: Task) -> None:
+    """Note anew what an active task waits for, of a store that was restored; if that is nothing it can run."""
+    if not task.ready and register(world, job, task):
+        world.store.release_task(task)
+
+
+def _awaited(spec: Wire) -> Iterator[str]:
+    """Keys of tasks; of a range the numbers, with a mark that no id can have."""
+    yield from map(key, spec.get("taskIds", []))
     for each in spec.get("taskIdRanges", []):
-        yield from (str(number) for number in range(each["start"], each["end"] + 1))
+        yield from (f"={number}" for number in range(each["start"], each["end"] + 1))
 
 
-def satisfies(task: Task | None) -> bool:
+def _go_on(tasks: JobTasks, task_key: str, awaited: Iterator[str]) -> bool:
+    """Hold a task back for the next thing that it waits for; True if there is none left."""
+    for each in awaited:
+        if not _is_satisfied(tasks, each):
+            tasks.waiting.hold(task_key, each, awaited)
+            return False
+    return True
+
+
+def _is_satisfied(tasks: JobTasks, awaited: str) -> bool:
+    if not awaited.startswith("="):
+        return _satisfies(tasks.by_id.get(awaited))
+    number = awaited[1:]
+    names = [number, *tasks.padded.get(number, ())]
+    return any(_satisfies(tasks.by_id.get(each)) for each in names)
+
+
+def _satisfies(task: Task | None) -> bool:
     """Whether tasks that depend on this one may run."""
     if task is None or task.state != "completed":
         return False
-    return task.result == "success" or dependency_action(task) == "satisfy"
+    return exitconditions.dependency_action(task) == "satisfy"
 
 
 def release_dependents(world: World, task: Task) -> None:
     """A task has completed: make ready what waited for it and for nothing else."""
-    if not satisfies(task):
+    if not _satisfies(task):
         return
     tasks = world.store.tasks(task.job_key)
-    for freed in tasks.unblock(task.key):
-        waiting = tasks.by_id.get(freed)
-        if waiting and waiting.state == "active":
-            world.store.release_task(waiting)
+    for awaited in _names(task):
+        for task_key, rest in tasks.waiting.take(awaited):
+            if _go_on(tasks, task_key, rest):
+                world.store.release_task(tasks.by_id[task_key])
 
 
-def dependency_action(task: Task) -> str:
-    """What a failed task means for those that depend on it: `satisfy` or `block` (the default)."""
-    return matching_exit_options(task).get("dependencyAction", "block").lower()
-
-
-def matching_exit_options(task: Task) -> Wire:
-    """The exit options that apply to how a task ended; an exit code outranks an upload error."""
-    conditions = task.spec.get("exitConditions", {})
-    if task.exit_code:
-        return _options_of_code(conditions, task.exit_code)
-    if not task.failure:
-        return {}
-    kind = "preProcessingError" if task.exit_code is None else "fileUploadError"
-    return conditions.get(kind, conditions.get("default", {}))
-
-
-def _options_of_code(conditions: Wire, code: int) -> Wire:
-    for each in conditions.get("exitCodes", []):
-        if each["code"] == code:
-            return each["exitOptions"]
-    for each in conditions.get("exitCodeRanges", []):
-        if each["start"] <= code <= each["end"]:
-            return each["exitOptions"]
-    return conditions.get("default", {})
+def _names(task: Task) -> list[str]:
+    """What the tasks that wait for this one are filed under. In a range, `004` is the number 4."""
+    return [task.key, f"={int(task.key)}"] if task.key.isdecimal() else [task.key]

@@ -1,12 +1,13 @@
-"""The life of jobs: added, changed, disabled, enabled, terminated, deleted."""
+"""What clients do with jobs: add, change, disable, enable, terminate, delete."""
 
 from __future__ import annotations
 
-from batch_emulator.errors import BatchError, not_supported
-from batch_emulator.model import Job, Wire, key
-from batch_emulator.scheduler.launches import job_directory, limit_seconds
-from batch_emulator.scheduler.tasks import TASK_ENDED, end_task, requeue_task
-from batch_emulator.scheduler.world import RemoveDirectory, World
+from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.model import Job, JobSchedule, Wire, key
+from batch_emulator.scheduler import autopools, jobstates
+from batch_emulator.scheduler.launches import limit_seconds
+from batch_emulator.scheduler.tasks import add_manager_task
+from batch_emulator.scheduler.world import World
 
 _OVER = {"terminating": "JobBeingTerminated", "completed": "JobCompleted", "deleting": "JobBeingDeleted"}
 _USES_QUOTA = ("active", "disabling", "disabled", "enabling", "terminating")
@@ -14,7 +15,45 @@ _USES_QUOTA = ("active", "disabling", "disabled", "enabling", "terminating")
 
 def add_job(world: World, spec: Wire) -> Job:
     """Add a job (`spec` normalised). Its pool need not exist yet; nothing runs until it does."""
-    _refuse_job(world, spec)
+    if key(spec["id"]) in world.store.jobs:
+        raise BatchError("JobExists")
+    if key(spec["id"]) in world.store.schedules:
+        raise BatchError("JobScheduleWithSameIdExists")
+    refuse_job(spec, of_schedule=False)
+    refuse_over_quota(world)
+    return start_job(world, spec)
+
+
+def refuse_job(spec: Wire, *, of_schedule: bool) -> None:
+    """400 or 409 for a job whose parts can't go together."""
+    auto = autopools.specification(spec)
+    if auto and auto["poolLifetimeOption"] == "jobschedule" and not of_schedule:
+        reason = "The pool lifetime option jobschedule is valid only for the jobs of a job schedule"
+        raise invalid_property("poolLifetimeOption", "jobschedule", reason)
+    ids = {name: key(spec[name]["id"]) for name in _OWN_TASKS if name in spec}
+    for name, refusal in _OWN_TASKS.items():
+        others = [each for other, each in ids.items() if other != name]
+        if refusal and ids.get(name) in others:
+            raise BatchError(refusal)
+
+
+_OWN_TASKS = {
+    "jobPreparationTask": "TaskIdSameAsJobPreparationTask",
+    "jobReleaseTask": "TaskIdSameAsJobReleaseTask",
+    "jobManagerTask": None,
+}
+
+
+def refuse_over_quota(world: World) -> None:
+    """409 if the account has as many active jobs and job schedules as it may have."""
+    active = sum(job.state in _USES_QUOTA for job in world.store.jobs.values())
+    active += sum(schedule.state != "completed" for schedule in world.store.schedules.values())
+    if active >= world.settings.active_job_quota:
+        raise BatchError("ActiveJobAndScheduleQuotaReached")
+
+
+def start_job(world: World, spec: Wire, schedule: JobSchedule | None = None) -> Job:
+    """Make a job, its auto pool and its job manager task. Where its pool can't be made it is over at once."""
     job = Job(
         id=spec["id"],
         spec=spec,
@@ -22,32 +61,26 @@ def add_job(world: World, spec: Wire) -> Job:
         modified=world.now,
         state_since=world.now,
         started=world.now,
-        pool_id=spec["poolInfo"]["poolId"],
+        pool_id=autopools.choose_pool_id(world, spec, schedule),
         number=world.store.next_number(),
+        schedule_key=schedule.key if schedule else None,
     )
     world.store.add_job(job)
+    job.scheduling_error = autopools.make_pool(world, job)
+    if job.scheduling_error:
+        jobstates.fail(world, job)
+        return job
+    if manager := spec.get("jobManagerTask"):
+        add_manager_task(world, job, manager)
     limit_time(world, job)
     return job
-
-
-def _refuse_job(world: World, spec: Wire) -> None:
-    for each in ("jobManagerTask", "jobPreparationTask", "jobReleaseTask"):
-        if each in spec:
-            raise not_supported(each, "it would not be run")
-    if "poolId" not in spec["poolInfo"]:
-        raise not_supported("autoPoolSpecification", "name an existing pool in poolId")
-    if key(spec["id"]) in world.store.jobs:
-        raise BatchError("JobExists")
-    active = sum(job.state in _USES_QUOTA for job in world.store.jobs.values())
-    if active >= world.settings.active_job_quota:
-        raise BatchError("ActiveJobAndScheduleQuotaReached")
 
 
 def limit_time(world: World, job: Job) -> None:
     """Start the clock of a job's `maxWallClockTime`, counted from its creation."""
     limit = limit_seconds(job.spec)
     if limit is not None:
-        world.after(max(0.0, limit - world.seconds_since(job.created)), _expire, key(job.id), job.number)
+        world.after(max(0.0, limit - world.seconds_since(job.created)), _expire, job.key, job.number)
 
 
 def _expire(world: World, job_key: str, number: int) -> None:
@@ -56,7 +89,7 @@ def _expire(world: World, job_key: str, number: int) -> None:
         return
     limit = limit_seconds(job.spec)
     if limit is not None and world.seconds_since(job.created) >= limit:
-        begin_termination(world, job, "MaxWallClockTimeExpiry")
+        jobstates.begin_termination(world, job, "MaxWallClockTimeExpiry")
 
 
 def change_job(world: World, job_id: str, changes: Wire) -> Job:
@@ -64,20 +97,36 @@ def change_job(world: World, job_id: str, changes: Wire) -> Job:
     job = world.live_job(job_id)
     if job.state == "completed":
         raise BatchError("JobCompleted")
-    new_pool = changes.get("poolInfo", {}).get("poolId", job.pool_id)
-    if key(new_pool) != job.pool_key and job.state != "disabled":
-        raise BatchError("JobNotDisabled")
+    if "poolInfo" in changes:
+        changes = changes | {"poolInfo": _changed_pool(job, changes["poolInfo"])}
     job.spec = job.spec | changes
-    job.pool_id = new_pool
+    job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
     _changed(world, job)
     return job
+
+
+def _changed_pool(job: Job, wanted: Wire) -> Wire:
+    """The job's new `poolInfo`. Of an auto pool only `keepAlive` can change.
+
+    Source: REST documentation of Patch Job, `poolInfo`.
+    """
+    auto, wanted_auto = autopools.specification(job.spec), wanted.get("autoPoolSpecification")
+    if wanted_auto is None:
+        if key(wanted["poolId"]) != job.pool_key and job.state != "disabled":
+            raise BatchError("JobNotDisabled")
+        return wanted
+    if auto is None:
+        reason = "A job on a pool that exists cannot be moved to an auto pool"
+        raise invalid_property("autoPoolSpecification", wanted_auto["poolLifetimeOption"], reason)
+    return {"autoPoolSpecification": auto | {"keepAlive": wanted_auto["keepAlive"]}}
 
 
 def replace_job(world: World, job_id: str, spec: Wire) -> Job:
     """PUT: what is not named goes back to its default; metadata that is not named is dropped."""
     job = world.live_job(job_id)
     kept = {name: value for name, value in job.spec.items() if name not in _REPLACEABLE}
-    job.spec = kept | spec
+    job.spec = kept | spec | {"poolInfo": _changed_pool(job, spec["poolInfo"])}
+    job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
     _changed(world, job)
     return job
 
@@ -89,10 +138,10 @@ _REPLACEABLE = frozenset(
 
 def _changed(world: World, job: Job) -> None:
     world.stamp(job)
-    world.store.requeue_job(key(job.id))
-    world.store.touch("job", key(job.id))
+    world.store.requeue_job(job.key)
+    world.store.touch("job", job.key)
     world.place_on(job.pool_key)
-    world.jobs_to_check[key(job.id)] = None
+    world.jobs_to_check[job.key] = None
     limit_time(world, job)
 
 
@@ -103,19 +152,8 @@ def disable_job(world: World, job_id: str, disable_tasks: str) -> Job:
         raise BatchError(refusal)
     if job.state in ("disabling", "disabled"):
         raise BatchError("JobDisabled")
-    begin_disabling(world, job, disable_tasks.lower())
+    jobstates.begin_disabling(world, job, disable_tasks.lower())
     return job
-
-
-def begin_disabling(world: World, job: Job, disable_tasks: str) -> None:
-    job.disable_tasks = disable_tasks
-    world.store.move_job(job, "disable", world.now)
-    for task in _busy_tasks(world, job):
-        if disable_tasks == "requeue":
-            requeue_task(world, task)
-        elif disable_tasks == "terminate":
-            end_task(world, task, TASK_ENDED)
-    world.after(world.settings.job_transition_seconds, _settle_job, key(job.id), job.number)
 
 
 def enable_job(world: World, job_id: str) -> Job:
@@ -125,8 +163,7 @@ def enable_job(world: World, job_id: str) -> Job:
         raise BatchError(refusal)
     if job.state != "disabled":
         raise BatchError("JobNotDisabled")
-    world.store.move_job(job, "enable", world.now)
-    world.after(world.settings.job_transition_seconds, _settle_job, key(job.id), job.number)
+    jobstates.begin_enabling(world, job)
     return job
 
 
@@ -135,72 +172,10 @@ def terminate_job(world: World, job_id: str, reason: str | None) -> Job:
     job = world.live_job(job_id)
     if refusal := _OVER.get(job.state):
         raise BatchError(refusal)
-    begin_termination(world, job, reason or "UserTerminate")
+    jobstates.begin_termination(world, job, reason or "UserTerminate")
     return job
-
-
-def begin_termination(world: World, job: Job, reason: str) -> None:
-    job.terminate_reason = reason
-    world.store.move_job(job, "terminate", world.now)
-    for task in _busy_tasks(world, job):
-        end_task(world, task, TASK_ENDED)
-    world.after(world.settings.job_transition_seconds, _settle_job, key(job.id), job.number)
 
 
 def delete_job(world: World, job_id: str) -> None:
     """Delete a job with its tasks: what runs is stopped, directories on the nodes go."""
-    job = world.live_job(job_id)
-    world.store.move_job(job, "delete", world.now)
-    for task in _busy_tasks(world, job):
-        end_task(world, task, TASK_ENDED)
-    world.after(world.settings.deletion_seconds, _settle_job, key(job.id), job.number)
-
-
-def _busy_tasks(world: World, job: Job) -> list:
-    tasks = world.store.tasks(key(job.id))
-    return [tasks.by_id[each] for state in ("preparing", "running") for each in tasks.by_state[state]]
-
-
-def _settle_job(world: World, job_key: str, number: int) -> None:
-    """Take a job out of its transitional state once nothing of it runs; until then look again later."""
-    job = world.store.jobs.get(job_key)
-    if job is None or job.number != number:
-        return
-    settled = _SETTLED.get(job.state)
-    if settled is None:
-        return
-    if _busy_tasks(world, job):
-        world.after(world.settings.job_transition_seconds, _settle_job, job_key, number)
-        return
-    settled(world, job)
-
-
-def _disabled(world: World, job: Job) -> None:
-    world.store.move_job(job, "disabled", world.now)
-
-
-def _enabled(world: World, job: Job) -> None:
-    job.disable_tasks = None
-    world.store.move_job(job, "enabled", world.now)
-    world.place_on(job.pool_key)
-    world.jobs_to_check[key(job.id)] = None
-
-
-def _completed(world: World, job: Job) -> None:
-    job.ended = world.now
-    world.store.move_job(job, "complete", world.now)
-
-
-def _deleted(world: World, job: Job) -> None:
-    if world.store.has_pool(job.pool_key):
-        for node in world.store.nodes(job.pool_key):
-            world.actions.append(RemoveDirectory(node.id, job_directory(job)))
-    world.store.remove_job(key(job.id))
-
-
-_SETTLED = {
-    "disabling": _disabled,
-    "enabling": _enabled,
-    "terminating": _completed,
-    "deleting": _deleted,
-}
+    jobstates.begin_deletion(world, world.live_job(job_id))

@@ -24,27 +24,72 @@ def start_task_launch(world: World, pool: Pool, node: Node) -> Launch:
 
 
 def task_launch(world: World, job: Job, task: Task, pool: Pool, node: Node) -> Launch:
-    """A Batch task, in `workitems/<job>/job-1/<task>`."""
+    """A Batch task, in its directory below the job's."""
     return Launch(
         node_id=node.id,
         task_directory=task_directory(job, task),
         command_line=task.spec["commandLine"],
-        environment=_task_environment(world, job, task, pool, node),
+        environment=_job_environment(world, job, task.spec | {"id": task.id}, pool, node),
         resource_files=task.spec.get("resourceFiles", []),
         output_files=task.spec.get("outputFiles", []),
         max_wall_clock_seconds=limit_seconds(task.spec),
         retries_left=retries_left(task),
         retry=task.retry_count > 0,
+        job_preparation_directory=_preparation_directory(job),
+    )
+
+
+def preparation_launch(world: World, job: Job, pool: Pool, node: Node, *, retry: bool) -> Launch:
+    """A job's preparation task. `retry`: the one before has failed."""
+    spec = job.spec["jobPreparationTask"]
+    return Launch(
+        node_id=node.id,
+        task_directory=own_task_directory(job, spec),
+        command_line=spec["commandLine"],
+        environment=_job_environment(world, job, spec, pool, node),
+        resource_files=spec.get("resourceFiles", []),
+        max_wall_clock_seconds=limit_seconds(spec),
+        retry=retry,
+    )
+
+
+def release_launch(world: World, job: Job, pool: Pool, node: Node) -> Launch:
+    """A job's release task."""
+    spec = job.spec["jobReleaseTask"]
+    return Launch(
+        node_id=node.id,
+        task_directory=own_task_directory(job, spec),
+        command_line=spec["commandLine"],
+        environment=_job_environment(world, job, spec, pool, node),
+        resource_files=spec.get("resourceFiles", []),
+        max_wall_clock_seconds=parse_duration(spec["maxWallClockTime"]).total_seconds(),
+        job_preparation_directory=_preparation_directory(job),
     )
 
 
 def task_directory(job: Job, task: Task) -> str:
     """Where a task runs, relative to the node's root."""
-    return f"{job_directory(job)}/job-1/{task.id}"
+    return f"{job_directory(job)}/{task.id}"
+
+
+def own_task_directory(job: Job, spec: Wire) -> str:
+    """Where a job's preparation or release task runs."""
+    return f"{job_directory(job)}/{spec['id']}"
+
+
+def _preparation_directory(job: Job) -> str | None:
+    spec = job.spec.get("jobPreparationTask")
+    return own_task_directory(job, spec) if spec else None
 
 
 def job_directory(job: Job) -> str:
-    return f"workitems/{job.id}"
+    """`workitems/<job>/job-1`, or `workitems/<job schedule>/job-<n>` for a job of a schedule."""
+    return f"workitems/{job.id.replace(':', '/')}" if job.schedule_key else f"workitems/{job.id}/job-1"
+
+
+def removable_directory(job: Job) -> str:
+    """What goes from a node with the job."""
+    return job_directory(job) if job.schedule_key else f"workitems/{job.id}"
 
 
 def retries_left(task: Task) -> bool:
@@ -69,10 +114,11 @@ def _node_environment(world: World, pool: Pool, node: Node) -> dict[str, str]:
     }
 
 
-def _task_environment(world: World, job: Job, task: Task, pool: Pool, node: Node) -> dict[str, str]:
+def _job_environment(world: World, job: Job, spec: Wire, pool: Pool, node: Node) -> dict[str, str]:
+    """For any task of a job; `spec` is that task's, with its id."""
     common = _settings({"environmentSettings": job.spec.get("commonEnvironmentSettings", [])})
-    identity = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": task.id}
-    return common | _settings(task.spec) | _node_environment(world, pool, node) | identity
+    identity = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": spec["id"]}
+    return common | _settings(spec) | _node_environment(world, pool, node) | identity
 
 
 def _settings(spec: Wire) -> dict[str, str]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from batch_emulator.errors import BatchError
 from batch_emulator.launch import Outcome
 from batch_emulator.model import Node, Wire, key
+from batch_emulator.scheduler import background, release
 from batch_emulator.scheduler.launches import start_task_launch
 from batch_emulator.scheduler.tasks import TASK_ENDED, end_task, requeue_task
-from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure
+from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure_info
 from batch_emulator.transitions import NODE, allows
 
 _DOWN = ("creating", "starting", "rebooting", "reimaging", "deallocating", "deallocated", "leavingpool")
@@ -36,6 +37,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     node = _expected(world, pool_key, node_id, boot_number)
     if node is None:
         return
+    release.resume(world, node)
     spec = world.store.pools[pool_key].spec.get("startTask")
     if spec is None:
         ready(world, node)
@@ -74,11 +76,12 @@ def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int
 
 
 def _record_start_task(world: World, node: Node, outcome: Outcome) -> None:
-    found = outcome.failure
-    node.start_task |= {"state": "completed", "ended": world.now, "exit_code": outcome.exit_code}
-    node.start_task["failure"] = (
-        failure(found.category, found.code, found.message, **dict(found.details)) if found else None
-    )
+    node.start_task |= {
+        "state": "completed",
+        "ended": world.now,
+        "exit_code": outcome.exit_code,
+        "failure": failure_info(outcome.failure),
+    }
     world.store.touch("node", node.pool_key, node.id)
 
 
@@ -88,7 +91,7 @@ def ready(world: World, node: Node) -> None:
     world.place_on(node.pool_key)
 
 
-def _interrupt(world: World, node: Node, option: str, then: str) -> None:
+def interrupt(world: World, node: Node, option: str, then: str) -> None:
     """Free a node of its tasks as `option` says, then do `then` (`reboot`, `reimage`, `deallocate`, `leave`).
 
     `requeue` and `terminate` act at once; `taskcompletion` and `retaineddata` wait for the tasks, while the
@@ -123,6 +126,8 @@ def drained(world: World, node: Node) -> None:
     world.store.move_node(node, event, world.now)
     node.boot_number += 1
     keeps_disk = event in ("reboot", "deallocate")
+    node.disk_number += not keeps_disk
+    background.interrupt(world, node, comes_back=event == "reboot")
     world.actions.append(Stop(node.id, "startup") if keeps_disk else CloseNode(node.id))
     _AFTER[event](world, node)
 
@@ -165,13 +170,13 @@ def leave(world: World, node: Node, option: str) -> None:
     """Take a node out of its pool, for good."""
     if node.leaving is None:
         node.leaving = option
-        _interrupt(world, node, option, "leave")
+        interrupt(world, node, option, "leave")
 
 
 def interrupt_node(world: World, pool_id: str, node_id: str, option: str, event: str) -> None:
     """Reboot, reimage or deallocate by the user's wish."""
     node = require_up(world, pool_id, node_id)
-    _interrupt(world, node, option.lower(), event)
+    interrupt(world, node, option.lower(), event)
     if node.pending:
         world.store.touch("node", key(pool_id), node.id)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_emulator.model import Job, Node, Task, key
+from batch_emulator.model import Job, Node, Pool, Task, key
+from batch_emulator.poolnodes import PoolNodes, Suits
+from batch_emulator.scheduler.preparation import has_failed
 from batch_emulator.scheduler.world import World
+
+_AFFINITY_PREFIX = "TVM:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +23,59 @@ class Placement:
 def next_placement(world: World, pool_key: str) -> Placement | None:
     """The next placement in a pool, or None when there is no task that fits or no node that is free.
 
-    Jobs by priority, then age; within a job the oldest ready task that fits the largest free space
-    (`requiredSlots`), at most `maxParallelTasks` at once. Nodes by the pool's fill type.
+    Jobs by priority, then age; within a job first its job manager task, then the oldest ready task that fits the
+    largest free space (`requiredSlots`), at most `maxParallelTasks` at once. Nodes by the pool's fill type.
     """
     pool = world.store.pools.get(pool_key)
-    if pool is None or pool.state != "active":
-        return None
-    nodes = world.store.nodes(pool_key)
-    most_free = nodes.most_free()
-    if not most_free:
+    if pool is None or pool.state != "active" or not world.store.nodes(pool_key).most_free():
         return None
     for job in world.store.queued_jobs(pool_key):
-        task = _next_task(world, job, most_free)
-        if task:
-            fill = pool.spec.get("taskSchedulingPolicy", {}).get("nodeFillType", "Spread")
-            return Placement(task, nodes.pick(task.slots, fill))
+        found = _place_manager(world, job, pool) or _place_task(world, job, pool)
+        if found:
+            return found
     return None
 
 
-def _next_task(world: World, job: Job, most_slots: int) -> Task | None:
-    return world.store.tasks(key(job.id)).ready.first(most_slots)
+def _place_manager(world: World, job: Job, pool: Pool) -> Placement | None:
+    """The job manager task on a node of the kind that it asks for, empty if it is to have that for itself."""
+    task = world.store.tasks(job.key).ready.manager
+    if task is None:
+        return None
+    manager = job.spec["jobManagerTask"]
+    slots = pool.slots_per_node if manager["runExclusive"] else task.slots
+
+    def suits(node: Node) -> bool:
+        return (node.dedicated or manager["allowLowPriorityNode"]) and not has_failed(job, node)
+
+    node = world.store.nodes(key(pool.id)).pick(slots, _fill_type(pool), suits)
+    return Placement(task, node) if node else None
+
+
+def _place_task(world: World, job: Job, pool: Pool) -> Placement | None:
+    nodes = world.store.nodes(key(pool.id))
+    suits: Suits = (lambda node: not has_failed(job, node)) if job.unfit_nodes else None
+    most_free = nodes.most_free() if suits is None else _most_free_of(nodes, suits)
+    task = world.store.tasks(job.key).ready.first(most_free)
+    if task is None:
+        return None
+    node = _preferred_node(nodes, task, suits) or nodes.pick(task.slots, _fill_type(pool), suits)
+    return Placement(task, node)
+
+
+def _most_free_of(nodes: PoolNodes, suits: Suits) -> int:
+    node = nodes.pick(1, "spread", suits)
+    return nodes.free_slots(node.id) if node else 0
+
+
+def _preferred_node(nodes: PoolNodes, task: Task, suits: Suits) -> Node | None:
+    """The node of the task's `affinityInfo`, if the task can run there now."""
+    if "affinityInfo" not in task.spec:
+        return None
+    node_id = task.spec["affinityInfo"]["affinityId"].removeprefix(_AFFINITY_PREFIX)
+    node = nodes.by_id.get(node_id)
+    can_run = node is not None and nodes.free_slots(node_id) >= task.slots
+    return node if can_run and (suits is None or suits(node)) else None
+
+
+def _fill_type(pool: Pool) -> str:
+    return pool.spec.get("taskSchedulingPolicy", {}).get("nodeFillType", "Spread")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from batch_emulator.scheduler import allocation, completion, nodes
+from batch_emulator.scheduler import allocation, completion, nodes, schedules, tasks
 from batch_emulator.scheduler.placement import next_placement
-from batch_emulator.scheduler.tasks import start_task
 from batch_emulator.scheduler.world import World
 
 
 def settle(world: World) -> None:
-    """Finished tasks, jobs that may be over, drained nodes, pools at their size; then placements."""
+    """Finished tasks, prepared nodes, jobs and schedules that may be over or due, drained nodes, pools at their
+    size; then placements."""
     while _consequence(world):
         pass
 
@@ -17,8 +17,12 @@ def settle(world: World) -> None:
 def _consequence(world: World) -> bool:
     if world.finished:
         completion.task_completed(world, world.finished.pop())
+    elif world.prepared:
+        tasks.prepared(world, *world.prepared.pop())
     elif world.jobs_to_check:
         completion.check_job(world, world.jobs_to_check.popitem()[0])
+    elif world.schedules_to_check:
+        schedules.check(world, world.schedules_to_check.popitem()[0])
     elif world.drained:
         nodes.drained(world, world.drained.pop())
     elif world.allocations_to_check:
@@ -32,4 +36,4 @@ def _consequence(world: World) -> bool:
 
 def _place(world: World, pool_key: str) -> None:
     while placement := next_placement(world, pool_key):
-        start_task(world, placement.task, placement.node)
+        tasks.start_task(world, placement.task, placement.node)

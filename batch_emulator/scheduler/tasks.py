@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from batch_emulator.errors import BatchError, invalid_property
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.launch import Outcome
 from batch_emulator.model import Job, Node, Task, Wire, key
-from batch_emulator.scheduler import dependencies
+from batch_emulator.scheduler import dependencies, preparation, retention
 from batch_emulator.scheduler.launches import retries_left, task_directory, task_launch
-from batch_emulator.scheduler.world import RemoveDirectory, Start, Stop, World, failure
+from batch_emulator.scheduler.world import RemoveDirectory, Start, Stop, World, failure, failure_info
 
 TASK_ENDED = failure(
     "UserError", "TaskEnded", "Task Was Ended by User Request", Message="Task Was Ended by User Request"
@@ -23,7 +23,27 @@ def add_task(world: World, job_id: str, spec: Wire) -> Task:
     """Add a Batch task (`spec` normalised); it is ready unless it depends on others."""
     job = require_open_job(world, job_id)
     _refuse_task(world, job, spec)
-    task = Task(
+    task = _make_task(world, job, spec)
+    ready = dependencies.register(world, job, task)
+    world.store.add_task(task, ready=ready)
+    world.place_on(job.pool_key)
+    return task
+
+
+def add_manager_task(world: World, job: Job, manager: Wire) -> None:
+    """Add a new job's job manager task: its first task."""
+    spec = {name: value for name, value in manager.items() if name not in _OF_MANAGERS}
+    task = _make_task(world, job, spec)
+    task.is_manager = True
+    world.store.add_task(task, ready=True)
+    world.place_on(job.pool_key)
+
+
+_OF_MANAGERS = frozenset({"killJobOnCompletion", "runExclusive", "allowLowPriorityNode"})
+
+
+def _make_task(world: World, job: Job, spec: Wire) -> Task:
+    return Task(
         job_key=job.key,
         id=spec["id"],
         spec=_with_job_defaults(job, spec),
@@ -33,10 +53,6 @@ def add_task(world: World, job_id: str, spec: Wire) -> Task:
         state_since=world.now,
         slots=spec.get("requiredSlots", 1),
     )
-    ready = dependencies.register(world, job, task)
-    world.store.add_task(task, ready=ready)
-    world.place_on(job.pool_key)
-    return task
 
 
 def require_open_job(world: World, job_id: str) -> Job:
@@ -50,6 +66,9 @@ def require_open_job(world: World, job_id: str) -> Job:
 def _refuse_task(world: World, job: Job, spec: Wire) -> None:
     if key(spec["id"]) in world.store.tasks(key(job.id)).by_id:
         raise BatchError("TaskExists")
+    for name, refusal in _TAKEN_IDS.items():
+        if name in job.spec and key(job.spec[name]["id"]) == key(spec["id"]):
+            raise BatchError(refusal)
     if spec.get("dependsOn") and not job.spec.get("usesTaskDependencies"):
         raise BatchError("TaskDependenciesNotSpecifiedOnJob")
     pool = world.store.pools.get(job.pool_key)
@@ -57,6 +76,12 @@ def _refuse_task(world: World, job: Job, spec: Wire) -> None:
     if pool and slots > pool.slots_per_node:
         reason = f"The pool's taskSlotsPerNode is {pool.slots_per_node}"
         raise invalid_property("requiredSlots", slots, reason)
+
+
+_TAKEN_IDS = {
+    "jobPreparationTask": "TaskIdSameAsJobPreparationTask",
+    "jobReleaseTask": "TaskIdSameAsJobReleaseTask",
+}
 
 
 def _with_job_defaults(job: Job, spec: Wire) -> Wire:
@@ -79,23 +104,54 @@ def update_task(world: World, job_id: str, task_id: str, constraints: Wire) -> T
 
 
 def start_task(world: World, task: Task, node: Node) -> None:
-    """Begin a placed task on its node."""
+    """Begin a placed task on its node. It waits, `preparing`, until the job preparation task has run there."""
     job = world.store.jobs[task.job_key]
-    pool = world.store.pools[node.pool_key]
     task.attempt += 1
-    task.pool_id, task.node_id = pool.id, node.id
-    task.started, task.ended = world.now, None
+    task.pool_id, task.node_id = world.store.pools[node.pool_key].id, node.id
+    task.ended = None
+    _occupy(world, job, task, node)
+    if preparation.lets_run(world, job, node):
+        _run(world, job, task, node)
+    else:
+        world.store.move_task(task, "prepare", world.now)
+
+
+def _occupy(world: World, job: Job, task: Task, node: Node) -> None:
+    exclusive = task.is_manager and job.spec["jobManagerTask"]["runExclusive"]
+    slots = node.slots if exclusive else task.slots
+    place = _occupancy(job, task, task.attempt)
+    world.store.occupy(node, place, slots, task.job_key, task.key, world.now)
+
+
+def _run(world: World, job: Job, task: Task, node: Node) -> None:
+    task.started = world.now
     world.store.move_task(task, "start", world.now)
     _launch(world, job, task, node)
 
 
 def _launch(world: World, job: Job, task: Task, node: Node) -> None:
-    place = _occupancy(job, task, task.attempt)
-    world.store.occupy(node, place, task.slots, task.job_key, task.key, world.now)
     launch = task_launch(world, job, task, world.store.pools[node.pool_key], node)
     world.actions.append(
         Start(launch, task_ended, (node.pool_key, node.id, task.job_key, task.key, task.attempt))
     )
+
+
+def prepared(world: World, job_key: str, pool_key: str, node_id: str) -> None:
+    """A job preparation task has ended: the tasks that waited for it run, or look for another node."""
+    job, node = world.store.jobs.get(job_key), world.store.find_node(pool_key, node_id)
+    if job is None or node is None:
+        return
+    for task in _preparing_on(world, job, node):
+        if preparation.lets_run(world, job, node) and not preparation.has_failed(job, node):
+            _run(world, job, task, node)
+        else:
+            _give_back(world, task)
+
+
+def _preparing_on(world: World, job: Job, node: Node) -> list[Task]:
+    by_id = world.store.tasks(job.key).by_id
+    mine = [by_id.get(task_key) for _, job_key, task_key in node.occupants.values() if job_key == job.key]
+    return [task for task in mine if task and task.state == "preparing" and task.node_id == node.id]
 
 
 def _occupancy(job: Job, task: Task, attempt: int) -> str:
@@ -116,7 +172,8 @@ def task_ended(
     if current and outcome.retriable and retries_left(task) and node and node.state in ("idle", "running"):
         _retry(world, job, task, node)
     elif current:
-        finish_task(world, task, outcome.exit_code, _failure_info(outcome.failure))
+        task.failed_at = _failed_at(outcome)
+        finish_task(world, task, outcome.exit_code, failure_info(outcome.failure))
         _count_on_node(world, node, task)
 
 
@@ -134,13 +191,14 @@ def _retry(world: World, job: Job, task: Task, node: Node) -> None:
     task.last_retry = world.now
     task.attempt += 1
     world.store.move_task(task, "retry", world.now)
+    _occupy(world, job, task, node)
     _launch(world, job, task, node)
 
 
-def _failure_info(found: Failure | None) -> Wire | None:
-    if found is None:
-        return None
-    return failure(found.category, found.code, found.message, **dict(found.details))
+def _failed_at(outcome: Outcome) -> str | None:
+    if outcome.preprocessing_failure:
+        return "start"
+    return "upload" if outcome.upload_failure else None
 
 
 def finish_task(world: World, task: Task, exit_code: int | None, reason: Wire | None) -> None:
@@ -149,6 +207,7 @@ def finish_task(world: World, task: Task, exit_code: int | None, reason: Wire | 
     task.result = "failure" if reason or exit_code else "success"
     task.ended = world.now
     world.store.move_task(task, "finish", world.now)
+    retention.limit_task(world, task)
     world.finished.append(task)
 
 
@@ -178,16 +237,25 @@ def end_task(world: World, task: Task, reason: Wire) -> None:
 
 
 def _stop_processes(world: World, task: Task) -> None:
-    if task.state in ("running", "preparing") and task.node_id:
+    if task.state == "running":
         world.actions.append(Stop(task.node_id, task_directory(world.store.jobs[task.job_key], task)))
+    elif task.state == "preparing":
+        # Nothing runs of it yet, so that no end will be reported.
+        node = world.store.find_node(key(task.pool_id), task.node_id)
+        if node:
+            _vacate(world, node, task.job_key, task.key, task.attempt)
 
 
 def requeue_task(world: World, task: Task) -> None:
-    """Take a task off its node and make it ready again."""
-    _stop_processes(world, task)
-    task.attempt += 1
+    """Take a task off its node by a user's wish, and make it ready again."""
     task.requeue_count += 1
     task.last_requeue = world.now
+    _give_back(world, task)
+
+
+def _give_back(world: World, task: Task) -> None:
+    _stop_processes(world, task)
+    task.attempt += 1
     task.started = task.node_id = task.pool_id = None
     world.store.move_task(task, "requeue", world.now)
     world.place_on(world.store.jobs[task.job_key].pool_key)
@@ -204,7 +272,7 @@ def reactivate_task(world: World, job_id: str, task_id: str) -> Task:
     if task.result == "success":
         raise BatchError("TaskSucceeded")
     world.store.move_task(task, "reactivate", world.now)
-    task.exit_code = task.failure = task.result = task.started = task.ended = None
+    task.exit_code = task.failure = task.failed_at = task.result = task.started = task.ended = None
     task.node_id = task.pool_id = task.last_retry = task.last_requeue = None
     task.retry_count = task.requeue_count = 0
     world.stamp(task)

@@ -1,7 +1,7 @@
 """The store, the settings, the time that it is, and what is still to be done about it.
 
-Consequences are noted here (`finished`, `jobs_to_check`, `drained`, `allocations_to_check`,
-`to_place`) and drawn by `settle`.
+Consequences are noted here (`finished`, `prepared`: (job key, pool key, node id), `jobs_to_check`,
+`schedules_to_check`, `drained`, `allocations_to_check`, `to_place`) and drawn by `settle`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from batch_emulator.autoscale import Samples
 from batch_emulator.errors import BatchError
-from batch_emulator.launch import Launch
-from batch_emulator.model import Job, Node, Pool, Task, Wire, key
+from batch_emulator.launch import Failure, Launch
+from batch_emulator.model import Job, JobSchedule, Node, Pool, Resource, Task, Wire, key
 from batch_emulator.settings import Settings
 from batch_emulator.store import Store
 from batch_emulator.ticks import from_seconds
@@ -85,6 +85,8 @@ class World:
     finished: list[Task] = field(default_factory=list)
     jobs_to_check: dict[str, None] = field(default_factory=dict)
     drained: list[Node] = field(default_factory=list)
+    prepared: list[tuple[str, str, str]] = field(default_factory=list)
+    schedules_to_check: dict[str, None] = field(default_factory=dict)
     allocations_to_check: dict[str, None] = field(default_factory=dict)
     samples: dict[str, Samples] = field(default_factory=dict)
     random: random.Random = field(default_factory=random.Random)
@@ -96,7 +98,7 @@ class World:
         """Something changed for this pool's queue or nodes: look for placements before the command ends."""
         self.to_place[pool_key] = None
 
-    def stamp(self, resource: Pool | Job | Task) -> None:
+    def stamp(self, resource: Resource) -> None:
         """Give a resource a new `lastModified`, and with it a new ETag, later than the one it had."""
         resource.modified = max(self.now, resource.modified + 1)
 
@@ -136,6 +138,12 @@ class World:
             raise BatchError("JobBeingDeleted")
         return job
 
+    def schedule(self, schedule_id: str) -> JobSchedule:
+        """The job schedule, or JobScheduleNotFound."""
+        if found := self.store.schedules.get(key(schedule_id)):
+            return found
+        raise BatchError("JobScheduleNotFound")
+
     def task(self, job_id: str, task_id: str) -> Task:
         """The Batch task, or JobNotFound or TaskNotFound."""
         self.job(job_id)
@@ -150,3 +158,10 @@ def failure(category: str, code: str, message: str, **details: str) -> Wire:
     if details:
         found["details"] = [{"name": name, "value": value} for name, value in details.items()]
     return found
+
+
+def failure_info(found: Failure | None) -> Wire | None:
+    """The `failureInfo` of a failed attempt; None where there is none."""
+    if found is None:
+        return None
+    return failure(found.category, found.code, found.message, **dict(found.details))

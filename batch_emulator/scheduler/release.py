@@ -1,0 +1,77 @@
+"""Job release tasks: run where the job ran, when it ends; the job waits for them.
+
+Source: REST documentation of Add Job, `jobReleaseTask`.
+"""
+
+from __future__ import annotations
+
+from batch_emulator.launch import Outcome
+from batch_emulator.model import Job, Node, Preparation, key
+from batch_emulator.scheduler import background, retention
+from batch_emulator.scheduler.launches import own_task_directory, release_launch
+from batch_emulator.scheduler.world import Start, World, failure_info
+
+RELEASE = "release"
+_UP = frozenset({"idle", "running", "offline", "starttaskfailed"})
+_COMING_UP = frozenset({"rebooting", "starting", "waitingforstarttask"})
+
+
+def begin(world: World, job: Job) -> None:
+    """The job ends: stop its preparation tasks, and start its release task on each node that was prepared."""
+    for found in list(world.store.preparations(job.key).values()):
+        node = world.store.find_node(key(found.pool_id), found.node_id)
+        if node is None:
+            continue
+        if job.key in node.background:
+            background.stop(world, job, node)
+        elif "jobReleaseTask" in job.spec and _was_prepared(job, node, found):
+            _begin_on(world, job, node)
+
+
+def _was_prepared(job: Job, node: Node, found: Preparation) -> bool:
+    """Whether tasks of the job have run on what is now the node's disk."""
+    waited = job.spec["jobPreparationTask"]["waitForSuccess"]
+    failed = bool(found.preparation.get("failure"))
+    done = found.preparation["state"] == "completed" and not (failed and waited)
+    return done and found.disk_number == node.disk_number
+
+
+def _begin_on(world: World, job: Job, node: Node) -> None:
+    if node.state in _UP | _COMING_UP:
+        background.begin(world, job, node, RELEASE)
+    if node.state in _UP:
+        _launch(world, job, node)
+
+
+def _launch(world: World, job: Job, node: Node) -> None:
+    found = world.store.preparations(job.key)[node.id]
+    number = world.store.next_number()
+    found.release = {"number": number, "state": "running", "started": world.now}
+    world.store.put_preparation(found)
+    launch = release_launch(world, job, world.store.pools[node.pool_key], node)
+    world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, number)))
+
+
+def resume(world: World, node: Node) -> None:
+    """The node is up again: run the release tasks that it could not end."""
+    for job_key, kind in list(node.background.items()):
+        if kind == RELEASE:
+            _launch(world, world.store.jobs[job_key], node)
+
+
+def ended(world: World, pool_key: str, node_id: str, job_key: str, number: int, outcome: Outcome) -> None:
+    """A release task has ended. However it did, the job goes on."""
+    job = world.store.jobs.get(job_key)
+    found = world.store.preparations(job_key).get(node_id)
+    if job is None or found is None or found.release is None or found.release["number"] != number:
+        return
+    found.release |= {
+        "state": "completed",
+        "ended": world.now,
+        "exit_code": outcome.exit_code,
+        "failure": failure_info(outcome.failure),
+    }
+    world.store.put_preparation(found)
+    background.end(world, job, pool_key, node_id)
+    spec = job.spec["jobReleaseTask"]
+    retention.limit_directory(world, found, own_task_directory(job, spec), spec)

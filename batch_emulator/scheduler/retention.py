@@ -1,0 +1,71 @@
+"""How long the directories of tasks stay on their nodes after these have ended: `retentionTime`."""
+
+from __future__ import annotations
+
+import functools
+
+from batch_emulator.durations import UNLIMITED, parse_duration_ticks
+from batch_emulator.model import Preparation, Task, Wire, key
+from batch_emulator.scheduler.launches import task_directory
+from batch_emulator.scheduler.world import RemoveDirectory, World
+from batch_emulator.ticks import TICKS_PER_SECOND
+
+_parse = functools.lru_cache(maxsize=256)(parse_duration_ticks)
+_DEFAULT = "P7D"
+
+
+def limit_task(world: World, task: Task) -> None:
+    """A Batch task has completed: its directory goes when its retention time is over.
+
+    There is one timer for each retention time that tasks have, not one for each task.
+    """
+    time = _time(task)
+    if task.node_id is None or time == UNLIMITED:
+        return
+    if world.store.retained.add(time, task):
+        world.after(_parse(time) / TICKS_PER_SECOND, _expire_tasks, time)
+
+
+def restore(world: World) -> None:
+    """Note anew whose directories are to go, of a store that was restored with its timers."""
+    jobs = world.store.jobs
+    tasks = (task for job_key in jobs for task in world.store.tasks(job_key).by_id.values())
+    ended = [task for task in tasks if task.state == "completed" and task.node_id is not None]
+    for task in sorted(ended, key=lambda task: task.ended):
+        if (time := _time(task)) != UNLIMITED:
+            world.store.retained.add(time, task)
+
+
+def _time(task: Task) -> str:
+    return task.spec.get("constraints", {}).get("retentionTime", _DEFAULT)
+
+
+def _expire_tasks(world: World, time: str) -> None:
+    for task in world.store.retained.pop_until(time, world.now - _parse(time)):
+        _remove_task_directory(world, task)
+    first = world.store.retained.first_end(time)
+    if first is not None:
+        world.after((first + _parse(time) - world.now) / TICKS_PER_SECOND, _expire_tasks, time)
+
+
+def _remove_task_directory(world: World, task: Task) -> None:
+    job = world.store.jobs.get(task.job_key)
+    if job is None or world.store.tasks(job.key).by_id.get(task.key) is not task:
+        return
+    if task.state == "completed" and world.store.find_node(key(task.pool_id), task.node_id):
+        world.actions.append(RemoveDirectory(task.node_id, task_directory(job, task)))
+
+
+def limit_directory(world: World, found: Preparation, directory: str, limits: Wire) -> None:
+    """The same for a job's preparation or release task; `limits` has its `retentionTime`."""
+    if limits["retentionTime"] != UNLIMITED:
+        seconds = _parse(limits["retentionTime"]) / TICKS_PER_SECOND
+        number = found.preparation["number"]
+        world.after(seconds, _expire_directory, found.job_key, found.node_id, number, directory)
+
+
+def _expire_directory(world: World, job_key: str, node_id: str, number: int, directory: str) -> None:
+    """Remove a directory, unless the job's tasks have run there again since."""
+    found = world.store.preparations(job_key).get(node_id)
+    if found is not None and found.preparation["number"] == number:
+        world.actions.append(RemoveDirectory(node_id, directory))
