@@ -48,8 +48,8 @@ class Pool:
 class Node:
     """A compute node. `occupants` maps the task directories that hold slots to (slots, job key, task key).
 
-    `disk_number` counts the disks that it has had: a reimage brings a new one. `background` maps the keys of the
-    jobs whose preparation or release task is under way here, in no slot, to which of the two it is.
+    `disk_number` counts the disks that it has had: a reimage brings a new one. `background` maps the keys of
+    the jobs whose preparation or release task is under way here, in no slot, to which of the two it is.
     """
 
     id: str
@@ -85,8 +85,8 @@ class Job:
     """A job. `pool_key` is the pool that runs it, also when that does not exist (yet).
 
     `may_settle`: it has been in its transitional state for as long as it has to be at least.
-    `background` maps the ids of the nodes where its preparation or release task is under way to which of the two
-    it is. `unfit_nodes` maps the ids of those where its preparation task has failed to the disk it failed on.
+    `background` maps the ids of the nodes where its preparation or release task is under way to which of the
+    two it is. `unfit_nodes` maps the ids of those where its preparation task has failed to the disk that was it.
     """
 
     id: str
@@ -122,8 +122,8 @@ class Job:
 class Task:
     """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such.
 
-    `is_manager`: the job manager task. `failed_at`: `start` or `upload` where that is what failed. `ready`: active,
-    and waiting for no other task. `key` is made once because a job may have a million tasks.
+    `is_manager`: the job manager task. `failed_at`: `start` or `upload` where that is what failed. `ready`:
+    active, and waiting for no other task. `key` is made once because a job may have a million tasks.
     """
 
     job_key: str
@@ -192,7 +192,7 @@ class JobSchedule:
 class Preparation:
     """What became of a job's preparation and release tasks on one node; outlives the node.
 
-    Each of the two is None until it has begun, then a dict: `number` (of the run), `state`, `started` and, when
+    `preparation` and, once it has begun, `release` tell of a run: its `number`, `state`, `started` and, when
     there is something to say, `ended`, `exit_code`, `failure`, `retry_count`, `last_retry`. `boot_number` and
     `disk_number` are the node's at the beginning of the preparation task.
     """

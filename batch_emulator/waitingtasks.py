@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 
 class WaitingTasks:
-    """Each is filed under one thing that it waits for, with the rest still to be looked at: however much a task
-    depends on, keeping it here costs the same."""
+    """Each is filed under one thing that it waits for, with the rest still to be looked at: however much a
+    task depends on, keeping it here costs the same."""
 
     def __init__(self) -> None:
         self._rests: dict[str, Iterator[str]] = {}

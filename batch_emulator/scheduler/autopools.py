@@ -35,7 +35,7 @@ def specification(spec: Wire) -> Wire | None:
 
 
 def choose_pool_id(world: World, spec: Wire, schedule: JobSchedule | None) -> str:
-    """The id of the pool that runs a new job: the one it names, its schedule's auto pool, or one to be made."""
+    """The id of the pool that runs a new job: of one it names, of its schedule's auto pool, or a new one."""
     auto = specification(spec)
     if auto is None:
         return spec["poolInfo"]["poolId"]
@@ -53,8 +53,8 @@ def _new_id(world: World, auto: Wire) -> str:
 
 
 def make_pool(world: World, job: Job) -> Wire | None:
-    """Make a new job's auto pool, unless it has none or its schedule's is there. Returns why it can't be made:
-    the job's `schedulingError`."""
+    """Make a new job's auto pool, unless it has none or its schedule's is there. Returns why it can't be
+    made: the job's `schedulingError`."""
     auto = specification(job.spec)
     if auto is None or world.store.has_pool(job.pool_key):
         return None

@@ -24,12 +24,6 @@ def wait_again(world: World, job: Job, task: Task) -> None:
         world.store.release_task(task)
 
 
-def wait_again(world: World, job: Job, task: Task) -> None:
-    """Note anew what an active task waits for, of a store that was restored; if that is nothing it can run."""
-    if not task.ready and register(world, job, task):
-        world.store.release_task(task)
-
-
 def _awaited(spec: Wire) -> Iterator[str]:
     """Keys of tasks; of a range the numbers, with a mark that no id can have."""
     yield from map(key, spec.get("taskIds", []))

@@ -21,7 +21,7 @@ def job_action(task: Task) -> str:
 
 
 def _matching_options(task: Task) -> Wire:
-    """Those of the exit code, if it is listed; then those of what else failed; then the default of a failure."""
+    """Those of the exit code, if it is listed; else those of what failed; else the default of a failure."""
     conditions = task.spec.get("exitConditions")
     if not conditions:
         return {}

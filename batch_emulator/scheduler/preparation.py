@@ -27,7 +27,7 @@ def lets_run(world: World, job: Job, node: Node) -> bool:
 
 
 def _is_stale(found: Preparation, node: Node, spec: Wire) -> bool:
-    """Whether the task has to run again: after a reimage always, after a reboot if it says so or was cut off."""
+    """Whether the task runs again: after a reimage always, after a reboot if it says so or was cut off."""
     if found.disk_number != node.disk_number:
         return True
     if found.boot_number == node.boot_number:
@@ -105,5 +105,5 @@ def _complete(world: World, job: Job, found: Preparation, outcome: Outcome) -> N
 
 
 def has_failed(job: Job, node: Node) -> bool:
-    """Whether the job's tasks can't run on the node: its preparation task failed there, and no reimage since."""
+    """Whether the job's tasks can't run on the node, until a reimage: its preparation task failed there."""
     return job.unfit_nodes.get(node.id) == node.disk_number

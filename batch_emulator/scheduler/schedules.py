@@ -1,4 +1,4 @@
-"""The life of job schedules: added, changed, disabled, enabled, terminated, deleted; and the jobs that they make.
+"""The life of job schedules: added, changed, disabled, enabled, terminated, deleted; and the jobs they make.
 
 Source: REST documentation of Add Job Schedule, `schedule`.
 """

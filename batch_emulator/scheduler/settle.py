@@ -8,8 +8,8 @@ from batch_emulator.scheduler.world import World
 
 
 def settle(world: World) -> None:
-    """Finished tasks, prepared nodes, jobs and schedules that may be over or due, drained nodes, pools at their
-    size; then placements."""
+    """Finished tasks, prepared nodes, jobs and schedules that may be over or due, drained nodes, pools at
+    their size; then placements."""
     while _consequence(world):
         pass
 

@@ -104,7 +104,7 @@ def update_task(world: World, job_id: str, task_id: str, constraints: Wire) -> T
 
 
 def start_task(world: World, task: Task, node: Node) -> None:
-    """Begin a placed task on its node. It waits, `preparing`, until the job preparation task has run there."""
+    """Begin a placed task on its node; it is `preparing` until the job preparation task has run there."""
     job = world.store.jobs[task.job_key]
     task.attempt += 1
     task.pool_id, task.node_id = world.store.pools[node.pool_key].id, node.id
