@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,11 @@ class ProcessRunner:
         for name in NODE_DIRECTORIES:
             (root / name).mkdir(parents=True, exist_ok=True)
         self._nodes[node_id] = root
+
+    def keep_only(self, node_ids: Set[str]) -> None:
+        for folder in self._nodes_directory.glob("*/*"):
+            if folder.name not in node_ids:
+                self._equipment.trash.take(folder)
 
     def close_node(self, node_id: str) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()

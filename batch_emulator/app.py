@@ -83,8 +83,12 @@ async def _answer(engine: Engine, handlers: dict[str, Handler] | Handler, reques
     handler = handlers.get(request.method) if isinstance(handlers, dict) else handlers
     if handler is None:
         raise BatchError("UnsupportedHttpVerb", ("Reason", f"{call.path} does not take {call.method}"))
-    response = handler(call)
-    return await response if isawaitable(response) else response
+    try:
+        response = handler(call)
+        return await response if isawaitable(response) else response
+    finally:
+        # What an answer tells of, a refusal too, must not be lost when this process is.
+        engine.flush()
 
 
 async def _read_call(engine: Engine, request: Request) -> Call:

@@ -6,32 +6,40 @@ Everything happens in one event loop; `do` is called there and nowhere else, so 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial, singledispatchmethod
 from typing import Any
 
-from batch_emulator import ticks
+from batch_emulator.clock import Clock
+from batch_emulator.journal import Journal
+from batch_emulator.keeper import Keeper
 from batch_emulator.launch import Outcome, Runner
+from batch_emulator.scheduler.recovery import recover
 from batch_emulator.scheduler.settle import settle
 from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory, Start, Stop, Timer, World
 from batch_emulator.settings import Settings
+from batch_emulator.ticks import from_seconds
+from batch_emulator.timers import Timers
 
 
 class Engine:
-    """One account's service. Make it inside its event loop."""
+    """One account's service. Make it inside its event loop. It closes the journal, if it is given one."""
 
-    def __init__(self, settings: Settings, runner: Runner, account_url: str):
+    def __init__(self, settings: Settings, runner: Runner, account_url: str, journal: Journal | None = None):
         self.settings = settings
         self.runner = runner
         self.world = World(settings, account_url=account_url)
         self._loop = asyncio.get_running_loop()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._clock = Clock(settings.speed)
+        self._timers = Timers(self.do, settings.speed)
+        self._keeper = Keeper(journal, self.world, self._timers)
         self._running: set[tuple[str, str]] = set()
         self._next: dict[tuple[str, str], Start] = {}
         self._closing: dict[str, asyncio.Future] = {}
-        self._started = time.time()
         self._closed = False
+        if self._keeper.restore(self._clock):
+            self.do(recover)
+            self.runner.keep_only({node.id for node in self.store.all_nodes()})
 
     @property
     def store(self):
@@ -39,8 +47,7 @@ class Engine:
 
     def now(self) -> int:
         """The service's time in ticks: `speed` times as fast as real time, and never the same twice."""
-        elapsed = time.time() - self._started
-        return max(ticks.from_unix(self._started + elapsed * self.settings.speed), self.world.now + 1)
+        return self._clock.now()
 
     def do(self, command: Callable[..., Any], *arguments: Any) -> Any:
         """Call `command(world, *arguments)`, draw its consequences, perform the actions; returns its result.
@@ -50,8 +57,13 @@ class Engine:
         self.world.now = self.now()
         result = command(self.world, *arguments)
         settle(self.world)
+        self._keeper.note()
         self._perform_actions()
         return result
+
+    def flush(self) -> None:
+        """Write what has changed, if it is kept at all. To be called before an answer tells of it."""
+        self._keeper.flush()
 
     def _perform_actions(self) -> None:
         actions, self.world.actions = self.world.actions, []
@@ -64,14 +76,9 @@ class Engine:
 
     @_perform.register
     def _(self, action: Timer) -> None:
-        handle: asyncio.TimerHandle | None = None
-
-        def fire() -> None:
-            self._timers.discard(handle)
-            self.do(action.function, *action.arguments)
-
-        handle = self._loop.call_later(action.seconds / self.settings.speed, fire)
-        self._timers.add(handle)
+        now = self.world.now
+        due = now + from_seconds(action.seconds)
+        self._timers.start(str(self.store.next_number()), due, now, action.function, action.arguments)
 
     @_perform.register
     def _(self, action: Start) -> None:
@@ -115,6 +122,7 @@ class Engine:
 
     @_perform.register
     def _(self, action: RemoveDirectory) -> None:
+        self.flush()
         self.runner.remove_task_directory(action.node_id, action.directory)
 
     def _ended(self, place: tuple[str, str], action: Start, outcome: Outcome) -> None:
@@ -130,7 +138,6 @@ class Engine:
     async def close(self) -> None:
         """Stop all timers and everything that runs, and wait until it has ended."""
         self._closed = True
-        for handle in self._timers:
-            handle.cancel()
-        self._timers.clear()
+        self._timers.cancel()
         await self.runner.close()
+        self._keeper.close()

@@ -19,6 +19,7 @@ import uvicorn
 from batch_emulator.agent import ProcessRunner
 from batch_emulator.app import create_app
 from batch_emulator.engine import Engine
+from batch_emulator.journal import Journal
 from batch_emulator.process import kill_orphans
 from batch_emulator.settings import Settings
 
@@ -95,7 +96,8 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
     listener = socket.create_server((settings.host, settings.port))
     endpoint = f"http://{settings.host}:{listener.getsockname()[1]}"
     with _location(settings) as location:
-        engine = Engine(settings, ProcessRunner(location), endpoint)
+        journal = _open_journal(settings, location)
+        engine = Engine(settings, ProcessRunner(location), endpoint, journal)
         server = _Server(_config(engine))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -127,11 +129,19 @@ def _config(engine: Engine) -> uvicorn.Config:
     )
 
 
+def _open_journal(settings: Settings, location: Path) -> Journal | None:
+    """What an earlier process kept; what it has left running is killed, once the journal says that it is gone."""
+    if settings.location is None:
+        return None
+    journal = Journal(location / "state.db")
+    kill_orphans(location)
+    return journal
+
+
 @contextlib.contextmanager
 def _location(settings: Settings) -> Iterator[Path]:
     if settings.location is not None:
         settings.location.mkdir(parents=True, exist_ok=True)
-        kill_orphans(settings.location)
         yield settings.location.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="batch-emulator-")).resolve()

@@ -105,10 +105,9 @@ def begin(world: World, pool: Pool) -> None:
 
 
 def resume(world: World, pool: Pool) -> None:
-    """After a restart: samples from now on, and an evaluation after one interval."""
-    number = _take_over(world, pool)
-    _sample(world, key(pool.id), number)
-    world.after(_interval_seconds(pool), _scale, key(pool.id), number)
+    """After a restart: what a pool that scales itself would have done goes on, with a history from now on."""
+    if pool.spec.get("enableAutoScale"):
+        world.samples.setdefault(key(pool.id), Samples())
 
 
 def _take_over(world: World, pool: Pool) -> int:

@@ -1,0 +1,97 @@
+"""Keeps a store and the pending timers in a journal, so that nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+
+from batch_emulator.clock import Clock
+from batch_emulator.journal import Journal
+from batch_emulator.records import Record, restore, to_records
+from batch_emulator.scheduler.world import World
+from batch_emulator.timers import Timers
+
+#: Records that are none of the store's, by kind: `clock` comes before `timer`.
+_OWN_KINDS = ("clock", "timer")
+_GARBAGE_PAUSE_SECONDS = 0.02
+
+
+class Keeper:
+    """Without a journal it forgets what changed, and keeps nothing."""
+
+    def __init__(self, journal: Journal | None, world: World, timers: Timers):
+        self._journal = journal
+        self._world = world
+        self._timers = timers
+        self._loop = asyncio.get_running_loop()
+        self._flush_due = False
+        self._collector: asyncio.TimerHandle | None = None
+
+    def note(self) -> None:
+        """Something may have changed: it is written before this turn of the event loop is over."""
+        if self._journal is None:
+            self._world.store.changed.clear()
+            self._timers.changed.clear()
+        elif not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what has changed, in one transaction. Called before every answer; costs nothing if nothing has.
+
+        Raises sqlite3.Error where it can't be written; the next flush tries again.
+        """
+        if self._journal is None or not (self._flush_due or self._timers.changed):
+            return
+        self._flush_due = False
+        self._journal.write(self._changes())
+        self._world.store.changed.clear()
+        self._timers.changed.clear()
+        self._collect_later()
+
+    def _changes(self) -> list[Record]:
+        store = self._world.store
+        clock = orjson.dumps([self._world.now, store.last_number])
+        timers = [Record("timer", "", name, self._timers.record(name)) for name in self._timers.changed]
+        return [*to_records(store, store.changed), *timers, Record("clock", "", "", clock)]
+
+    def _collect_later(self) -> None:
+        if self._collector is None and self._journal.has_garbage:
+            self._collector = self._loop.call_later(_GARBAGE_PAUSE_SECONDS, self._collect)
+
+    def _collect(self) -> None:
+        self._collector = None
+        self._journal.collect_garbage()
+        self._collect_later()
+
+    def restore(self, clock: Clock) -> bool:
+        """Fill the store and start the timers from the journal. Returns whether it held anything."""
+        if self._journal is None:
+            return False
+        found: dict[bool, list[Record]] = {True: [], False: []}
+        for record in self._journal.read():
+            found[record.kind in _OWN_KINDS].append(record)
+        for number in restore(self._world.store, found[False]):
+            self._journal.discard("task", number)
+        for record in found[True]:
+            self._restore_own(record, clock)
+        self._world.store.changed.clear()
+        self._timers.changed.clear()
+        return bool(found[True])
+
+    def _restore_own(self, record: Record, clock: Clock) -> None:
+        if record.kind == "clock":
+            last, self._world.store.last_number = orjson.loads(record.body)
+            clock.go_on_from(last)
+        else:
+            self._timers.restore(record.name, record.body, clock.now())
+
+    def close(self) -> None:
+        """Write what is left and let the journal go."""
+        if self._journal is None:
+            return
+        if self._collector:
+            self._collector.cancel()
+        self.flush()
+        self._journal.close()
