@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import parse_select, project
-from batch_emulator.model import Job, Pool, Task, Wire
+from batch_emulator.model import Resource, Wire
 from batch_emulator.ticks import etag, http_date
 
 JSON_TYPE = "application/json; odata=minimalmetadata"
@@ -30,7 +30,7 @@ def json_answer(
     return Response(orjson.dumps(wire), status, headers, media_type=json_type(call))
 
 
-def element(call: Call, kind: str, resource: Pool | Job | Task | None, wire: Wire) -> Response:
+def element(call: Call, kind: str, resource: Resource | None, wire: Wire) -> Response:
     """One resource, with `$select` applied, and its ETag where it has one."""
     if resource is not None:
         call.check(resource, reading=True)
@@ -38,7 +38,7 @@ def element(call: Call, kind: str, resource: Pool | Job | Task | None, wire: Wir
     return json_answer(call, f"{kind}/@Element", body, headers=_validators(resource))
 
 
-def _validators(resource: Pool | Job | Task | None) -> dict[str, str]:
+def _validators(resource: Resource | None) -> dict[str, str]:
     if resource is None:
         return {}
     return {"ETag": etag(resource.modified), "Last-Modified": http_date(resource.modified)}
@@ -49,9 +49,7 @@ def created(call: Call, resource: Any, url: str) -> Response:
     return Response(status_code=201, headers=_validators(resource) | {"Location": url, "DataServiceId": url})
 
 
-def changed(
-    call: Call, resource: Pool | Job | Task | None, status: int = 200, *, named: bool = True
-) -> Response:
+def changed(call: Call, resource: Resource | None, status: int = 200, *, named: bool = True) -> Response:
     """The answer to an operation that changes a resource: its new ETag, and the operation's URL."""
     headers = _validators(resource)
     if named:

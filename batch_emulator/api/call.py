@@ -8,7 +8,7 @@ from typing import Any
 
 from batch_emulator.api.conditions import check_conditions
 from batch_emulator.engine import Engine
-from batch_emulator.model import Job, Pool, Task
+from batch_emulator.model import Resource
 from batch_emulator.store import Store
 from batch_emulator.ticks import etag
 
@@ -45,7 +45,7 @@ class Call:
     def do(self, command: Callable[..., Any], *arguments: Any) -> Any:
         return self.engine.do(command, *arguments)
 
-    def check(self, resource: Pool | Job | Task, *, reading: bool = False) -> None:
+    def check(self, resource: Resource, *, reading: bool = False) -> None:
         """Hold the conditional headers against a resource: 412, or 304 for a read."""
         check_conditions(
             self.headers, etag=etag(resource.modified), last_modified=resource.modified, reading=reading

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batch_emulator.api.odata import EQUALITY, TEXT, Field
-from batch_emulator.model import Job, Pool, Task
-from batch_emulator.transitions import ALLOCATION, JOB, NODE, POOL, TASK
+from batch_emulator.model import Job, JobSchedule, Pool, Task, Wire
+from batch_emulator.ticks import parse_ticks
+from batch_emulator.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 
 Fields = Mapping[str, Field]
 
@@ -41,6 +42,25 @@ def _dated() -> dict[str, Field]:
     }
 
 
+def _run(path: str, get: Callable[[Any], Wire | None]) -> dict[str, Field]:
+    """Of a start, job preparation or job release task; `get` takes a listed object to what the model keeps."""
+
+    def value(name: str) -> Callable[[Any], Any]:
+        return lambda each: (get(each) or {}).get(name)
+
+    def result(each: Any) -> str | None:
+        run = get(each) or {}
+        return ("failure" if run.get("failure") else "success") if "ended" in run else None
+
+    return {
+        f"{path}/state": _enum(value("state"), ("running", "completed")),
+        f"{path}/startTime": _time(value("started")),
+        f"{path}/endTime": _time(value("ended")),
+        f"{path}/exitCode": _number(value("exit_code")),
+        f"{path}/result": _enum(result, ("success", "failure")),
+    }
+
+
 def _of_pool(pool: Pool, name: str) -> Any:
     return pool.spec.get(name)
 
@@ -70,6 +90,14 @@ NODES: Fields = {
     "allocationTime": _time(lambda node: node.allocated),
     "totalTasksRun": _number(lambda node: node.tasks_run),
     "isDedicated": _yes_or_no(lambda node: node.dedicated),
+    **_run("startTaskInfo", lambda node: node.start_task),
+}
+
+PREPARATIONS: Fields = {
+    "poolId": _id(lambda found: found.pool_id),
+    "nodeId": _id(lambda found: found.node_id),
+    **_run("jobPreparationTaskExecutionInfo", lambda found: found.preparation),
+    **_run("jobReleaseTaskExecutionInfo", lambda found: found.release),
 }
 
 
@@ -86,6 +114,22 @@ JOBS: Fields = {
     "executionInfo/startTime": _time(lambda job: job.started),
     "executionInfo/endTime": _time(lambda job: job.ended),
     "executionInfo/terminateReason": _id(lambda job: job.terminate_reason),
+    **_dated(),
+}
+
+
+def _planned(schedule: JobSchedule, name: str) -> int | None:
+    text = schedule.spec["schedule"].get(name)
+    return parse_ticks(text) if text else None
+
+
+SCHEDULES: Fields = {
+    "id": _id(lambda schedule: schedule.id),
+    "displayName": _id(lambda schedule: schedule.spec.get("displayName")),
+    "state": _enum(lambda schedule: schedule.state, SCHEDULE),
+    "executionInfo/endTime": _time(lambda schedule: schedule.ended),
+    "schedule/doNotRunUntil": _time(lambda schedule: _planned(schedule, "doNotRunUntil")),
+    "schedule/doNotRunAfter": _time(lambda schedule: _planned(schedule, "doNotRunAfter")),
     **_dated(),
 }
 

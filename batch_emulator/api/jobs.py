@@ -8,9 +8,11 @@ from batch_emulator.api.answers import changed, created, element, json_answer, p
 from batch_emulator.api.bodies.base import parse_body
 from batch_emulator.api.bodies.jobs import JobAdd, JobDisable, JobPatch, JobReplace, JobTerminate
 from batch_emulator.api.call import Call
-from batch_emulator.api.fields import JOBS
+from batch_emulator.api.fields import JOBS, PREPARATIONS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.views.jobs import render_job, render_task_counts
+from batch_emulator.api.views.runs import render_preparation
+from batch_emulator.errors import BatchError
 from batch_emulator.model import Job, key
 from batch_emulator.scheduler import jobs
 
@@ -79,6 +81,20 @@ def count_tasks(call: Call) -> Response:
     return json_answer(call, "taskcountsresult/@Element", counts)
 
 
+def list_preparations(call: Call) -> Response:
+    """What became of the job's preparation and release tasks on each node."""
+    job = _job(call)
+    if "jobPreparationTask" not in job.spec:
+        raise BatchError("JobPreparationTaskOrReleaseTaskNotSpecified")
+
+    def render(found):
+        return render_preparation(found, job, call.base_url)
+
+    candidates = behind(call.store.preparations(job.key), start_key(call))
+    metadata = "jobpreparationandreleasetaskstatuslist"
+    return list_page(call, metadata, candidates, render, read_filter(call, PREPARATIONS))
+
+
 ROUTES = [
     ("POST", "/jobs", add_job),
     ("GET", "/jobs", list_jobs),
@@ -90,4 +106,5 @@ ROUTES = [
     ("POST", "/jobs/{job}/enable", enable_job),
     ("POST", "/jobs/{job}/terminate", terminate_job),
     ("GET", "/jobs/{job}/taskcounts", count_tasks),
+    ("GET", "/jobs/{job}/jobpreparationandreleasetaskstatus", list_preparations),
 ]

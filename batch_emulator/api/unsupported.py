@@ -11,19 +11,7 @@ _OPERATIONS = (
     ("GET", "/pools/{pool}/nodes/{node}/extensions"),
     ("GET", "/pools/{pool}/nodes/{node}/extensions/{extension}"),
     ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
-    ("GET", "/jobs/{job}/jobpreparationandreleasetaskstatus"),
     ("GET", "/jobs/{job}/tasks/{task}/subtasksinfo"),
-    ("POST", "/jobschedules"),
-    ("GET", "/jobschedules"),
-    ("GET", "/jobschedules/{schedule}"),
-    ("HEAD", "/jobschedules/{schedule}"),
-    ("DELETE", "/jobschedules/{schedule}"),
-    ("PATCH", "/jobschedules/{schedule}"),
-    ("PUT", "/jobschedules/{schedule}"),
-    ("POST", "/jobschedules/{schedule}/disable"),
-    ("POST", "/jobschedules/{schedule}/enable"),
-    ("POST", "/jobschedules/{schedule}/terminate"),
-    ("GET", "/jobschedules/{schedule}/jobs"),
 )
 
 

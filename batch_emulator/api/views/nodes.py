@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views.runs import render_run
 from batch_emulator.api.views.tasks import render_execution
 from batch_emulator.model import Node, Pool, Wire
 from batch_emulator.store import Store
@@ -37,7 +38,7 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
     if "startTask" in pool.spec:
         wire["startTask"] = pool.spec["startTask"]
     if node.start_task:
-        wire["startTaskInfo"] = _start_task_info(node.start_task)
+        wire["startTaskInfo"] = render_run(node.start_task)
     if node.errors:
         wire["errors"] = node.errors
     wire["isDedicated"] = node.dedicated
@@ -63,22 +64,6 @@ def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wi
         "taskState": task.state,
         "executionInfo": render_execution(task),
     }
-
-
-def _start_task_info(info: Wire) -> Wire:
-    wire: Wire = {"state": info["state"], "startTime": format_ticks(info["started"])}
-    if "ended" in info:
-        wire["endTime"] = format_ticks(info["ended"])
-    if info.get("exit_code") is not None:
-        wire["exitCode"] = info["exit_code"]
-    if info.get("failure"):
-        wire["failureInfo"] = info["failure"]
-    if "ended" in info:
-        wire["result"] = "failure" if info.get("failure") else "success"
-    wire["retryCount"] = info["retry_count"]
-    if "last_retry" in info:
-        wire["lastRetryTime"] = format_ticks(info["last_retry"])
-    return wire
 
 
 def _ssh_endpoint(node: Node) -> Wire:

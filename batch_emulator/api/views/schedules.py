@@ -1,0 +1,39 @@
+"""A job schedule as JSON."""
+
+from __future__ import annotations
+
+from batch_emulator.model import JobSchedule, Wire
+from batch_emulator.ticks import etag, format_ticks
+
+
+def render_schedule(schedule: JobSchedule, base_url: str) -> Wire:
+    """A job schedule, as Get Job Schedule answers it."""
+    wire: Wire = {"id": schedule.id}
+    if "displayName" in schedule.spec:
+        wire["displayName"] = schedule.spec["displayName"]
+    wire |= {
+        "url": f"{base_url}/jobschedules/{schedule.id}",
+        "eTag": etag(schedule.modified),
+        "lastModified": format_ticks(schedule.modified),
+        "creationTime": format_ticks(schedule.created),
+        "state": schedule.state,
+        "stateTransitionTime": format_ticks(schedule.state_since),
+    }
+    if schedule.previous_state:
+        wire["previousState"] = schedule.previous_state
+        wire["previousStateTransitionTime"] = format_ticks(schedule.previous_state_since)
+    wire.update({name: value for name, value in schedule.spec.items() if name not in wire})
+    wire["executionInfo"] = _render_execution(schedule, base_url)
+    return wire
+
+
+def _render_execution(schedule: JobSchedule, base_url: str) -> Wire:
+    wire: Wire = {}
+    if schedule.due is not None:
+        wire["nextRunTime"] = format_ticks(schedule.due)
+    if schedule.recent_job_id:
+        job_id = schedule.recent_job_id
+        wire["recentJob"] = {"url": f"{base_url}/jobs/{job_id}", "id": job_id}
+    if schedule.ended:
+        wire["endTime"] = format_ticks(schedule.ended)
+    return wire
