@@ -126,7 +126,7 @@ def collect_outputs(plan: Plan, pool: Pool, job: Job, items: list[WorkItem], beg
         stopped = error
     files = downloads.finish(job.id)
     elapsed = time.monotonic() - began
-    result = RunResult(plan.names.key, job.id, pool.id, str(plan.output_folder), elapsed, tuple(files))
+    result = RunResult(plan.names.key, job.id, pool.id, str(plan.output_folder), elapsed, files)
     publish(result)
     if stopped is not None:
         raise stopped

@@ -11,7 +11,7 @@ from tasks.batch_tasks import WorkItem
 from tasks.outputs import download_output, download_shard
 from tasks.results import TaskResult, stderr_of_task
 from tasks.sharding import SHARD_THREADS, failure_of, shard_size
-from tasks.summary import FileResult, problem_of
+from tasks.summary import FileResult, FileResults, problem_of
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
 STDERRS_MAX = 50
@@ -49,7 +49,7 @@ class Downloads:
             future = download_shard.submit(label, self.container, opaque(names), self.folder)
         self.started.append((items, future))
 
-    def finish(self, job_id: str) -> list[FileResult]:
+    def finish(self, job_id: str) -> FileResults:
         """Wait for all downloads; what became of each file, in the order of the items."""
         if self.pending:
             self.submit(self.pending)
@@ -67,9 +67,9 @@ class Downloads:
 
     def file_results(
         self, job_id: str, paths: dict[str, str | None], problems: dict[str, str]
-    ) -> list[FileResult]:
+    ) -> FileResults:
         stderrs = self.stderrs(job_id)
-        return [
+        return FileResults(
             FileResult(
                 name=item.name,
                 task=(task := self.results.get(task_id)),
@@ -78,7 +78,7 @@ class Downloads:
                 stderr=stderrs.get(task_id, ""),
             )
             for task_id, item in self.items.items()
-        ]
+        )
 
     def stderrs(self, job_id: str) -> dict[str, str]:
         """The ends of the standard errors of the first tasks that failed, by task id."""

@@ -2,15 +2,14 @@
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
-from prefect import task
 
 from tasks.azure_errors import code_of
 from tasks.clients import blob_service
 from tasks.naming import MADE_BY, RunNames
-from tasks.policies import LIVE
+from tasks.policies import step
 
 
-@task(name="check storage", **{**LIVE, "retries": 0})
+@step("check storage", retries=0)
 def check_storage(names: RunNames) -> bool:
     """Ask the storage account whether the run's containers exist: the first call of a run to it.
 
@@ -20,7 +19,7 @@ def check_storage(names: RunNames) -> bool:
         return service.get_container_client(names.input_container).exists()
 
 
-@task(name="create containers", **LIVE)
+@step("create containers")
 def create_containers(names: RunNames) -> bool:
     """Create the run's containers where they don't exist; whether the one for inputs is new, so empty."""
     with blob_service("Creating the containers") as service:
@@ -39,7 +38,7 @@ def create_container(service: BlobServiceClient, container: str, run_key: str) -
     return True
 
 
-@task(name="delete containers", **LIVE)
+@step("delete containers")
 def delete_containers(names: RunNames) -> int:
     """Delete the run's containers with all in them; how many there were."""
     with blob_service("Deleting the containers") as service:

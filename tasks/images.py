@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from azure.batch.models import BatchSupportedImage
-from prefect import task
 
 from tasks.clients import batch_client
 from tasks.errors import PoolError
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.specs import ImageSpec
 
 SUGGESTIONS = 8
@@ -26,7 +25,7 @@ class Image:
     node_agent_sku_id: str
 
 
-@task(name="choose image", **{**LIVE, "retries": 0})
+@step("choose image", retries=0)
 def choose_image(spec: ImageSpec) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.
 

@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from prefect import task
 
 from tasks.azure_errors import code_of
 from tasks.clients import POLLING_SECONDS, batch_client
 from tasks.naming import RunNames
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.pools import ownership
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
@@ -27,7 +26,7 @@ class Job:
     """By the service's clock."""
 
 
-@task(name="create job", **LIVE)
+@step("create job")
 def create_job(names: RunNames, timeout_seconds: float) -> Job:
     """Create the run's job, or take the one that an earlier attempt of the run has made."""
     with batch_client(f"Creating the job {names.job_id}") as client:
@@ -67,7 +66,7 @@ def build_job(names: RunNames, timeout_seconds: float) -> models.BatchJobCreateO
     )
 
 
-@task(name="close job", **LIVE)
+@step("close job")
 def close_job(job_id: str) -> bool:
     """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
@@ -86,7 +85,7 @@ def close_job(job_id: str) -> bool:
     return True
 
 
-@task(name="terminate job", **LIVE)
+@step("terminate job")
 def terminate_job(job_id: str, reason: str) -> bool:
     """Stop the job's tasks and keep the job; False if it is over already."""
     with batch_client(f"Terminating the job {job_id}") as client:
@@ -98,7 +97,7 @@ def terminate_job(job_id: str, reason: str) -> bool:
     return True
 
 
-@task(name="delete job", **LIVE)
+@step("delete job")
 def delete_job(job_id: str) -> bool:
     """Ask for the deletion of the job with its tasks, which stops them; False if there is none."""
     with batch_client(f"Deleting the job {job_id}") as client:

@@ -10,11 +10,10 @@ from uuid import uuid4
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient
-from prefect import task
 
 from tasks.clients import blob_service
 from tasks.errors import InputError, PermanentError, TemporaryError
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.sharding import in_threads
 from tasks.uploads import content_md5, md5_of
 
@@ -44,13 +43,13 @@ def local_path(folder: Path, name: str) -> Path:
     return path
 
 
-@task(name="download output", task_run_name="download {name}", **LIVE)
+@step("download output", "download {name}")
 def download_output(container: str, name: str, folder: Path) -> str | None:
     """Download one output, unless it is there already; its path, or None if there is no such blob."""
     return download_file(container, name, folder)
 
 
-@task(name="download outputs", task_run_name="download shard {label}", **LIVE)
+@step("download outputs", "download shard {label}")
 def download_shard(label: str, container: str, names: list[str], folder: Path) -> list[str | None]:
     """Download a shard of the outputs, each unless it is there; their paths, None for a blob that isn't."""
     return in_threads(lambda name: download_file(container, name, folder), names)

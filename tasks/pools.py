@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from prefect import task
 
 from tasks.azure_errors import code_of
 from tasks.clients import POLLING_SECONDS, batch_client, blob_service
@@ -14,7 +13,7 @@ from tasks.command import APPLICATION_FOLDER, start_command_line
 from tasks.errors import PoolError
 from tasks.images import Image
 from tasks.naming import MADE_BY, RunNames
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.sas import make_signer, read_blob_url
 from tasks.specs import Cleanup, PoolSpec
 
@@ -36,7 +35,7 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     return pool.pool_id is None and cleanup.pool == "always"
 
 
-@task(name="create pool", **LIVE)
+@step("create pool")
 def create_pool(
     names: RunNames, spec: PoolSpec, image: Image, application: str | None, timeout_seconds: float
 ) -> Pool:
@@ -162,7 +161,7 @@ def ownership(names: RunNames, timeout_seconds: float) -> list[models.BatchMetad
     return [models.BatchMetadataItem(name=name, value=value) for name, value in values.items()]
 
 
-@task(name="delete pool", **LIVE)
+@step("delete pool")
 def delete_pool(names: RunNames) -> bool:
     """Ask for the deletion of the run's pool if this run made it; False if there is none to delete."""
     with batch_client(f"Deleting the pool {names.pool_id}") as client:

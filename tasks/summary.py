@@ -1,6 +1,6 @@
 """What a run tells at its end: in the log, as Prefect artifacts, and to the flow that called it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -32,6 +32,22 @@ class FileResult:
     """The end of what a failed task printed."""
 
 
+class FileResults(Sequence[FileResult]):
+    """A tuple of results, but one that Prefect doesn't walk through.
+
+    It looks for futures in all lists and dataclasses that a flow returns: 12 seconds for 100,000 files.
+    """
+
+    def __init__(self, results: Iterable[FileResult] = ()):
+        self._results = tuple(results)
+
+    def __getitem__(self, index):
+        return self._results[index]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+
 @dataclass(frozen=True)
 class RunResult:
     """A whole run: `outputs` says for each input that succeeded where its output is."""
@@ -41,7 +57,7 @@ class RunResult:
     pool_id: str
     output_dir: str
     elapsed_seconds: float
-    files: tuple[FileResult, ...] = field(repr=False)
+    files: FileResults = field(repr=False)
 
     @property
     def outputs(self) -> dict[str, str]:

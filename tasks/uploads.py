@@ -5,14 +5,13 @@ import os
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContentSettings
-from prefect import task
 from prefect.runtime import task_run
 from prefect.utilities.annotations import opaque
 
 from tasks.clients import blob_service
 from tasks.errors import InputError
 from tasks.inputs import InputFile
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.sharding import in_threads, results_of, shard_size, split
 
 
@@ -33,20 +32,20 @@ def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[s
     return [digest for digests in results_of(futures) for digest in digests]
 
 
-@task(name="upload input", task_run_name="upload {file.name}", **LIVE)
+@step("upload input", "upload {file.name}")
 def upload_input(container: str, file: InputFile, fresh: bool) -> str:
     """Upload one file, unless the same content is there; its MD5, hexadecimal."""
     return upload_file(container, file.name, file.path, fresh and is_first_try())
 
 
-@task(name="upload inputs", task_run_name="upload shard {label}", **LIVE)
+@step("upload inputs", "upload shard {label}")
 def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> list[str]:
     """Upload a shard of the files, each unless the same content is there; their MD5s, hexadecimal."""
     fresh = fresh and is_first_try()
     return in_threads(lambda file: upload_file(container, file.name, file.path, fresh), files)
 
 
-@task(name="upload application", task_run_name="upload application {name}", **LIVE)
+@step("upload application", "upload application {name}")
 def upload_application(container: str, name: str, path: str) -> None:
     """Upload the program that runs on each file, unless the same content is there."""
     upload_file(container, name, path, fresh=False)

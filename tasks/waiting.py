@@ -6,13 +6,12 @@ from datetime import datetime
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
-from prefect import task
 
 from tasks.clients import batch_client
 from tasks.errors import JobError, RunTimeoutError
 from tasks.jobs import Job
 from tasks.logs import run_logger
-from tasks.policies import LIVE
+from tasks.policies import step
 from tasks.pool_watch import PoolWatch, check_pool
 from tasks.pools import Pool
 from tasks.progress import Counts, Progress
@@ -26,7 +25,7 @@ OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models
 ALL_DONE = "AllTasksCompleted"
 
 
-@task(name="wait for tasks", **LIVE)
+@step("wait for tasks")
 def wait_for_tasks(
     job: Job,
     pool: Pool,

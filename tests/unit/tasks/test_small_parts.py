@@ -18,6 +18,7 @@ from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.summary import (
     ROWS_MAX,
     FileResult,
+    FileResults,
     RunResult,
     describe_failures,
     file_rows,
@@ -147,7 +148,7 @@ def test_a_file_without_output_has_a_reason(task, has_output, expected):
 
 
 def run_result(*files: FileResult) -> RunResult:
-    return RunResult("key", "job", "pool", "/out", 61.6, files)
+    return RunResult("key", "job", "pool", "/out", 61.6, FileResults(files))
 
 
 def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():

@@ -1,0 +1,45 @@
+"""More files than Prefect should show one by one: shards, and calls that don't grow with the files."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+
+from flows.fan_out import fan_out
+from tasks.specs import PoolSpec
+from tests.flows.services import wait_for_remains, write_files
+
+COUNT = 400
+
+
+@pytest.mark.slow
+def test_many_files_are_few_prefect_tasks_and_few_calls(accounts, tmp_path, caplog):
+    """Every file has its output, Prefect sees shards, and waiting lists each task about once."""
+    caplog.set_level(logging.INFO, "azure.core.pipeline.policies.http_logging_policy")
+    inputs = write_files(tmp_path / "in", {f"{n % 5}/{n:03d}.txt": f"text {n}" for n in range(COUNT)})
+    pool = PoolSpec(dedicated_nodes=2, task_slots_per_node=4)
+    state = fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, return_state=True)
+    result = state.result()
+    assert len(result.outputs) == COUNT
+    for name, path in result.outputs.items():
+        assert Path(path).read_text() == f"text {int(Path(name).stem)}"
+    names = task_run_names(state.state_details.flow_run_id)
+    assert "upload shard 1 of 8" in names
+    assert len(names) < 40
+
+    requests = re.findall(r"Request URL: '([^']+)'\nRequest method: '(\w+)'", caplog.text)
+    listings = [url for url, method in requests if method == "GET" and re.search(r"/jobs/[^/]+/tasks\?", url)]
+    polls = [url for url, _ in requests if "/taskcounts?" in url]
+    assert all("filter=" in url and "select=" in url for url in listings)
+    assert len(listings) <= len(polls) + 1
+    assert len([url for url, method in requests if method == "POST" and "addtaskcollection" in url]) == 4
+    wait_for_remains(result.run_key, set())
+
+
+def task_run_names(flow_run_id) -> list[str]:
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [flow_run_id]}), limit=200)
+    return [task_run.name for task_run in found]
