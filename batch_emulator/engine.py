@@ -37,8 +37,9 @@ class Engine:
         self._next: dict[tuple[str, str], Start] = {}
         self._closing: dict[str, asyncio.Future] = {}
         self._closed = False
-        if self._keeper.restore(self._clock):
-            self.do(recover)
+        last = self._keeper.restore(self._clock)
+        if last is not None:
+            self.do(recover, last)
             self.runner.keep_only({node.id for node in self.store.all_nodes()})
 
     @property

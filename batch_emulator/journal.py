@@ -1,8 +1,8 @@
 """What the service knows, kept in a file: SQLite, one table, one transaction for all that changed together.
 
-The promise is that nothing is lost when the process dies, at any instant. What it has written is then in the
-hands of the operating system, so nothing waits for the disk (`synchronous` is off): a power failure may lose or
-damage the file.
+The promise is that nothing is lost when the process dies, at any instant. What it has written is then in
+the hands of the operating system, so nothing waits for the disk (`synchronous` is off): a power failure may
+lose or damage the file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Journal:
     """The records in one file. Everything is called in one thread."""
 
     def __init__(self, path: Path):
-        """Open or make the file. Raises OSError where another service has it, or wrote it in another format."""
+        """Open or make the file. Raises OSError if another service has it, or wrote it in another format."""
         self._path = path
         self._garbage: list[tuple[str, str]] = []
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)

@@ -38,7 +38,7 @@ class Keeper:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what has changed, in one transaction. Called before every answer; costs nothing if nothing has.
+        """Write what has changed, in one transaction. Called before every answer; free if nothing has.
 
         Raises sqlite3.Error where it can't be written; the next flush tries again.
         """
@@ -65,27 +65,30 @@ class Keeper:
         self._journal.collect_garbage()
         self._collect_later()
 
-    def restore(self, clock: Clock) -> bool:
-        """Fill the store and start the timers from the journal. Returns whether it held anything."""
+    def restore(self, clock: Clock) -> int | None:
+        """Fill the store and start the timers from the journal. Returns when it was written last, in ticks;
+        None if it is new."""
         if self._journal is None:
-            return False
+            return None
         found: dict[bool, list[Record]] = {True: [], False: []}
         for record in self._journal.read():
             found[record.kind in _OWN_KINDS].append(record)
         for number in restore(self._world.store, found[False]):
             self._journal.discard("task", number)
-        for record in found[True]:
-            self._restore_own(record, clock)
+        last = self._restore_own(found[True], clock)
         self._world.store.changed.clear()
         self._timers.changed.clear()
-        return bool(found[True])
+        return last
 
-    def _restore_own(self, record: Record, clock: Clock) -> None:
-        if record.kind == "clock":
-            last, self._world.store.last_number = orjson.loads(record.body)
-            clock.go_on_from(last)
-        else:
-            self._timers.restore(record.name, record.body, clock.now())
+    def _restore_own(self, records: list[Record], clock: Clock) -> int | None:
+        last = None
+        for record in records:
+            if record.kind == "clock":
+                last, self._world.store.last_number = orjson.loads(record.body)
+                clock.go_on_from(last)
+            else:
+                self._timers.restore(record.name, record.body, clock.now())
+        return last
 
     def close(self) -> None:
         """Write what is left and let the journal go."""

@@ -1,7 +1,7 @@
-"""Resources as records that can be kept, and back: what has changed in a store, and a store from what was kept.
+"""Resources as records that can be kept: of what has changed in a store, and a store of what was kept.
 
-A record's body is the resource's dataclass as JSON. Tasks are filed under the number of their job, not its id:
-where a job is deleted and made anew, the tasks of the old one may go later.
+A record's body is the resource's dataclass as JSON. Tasks are filed under the number of their job, not its
+id: where a job is deleted and made anew, the tasks of the old one may go later.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def restore(store: Store, records: Iterable[Record]) -> set[str]:
 
 
 class _Reader:
-    """Makes resources of records. Equal parts of task specifications become one object: they are never changed,
-    and a million copies of the same defaults would be most of the memory."""
+    """Makes resources of records. Equal parts of task specifications become one object: they are never
+    changed, and a million copies of the same defaults would be most of the memory."""
 
     def __init__(self) -> None:
         self._shared: dict[bytes, Any] = {}

@@ -11,12 +11,14 @@ from batch_emulator.model import Task
 class Retained:
     """For each retention time the tasks that have it, in order of their end; 16 bytes a task.
 
-    A task that has run again is there once for each end, and only the last of these counts.
+    A task that has run again is there once for each end, and only the last of these counts. `alarms` has the
+    number of the one timer that counts for each retention time.
     """
 
     def __init__(self) -> None:
         self._ends: dict[str, deque[int]] = {}
         self._tasks: dict[str, deque[Task]] = {}
+        self.alarms: dict[str, int] = {}
 
     def add(self, retention_time: str, task: Task) -> bool:
         """Note the end of a task. Returns whether it is the only one with this retention time."""

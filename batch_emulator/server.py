@@ -130,7 +130,7 @@ def _config(engine: Engine) -> uvicorn.Config:
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:
-    """What an earlier process kept; what it has left running is killed, once the journal says that it is gone."""
+    """What an earlier process kept. That it can be opened says that this is gone: what it ran is killed."""
     if settings.location is None:
         return None
     journal = Journal(location / "state.db")

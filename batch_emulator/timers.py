@@ -35,7 +35,7 @@ class Timers:
         self.changed: dict[str, None] = {}
 
     def start(self, name: str, due: int, now: int, function: Function, arguments: tuple) -> None:
-        """Have a module's `function` called with `arguments`, which are JSON, when `due`: at once if it is."""
+        """Have a module's `function` called with `arguments`, which are JSON, when `due`; soon if it was."""
         delay_seconds = max(0, due - now) / TICKS_PER_SECOND / self._speed
         handle = self._loop.call_later(delay_seconds, self._fire, name)
         self._pending[name] = Call(due, function, arguments), handle

@@ -1,13 +1,13 @@
 """What it means that the service was gone: every machine that was up has rebooted, and nothing runs on any.
 
-Nodes keep their ids and disks, boot again and run their start task. Tasks that ran are ready again, as after a
-node's reboot. Whatever was to happen later is still to happen: the timers are kept with the resources.
+Nodes keep their ids and disks, boot again and run their start task. Tasks that ran are ready again, as after
+a node's reboot. Whatever was to happen later is still to happen: the timers are kept with the resources.
 """
 
 from __future__ import annotations
 
 from batch_emulator.model import Job, Node
-from batch_emulator.scheduler import autoscaling, dependencies, nodes
+from batch_emulator.scheduler import autoscaling, dependencies, nodes, retention
 from batch_emulator.scheduler.tasks import requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, World
 
@@ -15,8 +15,8 @@ _DOWN = frozenset({"creating", "rebooting", "deallocating", "deallocated", "unkn
 _WITHOUT_DISK = frozenset({"reimaging", "leavingpool", "preempted"})
 
 
-def recover(world: World) -> None:
-    """Make of a store as the last process left it one that can go on."""
+def recover(world: World, last: int) -> None:
+    """Make of a store as it was at `last` (ticks), and never after, one that can go on."""
     for pool_key, pool in world.store.pools.items():
         autoscaling.resume(world, pool)
         for node in list(world.store.nodes(pool_key)):
@@ -24,6 +24,7 @@ def recover(world: World) -> None:
         world.allocations_to_check[pool_key] = None
     for job in list(world.store.jobs.values()):
         _recover_job(world, job)
+    retention.resume(world, last)
 
 
 def _recover_node(world: World, node: Node) -> None:

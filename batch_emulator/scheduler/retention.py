@@ -23,29 +23,37 @@ def limit_task(world: World, task: Task) -> None:
     if task.node_id is None or time == UNLIMITED:
         return
     if world.store.retained.add(time, task):
-        world.after(_parse(time) / TICKS_PER_SECOND, _expire_tasks, time)
+        _set_alarm(world, time, task.ended)
 
 
-def restore(world: World) -> None:
-    """Note anew whose directories are to go, of a store that was restored with its timers."""
+def resume(world: World, last: int) -> None:
+    """After a restart: go on with the tasks whose retention time was not over at `last` (ticks)."""
     jobs = world.store.jobs
     tasks = (task for job_key in jobs for task in world.store.tasks(job_key).by_id.values())
     ended = [task for task in tasks if task.state == "completed" and task.node_id is not None]
     for task in sorted(ended, key=lambda task: task.ended):
-        if (time := _time(task)) != UNLIMITED:
-            world.store.retained.add(time, task)
+        if task.ended + _parse(_time(task)) > last:
+            limit_task(world, task)
+
+
+def _set_alarm(world: World, time: str, end: int) -> None:
+    number = world.store.retained.alarms[time] = world.store.next_number()
+    seconds = max(0, end + _parse(time) - world.now) / TICKS_PER_SECOND
+    world.after(seconds, _expire_tasks, time, number)
 
 
 def _time(task: Task) -> str:
     return task.spec.get("constraints", {}).get("retentionTime", _DEFAULT)
 
 
-def _expire_tasks(world: World, time: str) -> None:
+def _expire_tasks(world: World, time: str, number: int) -> None:
+    if world.store.retained.alarms.get(time) != number:
+        return
     for task in world.store.retained.pop_until(time, world.now - _parse(time)):
         _remove_task_directory(world, task)
     first = world.store.retained.first_end(time)
     if first is not None:
-        world.after((first + _parse(time) - world.now) / TICKS_PER_SECOND, _expire_tasks, time)
+        _set_alarm(world, time, first)
 
 
 def _remove_task_directory(world: World, task: Task) -> None:
