@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from batch_emulator.disks import at_disk_speed
 from batch_emulator.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.launch import Failure, Launch, Outcome
 from batch_emulator.output_files import upload_output_files
@@ -118,11 +120,13 @@ async def _execute(
     # A retry may come to another node than the attempt before it: its first node has left the pool.
     fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
     _prepare(directory, fresh, equipment)
+    if launch.disk_full:
+        raise AttemptFailed("DiskFull", FilePath=directory, Message=os.strerror(errno.ENOSPC))
     if launch.resource_files and fresh:
         download = download_resource_files(
             equipment.transfers, launch.resource_files, Path(directory, "wd"), equipment.auto_storage
         )
-        await _until(stop, deadline, download)
+        await _until(stop, deadline, at_disk_speed(download, directory, launch.disk_bytes_per_second))
     if stop.done():
         raise _Stopped
     command = Command(

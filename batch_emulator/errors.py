@@ -11,8 +11,8 @@ from batch_emulator.error_catalogue import CATALOGUE
 class BatchError(Exception):
     """A refusal in the service's own terms; becomes an OData error body in exactly one place (`app`).
 
-    `code` is a code of the documentation page "Batch Status and Error Codes" and fixes the HTTP status and the
-    message; `values` are the (key, value) pairs that say which property, why, and so on, in order.
+    `code` is a code of the documentation page "Batch Status and Error Codes" and fixes the HTTP status and
+    the message; `values` are the (key, value) pairs that say which property, why, and so on, in order.
     """
 
     def __init__(self, code: str, *values: tuple[str, str]):
@@ -31,4 +31,5 @@ def invalid_property(name: str, value: object, reason: str) -> BatchError:
 
 def not_supported(what: str, reason: str) -> BatchError:
     """400 UnsupportedProperty for what the service would do and this one cannot honour."""
-    return BatchError("UnsupportedProperty", ("PropertyName", what), ("Reason", f"Local Batch service: {reason}"))
+    why = f"Local Batch service: {reason}"
+    return BatchError("UnsupportedProperty", ("PropertyName", what), ("Reason", why))

@@ -30,7 +30,8 @@ class Launch:
     With `retries_left` a nonzero exit is not yet the end, so nothing is uploaded. A `retry` on the same node
     keeps the directory of the attempt before it and downloads nothing again (Azure/Batch issue 14); any other
     attempt begins with an empty one. `job_preparation_directory`, relative too, is that of the job
-    preparation task that ran on this node.
+    preparation task that ran on this node. `disk_full` and `disk_bytes_per_second` say what disk the attempt
+    finds, where a fault was asked for.
     """
 
     node_id: str
@@ -43,6 +44,8 @@ class Launch:
     retries_left: bool = False
     retry: bool = False
     job_preparation_directory: str | None = None
+    disk_full: bool = False
+    disk_bytes_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from batch_emulator.faults import Faults
 
 DEFAULT_PORT = 10003
 DEFAULT_ACCOUNT = "devbatchaccount1"
@@ -52,6 +54,9 @@ class Settings:
     job_transition_seconds: float = 0.1
     """Time a job without running tasks stays in `terminating`, `disabling` or `enabling`."""
 
+    node_replacement_seconds: float = 1.0
+    """Time a preempted Spot node stays `preempted` until there is capacity to replace it."""
+
     stop_grace_seconds: float = 5.0
     """Real seconds between SIGTERM and SIGKILL of a task's processes."""
 
@@ -66,3 +71,9 @@ class Settings:
 
     active_job_quota: int = 300
     """Active jobs and job schedules; one more is refused with `ActiveJobAndScheduleQuotaReached`."""
+
+    faults: Faults = field(default_factory=Faults)
+    """What goes wrong, and how often. Nothing by default; the control API changes it in a running service."""
+
+    seed: int | None = None
+    """Makes node ids the same in each run, for tests that name them. None: different ones each time."""

@@ -48,7 +48,7 @@ NODE: Table = {
     "deallocated": {"boot": "starting", "leave": "leavingpool"},
     "unknown": {"boot": "starting", **_INTERRUPTED},
     "unusable": {"boot": "starting", **_INTERRUPTED},
-    "preempted": {"boot": "starting", "leave": "leavingpool"},
+    "preempted": {"replace": "creating", "leave": "leavingpool"},
     "leavingpool": {},
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from batch_emulator.catalogue import core_count
-from batch_emulator.model import Node, Pool, Wire, key
+from batch_emulator.injection import resize_error
+from batch_emulator.model import Node, Pool, key
 from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
 from batch_emulator.transitions import ALLOCATION, follow
@@ -53,10 +54,24 @@ def _resizing(world: World, pool_key: str, number: int) -> Pool | None:
 def _grow(world: World, pool: Pool, count: int, dedicated: bool) -> None:
     cores = core_count(pool.spec["vmSize"]) or 1
     possible = min(count, max(0, _free_cores(world, dedicated) // cores))
-    for _ in range(possible):
-        _add_node(world, pool, dedicated)
     if possible < count:
-        pool.resize_errors.append(_quota_error(world, dedicated))
+        code = "AccountCoreQuotaReached" if dedicated else "AccountLowPriorityCoreQuotaReached"
+        pool.resize_errors.append(resize_error(code, dedicated))
+    for _ in range(_without_fault(world, pool, possible, dedicated=dedicated, growing=True)):
+        _add_node(world, pool, dedicated)
+
+
+def _without_fault(world: World, pool: Pool, count: int, *, dedicated: bool, growing: bool) -> int:
+    """How many of `count` nodes come, or go, in spite of the faults that were asked for."""
+    fault = (
+        world.faults.limit_allocation(key(pool.id), dedicated=dedicated, growing=growing) if count else None
+    )
+    if fault is None:
+        return count
+    if fault.code != "AllocationTimedout":
+        values = {"Reason": fault.reason} if fault.reason else {}
+        pool.resize_errors.append(resize_error(fault.code, dedicated, **values))
+    return min(count, fault.nodes)
 
 
 def _free_cores(world: World, dedicated: bool) -> int:
@@ -66,19 +81,6 @@ def _free_cores(world: World, dedicated: bool) -> int:
         used += count * (core_count(pool.spec["vmSize"]) or 1)
     quota = world.settings.core_quota if dedicated else world.settings.spot_core_quota
     return quota - used
-
-
-def _quota_error(world: World, dedicated: bool) -> Wire:
-    if dedicated:
-        code, kind, quota = "AccountCoreQuotaReached", "core", world.settings.core_quota
-    else:
-        code, kind = "AccountLowPriorityCoreQuotaReached", "low-priority core"
-        quota = world.settings.spot_core_quota
-    return {
-        "code": code,
-        "message": f"The specified account has reached {kind} quota",
-        "values": [{"name": "CoreQuota", "value": str(quota)}],
-    }
 
 
 def _add_node(world: World, pool: Pool, dedicated: bool) -> None:
@@ -97,8 +99,10 @@ def _add_node(world: World, pool: Pool, dedicated: bool) -> None:
 
 
 def _shrink(world: World, pool: Pool, staying: list[Node], count: int) -> None:
+    dedicated = bool(staying) and staying[0].dedicated
+    possible = _without_fault(world, pool, count, dedicated=dedicated, growing=False)
     idlest_first = sorted(staying, key=lambda node: (len(node.occupants), -node.number))
-    for node in idlest_first[:count]:
+    for node in idlest_first[:possible]:
         nodes.leave(world, node, pool.node_deallocation)
 
 
@@ -141,7 +145,7 @@ def _time_out(world: World, pool_key: str, number: int) -> None:
     pool = _resizing(world, pool_key, number)
     if pool is None:
         return
-    _report_shortfall(world, pool, "AllocationTimedOut", "the allocation timing out")
+    _report_shortfall(world, pool, "AllocationTimedout")
     move_allocation(world, pool, "settle")
 
 
@@ -156,15 +160,11 @@ def _stopped(world: World, pool_key: str, number: int) -> None:
     pool = world.store.pools.get(pool_key)
     if pool is None or pool.resize_number != number or pool.allocation_state != "stopping":
         return
-    _report_shortfall(world, pool, "ResizeStopped", "a stop resize operation")
+    _report_shortfall(world, pool, "ResizeStopped")
     move_allocation(world, pool, "settle")
 
 
-def _report_shortfall(world: World, pool: Pool, code: str, cause: str) -> None:
-    for dedicated, name, wanted in (
-        (True, "dedicated", pool.target_dedicated),
-        (False, "low priority", pool.target_spot),
-    ):
+def _report_shortfall(world: World, pool: Pool, code: str) -> None:
+    for dedicated, wanted in ((True, pool.target_dedicated), (False, pool.target_spot)):
         if world.store.nodes(key(pool.id)).total(dedicated=dedicated) != wanted:
-            message = f"Desired number of {name} nodes could not be allocated due to {cause}"
-            pool.resize_errors.append({"code": code, "message": message})
+            pool.resize_errors.append(resize_error(code, dedicated))

@@ -16,7 +16,7 @@ _USABLE = ("idle", "running")
 
 
 def measure(world: World, pool: Pool) -> dict[str, float]:
-    """The value of each variable that has one now; of a pool that is not there yet, what it will begin with."""
+    """The value of each variable that has one now; of a pool that is not there yet, its first ones."""
     load = world.store.loads.of_pool(key(pool.id))
     nodes = world.store.nodes(key(pool.id)) if world.store.has_pool(key(pool.id)) else PoolNodes()
     usable = sum(nodes.count(*_USABLE, dedicated=dedicated) for dedicated in (True, False))

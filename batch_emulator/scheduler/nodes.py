@@ -23,6 +23,8 @@ def boot(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
         return
     world.store.move_node(node, "boot", world.now)
     node.booted = world.now
+    node.errors = []
+    world.booted.append(node)
     world.actions.append(OpenNode(world.store.pools[pool_key].id, node.id))
     world.after(world.settings.node_boot_seconds, run_start_task, pool_key, node_id, boot_number)
 
@@ -60,6 +62,7 @@ def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int
     node = _expected(world, pool_key, node_id, boot_number)
     if node is None or node.start_task is None or outcome.stopped:
         return
+    outcome = world.faults.spoil_start_task(pool_key, outcome)
     spec = world.store.pools[pool_key].spec["startTask"]
     most = spec.get("maxTaskRetryCount", 0)
     if outcome.failure and outcome.retriable and (most == -1 or node.start_task["retry_count"] < most):
@@ -100,13 +103,14 @@ def interrupt(world: World, node: Node, option: str, then: str) -> None:
     node.pending = then
     world.store.nodes(node.pool_key).reindex(node)
     if option in ("requeue", "terminate"):
-        _evict(world, node, option)
+        evict(world, node, option)
         drained(world, node)
     elif not node.occupants:
         drained(world, node)
 
 
-def _evict(world: World, node: Node, option: str) -> None:
+def evict(world: World, node: Node, option: str) -> None:
+    """Take all tasks off a node: `requeue` or `terminate` them."""
     for directory, (_, job_key, task_key) in list(node.occupants.items()):
         job = world.store.jobs.get(job_key)
         task = world.store.tasks(job_key).by_id.get(task_key) if job else None
@@ -215,7 +219,7 @@ def disable_scheduling(world: World, pool_id: str, node_id: str, option: str) ->
         raise BatchError("NodeNotReady")
     node.scheduling = "disabled"
     if option.lower() in ("requeue", "terminate"):
-        _evict(world, node, option.lower())
+        evict(world, node, option.lower())
     world.store.move_node(node, "disable", world.now)
 
 

@@ -131,6 +131,7 @@ def _run(world: World, job: Job, task: Task, node: Node) -> None:
 
 def _launch(world: World, job: Job, task: Task, node: Node) -> None:
     launch = task_launch(world, job, task, world.store.pools[node.pool_key], node)
+    launch = world.faults.spoil_disk(node.pool_key, launch)
     world.actions.append(
         Start(launch, task_ended, (node.pool_key, node.id, task.job_key, task.key, task.attempt))
     )
@@ -169,6 +170,8 @@ def task_ended(
     node = world.store.find_node(pool_key, node_id)
     if node:
         _vacate(world, node, job_key, task_key, attempt)
+        if outcome.failure and outcome.failure.code == "DiskFull":
+            world.full_disks.append(node)
     if current and outcome.retriable and retries_left(task) and node and node.state in ("idle", "running"):
         _retry(world, job, task, node)
     elif current:

@@ -1,7 +1,8 @@
 """The store, the settings, the time that it is, and what is still to be done about it.
 
 Consequences are noted here (`finished`, `prepared`: (job key, pool key, node id), `jobs_to_check`,
-`schedules_to_check`, `drained`, `allocations_to_check`, `to_place`) and drawn by `settle`.
+`schedules_to_check`, `drained`, `allocations_to_check`, `booted`, `full_disks`, `to_place`) and drawn by
+`settle`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from batch_emulator.autoscale import Samples
 from batch_emulator.errors import BatchError
+from batch_emulator.injection import Injector
 from batch_emulator.launch import Failure, Launch
 from batch_emulator.model import Job, JobSchedule, Node, Pool, Resource, Task, Wire, key
 from batch_emulator.settings import Settings
@@ -88,8 +90,15 @@ class World:
     prepared: list[tuple[str, str, str]] = field(default_factory=list)
     schedules_to_check: dict[str, None] = field(default_factory=dict)
     allocations_to_check: dict[str, None] = field(default_factory=dict)
+    booted: list[Node] = field(default_factory=list)
+    full_disks: list[Node] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
-    random: random.Random = field(default_factory=random.Random)
+    random: random.Random = field(init=False)
+    faults: Injector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.settings.seed)
+        self.faults = Injector(self.settings.faults)
 
     def after(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> None:
         self.actions.append(Timer(seconds, function, arguments))

@@ -8,7 +8,7 @@ from batch_emulator.errors import BatchError
 from batch_emulator.launch import Outcome
 from batch_emulator.scheduler import autoscaling, jobs, nodes, pools, tasks
 from batch_emulator.scheduler.measures import measure
-from tests.unit.emulator.test_scheduler import FAILED, Driver
+from tests.unit.emulator.driver import FAILED, Driver
 
 STOPPED = Outcome(exit_code=None, stopped=True)
 ONE_A_TASK = "$TargetDedicatedNodes = min(5, $PendingTasks.GetSample(1));"
@@ -46,7 +46,7 @@ def test_new_pool_is_sized_by_its_formula(driver):
 
 
 def test_pool_follows_its_tasks(driver):
-    """At each interval, and not before, the pool gets the nodes that its tasks ask for, and later loses them."""
+    """At each interval, and not before, the pool gets the nodes that its tasks ask for, or loses them."""
     add_scaling_pool(driver, ONE_A_TASK)
     driver.add_job()
     for each in "abc":

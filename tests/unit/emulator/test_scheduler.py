@@ -244,7 +244,7 @@ def test_waiting_shrink_times_out(driver):
     driver.do(pools.resize_pool, "pool", request)
     driver.pass_seconds(301)
     pool = driver.world.pool("pool")
-    assert (pool.allocation_state, pool.resize_errors[0]["code"]) == ("steady", "AllocationTimedOut")
+    assert (pool.allocation_state, pool.resize_errors[0]["code"]) == ("steady", "AllocationTimedout")
 
 
 def test_reboot_requeues_and_runs_the_start_task_again(driver):
