@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from batch_emulator.api import account, files, jobs, nodes, pools, tasks, unsupported
+from batch_emulator.api import account, files, jobs, nodes, pools, schedules, tasks, unsupported
 from batch_emulator.api.answers import JSON_TYPE
 from batch_emulator.api.auth import verify_shared_key
 from batch_emulator.api.call import Call
@@ -34,7 +34,7 @@ Handler = Callable[[Call], Response | Awaitable[Response]]
 
 def create_app(engine: Engine) -> ASGIApp:
     """The application that serves one engine."""
-    modules = (account, pools, nodes, jobs, tasks, files, unsupported)
+    modules = (account, pools, nodes, schedules, jobs, tasks, files, unsupported)
     routes = [each for module in modules for each in module.ROUTES]
     app = Starlette(routes=list(_routes(engine, routes)))
     app.router.default = Route("/{rest:path}", _endpoint(engine, _unknown)).app

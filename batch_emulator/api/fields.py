@@ -43,7 +43,7 @@ def _dated() -> dict[str, Field]:
 
 
 def _run(path: str, get: Callable[[Any], Wire | None]) -> dict[str, Field]:
-    """Of a start, job preparation or job release task; `get` takes a listed object to what the model keeps."""
+    """Of a start, job preparation or job release task; `get` takes what is listed to what the model keeps."""
 
     def value(name: str) -> Callable[[Any], Any]:
         return lambda each: (get(each) or {}).get(name)
