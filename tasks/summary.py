@@ -7,6 +7,7 @@ from datetime import timedelta
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.logs import run_logger
+from tasks.picture import publish_picture
 from tasks.results import TaskResult
 
 SUMMARY_KEY = "fan-out-summary"
@@ -97,6 +98,7 @@ def publish(result: RunResult) -> None:
         run_logger().info("%s", line)
     create_markdown_artifact(summary_markdown(result), key=SUMMARY_KEY, description="What became of the run")
     create_table_artifact(file_rows(result.files), key=FILES_KEY, description=table_note(result))
+    publish_picture(result)
 
 
 def summary_lines(result: RunResult) -> list[str]:

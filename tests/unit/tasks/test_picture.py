@@ -1,0 +1,264 @@
+"""The picture of a run: which tasks it shows where, how large it gets, and that it never fails a run."""
+
+import logging
+import random
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.logs import run_logger
+from tasks.picture import picture_markdown, picture_of, publish_picture
+from tasks.results import TaskResult
+from tasks.summary import FileResult, RunResult
+from tasks.timeline import (
+    Span,
+    failed_cells,
+    groups_of,
+    merged_rows,
+    running_between,
+    running_steps,
+    slot_rows,
+    spans_of,
+)
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+SVG = "{http://www.w3.org/2000/svg}"
+SIZE_MAX_BYTES = 300_000
+
+
+def file_result(
+    name: str, start: float, seconds: float | None, node: str = "node-1", problem: str = ""
+) -> FileResult:
+    ended_at = NOON + timedelta(seconds=start + (seconds or 0))
+    task = TaskResult(name, ended_at, 1 if problem else 0, node, seconds)
+    return FileResult(name, task, None if problem else f"out/{name}", problem)
+
+
+def run_result(*files: FileResult) -> RunResult:
+    return RunResult("key-1", "job", "pool", "out", 83.4, files)
+
+
+def large_run(tasks: int, nodes: int, slots: int, failed_every: int) -> RunResult:
+    """A run with every slot always in use, by tasks of different lengths."""
+    lengths, free = random.Random(7), [0.0] * (nodes * slots)
+    files = []
+    for number in range(tasks):
+        slot, seconds = number % len(free), lengths.randint(1, 60)
+        problem = "" if number % failed_every else "exit code 1"
+        files.append(file_result(f"{number}.txt", free[slot], seconds, f"node-{slot // slots}", problem))
+        free[slot] += seconds
+    return run_result(*files)
+
+
+def spans(*times: tuple[float, float], node: str = "node-1") -> list[Span]:
+    return [Span(f"{start}-{end}", node, start, end, True) for start, end in sorted(times)]
+
+
+def elements(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def texts(svg: str) -> set[str]:
+    return {element.text or "" for element in elements(svg).iter(f"{SVG}text")}
+
+
+def bars(svg: str, kind: str) -> int:
+    """How many bars of a kind there are, all of them being one path."""
+    return sum(path.get("d", "").count("M") for path in group(svg, kind).iter(f"{SVG}path"))
+
+
+def marks(svg: str) -> int:
+    return len(list(group(svg, "failures").iter(f"{SVG}use")))
+
+
+def group(svg: str, name: str) -> ElementTree.Element:
+    found = [element for element in elements(svg).iter(f"{SVG}g") if element.get("id") == name]
+    return found[0] if found else ElementTree.Element("g")
+
+
+def test_a_small_run_is_shown_task_by_task():
+    """Three files: a bar and a name each, the failed one apart, with counts and elapsed time."""
+    svg = picture_of(
+        run_result(
+            file_result("one.txt", 0, 20),
+            file_result("two.txt", 1, 30, "node-2"),
+            file_result("three.txt", 21, 25, problem="exit code 1"),
+        )
+    )
+    assert (bars(svg, "succeeded"), bars(svg, "failed"), marks(svg)) == (2, 1, 1)
+    assert {"one.txt", "two.txt", "three.txt", "node-1", "node-2"} <= texts(svg)
+    assert "3 files, 2 succeeded, 1 failed in 0:01:23" in texts(svg)
+    assert "seconds since the first Batch task began" in texts(svg)
+
+
+def test_a_run_without_failures_has_none_in_its_legend():
+    """Where all succeeded, nothing in the picture speaks of failed tasks but the count."""
+    svg = picture_of(run_result(file_result("one.txt", 0, 20)))
+    assert (bars(svg, "failed"), marks(svg)) == (0, 0)
+    assert "succeeded" in texts(svg)
+    assert "failed" not in texts(svg)
+
+
+def test_long_runs_count_in_minutes():
+    """The axis of a run of more than three minutes counts minutes, of more than three hours hours."""
+    for seconds, unit in ((181, "minutes"), (4 * 3600, "hours")):
+        svg = picture_of(run_result(file_result("one.txt", 0, seconds)))
+        assert f"{unit} since the first Batch task began" in texts(svg)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "nodes", "slots", "failed_every"),
+    [(1000, 10, 4, 40), (1500, 20, 2, 1), (10_000, 100, 4, 100), (10_000, 1, 8, 1), (10_000, 1000, 1, 2)],
+)
+def test_any_number_of_tasks_makes_a_small_picture(tasks: int, nodes: int, slots: int, failed_every: int):
+    """A thousand or ten thousand tasks, few or all of them failed: less than 300 kB, with failures marked."""
+    svg = picture_of(large_run(tasks, nodes, slots, failed_every))
+    assert len(svg.encode()) < SIZE_MAX_BYTES
+    assert marks(svg) > 0
+    assert any(text.startswith(f"{tasks:,} Batch tasks on {nodes:,} node") for text in texts(svg))
+
+
+def test_a_thousand_tasks_are_still_a_bar_each():
+    """A thousand tasks on forty slots: none is left out."""
+    svg = picture_of(large_run(1000, 10, 4, 40))
+    assert (bars(svg, "succeeded"), bars(svg, "failed"), marks(svg)) == (975, 25, 25)
+
+
+def test_one_failure_among_ten_thousand_is_marked():
+    """One failed task of ten thousand on a hundred nodes has its mark."""
+    assert marks(picture_of(large_run(10_000, 100, 4, 10_000))) == 1
+
+
+def test_file_names_are_shown_as_they_are():
+    """Markup, mathematics, letters that the library's font lacks, and control characters do no harm."""
+    names = ["<b>&amp;.txt", "$x^2$.txt", "数据.txt", "пример.txt", "a\x00b\nc.txt"]
+    svg = picture_of(run_result(*(file_result(name, 0, 60, f"n{at}") for at, name in enumerate(names))))
+    assert {"<b>&amp;.txt", "$x^2$.txt", "数据.txt", "пример.txt", "a\ufffdb\ufffdc.txt"} <= texts(svg)
+
+
+def test_node_ids_of_azure_are_shortened():
+    """Of ids of 72 characters enough is shown to tell nodes apart."""
+    nodes = [f"tvmps_{digit * 64}_d" for digit in "12"]
+    svg = picture_of(run_result(*(file_result(f"{node}.txt", 0, 9, node) for node in nodes)))
+    assert {"tvmps_11111111…_d", "tvmps_22222222…_d"} <= texts(svg)
+
+
+def test_an_instantaneous_run_has_a_picture():
+    """A task that took no time at all can be drawn."""
+    assert bars(picture_of(run_result(file_result("one.txt", 0, 0))), "succeeded") == 1
+
+
+def test_tasks_that_never_ran_are_not_drawn():
+    """Files whose tasks never started have no bars; where there are no others there is no picture."""
+    never = [FileResult("lost.txt", None, problem="no task"), file_result("late.txt", 0, None, problem="x")]
+    assert picture_markdown(run_result(*never)) == ""
+    assert bars(picture_of(run_result(*never, file_result("one.txt", 0, 9))), "succeeded") == 1
+
+
+def test_the_markdown_holds_the_whole_picture():
+    """The artifact is one image with an alternative text, its data in it: no address is fetched."""
+    result = run_result(file_result("one.txt", 0, 20))
+    alternative, _, encoded = picture_markdown(result).partition("](data:image/svg+xml;base64,")
+    assert alternative == "![1 file, 1 succeeded, 0 failed in 0:01:23"
+    assert texts(b64decode(encoded.removesuffix(")")).decode()) == texts(picture_of(result))
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_warning(log_records: list[logging.LogRecord]):
+    """A run is never failed by its picture: the log says what went wrong."""
+    endless = FileResult("one.txt", TaskResult("one", NOON, 0, "node-1", seconds=float("nan")))
+    publish_picture(run_result(endless))
+    assert [record.levelname for record in log_records] == ["WARNING"]
+    assert "There is no picture of this run" in log_records[0].getMessage()
+
+
+@pytest.fixture
+def log_records() -> Iterator[list[logging.LogRecord]]:
+    """What is logged outside of any run."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = run_logger()
+    logger.addHandler(handler)
+    yield records
+    logger.removeHandler(handler)
+
+
+def test_spans_count_from_the_first_start():
+    """A task began as long before its end as it ran; the first start of all is zero."""
+    found = spans_of([file_result("late.txt", 50, 10), file_result("early.txt", 40, 30)])
+    assert [(span.name, span.start_seconds, span.end_seconds) for span in found] == [
+        ("early.txt", 0, 30),
+        ("late.txt", 10, 20),
+    ]
+
+
+def test_a_task_takes_the_first_free_slot():
+    """Two at once take two slots; one that starts as another ends takes its slot."""
+    rows = slot_rows(spans((0, 10), (0, 4), (4, 6), (7, 9), (10, 12)))
+    assert [[span.start_seconds for span in row.spans] for row in rows] == [[0, 4, 7, 10], [0]]
+
+
+MOMENTS = st.integers(0, 30)
+TIMES = st.lists(st.tuples(MOMENTS, MOMENTS).map(sorted), min_size=1, max_size=40)
+
+
+@given(TIMES)
+def test_slots_hold_every_task_once_and_none_over_another(times: list[list[int]]):
+    """However tasks lie, each is in one slot, those of a slot follow one another, and no slot is spare."""
+    tasks = spans(*((start, end) for start, end in times))
+    rows = slot_rows(tasks)
+    assert sorted(span.name for row in rows for span in row.spans) == sorted(span.name for span in tasks)
+    for row in rows:
+        assert all(a.end_seconds <= b.start_seconds for a, b in zip(row.spans, row.spans[1:], strict=False))
+    _, running = running_steps(tasks)
+    assert len(rows) == max(1, running.max()) or any(start == end for start, end in times)
+
+
+@given(TIMES)
+def test_averages_hold_all_the_time_that_tasks_ran(times: list[list[int]]):
+    """The averages over all bins are the seconds of all tasks together, and no step is below zero."""
+    tasks = spans(*((start, end) for start, end in times))
+    bounds = np.linspace(0, 30, 8)
+    total = float(np.sum(running_between(tasks, bounds) * np.diff(bounds)))
+    assert total == pytest.approx(sum(end - start for start, end in times))
+    moments, running = running_steps(tasks)
+    assert running.min() >= 0
+    assert running[-1] == 0
+    assert list(moments) == sorted(set(moments))
+
+
+def test_steps_follow_starts_and_ends():
+    """One task from 0 to 10 and one from 4 to 6: one, two, one, none."""
+    moments, running = running_steps(spans((0, 10), (4, 6)))
+    assert list(zip(moments, running, strict=True)) == [(0, 1), (4, 2), (6, 1), (10, 0)]
+
+
+def test_many_nodes_share_rows():
+    """Ten nodes in at most four rows are three neighbours each, with all their slots and tasks."""
+    tasks = [span for at in range(10) for span in spans((at, at + 5), (at, at + 5), node=f"n{at}")]
+    rows = merged_rows(tasks, 4)
+    assert [(row.label, row.slots, len(row.spans)) for row in rows] == [
+        ("nodes 1 to 3", 6, 6),
+        ("nodes 4 to 6", 6, 6),
+        ("nodes 7 to 9", 6, 6),
+        ("n9", 2, 2),
+    ]
+
+
+def test_rows_of_one_node_are_a_group():
+    """The slots of a node stand together under its name."""
+    rows = slot_rows([*spans((0, 5), (1, 5)), *spans((2, 3), node="node-2")])
+    assert groups_of(rows) == [("node-1", 0, 2), ("node-2", 2, 1)]
+
+
+def test_failures_are_found_where_they_ended():
+    """A failed task belongs to the bin of its end, the last moment to the last bin."""
+    failed = [Span("a", "n", 0, 10, False), Span("b", "n", 0, 30, False), Span("c", "n", 0, 5, True)]
+    assert failed_cells(slot_rows(failed)[:1], np.linspace(0, 30, 4)) == {(0, 0)}
+    assert failed_cells(merged_rows(failed, 1), np.linspace(0, 30, 4)) == {(0, 0), (0, 2)}
