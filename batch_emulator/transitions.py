@@ -67,7 +67,13 @@ JOB: Table = {
         "delete": "deleting",
         "fail": "completed",
     },
-    "disabling": {"disabled": "disabled", "terminate": "terminating", "delete": "deleting"},
+    "disabling": {
+        "disable": "disabling",
+        "disabled": "disabled",
+        "enable": "enabling",
+        "terminate": "terminating",
+        "delete": "deleting",
+    },
     "disabled": {
         "enable": "enabling",
         "disable": "disabling",

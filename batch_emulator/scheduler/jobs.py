@@ -146,22 +146,23 @@ def _changed(world: World, job: Job) -> None:
 
 
 def disable_job(world: World, job_id: str, disable_tasks: str) -> Job:
-    """Disable a job: its running tasks are requeued, terminated or waited for (`wait`)."""
+    """Disable a job: its running tasks are requeued, terminated or waited for (`wait`).
+
+    One that is disabled already can be disabled again (REST documentation of Disable Job).
+    """
     job = world.live_job(job_id)
     if refusal := _OVER.get(job.state):
         raise BatchError(refusal)
-    if job.state in ("disabling", "disabled"):
-        raise BatchError("JobDisabled")
     jobstates.begin_disabling(world, job, disable_tasks.lower())
     return job
 
 
 def enable_job(world: World, job_id: str) -> Job:
-    """Let a disabled job run again."""
+    """Let a disabled job run again. As recorded, the end of its disabling need not be waited for."""
     job = world.live_job(job_id)
     if refusal := _OVER.get(job.state):
         raise BatchError(refusal)
-    if job.state != "disabled":
+    if job.state not in ("disabling", "disabled"):
         raise BatchError("JobNotDisabled")
     jobstates.begin_enabling(world, job)
     return job

@@ -71,10 +71,15 @@ def _time_is_up(world: World, job_key: str, number: int, state: str) -> None:
 def settle(world: World, job: Job) -> None:
     """Take a job out of its transitional state once its time there is over and nothing of it runs."""
     settled = _SETTLED.get(job.state)
-    ends = job.state in ("terminating", "deleting")
-    runs = world.store.tasks(job.key).running or (ends and job.background)
-    if settled is not None and job.may_settle and not runs:
+    if settled is not None and job.may_settle and not _is_held_up(world, job):
         settled(world, job)
+
+
+def _is_held_up(world: World, job: Job) -> bool:
+    """Whether something still runs that has to end first."""
+    if job.state in ("terminating", "deleting") and job.background:
+        return True
+    return job.state != "enabling" and world.store.tasks(job.key).running > 0
 
 
 def _disabled(world: World, job: Job) -> None:
