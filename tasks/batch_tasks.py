@@ -57,13 +57,15 @@ class TaskPlan:
 def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     """Add a Batch task for each file that the job has none for yet; how many were added.
 
-    Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
-    RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
+    Of an earlier attempt, tasks for files that have changed since, or are gone, are deleted: they would
+    write the same outputs. Bodies are built a collection at a time, as those of 100,000 tasks would fill the
+    memory. Raises RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
     """
     with blob_service("Signing the URLs of inputs and outputs") as service:
         signer = make_signer(service, plan.timeout_seconds)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
         known = ids_in_job(client, job.id) if job.existed else set()
+        in_threads(lambda stale: client.delete_task(job.id, stale), known - {item.task_id for item in items})
         missing = [item for item in items if item.task_id not in known]
         in_threads(
             lambda part: add_collection(client, job.id, part, plan, signer), split(missing, COLLECTION_MAX)

@@ -8,6 +8,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from tasks.azure_errors import code_of
 from tasks.clients import POLLING_SECONDS, batch_client
+from tasks.logs import run_logger
 from tasks.naming import RunNames
 from tasks.policies import step
 from tasks.pools import ownership
@@ -31,6 +32,8 @@ def create_job(names: RunNames, timeout_seconds: float) -> Job:
     """Create the run's job, or take the one that an earlier attempt of the run has made."""
     with batch_client(f"Creating the job {names.job_id}") as client:
         existed = not create_if_absent(client, build_job(names, timeout_seconds))
+        if existed:
+            run_logger().info("The job %s is there: going on where an earlier attempt stopped", names.job_id)
         created_at = client.get_job(names.job_id, select=["id", "creationTime"]).creation_time
     return Job(names.job_id, existed, created_at)
 

@@ -12,6 +12,7 @@ from tasks.clients import POLLING_SECONDS, batch_client, blob_service
 from tasks.command import APPLICATION_FOLDER, start_command_line
 from tasks.errors import PoolError
 from tasks.images import Image
+from tasks.logs import run_logger
 from tasks.naming import MADE_BY, RunNames
 from tasks.policies import step
 from tasks.sas import make_signer, read_blob_url
@@ -76,6 +77,7 @@ def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: 
             f"The pool {names.pool_id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
             f"give another pool_id, or delete that pool."
         )
+    run_logger().info("The pool %s is there, and as it should be", names.pool_id)
     return Pool(names.pool_id, is_own=run_key_of(pool) == names.key)
 
 

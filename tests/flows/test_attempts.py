@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from uuid import uuid4
 
@@ -147,6 +149,27 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
     assert sorted((tmp_path / "ran").read_text().splitlines()) == sorted(
         f"inputs/{name}" for name in result.outputs
     )
+    assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
+
+
+def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):
+    """The next attempt replaces the Batch task of the changed file, and no other."""
+    with running_elsewhere(tmp_path, kept, application) as process:
+        wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
+        process.kill()
+        process.wait()
+        before = tasks_of(kept)
+        write_files(inputs, {"file 2.txt": "changed"})
+        run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
+        with ThreadPoolExecutor(1) as thread:
+            # Prefect's settings are a context variable, which a new thread doesn't have by itself.
+            result = thread.submit(copy_context().run, fan_out, *run, run_key=kept)
+            wait_until(lambda: tasks_of(kept).keys() - before.keys(), START_SECONDS, "new Batch task")
+            (tmp_path / "hold").unlink()
+            result.result()
+    after = tasks_of(kept)
+    assert len(after.keys() - before.keys()) == len(before.keys() - after.keys()) == 1
+    assert (tmp_path / "out" / "file 2_OUTPUT.txt").read_text() == "changed"
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
 
 

@@ -43,3 +43,13 @@ def task_run_names(flow_run_id) -> list[str]:
     with get_client(sync_client=True) as client:
         found = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [flow_run_id]}), limit=200)
     return [task_run.name for task_run in found]
+
+
+@pytest.mark.slow
+def test_collections_that_are_too_large_are_halved(accounts, tmp_path):
+    """Names so long that 100 tasks exceed the service's limit of a request are submitted all the same."""
+    folder = "/".join(["日本語" * 25] * 4)
+    inputs = write_files(tmp_path / "in", {f"{folder}/{n}.txt": f"text {n}" for n in range(60)})
+    result = fan_out(inputs, None, "cat {input}", tmp_path / "out", PoolSpec(task_slots_per_node=4))
+    assert len(result.outputs) == 60
+    assert Path(result.outputs[f"{folder}/7.txt"]).read_text() == "text 7"
