@@ -88,6 +88,7 @@ class Store:
         if len(node.occupants) == 1 and node.state == "idle":
             self.move_node(node, "occupy", now)
         self._nodes[node.pool_key].reindex(node)
+        self.touch("node", node.pool_key, node.id)
 
     def vacate(self, node: Node, directory: str, now: int) -> None:
         """Take the slots back; a running node without occupants is idle."""
@@ -95,6 +96,7 @@ class Store:
         if not node.occupants and node.state == "running":
             self.move_node(node, "drain", now)
         self._nodes[node.pool_key].reindex(node)
+        self.touch("node", node.pool_key, node.id)
 
     # Jobs and their tasks
 
@@ -107,6 +109,8 @@ class Store:
         self._unqueue(job_key)
         self.loads.forget(job_key)
         self.touch("tasks", str(self.jobs[job_key].number))
+        for node_id in self._preparations.pop(job_key, ()):
+            self.touch("preparation", job_key, node_id)
         del self.jobs[job_key]
         del self._tasks[job_key]
         self.touch("job", job_key)
