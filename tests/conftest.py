@@ -13,8 +13,8 @@ from deployments import azurite
 from deployments.local import parts
 from deployments.local.database import create_prefect_home
 from deployments.local.settings import Settings
-from deployments.local.supervisor import supervised
 from deployments.processes import free_port
+from deployments.supervisor import supervised
 
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}

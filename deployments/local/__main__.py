@@ -10,7 +10,7 @@ from deployments.errors import LocalServiceError
 from deployments.local import demo, environment
 from deployments.local.settings import Settings, client_environment
 from deployments.local.stack import choose_ports, install, serve, temporary_location
-from deployments.local.supervisor import interrupted_by_signals, supervised
+from deployments.supervisor import interrupted_by_signals, supervised
 
 ENV_FILE = Path(".local", "stack.env")
 

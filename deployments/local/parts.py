@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from deployments import azurite
 from deployments.local.settings import PREFECT_FILE, REPOSITORY, WORK_POOL, Settings, part_environment
-from deployments.local.supervisor import Part
 from deployments.processes import Command
+from deployments.supervisor import Part
 
 REQUEST_TIMEOUT_SECONDS = 5.0
 WORKER_NAME = "local"
@@ -27,7 +26,7 @@ def storage(settings: Settings) -> Part:
     folder.mkdir(exist_ok=True)
     log = settings.logs / "azurite.log"
     command = replace(azurite.command(folder, settings.storage_port), log=log)
-    return Part(command, lambda: "successfully listen" in read(log), azurite.START_TIMEOUT_SECONDS)
+    return Part(command, lambda: bool(azurite.listening_at(log)), azurite.START_TIMEOUT_SECONDS)
 
 
 def batch(settings: Settings) -> Part:
@@ -36,7 +35,7 @@ def batch(settings: Settings) -> Part:
     argv += ["--location", str(settings.location / "batch")]
     command = named(settings, "Azure Batch (local)", argv, "batch.log")
     # It stops its tasks first, which have five seconds of their own.
-    return Part(replace(command, grace_seconds=10), lambda: " is ready at " in read(command.log))
+    return Part(replace(command, grace_seconds=10), lambda: " is ready at " in command.log.read_text())
 
 
 def prefect_server(settings: Settings) -> Part:
@@ -66,10 +65,6 @@ def deployment(settings: Settings) -> Command:
 
 def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
     return Command(name, argv, part_environment(settings), settings.logs / log, cwd=REPOSITORY)
-
-
-def read(log: Path) -> str:
-    return log.read_text(errors="replace") if log.exists() else ""
 
 
 def is_healthy(port: int) -> bool:

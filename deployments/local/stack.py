@@ -18,9 +18,9 @@ from deployments.local.settings import (
     Settings,
     base_environment,
 )
-from deployments.local.supervisor import Supervisor, supervised
 from deployments.locks import locked_at_once
 from deployments.processes import Command, free_port, is_free
+from deployments.supervisor import Supervisor, supervised
 
 LOCK = "lock"
 TEMPORARY_PREFIX = "prefect-azure-batch-local-"

@@ -1,0 +1,143 @@
+"""The supervisor with small real processes, and the ways in which `up` can fail to start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from deployments import supervisor as supervisor_module
+from deployments.errors import PartDiedError, StartError
+from deployments.locks import locked_at_once
+from deployments.processes import Command, free_port
+from deployments.supervisor import Part, interrupted_by_signals, supervised
+
+UP = [sys.executable, "-m", "deployments.local", "up"]
+SERVE = "import time; print('ready', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def part(tmp_path) -> Callable[..., Part]:
+    """Makes a part that runs a line of Python, ready when it has printed `ready`."""
+
+    def make(name: str, code: str = SERVE, timeout_seconds: float = 30) -> Part:
+        log = tmp_path / f"{name}.log"
+        command = Command(name, [sys.executable, "-c", code], dict(os.environ), log, grace_seconds=1)
+        return Part(command, lambda: "ready" in log.read_text(), timeout_seconds)
+
+    return make
+
+
+def test_parts_start_side_by_side(part):
+    """`start` returns when all parts are ready, however they wait for one another."""
+    log = part("first").command.log
+    wait = f"import time\nwhile 'ready' not in open({str(log)!r}).read(): time.sleep(0.02)\n{SERVE}"
+    with supervised() as supervisor:
+        supervisor.start(part("first"), part("second", wait))
+        assert [service.command.name for service in supervisor.services] == ["first", "second"]
+
+
+def test_a_part_that_ends_early_is_named(part):
+    """A part that ends before it is ready is an error with its name, exit code and last words."""
+    with (
+        supervised() as supervisor,
+        pytest.raises(PartDiedError, match=r"(?s)^broken ended .* 3\n.*no luck"),
+    ):
+        supervisor.start(part("broken", "print('no luck'); raise SystemExit(3)"))
+
+
+def test_a_part_that_is_never_ready_is_named(part):
+    """A part that runs but doesn't answer in time is an error with its name and last words."""
+    silent = "import time; print('thinking', flush=True); time.sleep(600)"
+    with supervised() as supervisor, pytest.raises(StartError, match=r"(?s)^slow was not ready .*thinking$"):
+        supervisor.start(part("slow", silent, timeout_seconds=1))
+
+
+def test_a_death_while_another_starts_is_noticed(part):
+    """While one part is waited for, the end of another isn't overlooked."""
+    silent = "import time; time.sleep(600)"
+    with supervised() as supervisor, pytest.raises(PartDiedError, match=r"^broken ended"):
+        supervisor.start(part("slow", silent), part("broken", "print('ready')"))
+
+
+def test_a_later_death_is_noticed(part):
+    """`watch` ends with the name of the part that ended, even by a signal."""
+    with supervised() as supervisor:
+        supervisor.start(part("first"), part("second"))
+        supervisor.services[1].process.kill()
+        with pytest.raises(PartDiedError, match=r"^second ended with exit code -9"):
+            supervisor.watch()
+
+
+def test_stopped_in_reverse_order(part, tmp_path):
+    """Parts are stopped one after another, the youngest first, each having ended before the next is asked."""
+    order = tmp_path / "order"
+    code = (
+        "import signal, sys, time\n"
+        "def end(*_): open({order!r}, 'a').write({name!r} + '\\n'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n" + SERVE
+    )
+    names = ["first", "second", "third"]
+    with supervised() as supervisor:
+        for name in names:
+            supervisor.start(part(name, code.format(order=str(order), name=name)))
+    assert order.read_text().split() == list(reversed(names))
+
+
+def test_commands_run_to_their_end(part, tmp_path):
+    """`run` returns when all commands have ended well, and names one that hasn't."""
+    with supervised() as supervisor:
+        supervisor.run(part("one", f"open({str(tmp_path / 'done')!r}, 'w')").command, part("two", "").command)
+        assert (tmp_path / "done").exists()
+        with pytest.raises(StartError, match=r"(?s)^bad failed.*reason$"):
+            supervisor.run(part("good", "").command, part("bad", "raise SystemExit('reason')").command)
+
+
+@pytest.mark.parametrize("number", supervisor_module.STOP_SIGNALS)
+def test_a_signal_interrupts_once(number):
+    """The first signal raises KeyboardInterrupt; more of them, of any kind, don't disturb the clean-up."""
+    with interrupted_by_signals():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        for again in supervisor_module.STOP_SIGNALS:
+            signal.raise_signal(again)
+
+
+def up(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*UP, *options], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--storage-port", "Azurite"), ("--batch-port", "Azure Batch"), ("--prefect-port", "Prefect server")],
+)
+def test_a_taken_port_is_named(option, name):
+    """A port that was asked for and is in use is reported, with the part that wanted it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = up(option, str(port))
+    assert result.returncode == 1
+    assert name in result.stderr
+    assert f"port {port}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_broken_key_is_named(tmp_path):
+    """A key that isn't base64 stops the start; the message names the part and has the end of its log."""
+    ports = ["--storage-port", str(free_port()), "--prefect-port", str(free_port())]
+    result = up("--key", "not base64!", "--location", str(tmp_path), *ports)
+    assert result.returncode == 1
+    assert "Azure Batch (local) ended with exit code" in result.stderr
+    assert "base64" in result.stderr
+    assert not any(path.name == "env" for path in tmp_path.iterdir())
+
+
+def test_a_location_in_use_is_refused(tmp_path):
+    """Two stacks can't share a folder: the second says so and starts nothing."""
+    with locked_at_once(tmp_path / "lock"):
+        result = up("--location", str(tmp_path))
+    assert result.returncode == 1
+    assert f"another local stack is using {tmp_path}" in result.stderr
