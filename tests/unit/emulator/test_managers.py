@@ -1,0 +1,136 @@
+"""Job manager tasks in the pure core."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_emulator.api.bodies.base import parse_object
+from batch_emulator.api.bodies.jobs import JobAdd
+from batch_emulator.errors import BatchError
+from batch_emulator.scheduler import jobs, pools
+from tests.unit.emulator.driver import FAILED, SUCCESS, Driver
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver()
+
+
+def add_job(driver: Driver, job_id: str = "job", **manager) -> None:
+    body = {
+        "id": job_id,
+        "poolInfo": {"poolId": "pool"},
+        "constraints": {"maxTaskRetryCount": 2},
+        "jobManagerTask": {"id": "manager", "commandLine": "manage"} | manager,
+    }
+    driver.do(jobs.add_job, parse_object(JobAdd, body).to_wire())
+
+
+def test_manager_is_a_task_of_its_job(driver):
+    """A new job has its manager task as a Batch task, without what concerns only the job."""
+    add_job(driver, displayName="M", environmentSettings=[{"name": "a", "value": "b"}])
+    spec = driver.task("manager").spec
+    assert (spec["commandLine"], spec["displayName"]) == ("manage", "M")
+    assert spec["constraints"]["maxTaskRetryCount"] == 2
+    assert not {"killJobOnCompletion", "runExclusive", "allowLowPriorityNode"} & set(spec)
+
+
+@pytest.mark.parametrize("outcome", [SUCCESS, FAILED])
+def test_job_ends_with_its_manager(driver, outcome):
+    """When the manager task completes, however it did, the job is terminated with reason JMComplete."""
+    driver.add_pool(2)
+    add_job(driver, constraints={"maxTaskRetryCount": 0})
+    driver.add_task("t")
+    driver.end("manager", outcome)
+    driver.pass_seconds(1)
+    job = driver.world.job("job")
+    assert (job.state, job.terminate_reason) == ("completed", "JMComplete")
+    assert driver.task("t").failure["code"] == "TaskEnded"
+
+
+def test_manager_need_not_end_the_job(driver):
+    """With killJobOnCompletion false the job goes on after its manager."""
+    driver.add_pool()
+    add_job(driver, killJobOnCompletion=False)
+    driver.end("manager")
+    driver.add_task("t")
+    assert driver.world.job("job").state == "active"
+    assert driver.running() == ["t"]
+
+
+def test_manager_has_its_node_for_itself(driver):
+    """A manager task runs on an empty node and nothing else runs there meanwhile."""
+    driver.add_pool(taskSlotsPerNode=4)
+    add_job(driver)
+    driver.add_job("other")
+    driver.add_task("t", "other")
+    assert driver.running() == ["manager"]
+    assert driver.nodes[0].slots_used == 4
+    driver.end("manager")
+    assert driver.running() == ["t"]
+
+
+def test_manager_waits_for_an_empty_node_while_others_run(driver):
+    """Where no node is empty an exclusive manager waits, and other tasks of its job do not wait for it."""
+    driver.add_pool(taskSlotsPerNode=2)
+    driver.add_job("other")
+    driver.add_task("o", "other")
+    add_job(driver)
+    driver.add_task("t")
+    assert driver.running() == ["o", "t"]
+    driver.end("/o")
+    assert driver.running() == ["t"]
+    driver.end("/t")
+    assert driver.running() == ["manager"]
+
+
+def test_manager_that_shares_its_node(driver):
+    """With runExclusive false the manager takes its slots only, and other tasks run beside it."""
+    driver.add_pool(taskSlotsPerNode=2)
+    add_job(driver, runExclusive=False)
+    driver.add_task("t")
+    assert driver.running() == ["manager", "t"]
+
+
+def test_manager_that_wants_a_dedicated_node(driver):
+    """With allowLowPriorityNode false the manager waits for a dedicated node while other tasks use Spot nodes."""
+    driver.add_pool(0, targetLowPriorityNodes=1)
+    add_job(driver, allowLowPriorityNode=False)
+    driver.add_task("t")
+    assert driver.running() == ["t"]
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 1})
+    driver.pass_seconds(10)
+    assert driver.running() == ["manager", "t"]
+
+
+def test_requeued_manager_goes_first(driver):
+    """A manager task that was requeued runs before the tasks of its job that were ready before it."""
+    driver.add_pool()
+    add_job(driver)
+    driver.add_task("t")
+    driver.do(jobs.disable_job, "job", "requeue")
+    driver.pass_seconds(1)
+    driver.end("manager", FAILED)
+    driver.do(jobs.enable_job, "job")
+    driver.pass_seconds(1)
+    assert driver.running() == ["manager"]
+
+
+def test_manager_runs_before_the_jobs_other_tasks(driver):
+    """Of a job that has waited for its pool the manager runs first."""
+    add_job(driver)
+    driver.add_task("a")
+    driver.add_pool()
+    assert driver.running() == ["manager"]
+
+
+def test_ids_within_a_job_differ(driver):
+    """A manager task with the id of the job's preparation task is refused."""
+    body = {
+        "id": "job",
+        "poolInfo": {"poolId": "pool"},
+        "jobManagerTask": {"id": "Same", "commandLine": "x"},
+        "jobPreparationTask": {"id": "same", "commandLine": "x"},
+    }
+    with pytest.raises(BatchError, match="TaskIdSameAsJobPreparationTask"):
+        driver.do(jobs.add_job, parse_object(JobAdd, body).to_wire())
