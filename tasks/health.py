@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-# Codes after which asking again may help; all others stand until somebody does something.
+# Codes after which asking again may help; all others stand until somebody does something. In lower case, as
+# documentation and service don't agree (AllocationTimedOut, AllocationTimedout).
 PASSING_RESIZE_CODES = {
-    "AllocationFailed",
-    "AllocationTimedOut",
-    "RemoveNodesFailed",
-    "ResizeStopped",
-    "ResourceConflict",
-    "UnknownError",
+    "allocationfailed",
+    "allocationtimedout",
+    "removenodesfailed",
+    "resizestopped",
+    "unknown",
 }
 REMEDIES = {
     "AccountCoreQuotaReached": "ask for fewer or smaller nodes, or for more quota of dedicated cores",
@@ -43,7 +43,7 @@ class PoolView:
     """Nodes whose start task failed, or that are unusable."""
 
 
-def judge(view: PoolView, since: datetime) -> tuple[Verdict, str]:
+def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
     """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
 
     Lost is a pool of which nothing can be expected any more. Nodes that are there count more than a resize
@@ -55,7 +55,7 @@ def judge(view: PoolView, since: datetime) -> tuple[Verdict, str]:
         return "lost", f"none of its {view.node_count} nodes can run tasks"
     if not view.is_steady:
         return "well", ""
-    is_ours = view.resized_at is None or view.resized_at >= since
+    is_ours = since is None or view.resized_at is None or view.resized_at >= since
     errors = view.resize_errors if is_ours or not view.node_count else ()
     if view.node_count or view.has_autoscale:
         return "well", words_for(errors) or (f"{view.lost_nodes} nodes are lost" if view.lost_nodes else "")
@@ -63,7 +63,7 @@ def judge(view: PoolView, since: datetime) -> tuple[Verdict, str]:
         return "lost", "it was resized to no nodes"
     if not errors:
         return "well", ""
-    passing = all(code in PASSING_RESIZE_CODES for code, _ in errors)
+    passing = all(code.lower() in PASSING_RESIZE_CODES for code, _ in errors)
     return ("ask again" if passing else "lost"), words_for(errors)
 
 

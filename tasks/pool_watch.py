@@ -34,8 +34,9 @@ class PoolWatch:
     """What one wait remembers of its looks at the pool."""
 
     pool: Pool
-    since: datetime
-    """When the run began, by the service's clock: errors from before are not its own."""
+    since: datetime | None
+    """When the run came to the pool, by the service's clock: errors from before are not its own. None for a
+    pool that the run made."""
 
     told: set[str] = field(default_factory=set)
     next_resize_at: float = 0.0
