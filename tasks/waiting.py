@@ -40,7 +40,8 @@ def wait_for_tasks(
     RunTimeoutError, PoolError when no node can run tasks any more, JobError when the job is over too soon.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
-        wait(client, job, PoolWatch(pool, None if pool.is_own else job.created_at), task_ids, deadline_seconds, on_completed)
+        watch = PoolWatch(pool, since=None if pool.is_own else job.created_at)
+        wait(client, job, watch, task_ids, deadline_seconds, on_completed)
 
 
 def wait(

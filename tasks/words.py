@@ -10,6 +10,7 @@ from tasks.summary import ROWS_MAX, RunResult
 
 WORDS_KEY = "top-words"
 FILES_IN_LOG = 10
+RULE = "-" * 30
 
 
 def read_words(path: str | Path) -> list[tuple[str, int]]:
@@ -22,9 +23,6 @@ def rows_of(lines: list[str]) -> Iterator[tuple[str, int]]:
     for line in lines[first_rule + 1 : lines.index(RULE, first_rule + 1)]:
         word, _, count = line.rpartition(":\t")
         yield word, int(count)
-
-
-RULE = "-" * 30
 
 
 def publish_words(result: RunResult) -> None:

@@ -1,7 +1,11 @@
 """Which accounts the environment names, and what is said when it names none."""
 
+import inspect
+import re
+
 import pytest
 
+from tasks import settings
 from tasks.clients import batch_client_of, blob_service_of
 from tasks.errors import SettingsError
 from tasks.settings import Accounts, read_accounts
@@ -54,3 +58,10 @@ def test_a_connection_string_that_is_none_is_told():
     """A connection string that can't be read is told by the variable's name."""
     with pytest.raises(SettingsError, match="AZURE_STORAGE_CONNECTION_STRING can't be read"):
         blob_service_of(read_accounts({**KEYS, "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}))
+
+
+def test_every_variable_that_is_read_is_documented():
+    """The fields' documentation names exactly the variables that the code reads."""
+    documentation = inspect.getsource(Accounts)
+    code = inspect.getsource(settings).replace(documentation, "")
+    assert set(re.findall(r"AZURE_\w+", documentation)) == set(re.findall(r"AZURE_\w+", code))
