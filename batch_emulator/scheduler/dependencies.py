@@ -62,8 +62,9 @@ def release_dependents(world: World, task: Task) -> None:
     tasks = world.store.tasks(task.job_key)
     for awaited in _names(task):
         for task_key, rest in tasks.waiting.take(awaited):
-            if _go_on(tasks, task_key, rest):
-                world.store.release_task(tasks.by_id[task_key])
+            waiting = tasks.by_id[task_key]
+            if _go_on(tasks, task_key, rest) and waiting.state == "active":
+                world.store.release_task(waiting)
 
 
 def _names(task: Task) -> list[str]:

@@ -37,7 +37,7 @@ def add_job(driver: Driver, pool: dict | None = POOL, job_id: str = "job", **aut
 
 @pytest.mark.parametrize(("prefix", "pattern"), [({}, GUID), ({"autoPoolIdPrefix": "mine"}, f"mine_{GUID}")])
 def test_job_brings_its_pool(driver, prefix, pattern):
-    """A job with an auto pool gets a pool of its own, whose id is a GUID behind the prefix, and runs there."""
+    """A job with an auto pool gets a pool of its own, its id a GUID behind the prefix, and runs there."""
     job = add_job(driver, **prefix)
     assert re.fullmatch(pattern, job.pool_id)
     driver.pass_seconds(10)
@@ -83,7 +83,7 @@ def test_pool_goes_with_a_deleted_job(driver):
     ],
 )
 def test_job_whose_pool_cannot_be(driver, pool, code, detail):
-    """A job whose auto pool is refused is added, and completed at once with a schedulingError that says why."""
+    """A job whose auto pool is refused is added and completed at once; its schedulingError says why."""
     job = add_job(driver, pool)
     assert (job.state, job.previous_state) == ("completed", "active")
     assert (job.scheduling_error["category"], job.scheduling_error["code"]) == ("UserError", code)

@@ -93,7 +93,7 @@ def test_manager_that_shares_its_node(driver):
 
 
 def test_manager_that_wants_a_dedicated_node(driver):
-    """With allowLowPriorityNode false the manager waits for a dedicated node while other tasks use Spot nodes."""
+    """With allowLowPriorityNode false the manager waits for a dedicated node; other tasks use Spot nodes."""
     driver.add_pool(0, targetLowPriorityNodes=1)
     add_job(driver, allowLowPriorityNode=False)
     driver.add_task("t")
