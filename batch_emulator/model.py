@@ -86,7 +86,7 @@ class Job:
 
     `may_settle`: it has been in its transitional state for as long as it has to be at least.
     `background` maps the ids of the nodes where its preparation or release task is under way to which of the
-    two it is. `unfit_nodes` maps the ids of those where its preparation task has failed to the disk that was it.
+    two it is. `unfit_nodes` maps the ids of those where its preparation task has failed to the disk then.
     """
 
     id: str

@@ -24,7 +24,8 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
     """The next placement in a pool, or None when there is no task that fits or no node that is free.
 
     Jobs by priority, then age; within a job first its job manager task, then the oldest ready task that fits
-    the largest free space (`requiredSlots`), at most `maxParallelTasks` at once. Nodes by the pool's fill type.
+    the largest free space (`requiredSlots`), at most `maxParallelTasks` at once. Nodes by the pool's fill
+    type.
     """
     pool = world.store.pools.get(pool_key)
     if pool is None or pool.state != "active" or not world.store.nodes(pool_key).most_free():

@@ -52,7 +52,7 @@ def test_dependency_may_be_added_later(driver):
 
 
 def test_deleted_dependency(driver):
-    """A dependent of a task that is deleted waits for another of the same id; one satisfied before stays so."""
+    """A dependent of a task that is deleted waits for another of its id, unless that one had succeeded."""
     driver.add_job(usesTaskDependencies=True)
     driver.add_task("a")
     driver.add_task("b")
@@ -124,7 +124,7 @@ SATISFY, BLOCK = {"dependencyAction": "satisfy"}, {"dependencyAction": "block"}
         ({"exitCodes": [{"code": 4, "exitOptions": SATISFY}]}, FAILED, False),
         ({"exitCodeRanges": [{"start": 2, "end": 3, "exitOptions": SATISFY}]}, FAILED, True),
         (
-            {"exitCodeRanges": [{"start": 4, "end": 9, "exitOptions": SATISFY}], "default": SATISFY},
+            {"exitCodeRanges": [{"start": 4, "end": 9, "exitOptions": BLOCK}], "default": SATISFY},
             FAILED,
             True,
         ),
@@ -165,7 +165,7 @@ def test_dependency_action(driver, conditions, outcome, runs):
     ],
 )
 def test_job_action(driver, conditions, outcome, state):
-    """In a job with performexitoptionsjobaction a failure ends the job unless the exit options say otherwise."""
+    """With performexitoptionsjobaction a failure ends the job unless its exit options say otherwise."""
     driver.add_job(onTaskFailure="performexitoptionsjobaction")
     driver.add_task("t", exitConditions=conditions)
     driver.end("/t", outcome)

@@ -256,7 +256,7 @@ def auto_pool(lifetime: str, **changes) -> dict:
 
 @pytest.mark.parametrize(("lifetime", "pool_count"), [("job", 2), ("jobschedule", 1)])
 def test_pools_of_a_schedules_jobs(driver, lifetime, pool_count):
-    """With lifetime job each job of a schedule has a pool of its own, with lifetime jobschedule all have one."""
+    """With lifetime job each job of a schedule has its own pool, with lifetime jobschedule they share one."""
     add_schedule(driver, job=auto_pool(lifetime), recurrenceInterval="PT10M")
     end_job(driver, "s:job-1")
     driver.pass_seconds(600)
