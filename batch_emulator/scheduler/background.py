@@ -12,22 +12,19 @@ _SPECS = {"preparation": "jobPreparationTask", "release": "jobReleaseTask"}
 def begin(world: World, job: Job, node: Node, kind: str) -> None:
     """Note that the job's task of this kind is under way on the node, or will be when that is up again."""
     job.background[node.id] = node.background[job.key] = kind
-    _touch(world, job, node)
+    world.store.touch("job", job.key)
+    world.store.touch("node", node.pool_key, node.id)
 
 
 def end(world: World, job: Job, pool_key: str, node_id: str) -> None:
     """It has ended, or will not run any more; the job may have waited for that."""
     job.background.pop(node_id, None)
+    world.store.touch("job", job.key)
     node = world.store.find_node(pool_key, node_id)
     if node is not None:
         node.background.pop(job.key, None)
-        _touch(world, job, node)
+        world.store.touch("node", node.pool_key, node.id)
     world.jobs_to_check[job.key] = None
-
-
-def _touch(world: World, job: Job, node: Node) -> None:
-    world.store.touch("job", job.key)
-    world.store.touch("node", node.pool_key, node.id)
 
 
 def stop(world: World, job: Job, node: Node) -> None:
@@ -45,6 +42,8 @@ def interrupt(world: World, node: Node, *, comes_back: bool) -> None:
             continue
         stop(world, job, node)
         if kind == "release" and comes_back:
-            world.store.preparations(job_key)[node.id].release = None
+            found = world.store.preparations(job_key)[node.id]
+            found.release = None
+            world.store.put_preparation(found)
         else:
             end(world, job, node.pool_key, node.id)

@@ -65,6 +65,7 @@ def _time_is_up(world: World, job_key: str, number: int, state: str) -> None:
     job = world.store.jobs.get(job_key)
     if job is not None and job.number == number and job.state == state:
         job.may_settle = True
+        world.store.touch("job", job_key)
         settle(world, job)
 
 
