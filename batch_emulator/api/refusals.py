@@ -11,7 +11,7 @@ from typing import Any
 from batch_emulator.errors import BatchError, not_supported
 
 REFUSALS: dict[str, str] = {
-    "authenticationTokenSettings": "tasks are given no authentication token for the Batch API",
+    "authenticationTokenSettings": "the service withdrew the authentication tokens of tasks in September 2024",
     "containerSettings": "tasks run as processes of this machine, not in containers",
     "identityReference": "files are read and written with a SAS, there are no managed identities",
     "multiInstanceSettings": "multi-instance tasks are not available",

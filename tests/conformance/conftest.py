@@ -1,7 +1,7 @@
 """The account that the suite runs on: the local service, or a real one where its variables are set.
 
-A real account is used if AZURE_BATCH_CONFORMANCE_ENDPOINT, _ACCOUNT and _KEY are set. Its tests then make pools
-of one small node, and take minutes where the local service takes seconds.
+A real account is used if AZURE_BATCH_CONFORMANCE_ENDPOINT, _ACCOUNT and _KEY are set. Its tests then make
+pools of one small node, and take minutes where the local service takes seconds.
 """
 
 from __future__ import annotations
@@ -106,6 +106,25 @@ def job_id(client: BatchClient, pool_id: str) -> Iterator[str]:
         client.begin_delete_job(name)
     except ResourceNotFoundError:
         pass
+
+
+@pytest.fixture
+def new_job(client: BatchClient, pool_id: str) -> Iterator[Callable[..., str]]:
+    """Makes jobs, on the shared pool unless they name another, and deletes them at the end."""
+    made: list[str] = []
+
+    def make(**changes) -> str:
+        made.append(f"job-{uuid.uuid4().hex[:8]}")
+        defaults = {"id": made[-1], "pool_info": models.BatchPoolInfo(pool_id=pool_id)}
+        client.create_job(models.BatchJobCreateOptions(**defaults | changes))
+        return made[-1]
+
+    yield make
+    for name in made:
+        try:
+            client.begin_delete_job(name)
+        except ResourceNotFoundError:
+            pass
 
 
 @pytest.fixture
