@@ -73,7 +73,17 @@ def start_job(world: World, spec: Wire, schedule: JobSchedule | None = None) -> 
     if manager := spec.get("jobManagerTask"):
         add_manager_task(world, job, manager)
     limit_time(world, job)
+    if spec.get("onAllTasksComplete") == "terminatejob":
+        world.after(_EMPTY_JOB_SECONDS, _check_empty, job.key)
     return job
+
+
+#: A job without tasks counts as one whose tasks are all complete, but the service does not look at once.
+_EMPTY_JOB_SECONDS = 60.0
+
+
+def _check_empty(world: World, job_key: str) -> None:
+    world.jobs_to_check[job_key] = None
 
 
 def limit_time(world: World, job: Job) -> None:
@@ -99,6 +109,7 @@ def change_job(world: World, job_id: str, changes: Wire) -> Job:
         raise BatchError("JobCompleted")
     if "poolInfo" in changes:
         changes = changes | {"poolInfo": _changed_pool(job, changes["poolInfo"])}
+    _refuse_no_action(job, changes)
     job.spec = job.spec | changes
     job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
     _changed(world, job)
@@ -124,11 +135,20 @@ def _changed_pool(job: Job, wanted: Wire) -> Wire:
 def replace_job(world: World, job_id: str, spec: Wire) -> Job:
     """PUT: what is not named goes back to its default; metadata that is not named is dropped."""
     job = world.live_job(job_id)
+    _refuse_no_action(job, spec)
     kept = {name: value for name, value in job.spec.items() if name not in _REPLACEABLE}
     job.spec = kept | spec | {"poolInfo": _changed_pool(job, spec["poolInfo"])}
     job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
     _changed(world, job)
     return job
+
+
+def _refuse_no_action(job: Job, changes: Wire) -> None:
+    """Automatic termination cannot be switched off again (REST documentation of Patch Job)."""
+    wanted = changes.get("onAllTasksComplete", "terminatejob")
+    if job.spec.get("onAllTasksComplete") == "terminatejob" != wanted:
+        reason = "The value cannot be changed from terminatejob to noaction"
+        raise invalid_property("onAllTasksComplete", wanted, reason)
 
 
 _REPLACEABLE = frozenset(

@@ -1,4 +1,4 @@
-"""Job manager tasks in the pure core."""
+"""Job manager tasks, and other ways in which jobs end by themselves, in the pure core."""
 
 from __future__ import annotations
 
@@ -134,3 +134,24 @@ def test_ids_within_a_job_differ(driver):
     }
     with pytest.raises(BatchError, match="TaskIdSameAsJobPreparationTask"):
         driver.do(jobs.add_job, parse_object(JobAdd, body).to_wire())
+
+
+def test_job_without_tasks_ends(driver):
+    """A job that is to end with its tasks and never gets one ends after a while."""
+    driver.add_job("empty", onAllTasksComplete="terminatejob")
+    driver.add_job("used", onAllTasksComplete="terminatejob")
+    driver.add_task("t", "used")
+    driver.pass_seconds(30)
+    assert driver.world.job("empty").state == "active"
+    driver.pass_seconds(40)
+    job = driver.world.job("empty")
+    assert (job.state, job.terminate_reason) == ("completed", "AllTasksComplete")
+    assert driver.world.job("used").state == "active"
+
+
+@pytest.mark.parametrize("command", [jobs.change_job, jobs.replace_job])
+def test_automatic_end_cannot_be_taken_back(driver, command):
+    """onAllTasksComplete cannot go back from terminatejob to noaction."""
+    driver.add_job(onAllTasksComplete="terminatejob")
+    with pytest.raises(BatchError, match="onAllTasksComplete"):
+        driver.do(command, "job", {"onAllTasksComplete": "noaction", "poolInfo": {"poolId": "pool"}})
