@@ -51,12 +51,12 @@ class Timers:
         if name not in self._pending:
             return None
         call, _ = self._pending[name]
-        return orjson.dumps([call.due, _name(call.function), call.arguments])
+        return orjson.dumps([call.due, name_function(call.function), call.arguments])
 
     def restore(self, name: str, record: bytes, now: int) -> None:
         """Take up a call of an earlier process."""
         due, function, arguments = orjson.loads(record)
-        self.start(name, due, now, _find(function), tuple(arguments))
+        self.start(name, due, now, find_function(function), tuple(arguments))
 
     def cancel(self) -> None:
         """Make no call any more."""
@@ -65,14 +65,14 @@ class Timers:
         self._pending.clear()
 
 
-def _name(function: Function) -> str:
+def name_function(function: Function) -> str:
     name = f"{function.__module__}:{function.__qualname__}"
-    if _find(name) is not function:
+    if find_function(name) is not function:
         raise TypeError(f"{name} cannot be called by another process: it is not a function of a module")
     return name
 
 
-def _find(name: str) -> Function:
+def find_function(name: str) -> Function:
     module, _, function = name.partition(":")
     if not module.startswith(_PACKAGE):
         raise ValueError(f"{name} is not a function of this service")

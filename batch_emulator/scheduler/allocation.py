@@ -35,6 +35,7 @@ def _allocate(world: World, pool_key: str, number: int) -> None:
     pool = _resizing(world, pool_key, number)
     if pool is None:
         return
+    world.store.touch("pool", pool_key)
     for dedicated in (True, False):
         staying = world.store.nodes(pool_key).staying(dedicated=dedicated)
         wanted = pool.target_dedicated if dedicated else pool.target_spot

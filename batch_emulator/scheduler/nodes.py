@@ -53,6 +53,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
 
 
 def _launch_start_task(world: World, node: Node) -> None:
+    world.store.touch("node", node.pool_key, node.id)
     launch = start_task_launch(world, world.store.pools[node.pool_key], node)
     world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
 
@@ -102,6 +103,7 @@ def interrupt(world: World, node: Node, option: str, then: str) -> None:
     """
     node.pending = then
     world.store.nodes(node.pool_key).reindex(node)
+    world.store.touch("node", node.pool_key, node.id)
     if option in ("requeue", "terminate"):
         evict(world, node, option)
         drained(world, node)
@@ -120,11 +122,14 @@ def evict(world: World, node: Node, option: str) -> None:
             else:
                 end_task(world, task, TASK_ENDED)
         world.store.vacate(node, directory, world.now)
+    if node.pending:
+        world.drained.append(node)
 
 
 def drained(world: World, node: Node) -> None:
     """Nothing runs on the node any more: do what waited for that."""
     event, node.pending = node.pending, None
+    world.store.touch("node", node.pool_key, node.id)
     if event is None or not allows(NODE, node.state, event):
         return
     world.store.move_node(node, event, world.now)
@@ -181,8 +186,6 @@ def interrupt_node(world: World, pool_id: str, node_id: str, option: str, event:
     """Reboot, reimage or deallocate by the user's wish."""
     node = require_up(world, pool_id, node_id)
     interrupt(world, node, option.lower(), event)
-    if node.pending:
-        world.store.touch("node", key(pool_id), node.id)
 
 
 def require_up(world: World, pool_id: str, node_id: str) -> Node:
@@ -229,6 +232,7 @@ def enable_scheduling(world: World, pool_id: str, node_id: str) -> None:
     if node.scheduling == "enabled":
         raise BatchError("NodeAlreadyInTargetSchedulingState")
     node.scheduling = "enabled"
+    world.store.touch("node", node.pool_key, node.id)
     if node.state == "offline":
         world.store.move_node(node, "occupy" if node.occupants else "ready", world.now)
     world.place_on(node.pool_key)

@@ -160,6 +160,9 @@ def _occupancy(job: Job, task: Task, attempt: int) -> str:
     return f"{task_directory(job, task)}#{attempt}"
 
 
+_TAKES_RETRIES = frozenset({"idle", "running", "offline"})
+
+
 def task_ended(
     world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
 ) -> None:
@@ -168,13 +171,15 @@ def task_ended(
     task = world.store.tasks(job_key).by_id.get(task_key) if job else None
     current = task is not None and task.attempt == attempt and task.state == "running"
     node = world.store.find_node(pool_key, node_id)
+    retried = current and outcome.retriable and retries_left(task) and node and node.state in _TAKES_RETRIES
+    if retried:
+        # Before the slots are given back: a node that waits for its tasks to end waits for retries, too.
+        _retry(world, job, task, node)
     if node:
         _vacate(world, node, job_key, task_key, attempt)
         if outcome.failure and outcome.failure.code == "DiskFull":
             world.full_disks.append(node)
-    if current and outcome.retriable and retries_left(task) and node and node.state in ("idle", "running"):
-        _retry(world, job, task, node)
-    elif current:
+    if current and not retried:
         task.failed_at = _failed_at(outcome)
         finish_task(world, task, outcome.exit_code, failure_info(outcome.failure))
         _count_on_node(world, node, task)
