@@ -1,7 +1,7 @@
 """Random commands and events against the pure core, with a crash now and then.
 
-Whatever is done, and in which order: no transition is illegal, a refused command changes nothing, every index and
-count is what a scan gives, slots are never over-committed, and what a journal would hold is what there is.
+Whatever is done, and in which order: no transition is illegal, a refused command changes nothing, every index
+and count is what a scan gives, slots are never over-committed, and a journal would hold what there is.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ MACHINE = {
     "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
     "nodeAgentSKUId": "batch.node.ubuntu 24.04",
 }
+JOB_CHANGES = [
+    {"maxParallelTasks": 2},
+    {"priority": 7},
+    {"onAllTasksComplete": "terminatejob"},
+    {"poolInfo": {"poolId": "Pool-B"}},
+]
 START_TASK = {"commandLine": "x", "waitForSuccess": True, "maxTaskRetryCount": 1}
 PREPARATION = {"jobPreparationTask": {"commandLine": "p"}, "jobReleaseTask": {"commandLine": "r"}}
 MANAGER = {"jobManagerTask": {"id": "manager", "commandLine": "m", "killJobOnCompletion": False}}
@@ -166,13 +172,7 @@ class Core(RuleBasedStateMachine):
         }
         self.do(jobs.add_job, parse_object(JobAdd, body | extra).to_wire())
 
-    @rule(
-        job=JOBS,
-        changes=st.sampled_from(
-            [{"maxParallelTasks": 2}, {"priority": 7}, {"onAllTasksComplete": "terminatejob"}]
-            + [{"poolInfo": {"poolId": "Pool-B"}}]
-        ),
-    )
+    @rule(job=JOBS, changes=st.sampled_from(JOB_CHANGES))
     def patch_job(self, job, changes):
         self.do(jobs.change_job, job, parse_object(JobPatch, changes).to_wire())
 
