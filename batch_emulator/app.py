@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from batch_emulator.api import account, files, jobs, nodes, pools, schedules, tasks, unsupported
-from batch_emulator.api.answers import JSON_TYPE
 from batch_emulator.api.auth import verify_shared_key
 from batch_emulator.api.call import Call
+from batch_emulator.api.versions import json_type
 from batch_emulator.engine import Engine
 from batch_emulator.errors import BatchError
 from batch_emulator.ticks import format_ticks
@@ -27,6 +27,7 @@ from batch_emulator.ticks import format_ticks
 log = logging.getLogger("batch_emulator")
 
 MOST_BODY_BYTES = 1_048_576
+_NEWEST = "2025-06-01"
 API_VERSIONS = ("2022-10-01.16.0", "2024-02-01.19.0", "2024-07-01.20.0", "2025-06-01")
 
 Handler = Callable[[Call], Response | Awaitable[Response]]
@@ -144,6 +145,7 @@ def _error_answer(engine: Engine, error: BatchError, request: Request, request_i
     time = format_ticks(engine.now())
     host = request.headers.get("host", request.url.netloc)
     kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element"
+    version = request.query_params.get("api-version", _NEWEST)
     wire = {
         "odata.metadata": f"{request.url.scheme}://{host}/$metadata#{kind}",
         "code": error.code,
@@ -151,7 +153,7 @@ def _error_answer(engine: Engine, error: BatchError, request: Request, request_i
     }
     if error.values:
         wire["values"] = [{"key": name, "value": value} for name, value in error.values]
-    return Response(orjson.dumps(wire), error.status, media_type=JSON_TYPE)
+    return Response(orjson.dumps(wire), error.status, media_type=json_type(version))
 
 
 def _add_common_headers(response: Response, request: Request, request_id: str) -> None:
@@ -164,3 +166,5 @@ def _add_common_headers(response: Response, request: Request, request_id: str) -
     if response.status_code < 300 and response.status_code != 204 and request.method != "HEAD":
         # Successes are chunked on the service; errors are not.
         del response.headers["content-length"]
+    if response.status_code == 204:
+        response.headers["content-length"] = "0"

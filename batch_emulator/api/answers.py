@@ -9,17 +9,9 @@ from starlette.responses import Response
 
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import parse_select, project
+from batch_emulator.api.versions import json_type, trim
 from batch_emulator.model import Resource, Wire
 from batch_emulator.ticks import etag, http_date
-
-JSON_TYPE = "application/json; odata=minimalmetadata"
-#: Until this API version the service wrote no space after the semicolon.
-_FIRST_WITH_SPACE = "2024-07"
-
-
-def json_type(call: Call) -> str:
-    version = call.option("api-version") or ""
-    return JSON_TYPE if version >= _FIRST_WITH_SPACE else JSON_TYPE.replace("; ", ";")
 
 
 def json_answer(
@@ -27,15 +19,24 @@ def json_answer(
 ) -> Response:
     """A JSON body with `odata.metadata` in front."""
     wire = {"odata.metadata": f"{call.base_url}/$metadata#{metadata}"} | body
-    return Response(orjson.dumps(wire), status, headers, media_type=json_type(call))
+    return Response(orjson.dumps(wire), status, headers, media_type=json_type(call.version))
 
 
 def element(call: Call, kind: str, resource: Resource | None, wire: Wire) -> Response:
     """One resource, with `$select` applied, and its ETag where it has one."""
     if resource is not None:
         call.check(resource, reading=True)
-    body = project(wire, parse_select(call.option("$select")))
+    if call.method == "HEAD":
+        return _bodiless(_validators(resource))
+    body = project(trim(kind, wire, call.version), parse_select(call.option("$select")))
     return json_answer(call, f"{kind}/@Element", body, headers=_validators(resource))
+
+
+def _bodiless(headers: dict[str, str]) -> Response:
+    """200 to a HEAD, which says nothing of the length or the type that a GET would have."""
+    response = Response(headers=headers)
+    del response.headers["content-length"]
+    return response
 
 
 def _validators(resource: Resource | None) -> dict[str, str]:

@@ -31,6 +31,16 @@ class Call:
         return self.engine.store
 
     @property
+    def version(self) -> str:
+        """The API version that the client speaks."""
+        return self.option("api-version") or ""
+
+    @property
+    def signed(self) -> bool:
+        """Whether the request is signed with the account's key, rather than sent with a token."""
+        return self.headers.get("authorization", "").lower().startswith("sharedkey")
+
+    @property
     def url(self) -> str:
         """The request's URL without its query."""
         return self.base_url + self.path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.bodies.base import parse_body
 from batch_emulator.api.bodies.jobs import JobAdd, JobDisable, JobPatch, JobReplace, JobTerminate
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import JOBS, PREPARATIONS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job, render_task_counts
 from batch_emulator.api.views.runs import render_preparation
 from batch_emulator.errors import BatchError
@@ -18,7 +18,7 @@ from batch_emulator.scheduler import jobs
 
 
 def add_job(call: Call) -> Response:
-    job = call.do(jobs.add_job, parse_body(JobAdd, call.body).to_wire())
+    job = call.do(jobs.add_job, read_body(call, JobAdd, "jobs").to_wire())
     # The service answers so whatever the job's id is.
     return created(call, job, f"{call.url}/job-1")
 
@@ -46,19 +46,19 @@ def delete_job(call: Call) -> Response:
 
 
 def change_job(call: Call) -> Response:
-    body = parse_body(JobPatch, call.body).to_wire()
+    body = read_body(call, JobPatch, "patched jobs").to_wire()
     call.check(_job(call))
     return changed(call, call.do(jobs.change_job, call.parameters["job"], body))
 
 
 def replace_job(call: Call) -> Response:
-    body = parse_body(JobReplace, call.body).to_wire()
+    body = read_body(call, JobReplace).to_wire()
     call.check(_job(call))
     return changed(call, call.do(jobs.replace_job, call.parameters["job"], body))
 
 
 def disable_job(call: Call) -> Response:
-    body = parse_body(JobDisable, call.body).to_wire()
+    body = read_body(call, JobDisable).to_wire()
     call.check(_job(call))
     return changed(call, call.do(jobs.disable_job, call.parameters["job"], body["disableTasks"]), 202)
 
@@ -69,7 +69,7 @@ def enable_job(call: Call) -> Response:
 
 
 def terminate_job(call: Call) -> Response:
-    body = parse_body(JobTerminate, call.body).to_wire()
+    body = read_body(call, JobTerminate).to_wire()
     call.check(_job(call))
     return changed(
         call, call.do(jobs.terminate_job, call.parameters["job"], body.get("terminateReason")), 202

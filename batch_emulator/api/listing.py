@@ -11,6 +11,7 @@ from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import Field, Filter, compile_filter, parse_select, project
 from batch_emulator.api.paging import decode_skiptoken, encode_skiptoken, next_link, parse_maxresults
+from batch_emulator.api.versions import trim
 from batch_emulator.model import Wire
 
 
@@ -44,7 +45,7 @@ def list_page(
         if len(page) == most:
             link = next_link(call.url, call.query, encode_skiptoken(last))
             return json_answer(call, metadata, {"value": page, "odata.nextLink": link})
-        page.append(project(render(resource), select))
+        page.append(project(trim(metadata, render(resource), call.version), select))
         last = found
     return json_answer(call, metadata, {"value": page})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.bodies.base import parse_body
 from batch_emulator.api.bodies.nodes import (
     NodeDeallocate,
     NodeDisableScheduling,
@@ -17,7 +16,10 @@ from batch_emulator.api.bodies.nodes import (
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import NODES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.reading import read_body
+from batch_emulator.api.views.endpoints import login_port
 from batch_emulator.api.views.nodes import render_node
+from batch_emulator.errors import BatchError
 from batch_emulator.model import key
 from batch_emulator.scheduler import nodes
 
@@ -48,17 +50,27 @@ def _interrupt(call: Call, option: str, event: str) -> Response:
 
 
 def reboot_node(call: Call) -> Response:
-    body = parse_body(NodeReboot, call.body).to_wire()
+    body = read_body(call, NodeReboot).to_wire()
     return _interrupt(call, body["nodeRebootOption"], "reboot")
 
 
 def reimage_node(call: Call) -> Response:
-    body = parse_body(NodeReimage, call.body).to_wire()
+    body = read_body(call, NodeReimage).to_wire()
+    if call.version < _FIRST_WITH_REIMAGE:
+        _require_cloud_service(call, "reimage")
     return _interrupt(call, body["nodeReimageOption"], "reimage")
 
 
+def _require_cloud_service(call: Call, operation: str) -> None:
+    """409 on a pool of virtual machines."""
+    _node(call)
+    if "cloudServiceConfiguration" not in call.engine.world.pool(call.parameters["pool"]).spec:
+        reason = f"Operation {operation} can be invoked only on pools created with cloudServiceConfiguration"
+        raise BatchError("OperationNotValidOnNode", ("Reason", reason))
+
+
 def deallocate_node(call: Call) -> Response:
-    body = parse_body(NodeDeallocate, call.body).to_wire()
+    body = read_body(call, NodeDeallocate).to_wire()
     return _interrupt(call, body["nodeDeallocateOption"], "deallocate")
 
 
@@ -68,7 +80,7 @@ def start_node(call: Call) -> Response:
 
 
 def disable_scheduling(call: Call) -> Response:
-    body = parse_body(NodeDisableScheduling, call.body).to_wire()
+    body = read_body(call, NodeDisableScheduling).to_wire()
     option = body["nodeDisableSchedulingOption"]
     call.do(nodes.disable_scheduling, call.parameters["pool"], call.parameters["node"], option)
     return changed(call, None)
@@ -80,13 +92,13 @@ def enable_scheduling(call: Call) -> Response:
 
 
 def add_user(call: Call) -> Response:
-    body = parse_body(NodeUserAdd, call.body).to_wire()
+    body = read_body(call, NodeUserAdd).to_wire()
     call.do(_set_user, call.parameters, body, True)
     return created(call, None, f"{call.url}/{body['name']}")
 
 
 def replace_user(call: Call) -> Response:
-    body = parse_body(NodeUserReplace, call.body).to_wire() | {"name": call.parameters["user"]}
+    body = read_body(call, NodeUserReplace).to_wire() | {"name": call.parameters["user"]}
     call.do(_set_user, call.parameters, body, False)
     return changed(call, None)
 
@@ -102,12 +114,23 @@ def delete_user(call: Call) -> Response:
 
 def get_remote_login_settings(call: Call) -> Response:
     """An address as the service gives one; nothing listens there."""
-    node = _node(call)
-    body = {"remoteLoginIPAddress": "127.0.0.1", "remoteLoginPort": 50000 + node.number - 1}
+    body = {"remoteLoginIPAddress": "127.0.0.1", "remoteLoginPort": login_port(_node(call))}
     metadata = "Microsoft.Azure.Batch.Protocol.Entities.RemoteLoginSettings"
     return json_answer(call, metadata, body, headers={"DataServiceId": call.url})
 
 
+def get_remote_desktop(call: Call) -> Response:
+    """The file with which a Windows desktop connects; only cloud services had it, until February 2024."""
+    if call.version >= _FIRST_WITH_REIMAGE:
+        raise BatchError("InvalidUri")
+    _require_cloud_service(call, "rdp")
+    index = _node(call).number - 1
+    text = f"full address:s:127.0.0.1\r\nLoadBalanceInfo:s:Cookie: mstshash=TVM#TVM_IN_{index}"
+    return Response(text, headers={"Content-Type": "application/octet-stream"})
+
+
+#: Since cloud services are gone, reimaging is for virtual machines.
+_FIRST_WITH_REIMAGE = "2024-02"
 _NODE = "/pools/{pool}/nodes/{node}"
 
 ROUTES = [
@@ -123,4 +146,5 @@ ROUTES = [
     ("PUT", _NODE + "/users/{user}", replace_user),
     ("DELETE", _NODE + "/users/{user}", delete_user),
     ("GET", f"{_NODE}/remoteloginsettings", get_remote_login_settings),
+    ("GET", f"{_NODE}/rdp", get_remote_desktop),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.bodies.base import parse_body
+from batch_emulator.api.bodies.machines import refuse_managed_image
 from batch_emulator.api.bodies.pools import (
     AutoScaleEnable,
     AutoScaleEvaluate,
@@ -18,13 +18,23 @@ from batch_emulator.api.bodies.pools import (
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.pools import render_node_counts, render_pool
+from batch_emulator.model import Wire
 from batch_emulator.scheduler import autoscaling, pools
 
 
 def add_pool(call: Call) -> Response:
-    pool = call.do(pools.add_pool, parse_body(PoolAdd, call.body).to_wire())
+    spec = read_body(call, PoolAdd, "pools").to_wire()
+    if call.signed:
+        refuse_managed_image(_image_id(spec))
+    pool = call.do(pools.add_pool, spec)
     return created(call, pool, f"{call.url}/{pool.id}")
+
+
+def _image_id(spec: Wire) -> str:
+    image = spec.get("virtualMachineConfiguration", {}).get("imageReference", {})
+    return image.get("virtualMachineImageId", "")
 
 
 def list_pools(call: Call) -> Response:
@@ -54,18 +64,18 @@ def delete_pool(call: Call) -> Response:
 
 
 def change_pool(call: Call) -> Response:
-    body = parse_body(PoolPatch, call.body).to_wire()
+    body = read_body(call, PoolPatch, "patched pools").to_wire()
     call.check(_pool(call))
     return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))
 
 
 def replace_pool(call: Call) -> Response:
-    body = parse_body(PoolReplace, call.body).to_wire()
+    body = read_body(call, PoolReplace, "patched pools").to_wire()
     return changed(call, call.do(pools.replace_pool_properties, call.parameters["pool"], body), 204)
 
 
 def resize_pool(call: Call) -> Response:
-    body = parse_body(PoolResize, call.body).to_wire()
+    body = read_body(call, PoolResize).to_wire()
     call.check(_pool(call))
     return changed(call, call.do(pools.resize_pool, call.parameters["pool"], body), 202)
 
@@ -76,13 +86,13 @@ def stop_resize(call: Call) -> Response:
 
 
 def remove_nodes(call: Call) -> Response:
-    body = parse_body(NodeRemove, call.body).to_wire()
+    body = read_body(call, NodeRemove).to_wire()
     call.check(_pool(call))
     return changed(call, call.do(pools.remove_nodes, call.parameters["pool"], body), 202)
 
 
 def enable_auto_scale(call: Call) -> Response:
-    body = parse_body(AutoScaleEnable, call.body).to_wire()
+    body = read_body(call, AutoScaleEnable).to_wire()
     call.check(_pool(call))
     return changed(call, call.do(autoscaling.enable, call.parameters["pool"], body))
 
@@ -92,7 +102,7 @@ def disable_auto_scale(call: Call) -> Response:
 
 
 def evaluate_auto_scale(call: Call) -> Response:
-    body = parse_body(AutoScaleEvaluate, call.body).to_wire()
+    body = read_body(call, AutoScaleEvaluate).to_wire()
     run = call.do(autoscaling.evaluate_formula, call.parameters["pool"], body["autoScaleFormula"])
     metadata = "Microsoft.Azure.Batch.Protocol.Entities.AutoScaleRun"
     return json_answer(call, metadata, run, headers={"DataServiceId": call.url})

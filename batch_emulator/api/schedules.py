@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, plain
-from batch_emulator.api.bodies.base import parse_body
 from batch_emulator.api.bodies.schedules import JobScheduleAdd, JobSchedulePatch, JobScheduleReplace
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import JOBS, SCHEDULES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job
 from batch_emulator.api.views.schedules import render_schedule
 from batch_emulator.model import JobSchedule
@@ -17,7 +17,7 @@ from batch_emulator.scheduler import schedules
 
 
 def add_schedule(call: Call) -> Response:
-    schedule = call.do(schedules.add_schedule, parse_body(JobScheduleAdd, call.body).to_wire())
+    schedule = call.do(schedules.add_schedule, read_body(call, JobScheduleAdd, "jobschedules").to_wire())
     return created(call, schedule, f"{call.url}/{schedule.id}")
 
 
@@ -39,12 +39,12 @@ def _schedule(call: Call) -> JobSchedule:
 
 
 def change_schedule(call: Call) -> Response:
-    body = parse_body(JobSchedulePatch, call.body).to_wire()
+    body = read_body(call, JobSchedulePatch, "jobschedules").to_wire()
     return _do(call, 200, schedules.change_schedule, body)
 
 
 def replace_schedule(call: Call) -> Response:
-    body = parse_body(JobScheduleReplace, call.body).to_wire()
+    body = read_body(call, JobScheduleReplace, "jobschedules").to_wire()
     return _do(call, 200, schedules.replace_schedule, body)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.bodies.base import parse_body, parse_object
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
 from batch_emulator.api.call import Call
 from batch_emulator.api.candidates import task_candidates
 from batch_emulator.api.fields import TASKS
 from batch_emulator.api.listing import list_page, read_filter, start_key
+from batch_emulator.api.reading import read_body, read_object
 from batch_emulator.api.views.tasks import render_task
 from batch_emulator.errors import BatchError
 from batch_emulator.model import Job, Task, Wire, key
@@ -20,7 +20,7 @@ from batch_emulator.ticks import etag, format_ticks
 
 
 def add_task(call: Call) -> Response:
-    body = parse_body(TaskAdd, call.body)
+    body = read_body(call, TaskAdd, "tasks")
     job = tasks.require_open_job(call.engine.world, call.parameters["job"])
     task = call.do(_add, job, body)
     return created(call, task, f"{call.url}/{task.id}")
@@ -35,22 +35,34 @@ def _add(world: World, job: Job, body: TaskAdd) -> Task:
 
 def add_task_collection(call: Call) -> Response:
     """Add up to 100 tasks; each is accepted or refused by itself."""
-    entries = parse_collection(call.body)
+    entries = [(entry.get("id", ""), _read(call, entry)) for entry in parse_collection(call.body)]
     tasks.require_open_job(call.engine.world, call.parameters["job"])
     results = call.do(_add_each, call, entries)
     return json_answer(call, "taskaddresult", {"value": results})
 
 
-def _add_each(world: World, call: Call, entries: list[Wire]) -> list[Wire]:
-    return [_add_one(world, call, entry) for entry in entries]
+def _read(call: Call, entry: Wire) -> TaskAdd | BatchError:
+    """A task, or what is wrong with it; 400 for the whole request where it cannot be read at all."""
+    try:
+        return read_object(call, TaskAdd, entry, "tasks")
+    except BatchError as error:
+        if error.code == "InvalidRequestBody":
+            raise
+        return error
 
 
-def _add_one(world: World, call: Call, entry: Wire) -> Wire:
+def _add_each(world: World, call: Call, entries: list[tuple[str, TaskAdd | BatchError]]) -> list[Wire]:
+    return [_add_one(world, call, task_id, body) for task_id, body in entries]
+
+
+def _add_one(world: World, call: Call, task_id: str, body: TaskAdd | BatchError) -> Wire:
     job = world.job(call.parameters["job"])
     try:
-        task = _add(world, job, parse_object(TaskAdd, entry))
+        if isinstance(body, BatchError):
+            raise body
+        task = _add(world, job, body)
     except BatchError as error:
-        return {"status": "ClientError", "taskId": entry.get("id", ""), "error": _inner_error(error)}
+        return {"status": "ClientError", "taskId": task_id, "error": _inner_error(error)}
     return {
         "status": "Success",
         "taskId": task.id,
@@ -91,7 +103,7 @@ def delete_task(call: Call) -> Response:
 
 
 def replace_task(call: Call) -> Response:
-    body = parse_body(TaskReplace, call.body).to_wire()
+    body = read_body(call, TaskReplace).to_wire()
     call.check(_task(call))
     constraints = body.get("constraints", {})
     return changed(

@@ -22,7 +22,6 @@ def boot(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
     if node is None:
         return
     world.store.move_node(node, "boot", world.now)
-    node.booted = world.now
     node.errors = []
     world.booted.append(node)
     world.actions.append(OpenNode(world.store.pools[pool_key].id, node.id))
@@ -39,6 +38,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     node = _expected(world, pool_key, node_id, boot_number)
     if node is None:
         return
+    node.booted = world.now
     release.resume(world, node)
     spec = world.store.pools[pool_key].spec.get("startTask")
     if spec is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue import core_count, find_image
+from batch_emulator.catalogue import core_count
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.images import find_image
 from batch_emulator.model import Pool, Wire, key
 from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 
+_NIL = "00000000-0000-0000-0000-000000000000"
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
 
 
@@ -59,6 +61,17 @@ def refuse_pool_spec(spec: Wire) -> None:
     machine = spec.get("virtualMachineConfiguration")
     if machine:
         _refuse_image(machine)
+    _refuse_subnet(spec.get("networkConfiguration", {}).get("subnetId"))
+
+
+def _refuse_subnet(subnet_id: str | None) -> None:
+    """No account is in the nil subscription, which stands in samples and tests for another one."""
+    if subnet_id and f"/subscriptions/{_NIL}/" in subnet_id:
+        reason = (
+            "The specified subnetId is in a different subscription and cannot be used with the current "
+            "Batch account"
+        )
+        raise invalid_property("subnetId", subnet_id, reason)
 
 
 def _refuse_image(machine: Wire) -> None:
@@ -152,11 +165,11 @@ def require_steady(world: World, pool_id: str) -> Pool:
 
 
 def stop_resize(world: World, pool_id: str) -> Pool:
-    """Stop a resize; a pool that is steady is left as it is."""
+    """Stop a resize; a pool that is steady is left as it is. The pool keeps its ETag, as recorded."""
     pool = world.live_pool(pool_id)
     if pool.allocation_state == "resizing":
         allocation.stop_resize(world, pool)
-    _changed(world, pool)
+    world.store.touch("pool", key(pool.id))
     return pool
 
 

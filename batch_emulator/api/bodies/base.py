@@ -102,10 +102,7 @@ def describe_one(detail: ErrorDetails) -> BatchError:
     if kind == "missing" or (value is None and detail["loc"] and kind in {*EDM_TYPES, *EXPECTED_NODES}):
         return missing_property(name)
     if kind == "extra_forbidden":
-        return invalid_body(
-            f"The property '{name}' does not exist. "
-            "Make sure to only use property names that are defined by the type."
-        )
+        return unknown_property(name)
     if kind in EDM_TYPES or kind in EXPECTED_NODES:
         return invalid_body(describe_mismatch(kind, value))
     return invalid_property(name, shorten(value), describe_value(detail))
@@ -143,6 +140,14 @@ def shorten(value: Any) -> str:
 def invalid_body(reason: str) -> BatchError:
     """400 InvalidRequestBody."""
     return BatchError("InvalidRequestBody", ("Reason", reason))
+
+
+def unknown_property(name: str) -> BatchError:
+    """400 InvalidRequestBody for a property that the body may not have."""
+    return invalid_body(
+        f"The property '{name}' does not exist. "
+        "Make sure to only use property names that are defined by the type."
+    )
 
 
 def missing_property(name: str) -> BatchError:

@@ -63,12 +63,12 @@ class JobManagerTask(Body):
     environment_settings: EnvironmentSettings = None
     constraints: TaskConstraints = TaskConstraints()
     required_slots: RequiredSlots = 1
-    kill_job_on_completion: Bool = True
     user_identity: UserIdentity = DEFAULT_USER
     run_exclusive: Bool = True
     application_package_references: ApplicationPackages = None
     authentication_token_settings: AuthenticationToken = None
     allow_low_priority_node: Bool = True
+    kill_job_on_completion: Bool = True
 
 
 class JobPreparationTask(Body):

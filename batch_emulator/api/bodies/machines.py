@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import ContainerRegistry
 from batch_emulator.api.bodies.scalars import Bool, Duration, NonEmpty, choice, integer
-from batch_emulator.errors import invalid_property
+from batch_emulator.errors import BatchError, invalid_property
 
 StorageAccountType = choice("standard_lrs", "premium_lrs", "standardssd_lrs")
 Caching = choice("none", "readonly", "readwrite")
@@ -29,6 +29,8 @@ IMAGE_ID = re.compile(
     r"(images/[^/]+|galleries/[^/]+/images/[^/]+(/versions/[^/]+)?)",
     re.IGNORECASE,
 )
+
+MANAGED_IMAGE = re.compile(r"/providers/Microsoft\.Compute/images/", re.IGNORECASE)
 
 
 class ImageReference(Body):
@@ -64,9 +66,18 @@ class ImageReference(Body):
 
 def check_image_id(image_id: str) -> None:
     if not IMAGE_ID.fullmatch(image_id):
-        formats = f"{', '.join(IMAGE_FORMATS[:-1])}, or {IMAGE_FORMATS[-1]}"
-        reason = f"The specified resource id must be of the format {formats}"
-        raise invalid_property("virtualMachineImageId", image_id, reason)
+        raise wrong_format(image_id, f"{', '.join(IMAGE_FORMATS[:-1])}, or {IMAGE_FORMATS[-1]}")
+
+
+def refuse_managed_image(image_id: str) -> None:
+    """400 for a managed image: they take a Microsoft Entra token, which a request with a key lacks."""
+    if MANAGED_IMAGE.search(image_id):
+        raise wrong_format(image_id, " or ".join(IMAGE_FORMATS[1:]))
+
+
+def wrong_format(image_id: str, formats: str) -> BatchError:
+    reason = f"The specified resource id must be of the format {formats}"
+    return invalid_property("virtualMachineImageId", image_id, reason)
 
 
 class WindowsConfiguration(Body):

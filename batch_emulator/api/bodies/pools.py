@@ -112,6 +112,17 @@ class PoolSpecification(Body):
         given = {name: part for name, part in value.items() if part is not None}
         return (FORMULA_DEFAULTS if is_true(given.get("enableAutoScale")) else TARGET_DEFAULTS) | given
 
+    @model_validator(mode="before")
+    @classmethod
+    def fill_accounts(cls, value: Any) -> Any:
+        """On Windows an account that does not say how to log in does so as is usual for the kind of pool."""
+        mode = default_login_mode(value) if isinstance(value, dict) else None
+        if mode is None or not isinstance(value.get("userAccounts"), list):
+            return value
+        usual = {"windowsUserConfiguration": {"loginMode": mode}}
+        accounts = [usual | each if isinstance(each, dict) else each for each in value["userAccounts"]]
+        return value | {"userAccounts": accounts}
+
     @model_validator(mode="after")
     def check_machine(self) -> PoolSpecification:
         kinds = (self.virtual_machine_configuration, self.cloud_service_configuration)
@@ -171,10 +182,12 @@ class PoolReplace(Body):
     certificate_references: list[CertificateReference] | None = None
     application_package_references: ApplicationPackages
     metadata: list[MetadataItem]
-    target_node_communication_mode: NodeCommunicationMode | None = None
+    target_node_communication_mode: NodeCommunicationMode = "default"
 
     def to_wire(self) -> dict[str, Any]:
-        return {name: value for name, value in super().to_wire().items() if value != []}
+        """An empty list of certificates stays, as recorded."""
+        wire = super().to_wire()
+        return {name: value for name, value in wire.items() if value or name == "certificateReferences"}
 
 
 class PoolResize(Body):
@@ -221,6 +234,15 @@ class AutoScaleEvaluate(Body):
     def check_length(self) -> AutoScaleEvaluate:
         check_formula(self.auto_scale_formula)
         return self
+
+
+def default_login_mode(pool: dict[str, Any]) -> str | None:
+    """How accounts log in on the nodes of a Windows pool; None for a Linux pool."""
+    if pool.get("cloudServiceConfiguration"):
+        return "interactive"
+    machine = pool.get("virtualMachineConfiguration")
+    agent = machine.get("nodeAgentSKUId") if isinstance(machine, dict) else None
+    return "batch" if isinstance(agent, str) and "windows" in agent.lower() else None
 
 
 def is_true(value: Any) -> bool:

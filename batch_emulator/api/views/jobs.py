@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from batch_emulator.api.views import order
+from batch_emulator.api.views.order import arrange
 from batch_emulator.jobtasks import JobTasks
 from batch_emulator.model import Job, Wire
 from batch_emulator.ticks import etag, format_ticks
-
-_LAST = ("onAllTasksComplete", "onTaskFailure")
 
 
 def render_job(job: Job, base_url: str) -> Wire:
@@ -27,10 +27,7 @@ def render_job(job: Job, base_url: str) -> Wire:
     if job.previous_state:
         wire["previousState"] = job.previous_state
         wire["previousStateTransitionTime"] = format_ticks(job.previous_state_since)
-    wire.update({n: value for n, value in job.spec.items() if n not in wire and n not in _LAST})
-    wire["executionInfo"] = _render_execution(job)
-    wire.update({name: job.spec[name] for name in _LAST if name in job.spec})
-    return wire
+    return wire | arrange({**job.spec, "executionInfo": _render_execution(job)}, order.JOB)
 
 
 def _render_execution(job: Job) -> Wire:

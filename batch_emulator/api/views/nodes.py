@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views.endpoints import render_endpoints
 from batch_emulator.api.views.runs import render_run
 from batch_emulator.api.views.tasks import render_execution
 from batch_emulator.model import Node, Pool, Wire
@@ -9,6 +10,7 @@ from batch_emulator.store import Store
 from batch_emulator.ticks import format_ticks
 
 _AGENT_VERSION = "1.13.8"
+_LATEST = "1.0.0"
 
 
 def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
@@ -39,17 +41,25 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
         wire["startTask"] = pool.spec["startTask"]
     if node.start_task:
         wire["startTaskInfo"] = render_run(node.start_task)
+    if node.booted:
+        wire["certificateReferences"] = pool.spec.get("certificateReferences", [])
     if node.errors:
         wire["errors"] = node.errors
     wire["isDedicated"] = node.dedicated
-    wire["endpointConfiguration"] = {"inboundEndpoints": [_ssh_endpoint(node)]}
-    wire["nodeAgentInfo"] = {
-        "version": _AGENT_VERSION,
-        "lastUpdateTime": format_ticks(node.booted or node.allocated),
-    }
+    wire["endpointConfiguration"] = {"inboundEndpoints": render_endpoints(node, pool)}
+    if node.booted:
+        wire["nodeAgentInfo"] = {"lastUpdateTime": format_ticks(node.booted), "version": _AGENT_VERSION}
     if machine := pool.spec.get("virtualMachineConfiguration"):
-        wire["virtualMachineInfo"] = {"imageReference": machine["imageReference"]}
+        wire["virtualMachineInfo"] = {"imageReference": _used_image(machine["imageReference"])}
     return wire
+
+
+def _used_image(reference: Wire) -> Wire:
+    """The image with the version that `latest` stands for, which here is always the same."""
+    if "publisher" not in reference:
+        return reference
+    version = reference["version"]
+    return {**reference, "exactVersion": _LATEST if version.lower() == "latest" else version}
 
 
 def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wire | None:
@@ -63,15 +73,4 @@ def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wi
         "taskId": task.id,
         "taskState": task.state,
         "executionInfo": render_execution(task),
-    }
-
-
-def _ssh_endpoint(node: Node) -> Wire:
-    return {
-        "name": f"SSHRule.{node.number - 1}",
-        "protocol": "tcp",
-        "publicIPAddress": "127.0.0.1",
-        "publicFQDN": "localhost",
-        "frontendPort": 50000 + node.number - 1,
-        "backendPort": 22,
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views import order
+from batch_emulator.api.views.order import arrange
 from batch_emulator.model import Pool, Wire, key
+from batch_emulator.poolnodes import PoolNodes
 from batch_emulator.store import Store
 from batch_emulator.ticks import etag, format_ticks
 
-_FIRST = ("vmSize", "cloudServiceConfiguration", "virtualMachineConfiguration", "resizeTimeout")
 _COUNTED = (
     ("creating", "creating"),
     ("idle", "idle"),
@@ -43,17 +45,29 @@ def render_pool(pool: Pool, store: Store, base_url: str) -> Wire:
     }
     if "displayName" in pool.spec:
         wire["displayName"] = pool.spec["displayName"]
-    wire.update({name: pool.spec[name] for name in _FIRST if name in pool.spec})
+    return wire | arrange(pool.spec | _render_size(pool, nodes), order.POOL)
+
+
+def _render_size(pool: Pool, nodes: PoolNodes) -> Wire:
+    wire: Wire = {
+        "currentDedicatedNodes": nodes.total(dedicated=True),
+        "targetDedicatedNodes": pool.target_dedicated,
+        "currentLowPriorityNodes": nodes.total(dedicated=False),
+        "targetLowPriorityNodes": pool.target_spot,
+    }
     if pool.resize_errors:
         wire["resizeErrors"] = pool.resize_errors
-    wire["currentDedicatedNodes"] = nodes.total(dedicated=True)
-    wire["targetDedicatedNodes"] = pool.target_dedicated
-    wire["currentLowPriorityNodes"] = nodes.total(dedicated=False)
-    wire["targetLowPriorityNodes"] = pool.target_spot
-    wire.update({name: value for name, value in pool.spec.items() if name not in wire})
     if pool.auto_scale_run:
         wire["autoScaleRun"] = pool.auto_scale_run
+    if len(nodes):
+        wire["currentNodeCommunicationMode"] = _communication_mode(pool)
     return wire
+
+
+def _communication_mode(pool: Pool) -> str:
+    """What the pool's nodes use: `simplified` where the pool does not ask for the other."""
+    wanted = pool.spec.get("targetNodeCommunicationMode", "default")
+    return wanted if wanted != "default" else "simplified"
 
 
 def render_node_counts(pool: Pool, store: Store) -> Wire:

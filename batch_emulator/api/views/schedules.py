@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views import order
+from batch_emulator.api.views.order import arrange
 from batch_emulator.model import JobSchedule, Wire
 from batch_emulator.ticks import etag, format_ticks
 
@@ -22,9 +24,8 @@ def render_schedule(schedule: JobSchedule, base_url: str) -> Wire:
     if schedule.previous_state:
         wire["previousState"] = schedule.previous_state
         wire["previousStateTransitionTime"] = format_ticks(schedule.previous_state_since)
-    wire.update({name: value for name, value in schedule.spec.items() if name not in wire})
-    wire["executionInfo"] = _render_execution(schedule, base_url)
-    return wire
+    execution = _render_execution(schedule, base_url)
+    return wire | arrange({**schedule.spec, "executionInfo": execution}, order.SCHEDULE)
 
 
 def _render_execution(schedule: JobSchedule, base_url: str) -> Wire:

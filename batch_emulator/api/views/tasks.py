@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views import order
+from batch_emulator.api.views.order import arrange
 from batch_emulator.model import Job, Task, Wire
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.ticks import etag, format_ticks
@@ -23,7 +25,7 @@ def render_task(task: Task, job: Job, base_url: str) -> Wire:
     if task.previous_state:
         wire["previousState"] = task.previous_state
         wire["previousStateTransitionTime"] = format_ticks(task.previous_state_since)
-    wire.update({name: value for name, value in task.spec.items() if name not in wire})
+    wire |= arrange(task.spec, order.TASK)
     wire["executionInfo"] = render_execution(task)
     if task.node_id:
         wire["nodeInfo"] = _render_node_info(task, job, base_url)

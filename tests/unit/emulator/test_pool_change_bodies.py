@@ -53,7 +53,7 @@ def test_replacing_properties_drops_empty_lists() -> None:
     """What is replaced by an empty list is gone from the pool; the lists themselves must be there."""
     options = models.BatchPoolReplaceOptions(application_package_references=[], metadata=[])
     sent = sent_by(lambda client: client.replace_pool_properties("p", options))
-    assert parse_body(PoolReplace, sent.body).to_wire() == {}
+    assert parse_body(PoolReplace, sent.body).to_wire() == {"targetNodeCommunicationMode": "default"}
     assert refused(PoolReplace, {"applicationPackageReferences": []})[1] == {"PropertyName": "metadata"}
 
 
