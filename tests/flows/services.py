@@ -11,7 +11,7 @@ from tasks.naming import names_of_run
 from tasks.settings import read_accounts
 from tests.waiting import wait_until
 
-GONE_WITHIN_SECONDS = 20
+GONE_WITHIN_SECONDS = 60
 
 
 def batch() -> BatchClient:

@@ -33,7 +33,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 KEEP_ALL = Cleanup(containers="never", job="never", pool="never")
-START_SECONDS = 60
+START_SECONDS = 120
 COMMAND = "sh {application} {input} {output}"
 
 
@@ -188,7 +188,7 @@ def test_a_terminated_run_cleans_up_by_itself(accounts, inputs, application, tmp
     """SIGTERM, which is how a worker cancels, deletes what the run made before its process ends."""
     with running_elsewhere(tmp_path, run_key, application) as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) != 0
+        assert process.wait(timeout=60) != 0
         wait_for_remains(run_key, set())
 
 

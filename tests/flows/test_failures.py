@@ -16,7 +16,7 @@ from tests.flows.services import batch, remains_of, wait_for_remains, write_file
 from tests.waiting import wait_until
 
 # Far below the run's own timeout, and far above what the service needs.
-SOON_SECONDS = 60
+SOON_SECONDS = 120
 
 
 @pytest.fixture
