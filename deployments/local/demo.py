@@ -4,14 +4,19 @@ import json
 import os
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deployments.local.settings import base_environment
-from deployments.processes import Command, running
+from deployments.processes import Command, Service, running
 
 DEPLOYMENT = "top-n-words/local"
+# How `--watch` begins the line of an event; those of a log begin with another sign.
+EVENT = "●"
+# So that no line is broken: the terminal does that better.
+WIDTH = "500"
 SHOWN_FILES = 12
 
 
@@ -26,14 +31,36 @@ def run(
     }
     arguments = ["deployment", "run", DEPLOYMENT, "--watch", "--params", json.dumps(parameters)]
     say(f"\n$ prefect {shlex.join(arguments)}\n")
-    argv = [sys.executable, "-m", "prefect", *arguments]
-    environment = {**base_environment(os.environ), **variables}
     started_at = time.time()
-    with running(Command("prefect deployment run", argv, environment, log=None)) as service:
-        exit_code = service.process.wait()
+    exit_code = show(arguments, variables, say)
     if exit_code == 0:
         say(tables(output, since=started_at))
     return exit_code
+
+
+def show(arguments: Sequence[str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
+    """Run `prefect` and pass on what it prints but the events: the logs tell the same more readably."""
+    with tempfile.TemporaryDirectory(prefix="prefect-azure-batch-demo-") as folder:
+        argv = [sys.executable, "-m", "prefect", *arguments]
+        environment = {**base_environment(os.environ), **variables, "COLUMNS": WIDTH}
+        command = Command("prefect", argv, environment, Path(folder) / "output.log")
+        with running(command) as service:
+            for line in follow(service):
+                if not line.startswith(EVENT):
+                    say(line)
+            return service.process.wait()
+
+
+def follow(service: Service) -> Iterator[str]:
+    """The lines of the service's log as they come, until it has ended."""
+    with service.command.log.open(errors="replace") as log:
+        partial, ended = "", False
+        while not ended:
+            ended = service.process.poll() is not None
+            *lines, partial = (partial + log.read()).split("\n")
+            yield from lines
+            time.sleep(0.0 if ended else 0.1)
+        yield from filter(None, [partial])
 
 
 def tables(output: Path, since: float) -> str:

@@ -10,11 +10,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from deployments import azurite
+from deployments.errors import StartError
 from deployments.local.settings import PREFECT_FILE, REPOSITORY, WORK_POOL, Settings, part_environment
 from deployments.processes import Command
 from deployments.supervisor import Part
 
-REQUEST_TIMEOUT_SECONDS = 5.0
+PROBE_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 60.0
 WORKER_NAME = "local"
 CONCURRENT_FLOW_RUNS = 4
 # New runs are looked for this often; Prefect's default of 10 s is meant for distant servers.
@@ -69,30 +71,40 @@ def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
 
 def is_healthy(port: int) -> bool:
     """Does a Prefect server answer at this port?"""
-    try:
-        return request(port, "GET", "/api/health")[0] == 200
-    except (OSError, http.client.HTTPException):
-        return False
+    return probe(port, "GET", "/api/health") is True
 
 
 def create_work_pool(port: int) -> None:
-    """Make the pool that the worker and the deployments share; it may exist already."""
-    pool = {"name": WORK_POOL, "type": "process"}
-    status, answer = request(port, "POST", "/api/work_pools/", pool)
+    """Make the pool that the worker and the deployments share; it may exist already. Raises StartError."""
+    status, _ = request(port, "POST", "/api/work_pools/", {"name": WORK_POOL, "type": "process"})
     if status not in (201, 409):
-        raise OSError(f"Prefect refused the work pool {WORK_POOL}: {status} {answer}")
+        raise StartError(f"Prefect server refused to make the work pool {WORK_POOL}: status {status}")
 
 
 def is_worker_online(port: int, since: datetime) -> bool:
     """Has our worker reported to the server since then? One of an earlier session may still be listed."""
-    _, workers = request(port, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {})
-    beats = [one["last_heartbeat_time"] for one in workers or [] if one["name"] == WORKER_NAME]
+    workers = probe(port, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {}) or []
+    beats = [one["last_heartbeat_time"] for one in workers if one["name"] == WORKER_NAME]
     return any(datetime.fromisoformat(beat.replace("Z", "+00:00")) > since for beat in beats)
 
 
-def request(port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+def probe(port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """The answer to a request, None if there is none within a few seconds."""
+    try:
+        return request(port, method, path, body, PROBE_TIMEOUT_SECONDS)[1]
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def request(
+    port: int,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+) -> tuple[int, Any]:
     """One request to 127.0.0.1: the status, and the decoded JSON if it succeeded."""
-    server = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_TIMEOUT_SECONDS)
+    server = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     with closing(server) as connection:
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})

@@ -11,6 +11,7 @@ import pytest
 
 from deployments import supervisor as supervisor_module
 from deployments.errors import PartDiedError, StartError
+from deployments.local import environment
 from deployments.locks import locked_at_once
 from deployments.processes import Command, free_port
 from deployments.supervisor import Part, interrupted_by_signals, supervised
@@ -141,3 +142,12 @@ def test_a_location_in_use_is_refused(tmp_path):
         result = up("--location", str(tmp_path))
     assert result.returncode == 1
     assert f"another local stack is using {tmp_path}" in result.stderr
+
+
+def test_a_stack_without_its_server_is_not_live(tmp_path):
+    """The file of a stack whose Prefect server doesn't answer isn't believed, even while it is held."""
+    path = tmp_path / "stack.env"
+    api_url = f"http://127.0.0.1:{free_port()}/api"
+    environment.write(path, {environment.LOCATION: str(tmp_path), "PREFECT_API_URL": api_url})
+    with locked_at_once(tmp_path / "lock"):
+        assert environment.read_live(path) == {}
