@@ -11,6 +11,7 @@ from pathlib import Path
 
 from batch_emulator.server import running
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, Settings
+from batch_emulator.simulation import Simulation, parse_simulation
 
 
 def main() -> int:
@@ -38,9 +39,22 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--key", default=DEFAULT_KEY, help="its key, base64 (a well-known one)")
     parser.add_argument("--location", type=Path, help="folder for the nodes (a temporary one)")
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of the service in a real second")
+    parser.add_argument(
+        "--simulate",
+        nargs="?",
+        const=Simulation(),
+        type=parse_simulation,
+        metavar="fixed|uniform|exponential[:SECONDS[:FAILURE_RATE]]",
+        help="run no process: tasks take a second, or as long as this says",
+    )
     given = parser.parse_args(arguments)
     return Settings(
-        port=given.port, account=given.account, key=given.key, location=given.location, speed=given.speed
+        port=given.port,
+        account=given.account,
+        key=given.key,
+        location=given.location,
+        speed=given.speed,
+        simulate=given.simulate,
     )
 
 

@@ -20,8 +20,10 @@ from batch_emulator.agent import ProcessRunner
 from batch_emulator.app import create_app
 from batch_emulator.engine import Engine
 from batch_emulator.journal import Journal
+from batch_emulator.launch import Runner
 from batch_emulator.process import kill_orphans
 from batch_emulator.settings import Settings
+from batch_emulator.simulator import SimulatedRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
     endpoint = f"http://{settings.host}:{listener.getsockname()[1]}"
     with _location(settings) as location:
         journal = _open_journal(settings, location)
-        engine = Engine(settings, ProcessRunner(location), endpoint, journal)
+        engine = Engine(settings, _make_runner(settings, location), endpoint, journal)
         server = _Server(_config(engine))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -127,6 +129,12 @@ def _config(engine: Engine) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=2,
     )
+
+
+def _make_runner(settings: Settings, location: Path) -> Runner:
+    if settings.simulate is None:
+        return ProcessRunner(location)
+    return SimulatedRunner(settings.simulate, speed=settings.speed, seed=settings.seed)
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:

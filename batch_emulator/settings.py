@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_emulator.faults import Faults
+from batch_emulator.simulation import Simulation
 
 DEFAULT_PORT = 10003
 DEFAULT_ACCOUNT = "devbatchaccount1"
@@ -35,6 +36,10 @@ class Settings:
     speed: float = 1.0
     """Seconds of the service that pass in one real second. Speeds up the waits below, intervals
     and retention, never the commands of tasks."""
+
+    simulate: Simulation | None = None
+    """Run no process: tasks take the time, and end, as this rule or their own environment settings say.
+    None: they are run."""
 
     node_allocation_seconds: float = 0.2
     """Time from a resize to the new nodes' appearance in state `creating`."""

@@ -26,7 +26,7 @@ def _task_root(call: Call) -> Path:
     task = world.task(call.parameters["job"], call.parameters["task"])
     root = call.engine.runner.node_root(task.node_id) if task.node_id else None
     if root is None or task.state not in _RAN:
-        raise BatchError("TaskFilesUnavailable")
+        raise BatchError("TaskFilesUnavailable", *_why_none(call))
     folder = root / task_directory(world.job(call.parameters["job"]), task)
     if not folder.is_dir():
         raise BatchError("TaskFilesCleanedup")
@@ -37,8 +37,14 @@ def _node_root(call: Call) -> Path:
     node = call.engine.world.node(call.parameters["pool"], call.parameters["node"])
     root = call.engine.runner.node_root(node.id)
     if root is None:
-        raise BatchError("NodeNotReady")
+        raise BatchError("NodeNotReady", *_why_none(call))
     return root
+
+
+def _why_none(call: Call) -> list[tuple[str, str]]:
+    if call.engine.settings.simulate is None:
+        return []
+    return [("Reason", "Local Batch service: its nodes are simulated, and have no files")]
 
 
 def _list(call: Call, root: Path) -> Response:
