@@ -59,4 +59,6 @@ def top_n_words(
 
 
 if __name__ == "__main__":
-    top_n_words()
+    from flows.command_line import main
+
+    raise SystemExit(main(top_n_words))

@@ -40,11 +40,12 @@ BARS_IN_ROW_MAX = 100
 STEPS_MAX = 1000
 NODE_LABELS_MAX = 24
 
-WIDTH_INCHES = 12.0
+# Nearly as wide as Prefect's page of an artifact, so that letters keep their size.
+WIDTH_INCHES = 9.5
 ROW_HEIGHT_INCHES = 0.34
 ROWS_HEIGHT_INCHES = (0.9, 7.0)
-RUNNING_HEIGHT_INCHES = 1.0
-LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 0.95, 0.25, 0.6
+RUNNING_HEIGHT_INCHES = 0.9
+LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 0.95, 0.25, 0.62
 
 # Matplotlib's settings and Python's warning filters belong to the process.
 _rendering = threading.Lock()
@@ -61,7 +62,7 @@ def draw(spans: Sequence[Span], title: str, note: str = "") -> str:
     unit_seconds, unit = time_unit(length_seconds)
     figure, upper, lower = frame(len(rows))
     lower.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
-    lower.set_xlabel(f"{unit} since the first Batch task began")
+    lower.set_xlabel(f"{unit} since the first Batch task began", loc="left")
     label_rows(upper, rows)
     (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
     draw_running(lower, spans, unit_seconds)
@@ -158,7 +159,7 @@ def write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
     left, right = 0.25 / width, 1 - RIGHT_INCHES / width
     first, second = 1 - 0.32 / height, 1 - 0.62 / height
     figure.text(left, first, title, color=TEXT, size=13, weight="bold", va="center")
-    figure.text(right, first, note, color=QUIET, size=9, va="center", ha="right")
+    figure.text(right, first, note, color=QUIET, size=8, va="center", ha="right")
     figure.text(left, second, subtitle, color=QUIET, size=9, va="center")
 
 
@@ -171,7 +172,7 @@ def draw_legend(figure: Figure, outcomes: set[bool]) -> None:
     figure.legend(
         handles=kinds,
         loc="center right",
-        bbox_to_anchor=(1 - RIGHT_INCHES / width, 1 - 0.62 / height),
+        bbox_to_anchor=(1 - RIGHT_INCHES / width, 0.29 / height),
         ncols=len(kinds),
         frameon=False,
         fontsize=9,

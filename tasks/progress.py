@@ -6,6 +6,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from tasks import listeners
 from tasks.logs import run_logger
 
 ARTIFACT_KEY = "fan-out-progress"
@@ -42,6 +43,7 @@ class Progress:
     logged_tenths: int = -1
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
+        listeners.tell(counts)
         now_seconds = time.monotonic() if now_seconds is None else now_seconds
         tenths = LOG_LINES * counts.completed // max(1, counts.total)
         if tenths > self.logged_tenths:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tasks import listeners
 from tasks.logs import run_logger
 from tasks.picture import publish_picture
 from tasks.results import TaskResult
@@ -93,7 +94,8 @@ def describe_failures(failures: list[FileResult], total: int) -> str:
 
 
 def publish(result: RunResult) -> None:
-    """Write the summary to the log and to Prefect's artifacts."""
+    """Write the summary to the log and to Prefect's artifacts, and tell who listens."""
+    listeners.tell(result)
     for line in summary_lines(result):
         run_logger().info("%s", line)
     create_markdown_artifact(summary_markdown(result), key=SUMMARY_KEY, description="What became of the run")

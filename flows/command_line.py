@@ -1,0 +1,244 @@
+"""Flows in a terminal: options from their signatures, a live display, and an exit code.
+
+The log and the display go to standard error; standard output gets the paths of the outputs, or with --json a
+summary. The exit code is 0, 1 if the run failed, 2 if the options can't be right, 130 if it was interrupted.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+import pydantic
+from cyclopts import App, CycloptsError, Group, Parameter
+from prefect import Flow
+from prefect.settings import get_current_settings, temporary_settings
+
+from flows.display import expected_errors_hidden, live_display
+from tasks.errors import FanOutError
+from tasks.listeners import listening
+from tasks.progress import Counts
+from tasks.summary import FileResult, RunResult
+
+GENERAL = Group("Options", sort_key=0)
+
+SUCCEEDED, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+PATHS_ON_TERMINAL = 20
+
+# Without an API URL Prefect starts a server for the run. That takes longer than its default allows on a small
+# machine, and one that records task runs singly has forgotten most of them when it stops.
+TEMPORARY_SERVER = {
+    "server.ephemeral.enabled": True,
+    "server.ephemeral.startup_timeout_seconds": 120,
+    "server.analytics_enabled": False,
+    "server.services.task_run_recorder.batch_size": 1000,
+    "server.services.task_run_recorder.read_batch_size": 1000,
+    "server.services.task_run_recorder.flush_interval": 1,
+}
+
+EPILOGUE = """
+The accounts are those of the environment: AZURE_BATCH_ENDPOINT, AZURE_BATCH_ACCOUNT, AZURE_BATCH_ACCESS_KEY,
+AZURE_STORAGE_CONNECTION_STRING (the README says more). The run is recorded by the Prefect server at
+PREFECT_API_URL or, where that is not set, by one that lives as long as the run.
+
+The paths of the outputs go to stdout, all else to stderr. The exit code is 0, 1 if the run failed, 2 for
+options that can't be right.
+"""
+SERVER_HINT = (
+    "is a Prefect server running there? With PREFECT_API_URL unset, a temporary one is started for the run."
+)
+AS_JSON = Parameter(
+    "--json", group=GENERAL, show_default=False, help="Print the summary as JSON, and no paths."
+)
+
+
+@dataclass
+class Outcome:
+    """What a run has come to: its result, as far as it came to one, and why it failed."""
+
+    result: RunResult | None = None
+    error: str | None = None
+    exit_code: int = SUCCEEDED
+
+
+def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
+    """Run a flow with these arguments, by default those of the process. Returns the exit code."""
+    app = build_app(flow)
+    try:
+        # After --help there is nothing to return.
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"Error: {usage_message(error)}\nSee --help.", file=sys.stderr)
+        return WRONG_USAGE
+    return code or SUCCEEDED
+
+
+def build_app(flow: Flow) -> App:
+    app = App(
+        name=f"python -m flows.{flow.fn.__name__}",
+        default_command=command_of(flow),
+        default_parameter=Parameter(negative=()),
+        help_format="markdown",
+        help_epilogue=EPILOGUE,
+        version_flags=[],
+    )
+    app["--help"].group = GENERAL
+    return app
+
+
+def command_of(flow: Flow) -> Callable[..., int]:
+    """A function with the options of the flow that runs it and returns the exit code."""
+    options = [option_of(parameter) for parameter in inspect.signature(flow.fn).parameters.values()]
+    as_json = options[-1].replace(name="as_json", default=False, annotation=Annotated[bool, AS_JSON])
+    signature = inspect.Signature([*options, as_json])
+
+    def command(*args: Any, **kwargs: Any) -> int:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        as_json = given.arguments.pop("as_json")
+        outcome = run(flow, given.arguments)
+        report(outcome, as_json)
+        return outcome.exit_code
+
+    command.__doc__ = inspect.getdoc(flow.fn)
+    command.__signature__ = signature
+    # Else these would be taken for the types of the options.
+    command.__annotations__ = {}
+    return command
+
+
+def option_of(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A flow's parameter as an option: one that takes several texts takes the arguments that are no options,
+    one that may be None may be left out, and a model is a group of options."""
+    kind, default, accepted = inspect.Parameter.KEYWORD_ONLY, parameter.default, parameter.annotation
+    plain = get_args(accepted)[0] if get_origin(accepted) is Annotated else accepted
+    details: dict[str, Any] = {"validator": validator_of(accepted), "group": GENERAL}
+    if list[str] in get_args(plain):
+        kind, plain = inspect.Parameter.POSITIONAL_OR_KEYWORD, list[str]
+        default = [default] if isinstance(default, str) else default
+        details["show_default"] = " ".join
+    elif type(None) in get_args(plain) and default is inspect.Parameter.empty:
+        default = None
+    elif isinstance(plain, type) and issubclass(plain, pydantic.BaseModel):
+        details["group"] = Group.create_ordered(parameter.name.capitalize())
+    annotation = Annotated[plain, Parameter(**details)]
+    return inspect.Parameter(parameter.name, kind, default=default, annotation=annotation)
+
+
+def validator_of(accepted: Any) -> Callable[[Any, Any], None]:
+    """What cyclopts calls to check a value: it raises ValueError for those that the flow would refuse."""
+    adapter = pydantic.TypeAdapter(accepted)
+
+    def validate(_type: Any, value: Any) -> None:
+        try:
+            adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            raise ValueError(". ".join(map(message_of, error.errors()))) from error
+
+    return validate
+
+
+def message_of(detail: Mapping[str, Any]) -> str:
+    """What pydantic says of one value; of our own validators what they say."""
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def usage_message(error: CycloptsError) -> str:
+    """What is wrong with the options; where a model refused its fields, with the options that these are."""
+    refused = error.__cause__
+    if error.argument is None or not isinstance(refused, pydantic.ValidationError):
+        return str(error)
+    lines = []
+    for detail in refused.errors():
+        field = ".".join(str(part).replace("_", "-") for part in detail["loc"])
+        option = ".".join(filter(None, [error.argument.name, field]))
+        lines.append(f"{option}: {message_of(detail)}")
+    return "\n".join(lines)
+
+
+def run(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
+    """Run the flow under the live display. Raises what is neither ours nor an interruption."""
+    outcome = Outcome()
+    with server_settings(), expected_errors_hidden(), live_display() as show:
+
+        def hear(news: object) -> None:
+            if isinstance(news, Counts):
+                show(news)
+            elif isinstance(news, RunResult):
+                outcome.result = news
+
+        with listening(hear):
+            try:
+                flow(**parameters)
+            except FanOutError as error:
+                outcome.error, outcome.exit_code = str(error), FAILED
+            except KeyboardInterrupt:
+                outcome.error, outcome.exit_code = "Interrupted.", INTERRUPTED
+            except RuntimeError as error:
+                if not is_without_server(error):
+                    raise
+                outcome.error, outcome.exit_code = f"{error} - {SERVER_HINT}", FAILED
+    return outcome
+
+
+def is_without_server(error: RuntimeError) -> bool:
+    """Whether Prefect found no server, for which it has no exception of its own."""
+    return str(error).startswith(("Failed to reach API at", "Timed out while attempting to connect"))
+
+
+def server_settings() -> AbstractContextManager[Any]:
+    """Prefect's settings as they are if they name a server, else with those of a temporary one added."""
+    if get_current_settings().api.url:
+        return nullcontext()
+    return temporary_settings(set_defaults=TEMPORARY_SERVER)
+
+
+def report(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary_of(outcome), ensure_ascii=False, indent=2))
+    elif outcome.result:
+        print_paths(list(outcome.result.outputs.values()), outcome.result.output_dir)
+    if outcome.error:
+        print(f"Error: {outcome.error}", file=sys.stderr)
+
+
+def print_paths(paths: Sequence[str], output_dir: str) -> None:
+    """A line for each output; somebody who watches, and pipes them nowhere, sees the first ones."""
+    shown = paths[:PATHS_ON_TERMINAL] if sys.stdout.isatty() else paths
+    for path in shown:
+        print(path)
+    if len(shown) < len(paths):
+        print(f"... and {len(paths) - len(shown):,} more in {output_dir}")
+
+
+def summary_of(outcome: Outcome) -> dict[str, Any]:
+    """The summary as JSON has it; a run that failed early has no more than its state and its error."""
+    summary = {"state": "failed" if outcome.exit_code else "completed", "error": outcome.error}
+    result = outcome.result
+    if result is None:
+        return summary
+    return {
+        **summary,
+        "run_key": result.run_key,
+        "job_id": result.job_id,
+        "pool_id": result.pool_id,
+        "elapsed_seconds": round(result.elapsed_seconds, 3),
+        "files": len(result.files),
+        "succeeded": len(result.files) - len(result.failures),
+        "failed": len(result.failures),
+        "output_dir": result.output_dir,
+        "outputs": result.outputs,
+        "failures": [failure_of(file) for file in result.failures],
+    }
+
+
+def failure_of(file: FileResult) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "problem": file.problem,
+        "exit_code": file.task and file.task.exit_code,
+        "stderr": file.stderr,
+    }

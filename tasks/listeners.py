@@ -1,0 +1,26 @@
+"""Who hears how a run goes besides Prefect: a terminal, say."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Listener = Callable[[object], None]
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have it called with the news of the flows that are called in the block, in the order in which they
+    come: `tasks.progress.Counts` while Batch tasks run, and `tasks.summary.RunResult` at the end."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell(news: object) -> None:
+    listener = _listener.get()
+    if listener is not None:
+        listener(news)
