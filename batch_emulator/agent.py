@@ -127,7 +127,9 @@ class ProcessRunner:
 
     def stop(self, node_id: str, task_directory: str) -> None:
         attempt = self._attempts.get((node_id, task_directory))
-        if attempt and not attempt.stop.done():
+        if attempt is None and node_id in self._nodes:
+            self._equipment.sweeper.later(f"{self._nodes[node_id]}/{task_directory}")
+        elif attempt and not attempt.stop.done():
             attempt.stop.set_result(None)
 
     def remove_task_directory(self, node_id: str, task_directory: str) -> None:

@@ -57,7 +57,8 @@ async def carry_out(
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
     except _Stopped:
         return stopped_outcome()
-    equipment.sweeper.later(directory)
+    if launch.stage != "coordination" or ended.cause != "itself":
+        equipment.sweeper.later(directory)
     if ended.cause == "stop":
         return stopped_outcome(ended.code)
     failure = _exit_failure(ended)
@@ -103,6 +104,8 @@ def build_environment(launch: Launch, node_root: str, search_path: str) -> dict[
         preparation = f"{node_root}/{launch.job_preparation_directory}"
         environment["AZ_BATCH_JOB_PREP_DIR"] = preparation
         environment["AZ_BATCH_JOB_PREP_WORKING_DIR"] = f"{preparation}/wd"
+    if launch.stage != "whole":
+        environment["AZ_BATCH_TASK_SHARED_DIR"] = directory
     return environment
 
 
@@ -119,14 +122,16 @@ async def _execute(
     deadline = None if limit is None else loop.time() + limit
     # A retry may come to another node than the attempt before it: its first node has left the pool.
     fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
-    _prepare(directory, fresh, equipment)
+    if launch.stage != "application":
+        _prepare(directory, fresh, equipment)
     if launch.disk_full:
         raise AttemptFailed("DiskFull", FilePath=directory, Message=os.strerror(errno.ENOSPC))
-    if launch.resource_files and fresh:
-        download = download_resource_files(
-            equipment.transfers, launch.resource_files, Path(directory, "wd"), equipment.auto_storage
-        )
-        await _until(stop, deadline, at_disk_speed(download, directory, launch.disk_bytes_per_second))
+    for files, target in ((launch.common_resource_files, ""), (launch.resource_files, "wd")):
+        if files and fresh:
+            download = download_resource_files(
+                equipment.transfers, files, Path(directory, target), equipment.auto_storage
+            )
+            await _until(stop, deadline, at_disk_speed(download, directory, launch.disk_bytes_per_second))
     if stop.done():
         raise _Stopped
     command = Command(
@@ -135,6 +140,8 @@ async def _execute(
         environment,
         f"{directory}/stdout.txt",
         f"{directory}/stderr.txt",
+        appends=launch.stage == "application",
+        leaves_running=launch.stage == "coordination",
     )
     left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
     return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)

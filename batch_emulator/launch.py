@@ -32,6 +32,9 @@ class Launch:
     attempt begins with an empty one. `job_preparation_directory`, relative too, is that of the job
     preparation task that ran on this node. `disk_full` and `disk_bytes_per_second` say what disk the attempt
     finds, where a fault was asked for.
+
+    A multi-instance task runs in two stages: `coordination` brings `common_resource_files` into the task's
+    directory itself, and leaves running what its command has started; `application` goes on there.
     """
 
     node_id: str
@@ -44,6 +47,8 @@ class Launch:
     retries_left: bool = False
     retry: bool = False
     job_preparation_directory: str | None = None
+    stage: Literal["whole", "coordination", "application"] = "whole"
+    common_resource_files: list[WireObject] = field(default_factory=list)
     disk_full: bool = False
     disk_bytes_per_second: float | None = None
 
@@ -83,7 +88,8 @@ class Runner(Protocol):
         """Begin an attempt and return at once; `done` is called exactly once, later, in the event loop."""
 
     def stop(self, node_id: str, task_directory: str) -> None:
-        """End an attempt, which then calls its `done` with `stopped`; without effect if there is none."""
+        """End an attempt, which then calls its `done` with `stopped`. If there is none, end what an earlier
+        one has left running in the directory."""
 
     def remove_task_directory(self, node_id: str, task_directory: str) -> None:
         """Delete a directory below the node's root, if it is there. Nothing may be running in it."""

@@ -76,6 +76,11 @@ class Node:
     background: dict[str, str] = field(default_factory=dict)
 
     @property
+    def address(self) -> str:
+        """An IP address at which what listens on all addresses of this machine can be reached."""
+        return f"127.0.{self.number // 250}.{self.number % 250 + 4}"
+
+    @property
     def slots_used(self) -> int:
         return sum(slots for slots, _, _ in self.occupants.values())
 
@@ -124,6 +129,10 @@ class Task:
 
     `is_manager`: the job manager task. `failed_at`: `start` or `upload` where that is what failed. `ready`:
     active, and waiting for no other task. `key` is made once because a job may have a million tasks.
+
+    `instances` of a multi-instance task, while it runs and after: dicts of `id` (0: the primary), `node_id`,
+    `state`, `since`, `previous`, `previous_since`, `started`, `ended`, `exit_code`, `failure`, and `runs`: a
+    process of it is under way.
     """
 
     job_key: str
@@ -150,6 +159,7 @@ class Task:
     requeue_count: int = 0
     last_requeue: int | None = None
     is_manager: bool = False
+    instances: list[Wire] | None = None
     failed_at: str | None = None
     ready: bool = False
     key: str = field(init=False, repr=False)
@@ -157,6 +167,17 @@ class Task:
     def __post_init__(self) -> None:
         filed_under = key(self.id)
         self.key = self.id if filed_under == self.id else filed_under
+
+    @property
+    def is_multi_instance(self) -> bool:
+        return "multiInstanceSettings" in self.spec
+
+    @property
+    def node_ids(self) -> list[str]:
+        """The nodes that run it, or have run it last."""
+        if self.instances is not None:
+            return [each["node_id"] for each in self.instances]
+        return [self.node_id] if self.node_id else []
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sortedcontainers import SortedDict, SortedSet
 
@@ -78,13 +78,16 @@ class PoolNodes:
 
         Where `suits` is given, only nodes for which it is true.
         """
-        fitting = [free for free, nodes in self._free.items() if nodes and free >= slots]
-        for free in sorted(fitting, reverse=fill.lower() == "spread"):
+        return next(self.fitting(slots, fill, suits), None)
+
+    def fitting(self, slots: int, fill: str, suits: Suits = None) -> Iterator[Node]:
+        """All such nodes, in that order."""
+        levels = [free for free, nodes in self._free.items() if nodes and free >= slots]
+        for free in sorted(levels, reverse=fill.lower() == "spread"):
             for _, node_id in self._free[free]:
                 node = self.by_id[node_id]
                 if suits is None or suits(node):
-                    return node
-        return None
+                    yield node
 
     def count(self, *states: str, dedicated: bool) -> int:
         return sum(self.state_counts[dedicated, state] for state in states)

@@ -44,7 +44,8 @@ Cause = Literal["itself", "limit", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line with all that its process is given. The files `stdout` and `stderr` are emptied first.
+    """A command line with all that its process is given. The files `stdout` and `stderr` are emptied first,
+    unless it `appends`. Where it `leaves_running`, what it has started outlives an end of its own accord.
 
     Paths are texts: for a short task `pathlib` would cost more than all else but the process itself.
     """
@@ -54,6 +55,8 @@ class Command:
     environment: Mapping[str, str]
     stdout: str
     stderr: str
+    appends: bool = False
+    leaves_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ async def run(
     two cases ask it to end (SIGTERM), and kill it after the grace. Its whole group is gone and it is reaped
     when this returns or raises. Raises AttemptFailed if it can't be started."""
     process = _spawn(command)
+    cause: Cause | None = None
     try:
         with _watch(process) as exited:
             await asyncio.wait((exited, stop), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +129,8 @@ async def run(
                 await _end(process, exited, grace_seconds)
     finally:
         # While the leader is not reaped nobody else can get its id, and so its group's.
-        _signal_group(process.pid, signal.SIGKILL)
+        if not (command.leaves_running and cause == "itself"):
+            _signal_group(process.pid, signal.SIGKILL)
         code = process.wait()
     return Exit(code, cause)
 
@@ -137,7 +142,8 @@ def _cause(exited: asyncio.Future[None], stop: asyncio.Future[None]) -> Cause:
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    with open(command.stdout, "wb") as stdout, open(command.stderr, "wb") as stderr:
+    mode = "ab" if command.appends else "wb"
+    with open(command.stdout, mode) as stdout, open(command.stderr, mode) as stderr:
         argv = split_command_line(command.command_line)
         program = find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
         try:

@@ -11,10 +11,9 @@ from typing import Any
 from batch_emulator.errors import BatchError, not_supported
 
 REFUSALS: dict[str, str] = {
-    "authenticationTokenSettings": "the service withdrew the authentication tokens of tasks in September 2024",
+    "authenticationTokenSettings": "the service itself gives tasks no tokens any more, since September 2024",
     "containerSettings": "tasks run as processes of this machine, not in containers",
     "identityReference": "files are read and written with a SAS, there are no managed identities",
-    "multiInstanceSettings": "multi-instance tasks are not available",
 }
 """Property of a request body -> why it is refused."""
 

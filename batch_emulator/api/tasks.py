@@ -11,7 +11,7 @@ from batch_emulator.api.candidates import task_candidates
 from batch_emulator.api.fields import TASKS
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.reading import read_body, read_object
-from batch_emulator.api.views.tasks import render_task
+from batch_emulator.api.views.tasks import render_subtask, render_task
 from batch_emulator.errors import BatchError
 from batch_emulator.model import Job, Task, Wire, key
 from batch_emulator.scheduler import tasks
@@ -96,6 +96,19 @@ def _task(call: Call) -> Task:
     return call.engine.world.task(call.parameters["job"], call.parameters["task"])
 
 
+def list_subtasks(call: Call) -> Response:
+    """The instances of a multi-instance task beside its primary; of any other task there are none."""
+    task = _task(call)
+    subtasks = (task.instances or [])[1:]
+    candidates = ((f"{each['id']:09d}", each) for each in subtasks)
+    after = start_key(call) or ""
+
+    def render(instance: Wire) -> Wire:
+        return render_subtask(instance, task, call.engine.world.job(call.parameters["job"]), call.base_url)
+
+    return list_page(call, "subtaskinfo", (each for each in candidates if each[0] > after), render, None)
+
+
 def delete_task(call: Call) -> Response:
     call.check(_task(call))
     call.do(tasks.delete_task, call.parameters["job"], call.parameters["task"])
@@ -131,6 +144,7 @@ ROUTES = [
     ("GET", _TASK, get_task),
     ("DELETE", _TASK, delete_task),
     ("PUT", _TASK, replace_task),
+    ("GET", f"{_TASK}/subtasksinfo", list_subtasks),
     ("POST", f"{_TASK}/terminate", terminate_task),
     ("POST", f"{_TASK}/reactivate", reactivate_task),
 ]

@@ -11,7 +11,6 @@ _OPERATIONS = (
     ("GET", "/pools/{pool}/nodes/{node}/extensions"),
     ("GET", "/pools/{pool}/nodes/{node}/extensions/{extension}"),
     ("POST", "/pools/{pool}/nodes/{node}/uploadbatchservicelogs"),
-    ("GET", "/jobs/{job}/tasks/{task}/subtasksinfo"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from batch_emulator.model import Job
 from batch_emulator.scheduler import autopools, release
 from batch_emulator.scheduler.launches import removable_directory
-from batch_emulator.scheduler.tasks import TASK_ENDED, end_task, requeue_task
+from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
 from batch_emulator.scheduler.world import RemoveDirectory, World
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from batch_emulator.catalogue import core_count
 from batch_emulator.durations import UNLIMITED, parse_duration
 from batch_emulator.launch import Launch
 from batch_emulator.model import Job, Node, Pool, Task, Wire
@@ -65,6 +68,47 @@ def release_launch(world: World, job: Job, pool: Pool, node: Node) -> Launch:
         max_wall_clock_seconds=parse_duration(spec["maxWallClockTime"]).total_seconds(),
         job_preparation_directory=_preparation_directory(job),
     )
+
+
+def coordination_launch(
+    world: World, job: Job, task: Task, pool: Pool, nodes: list[Node], number: int
+) -> Launch:
+    """The coordination command of one instance of a multi-instance task, on the node of that number."""
+    settings = task.spec["multiInstanceSettings"]
+    return replace(
+        task_launch(world, job, task, pool, nodes[number]),
+        command_line=settings["coordinationCommandLine"],
+        environment=_instance_environment(world, job, task, pool, nodes, number),
+        resource_files=[],
+        common_resource_files=settings.get("commonResourceFiles", []),
+        output_files=[],
+        retry=False,
+        stage="coordination",
+    )
+
+
+def application_launch(world: World, job: Job, task: Task, pool: Pool, nodes: list[Node]) -> Launch:
+    """A multi-instance task's own command, on the first of its nodes."""
+    return replace(
+        task_launch(world, job, task, pool, nodes[0]),
+        environment=_instance_environment(world, job, task, pool, nodes, 0),
+        retry=False,
+        stage="application",
+    )
+
+
+def _instance_environment(
+    world: World, job: Job, task: Task, pool: Pool, nodes: list[Node], number: int
+) -> dict[str, str]:
+    addresses = [node.address for node in nodes]
+    cores = core_count(pool.spec["vmSize"]) or 1
+    return _job_environment(world, job, task.spec | {"id": task.id}, pool, nodes[number]) | {
+        "AZ_BATCH_NODE_LIST": ";".join(addresses),
+        "AZ_BATCH_HOST_LIST": ",".join(addresses),
+        "AZ_BATCH_MASTER_NODE": f"{addresses[0]}:6000",
+        "AZ_BATCH_IS_CURRENT_NODE_MASTER": "true" if number == 0 else "false",
+        "CCP_NODES": " ".join([str(len(nodes)), *(f"{each} {cores}" for each in addresses)]),
+    }
 
 
 def task_directory(job: Job, task: Task) -> str:

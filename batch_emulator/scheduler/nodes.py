@@ -9,7 +9,7 @@ from batch_emulator.launch import Outcome
 from batch_emulator.model import Node, Wire, key
 from batch_emulator.scheduler import background, release
 from batch_emulator.scheduler.launches import start_task_launch
-from batch_emulator.scheduler.tasks import TASK_ENDED, end_task, requeue_task
+from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure_info
 from batch_emulator.transitions import NODE, allows
 
@@ -116,7 +116,7 @@ def evict(world: World, node: Node, option: str) -> None:
     for directory, (_, job_key, task_key) in list(node.occupants.items()):
         job = world.store.jobs.get(job_key)
         task = world.store.tasks(job_key).by_id.get(task_key) if job else None
-        if task and task.node_id == node.id and task.state in ("running", "preparing"):
+        if task and node.id in task.node_ids and task.state in ("running", "preparing"):
             if option == "requeue":
                 requeue_task(world, task)
             else:

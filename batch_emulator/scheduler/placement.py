@@ -14,10 +14,10 @@ _AFFINITY_PREFIX = "TVM:"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A task that is to run on a node, now."""
+    """A task that is to run, now, on a node; a multi-instance task on several, the first for its primary."""
 
     task: Task
-    node: Node
+    nodes: list[Node]
 
 
 def next_placement(world: World, pool_key: str) -> Placement | None:
@@ -32,6 +32,7 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
         return None
     for job in world.store.queued_jobs(pool_key):
         found = _place_manager(world, job, pool) or _place_task(world, job, pool)
+        found = found or _place_multi_instance(world, job, pool)
         if found:
             return found
     return None
@@ -49,7 +50,7 @@ def _place_manager(world: World, job: Job, pool: Pool) -> Placement | None:
         return (node.dedicated or manager["allowLowPriorityNode"]) and not has_failed(job, node)
 
     node = world.store.nodes(key(pool.id)).pick(slots, _fill_type(pool), suits)
-    return Placement(task, node) if node else None
+    return Placement(task, [node]) if node else None
 
 
 def _place_task(world: World, job: Job, pool: Pool) -> Placement | None:
@@ -60,7 +61,24 @@ def _place_task(world: World, job: Job, pool: Pool) -> Placement | None:
     if task is None:
         return None
     node = _preferred_node(nodes, task, suits) or nodes.pick(task.slots, _fill_type(pool), suits)
-    return Placement(task, node)
+    return Placement(task, [node])
+
+
+def _place_multi_instance(world: World, job: Job, pool: Pool) -> Placement | None:
+    """As many nodes as a multi-instance task asks for, all at once. Pools without communication between
+    their nodes, or with several slots on one, never run it."""
+    ready = world.store.tasks(job.key).ready
+    can_run = pool.spec.get("enableInterNodeCommunication") and pool.slots_per_node == 1
+    if not (can_run and ready.has_multi_instance):
+        return None
+    nodes = world.store.nodes(key(pool.id)).fitting(1, "spread", lambda node: not has_failed(job, node))
+    found = list(nodes)
+    task = ready.first_multi_instance(len(found))
+    return Placement(task, found[: _count(task)]) if task else None
+
+
+def _count(task: Task) -> int:
+    return task.spec["multiInstanceSettings"]["numberOfInstances"]
 
 
 def _most_free_of(nodes: PoolNodes, suits: Suits) -> int:

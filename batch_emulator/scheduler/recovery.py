@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from batch_emulator.model import Job, Node
 from batch_emulator.scheduler import autoscaling, dependencies, nodes, retention
-from batch_emulator.scheduler.tasks import requeue_task
+from batch_emulator.scheduler.taskends import requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, World
 
 _DOWN = frozenset({"creating", "rebooting", "deallocating", "deallocated", "unknown", "unusable"})

@@ -60,8 +60,9 @@ def _remove_task_directory(world: World, task: Task) -> None:
     job = world.store.jobs.get(task.job_key)
     if job is None or world.store.tasks(job.key).by_id.get(task.key) is not task:
         return
-    if task.state == "completed" and world.store.find_node(key(task.pool_id), task.node_id):
-        world.actions.append(RemoveDirectory(task.node_id, task_directory(job, task)))
+    for node_id in task.node_ids if task.state == "completed" else ():
+        if world.store.find_node(key(task.pool_id), node_id):
+            world.actions.append(RemoveDirectory(node_id, task_directory(job, task)))
 
 
 def limit_directory(world: World, found: Preparation, directory: str, limits: Wire) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.scheduler import allocation, completion, mishaps, nodes, schedules, tasks
+from batch_emulator.scheduler import allocation, completion, mishaps, nodes, schedules, taskruns
 from batch_emulator.scheduler.placement import next_placement
 from batch_emulator.scheduler.world import World
 
@@ -18,7 +18,7 @@ def _consequence(world: World) -> bool:
     if world.finished:
         completion.task_completed(world, world.finished.pop())
     elif world.prepared:
-        tasks.prepared(world, *world.prepared.pop())
+        taskruns.prepared(world, *world.prepared.pop())
     elif world.jobs_to_check:
         completion.check_job(world, world.jobs_to_check.popitem()[0])
     elif world.schedules_to_check:
@@ -40,4 +40,4 @@ def _consequence(world: World) -> bool:
 
 def _place(world: World, pool_key: str) -> None:
     while placement := next_placement(world, pool_key):
-        tasks.start_task(world, placement.task, placement.node)
+        taskruns.start_task(world, placement.task, placement.nodes)

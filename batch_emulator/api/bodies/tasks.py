@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import ConfigDict, model_validator
 
@@ -30,7 +30,6 @@ from batch_emulator.api.bodies.scalars import (
     Retries,
     choice,
     integer,
-    refusable,
 )
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import BatchError, invalid_property
@@ -122,12 +121,17 @@ class TaskAdd(Body):
     constraints: TaskConstraints | None = None
     required_slots: RequiredSlots = 1
     user_identity: UserIdentity | None = None
-    multi_instance_settings: Annotated[MultiInstanceSettings | None, refusable("multiInstanceSettings")] = (
-        None
-    )
+    multi_instance_settings: MultiInstanceSettings | None = None
     depends_on: TaskDependencies | None = None
     application_package_references: ApplicationPackages = None
     authentication_token_settings: AuthenticationToken = None
+
+    @model_validator(mode="after")
+    def check_slots(self) -> TaskAdd:
+        if self.multi_instance_settings is not None and self.required_slots != 1:
+            reason = "The value must be 1 for a multi-instance task"
+            raise invalid_property("requiredSlots", self.required_slots, reason)
+        return self
 
     def to_wire(self, job_retries: int | None = None) -> dict[str, Any]:
         """The task's JSON with all defaults.

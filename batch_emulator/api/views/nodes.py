@@ -26,7 +26,7 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
         wire["lastBootTime"] = format_ticks(node.booted)
     wire |= {
         "allocationTime": format_ticks(node.allocated),
-        "ipAddress": f"10.0.{node.number // 250}.{node.number % 250 + 4}",
+        "ipAddress": node.address,
         "affinityId": f"TVM:{node.id}",
         "vmSize": pool.spec["vmSize"],
         "totalTasksRun": node.tasks_run,

@@ -28,7 +28,7 @@ def render_task(task: Task, job: Job, base_url: str) -> Wire:
     wire |= arrange(task.spec, order.TASK)
     wire["executionInfo"] = render_execution(task)
     if task.node_id:
-        wire["nodeInfo"] = _render_node_info(task, job, base_url)
+        wire["nodeInfo"] = _render_node_info(task, job, task.node_id, base_url)
     return wire
 
 
@@ -54,14 +54,36 @@ def render_execution(task: Task) -> Wire:
     return wire
 
 
-def _render_node_info(task: Task, job: Job, base_url: str) -> Wire:
+def render_subtask(instance: Wire, task: Task, job: Job, base_url: str) -> Wire:
+    """One entry of List Sub Tasks, from what the model keeps of an instance."""
+    wire: Wire = {
+        "id": instance["id"],
+        "nodeInfo": _render_node_info(task, job, instance["node_id"], base_url),
+    }
+    if "started" in instance:
+        wire["startTime"] = format_ticks(instance["started"])
+    if "ended" in instance:
+        wire["endTime"] = format_ticks(instance["ended"])
+        if instance.get("exit_code") is not None:
+            wire["exitCode"] = instance["exit_code"]
+        if instance.get("failure"):
+            wire["failureInfo"] = instance["failure"]
+        wire["result"] = "failure" if instance.get("failure") else "success"
+    wire |= {"state": instance["state"], "stateTransitionTime": format_ticks(instance["since"])}
+    if "previous" in instance:
+        wire["previousState"] = instance["previous"]
+        wire["previousStateTransitionTime"] = format_ticks(instance["previous_since"])
+    return wire
+
+
+def _render_node_info(task: Task, job: Job, node_id: str, base_url: str) -> Wire:
     directory = task_directory(job, task)
-    node_url = f"{base_url}/pools/{task.pool_id}/nodes/{task.node_id}"
+    node_url = f"{base_url}/pools/{task.pool_id}/nodes/{node_id}"
     return {
-        "affinityId": f"TVM:{task.node_id}",
+        "affinityId": f"TVM:{node_id}",
         "nodeUrl": node_url,
         "poolId": task.pool_id,
-        "nodeId": task.node_id,
+        "nodeId": node_id,
         "taskRootDirectory": directory,
         "taskRootDirectoryUrl": f"{node_url}/files/{directory}",
     }

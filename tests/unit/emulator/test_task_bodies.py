@@ -137,7 +137,6 @@ REFUSED_PARTS = {
     "authenticationTokenSettings": TASK | {"authenticationTokenSettings": {"access": ["job"]}},
     "containerSettings": TASK | {"containerSettings": {"imageName": "alpine"}},
     "identityReference": TASK | {"resourceFiles": [FILE | {"identityReference": {"resourceId": "/x"}}]},
-    "multiInstanceSettings": TASK | {"multiInstanceSettings": {"coordinationCommandLine": "x"}},
 }
 
 

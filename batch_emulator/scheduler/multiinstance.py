@@ -1,0 +1,116 @@
+"""Multi-instance tasks: a coordination command on several nodes, then the task's own command on the first.
+
+Source: documentation page "Use multi-instance tasks to run Message Passing Interface applications".
+"""
+
+from __future__ import annotations
+
+from batch_emulator.launch import Outcome
+from batch_emulator.model import Job, Node, Task, Wire, key
+from batch_emulator.scheduler import preparation, slots
+from batch_emulator.scheduler.launches import application_launch, coordination_launch, retries_left
+from batch_emulator.scheduler.taskends import conclude, give_back, stop_instances
+from batch_emulator.scheduler.world import Start, World, failure_info
+
+
+def start(world: World, job: Job, task: Task, nodes: list[Node]) -> None:
+    """Begin a task that has its nodes. Each becomes an instance; number 0, on the first, is the primary."""
+    task.instances = [
+        {"id": number, "node_id": node.id, "state": "preparing", "since": world.now, "runs": False}
+        for number, node in enumerate(nodes)
+    ]
+    if not go_on(world, job, task):
+        world.store.move_task(task, "prepare", world.now)
+
+
+def go_on(world: World, job: Job, task: Task) -> bool:
+    """Coordinate the instances if the job preparation task has run on all nodes; returns whether it has."""
+    nodes = _nodes(world, task)
+    if [node for node in nodes if not preparation.lets_run(world, job, node)]:
+        return False
+    task.started = world.now
+    world.store.move_task(task, "start", world.now)
+    for instance, node in zip(task.instances, nodes, strict=True):
+        instance |= {"previous": "preparing", "previous_since": instance["since"]}
+        instance |= {"state": "running", "since": world.now, "started": world.now, "runs": True}
+        pool = world.store.pools[node.pool_key]
+        launch = coordination_launch(world, job, task, pool, nodes, instance["id"])
+        world.actions.append(Start(launch, coordinated, _whom(node, task)))
+    return True
+
+
+def _nodes(world: World, task: Task) -> list[Node]:
+    return [world.store.find_node(key(task.pool_id), each["node_id"]) for each in task.instances]
+
+
+def _whom(node: Node, task: Task) -> tuple:
+    return (node.pool_key, node.id, task.job_key, task.key, task.attempt)
+
+
+def coordinated(
+    world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
+) -> None:
+    """The coordination command has ended on one node. After the last success the primary goes on."""
+    task = _current(world, job_key, task_key, attempt)
+    node = world.store.find_node(pool_key, node_id)
+    if task is None:
+        if node is not None:
+            slots.vacate(world, node, job_key, task_key, attempt)
+        return
+    instance = _instance(task, node_id)
+    instance |= {"runs": False, "exit_code": outcome.exit_code}
+    world.store.touch("task", job_key, task_key)
+    if outcome.failure:
+        instance["failure"] = failure_info(outcome.failure)
+        _fail(world, task, node, outcome)
+    elif all("exit_code" in each for each in task.instances):
+        _launch_application(world, task)
+
+
+def _current(world: World, job_key: str, task_key: str, attempt: int) -> Task | None:
+    """The task, if it still runs as this attempt."""
+    if job_key not in world.store.jobs:
+        return None
+    task = world.store.tasks(job_key).by_id.get(task_key)
+    return task if task and task.attempt == attempt and task.state == "running" else None
+
+
+def _instance(task: Task, node_id: str) -> Wire:
+    return next(each for each in task.instances if each["node_id"] == node_id)
+
+
+def _launch_application(world: World, task: Task) -> None:
+    nodes = _nodes(world, task)
+    task.instances[0]["runs"] = True
+    job, pool = world.store.jobs[task.job_key], world.store.pools[nodes[0].pool_key]
+    launch = application_launch(world, job, task, pool, nodes)
+    world.actions.append(Start(launch, ended, _whom(nodes[0], task)))
+
+
+def ended(
+    world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
+) -> None:
+    """The primary has ended, and with it all instances. Its exit code is the task's."""
+    task = _current(world, job_key, task_key, attempt)
+    node = world.store.find_node(pool_key, node_id)
+    if task is None:
+        if node is not None:
+            slots.vacate(world, node, job_key, task_key, attempt)
+        return
+    task.instances[0]["runs"] = False
+    if outcome.failure:
+        _fail(world, task, node, outcome)
+    else:
+        stop_instances(world, task)
+        conclude(world, task, node, outcome)
+
+
+def _fail(world: World, task: Task, node: Node | None, outcome: Outcome) -> None:
+    """One instance has failed, and so has the whole task: it is tried again from the beginning, or over."""
+    if outcome.retriable and retries_left(task):
+        task.retry_count += 1
+        task.last_retry = world.now
+        give_back(world, task)
+    else:
+        stop_instances(world, task)
+        conclude(world, task, node, outcome)
