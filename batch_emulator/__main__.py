@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from batch_emulator.faults import Faults
 from batch_emulator.server import running
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, Settings
 from batch_emulator.simulation import Simulation, parse_simulation
@@ -16,10 +17,9 @@ from batch_emulator.simulation import Simulation, parse_simulation
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM; 1 where it cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(read_settings(sys.argv[1:])))
+        settings = read_settings(sys.argv[1:])
+        asyncio.run(_serve(settings))
     except (OSError, ValueError) as error:
         print(f"The local Batch service cannot start: {error}", file=sys.stderr)
         return 1
@@ -27,17 +27,30 @@ def main() -> int:
 
 
 def read_settings(arguments: list[str]) -> Settings:
-    """Settings from command line arguments."""
+    """Settings from command line arguments. ValueError for a file of faults that is none."""
+    given = vars(_parser().parse_args(arguments))
+    _set_up_log(logging.DEBUG if given.pop("debug") else logging.INFO)
+    if faults := given.pop("faults"):
+        given["faults"] = Faults.model_validate_json(faults.read_bytes())
+    return Settings(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Each option but `--debug` and `--faults` is a field of `Settings`."""
     parser = argparse.ArgumentParser(
         prog="python -m batch_emulator",
-        description="A local Azure Batch service. It listens on 127.0.0.1 only.",
+        description="A local Azure Batch service. It listens on 127.0.0.1 only, unless told otherwise.",
     )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="TCP port, 0 for a free one (%(default)s)"
     )
     parser.add_argument("--account", default=DEFAULT_ACCOUNT, help="name of the Batch account (%(default)s)")
     parser.add_argument("--key", default=DEFAULT_KEY, help="its key, base64 (a well-known one)")
-    parser.add_argument("--location", type=Path, help="folder for the nodes (a temporary one)")
+    parser.add_argument("--cert", dest="certificate", type=Path, help="PEM certificate, to serve HTTPS")
+    parser.add_argument("--key-file", dest="certificate_key", type=Path, help="PEM private key of --cert")
+    parser.add_argument("--oauth", choices=["basic"], help="take Microsoft Entra access tokens too")
+    parser.add_argument("--location", type=Path, help="folder for the nodes and kept state (a temporary one)")
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of the service in a real second")
     parser.add_argument(
         "--simulate",
@@ -47,15 +60,16 @@ def read_settings(arguments: list[str]) -> Settings:
         metavar="fixed|uniform|exponential[:SECONDS[:FAILURE_RATE]]",
         help="run no process: tasks take a second, or as long as this says",
     )
-    given = parser.parse_args(arguments)
-    return Settings(
-        port=given.port,
-        account=given.account,
-        key=given.key,
-        location=given.location,
-        speed=given.speed,
-        simulate=given.simulate,
-    )
+    parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
+    parser.add_argument("--debug", action="store_true", help="log each request")
+    return parser
+
+
+def _set_up_log(level: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("batch_emulator").setLevel(level)
+    # It would write whole URLs, with the SAS in them.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def _serve(settings: Settings) -> None:

@@ -189,7 +189,7 @@ OTHER = {
     "ConditionNotMet": (412, "The condition specified using HTTP conditional header(s) is not met."),
     "RequestBodyTooLarge": (413, "The request body is too large and exceeds the maximum permissible limit."),
     "InvalidRange": (416, "The range specified is invalid for the current size of the resource."),
-    "TooManyRequests": (429, "Too many requests were sent in a short time. Please retry after some time."),
+    "TooManyRequests": (429, "Request failed as server encountered too many requests. Please try again."),
     "InternalError": (500, "Server encountered an internal error. Please try again after some time."),
     "OperationTimedOut": (500, "Operation could not be completed within the specified time."),
     "NotImplemented": (501, "The requested operation is not implemented on the specified resource."),

@@ -13,12 +13,14 @@ class BatchError(Exception):
 
     `code` is a code of the documentation page "Batch Status and Error Codes" and fixes the HTTP status and
     the message; `values` are the (key, value) pairs that say which property, why, and so on, in order.
+    `headers` go with the answer.
     """
 
     def __init__(self, code: str, *values: tuple[str, str]):
         self.status, self.message = CATALOGUE[code]
         self.code = code
         self.values = values
+        self.headers: dict[str, str] = {}
         super().__init__(f"{code}: {self.message} {dict(values) if values else ''}".rstrip())
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.alias_generators import to_camel
 
 from batch_emulator.error_catalogue import CATALOGUE
+from batch_emulator.operations import OPERATIONS
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -69,6 +70,13 @@ class RequestFault(Rule):
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     retry_after_seconds: Annotated[int, Field(ge=0)] | None = None
     drop: Literal["before", "after"] | None = None
+
+    @field_validator("operations")
+    @classmethod
+    def check_operations(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(names) - set(OPERATIONS.values()):
+            raise ValueError(f"the official client has no {', '.join(sorted(unknown))}")
+        return names
 
     @field_validator("code")
     @classmethod

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,20 @@ from batch_emulator.engine import Engine
 from batch_emulator.journal import Journal
 from batch_emulator.launch import Runner
 from batch_emulator.process import kill_orphans
-from batch_emulator.settings import Settings
+from batch_emulator.settings import Settings, check
 from batch_emulator.simulator import SimulatedRunner
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a client needs to know. `endpoint` is a URL; `key` base64; `location` holds the nodes' folders."""
+    """What a client needs to know. `endpoint` is a URL; `key` base64; `location` holds the nodes' folders;
+    `certificate` is the PEM file to trust, where the endpoint is HTTPS."""
 
     name: str
-    key: str
+    key: str = field(repr=False)
     endpoint: str
     location: Path
+    certificate: Path | None = None
 
 
 @contextlib.contextmanager
@@ -94,9 +96,10 @@ class _Started:
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Account]:
     """The service in this event loop until the block ends."""
-    base64.b64decode(settings.key, validate=True)
-    listener = socket.create_server((settings.host, settings.port))
-    endpoint = f"http://{settings.host}:{listener.getsockname()[1]}"
+    check(settings)
+    _check_certificate(settings)
+    listener = _listen(settings)
+    endpoint = _endpoint(settings, listener.getsockname()[1])
     with _location(settings) as location:
         journal = _open_journal(settings, location)
         engine = Engine(settings, _make_runner(settings, location), endpoint, journal)
@@ -105,11 +108,34 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
         try:
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
-            yield Account(settings.account, settings.key, endpoint, location)
+            yield Account(settings.account, settings.key, endpoint, location, settings.certificate)
         finally:
             server.should_exit = True
             await serving
+            await _abort_connections(server)
             await engine.close()
+
+
+def _check_certificate(settings: Settings) -> None:
+    if settings.certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.certificate, settings.certificate_key)
+    except OSError as error:
+        raise ValueError(f"the certificate or its private key cannot be used: {error}") from None
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family)
+
+
+def _endpoint(settings: Settings, port: int) -> str:
+    """The URL for clients on this machine, which cannot connect to "all addresses"."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -120,6 +146,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _abort_connections(server: uvicorn.Server) -> None:
+    """End those whose client keeps its end open and does not say goodbye, as TLS would have it."""
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    while server.server_state.connections:
+        await asyncio.sleep(0)
+
+
 def _config(engine: Engine) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(engine),
@@ -128,6 +162,8 @@ def _config(engine: Engine) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        ssl_certfile=engine.settings.certificate,
+        ssl_keyfile=engine.settings.certificate_key,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,14 +23,25 @@ class Settings:
     account: str = DEFAULT_ACCOUNT
     """Name of the one Batch account that is served."""
 
-    key: str = DEFAULT_KEY
+    key: str = field(default=DEFAULT_KEY, repr=False)
     """Its shared key, base64. Anything that speaks to the service signs with it."""
 
     host: str = "127.0.0.1"
-    """Address to bind. Loopback, because whoever can sign can run programs here."""
+    """Address to bind. Loopback, because whoever can sign can run programs here; any other needs a key of its
+    own, the default one being known to everybody."""
 
     port: int = DEFAULT_PORT
     """TCP port; 0 takes a free one."""
+
+    certificate: Path | None = None
+    """PEM file of the certificate to serve HTTPS with, its chain after it. None: plain HTTP."""
+
+    certificate_key: Path | None = None
+    """PEM file of the certificate's private key. Needed with a certificate."""
+
+    oauth: str | None = None
+    """`basic` takes Microsoft Entra access tokens beside the key: audience, issuer and lifetime are checked,
+    the signature is not, as with Azurite. Needs a certificate: clients send no token over plain HTTP."""
 
     location: Path | None = None
     """Folder for node directories and kept state. None: a temporary one, removed at the end, nothing kept."""
@@ -80,5 +93,30 @@ class Settings:
     faults: Faults = field(default_factory=Faults)
     """What goes wrong, and how often. Nothing by default; the control API changes it in a running service."""
 
-    seed: int | None = None
-    """Makes node ids the same in each run, for tests that name them. None: different ones each time."""
+
+def check(settings: Settings) -> None:
+    """ValueError, with what to do, for settings that cannot be served or are not safe. Tells no secret."""
+    try:
+        key_bytes = base64.b64decode(settings.key, validate=True)
+    except ValueError as error:
+        raise ValueError(f"the account key is not base64 ({error}); Azure's own have 64 bytes") from None
+    if not key_bytes:
+        raise ValueError("the account key is empty")
+    if (settings.certificate is None) != (settings.certificate_key is None):
+        raise ValueError("a certificate and its private key are needed together (--cert and --key-file)")
+    if settings.oauth not in (None, "basic"):
+        raise ValueError(f"there is no OAuth level {settings.oauth!r}: it is basic, or left out")
+    if settings.oauth and not settings.certificate:
+        raise ValueError("access tokens need HTTPS: give a certificate and its key (--cert and --key-file)")
+    if not is_loopback(settings.host) and settings.key == DEFAULT_KEY:
+        raise ValueError(f"who can reach {settings.host} knows the default key: give another one (--key)")
+    if not settings.speed > 0:
+        raise ValueError("the speed of the service's time must be above zero")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or `localhost`, is of this machine alone. No name is looked up."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

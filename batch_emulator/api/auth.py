@@ -13,6 +13,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,36 @@ ISSUERS = (
     "https://sts.windows.net/",
     "https://login.microsoftonline.com/",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What opens the account: its key, and access tokens too with `oauth` (`basic`)."""
+
+    account: str
+    key_bytes: bytes
+    oauth: str | None = None
+
+
+def verify(
+    access: Access, *, method: str, path: str, query: Query, headers: Mapping[str, str], now: datetime
+) -> None:
+    """Raise 403 or 401 unless the request is signed with the account's key or brings an access token."""
+    authorization = headers.get("authorization", "")
+    if not authorization.lower().startswith("bearer"):
+        verify_shared_key(
+            method=method,
+            path=path,
+            query=query,
+            headers=headers,
+            account=access.account,
+            key_bytes=access.key_bytes,
+            now=now,
+        )
+    elif access.oauth:
+        verify_bearer_token(authorization, now=now)
+    else:
+        raise unauthorized("This service takes access tokens only when it is started with --oauth basic.")
 
 
 def verify_shared_key(
@@ -212,4 +243,8 @@ def unauthorized(detail: str) -> BatchError:
     error = failed(detail)
     error.status = 401
     error.message = error.message.replace(" including the signature", "")
+    error.headers = {
+        "WWW-Authenticate": f'Bearer authorization_uri="{ISSUERS[1]}common/oauth2/authorize", '
+        f'resource_id="{BATCH_AUDIENCE}"'
+    }
     return error

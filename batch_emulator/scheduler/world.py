@@ -93,11 +93,10 @@ class World:
     booted: list[Node] = field(default_factory=list)
     full_disks: list[Node] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
-    random: random.Random = field(init=False)
+    random: random.Random = field(default_factory=random.Random)
     faults: Injector = field(init=False)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.settings.seed)
         self.faults = Injector(self.settings.faults)
 
     def after(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> None:

@@ -1,0 +1,259 @@
+"""HTTPS, access tokens and what the service tells of secrets: over sockets, with the official clients."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from azure.batch import BatchClient, models
+from azure.batch.aio import BatchClient as AsyncBatchClient
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import batch_emulator
+from batch_emulator import Account, control
+from batch_emulator.faults import Faults, RequestFault
+from tests.conformance.conftest import pool_parameters
+from tests.waiting import wait_until
+
+KEY = base64.b64encode(b"a key that nobody else has").decode()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate of 127.0.0.1 and its private key, as PEM files."""
+    folder = tmp_path_factory.mktemp("certificate")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address, x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="module")
+def account(certificate: tuple[Path, Path]) -> Iterator[Account]:
+    cert, key = certificate
+    with batch_emulator.serve(certificate=cert, certificate_key=key, oauth="basic", key=KEY) as account:
+        yield account
+
+
+class Token:
+    """A credential as azure-identity's are: gives an access token for whatever scope it is asked for."""
+
+    def __init__(self, **changes):
+        self.scopes: list[str] = []
+        self.changes = changes
+
+    def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        self.scopes += scopes
+        now = int(time.time())
+        claims = {
+            "aud": "https://batch.core.windows.net/",
+            "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000000/",
+            "nbf": now - 60,
+            "exp": now + 3600,
+        } | self.changes
+        parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+        text = ".".join(
+            base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+        )
+        return AccessToken(f"{text}.c2lnbmF0dXJl", now + 3600)
+
+
+class AsyncToken(Token):
+    async def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return super().get_token(*scopes, **options)
+
+    async def close(self) -> None: ...
+
+
+def connect(account: Account, credential) -> BatchClient:
+    return BatchClient(account.endpoint, credential, connection_verify=str(account.certificate))
+
+
+def test_token_opens_the_account(account):
+    """The official client with a token credential asks for Batch's scope and is served over HTTPS."""
+    credential = Token()
+    with connect(account, credential) as client:
+        client.create_pool(pool_parameters("by-token", target_dedicated_nodes=0))
+        assert client.get_pool("by-token").url == f"{account.endpoint}/pools/by-token"
+        client.begin_delete_pool("by-token")
+    assert credential.scopes[0] == "https://batch.core.windows.net//.default"
+
+
+async def test_token_opens_the_account_to_the_async_client(account):
+    """So it is with the asynchronous client."""
+    async with AsyncBatchClient(
+        account.endpoint, AsyncToken(), connection_verify=str(account.certificate)
+    ) as client:
+        assert [pool.id async for pool in client.list_pools(filter="id eq 'absent'")] == []
+
+
+def test_key_opens_the_account_too(account):
+    """SharedKey goes on working beside access tokens."""
+    with connect(account, AzureNamedKeyCredential(account.name, account.key)) as client:
+        assert [image.os_type for image in client.list_supported_images()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"exp": 1_000_000_000}, "The token is expired"),
+        ({"nbf": 4_000_000_000}, "The token is not yet valid"),
+        ({"aud": "https://batch.core.windows.net"}, "wrong audience"),
+        ({"iss": "https://example.com/"}, "wrong issuer"),
+    ],
+)
+def test_bad_tokens_are_refused(account, changes, why):
+    """401 AuthenticationFailed says what is wrong with the token, and where to get one."""
+    with connect(account, Token(**changes)) as client, pytest.raises(ClientAuthenticationError) as refused:
+        client.get_pool("p")
+    error = refused.value
+    assert (error.status_code, error.model.code) == (401, "AuthenticationFailed")
+    assert why in error.model.error_values[0].value
+    assert 'resource_id="https://batch.core.windows.net/"' in error.response.headers["WWW-Authenticate"]
+
+
+def test_wrong_key_is_refused(account):
+    """403 AuthenticationFailed for a signature with another key; the answer has nothing of the right one."""
+    wrong = AzureNamedKeyCredential(account.name, base64.b64encode(b"another").decode())
+    with connect(account, wrong) as client, pytest.raises(HttpResponseError) as refused:
+        client.get_pool("p")
+    assert (refused.value.status_code, refused.value.model.code) == (403, "AuthenticationFailed")
+    assert account.key not in refused.value.response.text()
+
+
+def test_certificate_must_be_trusted(account):
+    """A client that does not know the certificate does not speak to the service."""
+    with (
+        BatchClient(account.endpoint, Token(), retry_total=0) as client,
+        pytest.raises((ServiceRequestError, ServiceResponseError)),
+    ):
+        client.get_pool("p")
+
+
+def test_control_api_over_https(account):
+    """Faults can be asked for over HTTPS."""
+    control.put_faults(account, Faults(requests=[RequestFault(drop="before", times=1)]))
+    with connect(account, Token()) as client, pytest.raises((ServiceRequestError, ServiceResponseError)):
+        client.get_pool("p", retry_total=0)
+    assert control.count_faults(account)["requests"] == [1]
+    control.clear_faults(account)
+
+
+def test_tokens_need_oauth():
+    """A service started without `oauth` refuses tokens, and says how it would take them."""
+    with batch_emulator.serve() as account:
+        token = Token().get_token("x").token
+        answer = httpx.get(
+            f"{account.endpoint}/pools?api-version=2025-06-01", headers={"Authorization": f"Bearer {token}"}
+        )
+    assert answer.status_code == 401
+    assert "--oauth basic" in answer.text
+    assert token not in answer.text
+
+
+def test_accounts_do_not_show_their_key(account):
+    """The key is not in what is printed of an account, as by a test that fails."""
+    assert account.key not in repr(account)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "batch_emulator", "--port", "0", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--key", "not-base64!"], "the account key is not base64"),
+        (["--key", ""], "the account key is empty"),
+        (["--host", "0.0.0.0"], "give another one (--key)"),
+        (["--oauth", "basic"], "access tokens need HTTPS"),
+        (["--cert", "absent.pem"], "--cert and --key-file"),
+        (["--cert", "absent.pem", "--key-file", "absent.pem"], "cannot be used"),
+        (["--faults", "absent.json"], "absent.json"),
+    ],
+)
+def test_start_with_bad_options(arguments, why):
+    """What cannot be served safely is not served: an error that says what to do, without the key."""
+    ended = run(*arguments)
+    assert ended.returncode == 1
+    assert why in ended.stderr
+    assert "not-base64!" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_log_has_no_secrets(tmp_path):
+    """With --debug each request is logged, with its path and status; neither keys, signatures nor SAS are."""
+    log = tmp_path / "log"
+    with open(log, "w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batch_emulator", "--port", "0", "--key", KEY, "--debug"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        endpoint = wait_until(lambda: re.search(r"ready at (http\S+),", log.read_text()), 30, "its URL")[1]
+        run_task_with_a_sas(endpoint)
+    finally:
+        process.terminate()
+        process.wait(30)
+    text = log.read_text()
+    assert re.search(r"POST /jobs/j/tasks 201 \d", text)
+    for secret in (KEY, "SECRETSIGNATURE", "SharedKey", "sig="):
+        assert secret not in text
+
+
+def run_task_with_a_sas(endpoint: str) -> None:
+    """A task whose resource file cannot be had, with a SAS in its URL, and one that fails."""
+    with BatchClient(endpoint, AzureNamedKeyCredential("devbatchaccount1", KEY)) as client:
+        client.create_pool(pool_parameters("p"))
+        client.create_job(models.BatchJobCreateOptions(id="j", pool_info=models.BatchPoolInfo(pool_id="p")))
+        url = "http://127.0.0.1:9/container/blob?sv=1&sig=SECRETSIGNATURE"
+        file = models.ResourceFile(http_url=url, file_path="f")
+        options = models.BatchTaskCreateOptions(id="t", command_line="/bin/false", resource_files=[file])
+        client.create_task("j", options)
+        wait_until(lambda: client.get_task("j", "t").state == "completed", 60, "the end of the task")
