@@ -98,12 +98,14 @@ def run(plan: Plan) -> RunResult:
     check_storage(names)
     image = choose_image(plan.pool.image)
     with cleaned_up(names, plan.cleanup):
-        fresh = create_containers(names)
+        fresh = create_containers(names, plan.timeout_seconds, plan.cleanup.containers)
         if plan.application is not None:
             upload_application(names.application_container, plan.application.name, str(plan.application))
-        pool = create_pool(names, plan.pool, image, plan.shared_application, plan.timeout_seconds)
+        pool = create_pool(
+            names, plan.pool, image, plan.shared_application, plan.timeout_seconds, plan.cleanup.pool
+        )
         items = work_items(plan, upload_inputs(names.input_container, plan.files, fresh))
-        job = create_job(names, plan.timeout_seconds)
+        job = create_job(names, plan.timeout_seconds, plan.cleanup.job)
         add_tasks(job, opaque(items), opaque(task_plan(plan)))
         close_job(job.id)
         return collect_outputs(plan, pool, job, items, began)

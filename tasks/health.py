@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from tasks.autoscale import Lease
+
 # Codes after which asking again may help; all others stand until somebody does something. In lower case, as
 # documentation and service don't agree (AllocationTimedOut, AllocationTimedout).
 PASSING_RESIZE_CODES = {
@@ -42,12 +44,19 @@ class PoolView:
     lost_nodes: int = 0
     """Nodes whose start task failed, or that are unusable."""
 
+    lease: Lease | None = None
+    """What the pool's own formula holds it to; None for a pool of others."""
+
+    formula_error: str = ""
+    """Why the service could not evaluate that formula."""
+
 
 def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
     """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
 
     Lost is a pool of which nothing can be expected any more. Nodes that are there count more than a resize
-    that failed, and errors from before `since` count only where there is no node at all.
+    that failed, and errors from before `since` count only where there is no node and nobody asks again: a
+    formula does, at each of its evaluations.
     """
     if view.is_deleting:
         return "lost", "it is being deleted"
@@ -56,9 +65,11 @@ def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
     if not view.is_steady:
         return "well", ""
     is_ours = since is None or view.resized_at is None or view.resized_at >= since
-    errors = view.resize_errors if is_ours or not view.node_count else ()
-    if view.node_count or view.has_autoscale:
+    errors = view.resize_errors if is_ours or not (view.node_count or view.has_autoscale) else ()
+    if view.node_count:
         return "well", words_for(errors) or (f"{view.lost_nodes} nodes are lost" if view.lost_nodes else "")
+    if view.has_autoscale and not sum(view.targets):
+        return "well", view.formula_error
     if not sum(view.targets):
         return "lost", "it was resized to no nodes"
     if not errors:

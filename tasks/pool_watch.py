@@ -1,14 +1,16 @@
 """Looking at the pool while waiting, so that a run whose nodes can't work fails soon and says why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
+from tasks.autoscale import Lease, read_formula
 from tasks.azure_errors import redacted
 from tasks.errors import PoolError
-from tasks.health import PoolView, judge
+from tasks.health import PoolView, Verdict, judge
+from tasks.leases import renew
 from tasks.pools import Pool
 from tasks.results import stderr_of_start_task
 
@@ -23,9 +25,11 @@ POOL_SELECT = [
     "targetDedicatedNodes",
     "targetLowPriorityNodes",
     "enableAutoScale",
+    "autoScaleFormula",
+    "autoScaleRun",
 ]
 # A resize takes minutes; asked more often it would only be refused.
-RESIZE_AGAIN_SECONDS = 60
+RENEW_AGAIN_SECONDS = 60
 NODES_SHOWN = 3
 
 
@@ -38,8 +42,11 @@ class PoolWatch:
     """When the run came to the pool, by the service's clock: errors from before are not its own. None for a
     pool that the run made."""
 
+    until: datetime
+    """When the wait ends at the latest."""
+
     told: set[str] = field(default_factory=set)
-    next_resize_at: float = 0.0
+    next_renewal_at: float = 0.0
 
 
 def look_at(client: BatchClient, pool_id: str) -> PoolView:
@@ -58,12 +65,19 @@ def look_at(client: BatchClient, pool_id: str) -> PoolView:
         resized_at=pool.allocation_state_transition_time,
         resize_errors=tuple(described(error) for error in pool.resize_errors or []),
         lost_nodes=sum(lost_in(part) for part in (counts and (counts.dedicated, counts.low_priority)) or ()),
+        lease=read_formula(pool.auto_scale_formula),
+        formula_error=formula_error(pool.auto_scale_run),
     )
 
 
-def described(error: models.ResizeError) -> tuple[str, str]:
+def described(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
     values = [f"{item.name}: {item.value}" for item in error.error_values or []]
     return error.code or "", redacted("; ".join([error.message or "", *values]))
+
+
+def formula_error(run: models.AutoScaleRun | None) -> str:
+    """Why the service could not evaluate the pool's formula; "" if it could."""
+    return ": ".join(described(run.error)) if run and run.error else ""
 
 
 def lost_in(counts: models.BatchNodeCounts | None) -> int:
@@ -80,23 +94,33 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> lis
         news = lost_node_reports(client, watch.pool.id)
     if verdict == "lost":
         raise PoolError("\n".join([f"The pool {watch.pool.id} can't run the tasks: {reason}.", *news]))
-    if verdict == "ask again" and watch.pool.is_own and now_seconds >= watch.next_resize_at:
-        watch.next_resize_at = now_seconds + RESIZE_AGAIN_SECONDS
-        ask_again(client, watch.pool.id, view.targets)
-        reason += " Asking for the nodes again."
+    if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
+        watch.next_renewal_at = now_seconds + RENEW_AGAIN_SECONDS
+        reason += renewed(client, watch, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool.id}: {reason}")
     return news
 
 
-def ask_again(client: BatchClient, pool_id: str, targets: tuple[int, int]) -> None:
-    """Ask for the same nodes once more: a fixed-size pool doesn't try again by itself."""
-    dedicated, low_priority = targets
-    options = models.BatchPoolResizeOptions(
-        target_dedicated_nodes=dedicated, target_low_priority_nodes=low_priority
+def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool:
+    """Whether the pool would give this run too few nodes, or not until its end."""
+    wanted = watch.pool.lease
+    if wanted is None or held is None:
+        return False
+    return (
+        verdict == "ask again"
+        or held.ends_at < watch.until
+        or held.dedicated_nodes < wanted.dedicated_nodes
+        or held.low_priority_nodes < wanted.low_priority_nodes
     )
-    client.begin_resize_pool(pool_id, options)
+
+
+def renewed(client: BatchClient, watch: PoolWatch, ask_again: bool) -> str:
+    """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
+    wanted = replace(watch.pool.lease, ends_at=max(watch.pool.lease.ends_at, watch.until))
+    renewal = renew(client, watch.pool.id, wanted, evaluate=ask_again)
+    return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
 
 
 def lost_node_reports(client: BatchClient, pool_id: str) -> list[str]:

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+from tasks.autoscale import INTERVAL, Lease, build_formula
 from tasks.azure_errors import code_of
 from tasks.clients import POLLING_SECONDS, batch_client, blob_service
 from tasks.command import APPLICATION_FOLDER, start_command_line
 from tasks.errors import PoolError
 from tasks.images import Image
+from tasks.leases import renew
 from tasks.logs import run_logger
-from tasks.naming import MADE_BY, RunNames
+from tasks.naming import RunNames
+from tasks.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
 from tasks.policies import step
 from tasks.sas import make_signer, read_blob_url
-from tasks.specs import Cleanup, PoolSpec
+from tasks.specs import Cleanup, PoolSpec, When
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Pool:
 
     id: str
     is_own: bool
+    lease: Lease | None = None
+    """What this run wants of a pool that some run of ours made; None for a pool of others."""
 
 
 def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
@@ -38,18 +43,29 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
 
 @step("create pool")
 def create_pool(
-    names: RunNames, spec: PoolSpec, image: Image, application: str | None, timeout_seconds: float
+    names: RunNames,
+    spec: PoolSpec,
+    image: Image,
+    application: str | None,
+    timeout_seconds: float,
+    delete_when: When = "always",
 ) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 
     `application` is the blob that the start task copies to the nodes' shared folder, if any.
     """
     url = application and application_url(names, application, timeout_seconds)
-    options = build_pool(names, spec, image, application, url, timeout_seconds)
+    owned = ownership(names.key, delete_when, timeout_seconds)
+    lease = lease_of(spec, owned.expires_at)
+    options = build_pool(names, spec, image, application, url, owned)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if create_if_absent(client, options):
-            return Pool(names.pool_id, is_own=True)
-        return attach_to_pool(client, names, spec, image)
+            return Pool(names.pool_id, is_own=True, lease=lease)
+        return attach_to_pool(client, names, spec, image, lease)
+
+
+def lease_of(spec: PoolSpec, ends_at: datetime) -> Lease:
+    return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
 def create_if_absent(client: BatchClient, options: models.BatchPoolCreateOptions) -> bool:
@@ -68,8 +84,8 @@ def application_url(names: RunNames, application: str, timeout_seconds: float) -
         return read_blob_url(signer, names.application_container, application)
 
 
-def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image) -> Pool:
-    """The existing pool of that id. Raises PoolError if it isn't as the spec says."""
+def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
+    """The existing pool of that id, with its lease renewed. Raises PoolError if it isn't as the spec says."""
     pool = client.get_pool(names.pool_id)
     found = list(differences(pool, spec, image))
     if found:
@@ -78,7 +94,8 @@ def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: 
             f"give another pool_id, or delete that pool."
         )
     run_logger().info("The pool %s is there, and as it should be", names.pool_id)
-    return Pool(names.pool_id, is_own=run_key_of(pool) == names.key)
+    is_leased = renew(client, names.pool_id, lease) != "not ours"
+    return Pool(names.pool_id, run_key_of(pool) == names.key, lease if is_leased else None)
 
 
 def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
@@ -98,7 +115,8 @@ def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterato
 
 def run_key_of(pool: models.BatchPool) -> str | None:
     """The key of the run that made a pool; None for a pool that no run made."""
-    return next((item.value for item in pool.metadata or [] if item.name == "run_key"), None)
+    owned = read_batch_ownership(pool.metadata)
+    return owned and owned.run_key
 
 
 def build_pool(
@@ -107,9 +125,12 @@ def build_pool(
     image: Image,
     application: str | None,
     url: str | None,
-    timeout_seconds: float,
+    owned: Ownership,
 ) -> models.BatchPoolCreateOptions:
-    """The pool's body, as REST operation Pool Add takes it."""
+    """The pool's body, as REST operation Pool Add takes it.
+
+    It has no fixed size: whatever becomes of us, the service takes its nodes away when its lease ends.
+    """
     return models.BatchPoolCreateOptions(
         id=names.pool_id,
         vm_size=spec.vm_size,
@@ -119,11 +140,12 @@ def build_pool(
             ),
             node_agent_sku_id=image.node_agent_sku_id,
         ),
-        target_dedicated_nodes=spec.dedicated_nodes,
-        target_low_priority_nodes=spec.low_priority_nodes,
+        enable_auto_scale=True,
+        auto_scale_formula=build_formula(lease_of(spec, owned.expires_at)),
+        auto_scale_evaluation_interval=INTERVAL,
         task_slots_per_node=spec.task_slots_per_node,
         start_task=build_start_task(application, url, spec.start_command),
-        metadata=ownership(names, timeout_seconds),
+        metadata=as_batch_metadata(owned),
     )
 
 
@@ -150,17 +172,6 @@ def build_start_task(
         max_task_retry_count=1,
         wait_for_success=True,
     )
-
-
-def ownership(names: RunNames, timeout_seconds: float) -> list[models.BatchMetadataItem]:
-    """Metadata that says who made a pool or job, for which run, and until when it is needed."""
-    expires_at = datetime.now(timezone.utc) + timedelta(seconds=timeout_seconds)
-    values = {
-        "made_by": MADE_BY,
-        "run_key": names.key,
-        "expires_at": expires_at.isoformat(timespec="seconds"),
-    }
-    return [models.BatchMetadataItem(name=name, value=value) for name, value in values.items()]
 
 
 @step("delete pool")

@@ -38,6 +38,13 @@ class PoolSpec(Spec):
         0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
     )
     task_slots_per_node: int = Field(1, ge=1, le=256, description="Batch tasks that a node runs at once.")
+    idle_minutes: int = Field(
+        15,
+        ge=5,
+        le=7 * 24 * 60,
+        description="Minutes without a Batch task after which a pool that a run made gives its nodes back; "
+        "they come again with the next task.",
+    )
     image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
     start_command: str | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
@@ -40,7 +40,8 @@ def wait_for_tasks(
     RunTimeoutError, PoolError when no node can run tasks any more, JobError when the job is over too soon.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
-        watch = PoolWatch(pool, since=None if pool.is_own else job.created_at)
+        until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
+        watch = PoolWatch(pool, None if pool.is_own else job.created_at, until)
         wait(client, job, watch, task_ids, deadline_seconds, on_completed)
 
 

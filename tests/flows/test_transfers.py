@@ -9,6 +9,7 @@ from azure.storage.blob import BlobClient, ContainerClient
 from tasks.containers import create_container, delete_container
 from tasks.errors import AccessError, InputError, PermanentError
 from tasks.outputs import download_file, prepare_output_folder
+from tasks.ownership import ownership
 from tasks.sas import make_signer, read_blob_url, write_container_url
 from tasks.uploads import upload_file
 from tests.flows.services import blobs, blobs_of
@@ -21,16 +22,16 @@ def container(storage, monkeypatch, run_key):
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
     name, service = f"transfers-{run_key}", blobs()
-    assert create_container(service, name, run_key)
+    assert create_container(service, name, ownership(run_key, "always", 60))
     yield name
-    delete_container(service, name)
+    delete_container(service, name, run_key)
 
 
 def test_creating_and_deleting_containers_can_be_repeated(container, run_key):
     """The second time there is nothing to do, and nothing fails."""
-    assert not create_container(blobs(), container, run_key)
-    assert delete_container(blobs(), container)
-    assert not delete_container(blobs(), container)
+    assert not create_container(blobs(), container, ownership(run_key, "always", 60))
+    assert delete_container(blobs(), container, run_key)
+    assert not delete_container(blobs(), container, run_key)
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)

@@ -72,3 +72,29 @@ def test_an_allocation_that_timed_out_is_asked_for_again():
 def test_a_pool_that_somebody_took_away_is_lost(seen):
     """A pool that is deleted, or resized to nothing, won't run tasks."""
     assert judge(seen, NOW)[0] == "lost"
+
+
+def test_a_quota_is_final_also_for_a_pool_that_sizes_itself():
+    """A formula asks again every few minutes, but a quota doesn't grow by that."""
+    verdict, reason = judge(view(node_count=0, has_autoscale=True, resize_errors=QUOTA), NOW)
+    assert verdict == "lost"
+    assert "quota of dedicated cores" in reason
+
+
+def test_what_passes_is_asked_for_again_of_a_pool_that_sizes_itself():
+    """An allocation that timed out needn't wait for the formula's next evaluation."""
+    assert judge(view(node_count=0, has_autoscale=True, resize_errors=TIMED_OUT), NOW)[0] == "ask again"
+
+
+def test_errors_of_old_do_not_count_where_a_formula_asks_again():
+    """What a pool that sizes itself could not get before the run came is no reason to give up."""
+    old = view(node_count=0, has_autoscale=True, resize_errors=QUOTA, resized_at=NOW - timedelta(hours=1))
+    assert judge(old, NOW) == ("well", "")
+
+
+def test_a_formula_that_cannot_be_evaluated_is_told():
+    """A pool that scales itself to nothing because its formula is wrong says so."""
+    told = judge(
+        view(node_count=0, has_autoscale=True, targets=(0, 0), formula_error="Undefined symbol"), NOW
+    )
+    assert told == ("well", "Undefined symbol")

@@ -6,15 +6,18 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
+from tasks.autoscale import read_formula
 from tasks.errors import PoolError
 from tasks.images import Image, pick_image
 from tasks.jobs import Job, build_job, seconds_left
 from tasks.naming import names_of_run
-from tasks.pools import build_pool, differences, is_shared_by_start_task, run_key_of
+from tasks.ownership import Ownership
+from tasks.pools import build_pool, differences, is_shared_by_start_task, lease_of, run_key_of
 from tasks.specs import Cleanup, ImageSpec, PoolSpec, is_due
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 NAMES = names_of_run("run-1")
+OWNED = Ownership("run-1", NOW + timedelta(hours=2), "always")
 IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
 
 
@@ -58,20 +61,29 @@ def test_an_image_that_will_not_do_is_refused_with_alternatives(image):
 def test_pool_body_brings_the_application_as_root_and_waits():
     """The start task has the program as a resource file, runs elevated, and tasks wait for it."""
     pool = build_pool(
-        NAMES, PoolSpec(task_slots_per_node=4), IMAGE, "app.py", "https://x?sig=s", 60
+        NAMES, PoolSpec(task_slots_per_node=4), IMAGE, "app.py", "https://x?sig=s", OWNED
     ).as_dict()
     start = pool["startTask"]
     assert start["resourceFiles"] == [{"httpUrl": "https://x?sig=s", "filePath": "application/app.py"}]
     assert start["userIdentity"] == {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}
     assert start["waitForSuccess"] is True
     assert "sig=" not in start["commandLine"]
-    assert (pool["id"], pool["taskSlotsPerNode"], pool["targetDedicatedNodes"]) == ("fan-out-run-1", 4, 1)
+    assert (pool["id"], pool["taskSlotsPerNode"]) == ("fan-out-run-1", 4)
     assert {"name": "run_key", "value": "run-1"} in pool["metadata"]
+
+
+def test_pool_is_a_lease_from_the_first_moment():
+    """A new pool has a formula with its nodes and its end, and no size that would stay."""
+    spec = PoolSpec(dedicated_nodes=3, low_priority_nodes=2, idle_minutes=30)
+    pool = build_pool(NAMES, spec, IMAGE, None, None, OWNED)
+    assert (pool.target_dedicated_nodes, pool.target_low_priority_nodes) == (None, None)
+    assert (pool.enable_auto_scale, pool.auto_scale_evaluation_interval) == (True, timedelta(minutes=5))
+    assert read_formula(pool.auto_scale_formula) == lease_of(spec, OWNED.expires_at)
 
 
 def test_pool_with_nothing_to_do_at_start_has_no_start_task():
     """No application and no command make no start task, so nodes are ready sooner."""
-    assert "startTask" not in build_pool(NAMES, PoolSpec(), IMAGE, None, None, 60).as_dict()
+    assert "startTask" not in build_pool(NAMES, PoolSpec(), IMAGE, None, None, OWNED).as_dict()
 
 
 def test_only_a_pool_that_ends_with_its_run_depends_on_the_run_s_containers():
@@ -82,7 +94,7 @@ def test_only_a_pool_that_ends_with_its_run_depends_on_the_run_s_containers():
 
 
 def existing(**changes) -> models.BatchPool:
-    body = build_pool(NAMES, PoolSpec(), IMAGE, None, None, 60).as_dict()
+    body = build_pool(NAMES, PoolSpec(), IMAGE, None, None, OWNED).as_dict()
     return models.BatchPool({**body, **changes})
 
 
@@ -97,7 +109,7 @@ def test_a_pool_like_the_spec_will_do():
     [
         ({"vmSize": "STANDARD_A1"}, "vm_size STANDARD_A1 instead of STANDARD_D2S_V3"),
         ({"taskSlotsPerNode": 3}, "task_slots_per_node 3 instead of 1"),
-        ({"targetDedicatedNodes": 0}, "no nodes"),
+        ({"enableAutoScale": False, "targetDedicatedNodes": 0}, "no nodes"),
         (
             {"virtualMachineConfiguration": {"imageReference": {"publisher": "p", "offer": "o", "sku": "s"}}},
             "image p o s instead of canonical ubuntu-24_04-lts server",
@@ -112,7 +124,7 @@ def test_a_pool_unlike_the_spec_is_told_apart(changes, message):
 
 def test_a_pool_without_nodes_but_with_autoscale_will_do():
     """A formula may bring nodes, so none is no difference."""
-    scaled = existing(targetDedicatedNodes=0, enableAutoScale=True)
+    scaled = existing(targetDedicatedNodes=0)
     assert list(differences(scaled, PoolSpec(), IMAGE)) == []
 
 

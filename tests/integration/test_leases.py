@@ -1,0 +1,166 @@
+"""Leases of pools, kept by the local Batch service through the official client.
+
+The service's time runs faster than ours in some of them, so that its minutes pass in seconds.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from azure.batch import BatchClient, models
+from azure.core.credentials import AzureNamedKeyCredential
+
+import batch_emulator
+from tasks.autoscale import Lease, build_formula, read_formula
+from tasks.images import Image
+from tasks.leases import renew
+from tasks.naming import names_of_run
+from tasks.ownership import Ownership, read_batch_ownership
+from tasks.pools import build_pool
+from tasks.specs import PoolSpec
+from tests.waiting import wait_until
+
+IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
+FAST = 300.0
+SECONDS = 30
+
+
+@contextmanager
+def client_of(**settings) -> Iterator[BatchClient]:
+    with (
+        batch_emulator.serve(port=0, **settings) as account,
+        BatchClient(account.endpoint, AzureNamedKeyCredential(account.name, account.key)) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[BatchClient]:
+    with client_of() as client:
+        yield client
+
+
+def in_minutes(minutes: float) -> datetime:
+    return (datetime.now(timezone.utc) + timedelta(minutes=minutes)).replace(microsecond=0)
+
+
+def new_pool(client: BatchClient, ends_at: datetime, **spec) -> str:
+    """A pool as a run makes it."""
+    names = names_of_run(f"run-{uuid.uuid4().hex[:8]}")
+    owned = Ownership(names.key, ends_at, "always")
+    client.create_pool(build_pool(names, PoolSpec(**spec), IMAGE, None, None, owned))
+    return names.pool_id
+
+
+def node_count(client: BatchClient, pool_id: str) -> int:
+    return len(list(client.list_nodes(pool_id)))
+
+
+def wait_for_nodes(client: BatchClient, pool_id: str, count: int) -> None:
+    wait_until(lambda: node_count(client, pool_id) == count, SECONDS, f"pool of {count} nodes")
+
+
+def wait_until_steady(client: BatchClient, pool_id: str) -> None:
+    wait_until(lambda: client.get_pool(pool_id).allocation_state == "steady", SECONDS, "steady pool")
+
+
+def lease_of(client: BatchClient, pool_id: str) -> Lease:
+    return read_formula(client.get_pool(pool_id).auto_scale_formula)
+
+
+def add_task(client: BatchClient, pool_id: str, command_line: str) -> tuple[str, str]:
+    job_id = f"job-{uuid.uuid4().hex[:8]}"
+    client.create_job(
+        models.BatchJobCreateOptions(id=job_id, pool_info=models.BatchPoolInfo(pool_id=pool_id))
+    )
+    client.create_task(job_id, models.BatchTaskCreateOptions(id="t", command_line=command_line))
+    return job_id, "t"
+
+
+def evaluated(client: BatchClient, pool_id: str, lease: Lease) -> str:
+    run = client.evaluate_pool_auto_scale(
+        pool_id, models.BatchPoolEvaluateAutoScaleOptions(auto_scale_formula=build_formula(lease))
+    )
+    assert run.error is None
+    return run.results
+
+
+def test_the_service_evaluates_a_lease(client):
+    """The service takes the formula, which holds the nodes until the end of the lease and none after."""
+    pool_id = new_pool(client, in_minutes(60), dedicated_nodes=2)
+    wait_for_nodes(client, pool_id, 2)
+    lasting = Lease(4, 3, in_minutes(1), 15)
+    assert evaluated(client, pool_id, lasting).startswith(
+        "$TargetDedicatedNodes=4;$TargetLowPriorityNodes=3;$NodeDeallocationOption=requeue;"
+    )
+    over = replace(lasting, ends_at=in_minutes(-1))
+    assert evaluated(client, pool_id, over).startswith("$TargetDedicatedNodes=0;$TargetLowPriorityNodes=0;")
+
+
+def test_an_idle_pool_gives_its_nodes_back_and_gets_them_again():
+    """Without tasks the nodes go after the idle time; with the next task they come back."""
+    with client_of(speed=FAST) as client:
+        pool_id = new_pool(client, in_minutes(60 * 24), idle_minutes=5)
+        wait_for_nodes(client, pool_id, 1)
+        wait_for_nodes(client, pool_id, 0)
+        job_id, task_id = add_task(client, pool_id, "/bin/true")
+        wait_until(lambda: client.get_task(job_id, task_id).state == "completed", SECONDS, "run task")
+        wait_for_nodes(client, pool_id, 0)
+
+
+def test_the_end_of_a_lease_takes_the_nodes_from_a_running_task():
+    """When nobody renews the lease nothing goes on billing; the task waits for whoever does."""
+    with client_of(speed=FAST) as client:
+        pool_id = new_pool(client, in_minutes(20), idle_minutes=5)
+        job_id, task_id = add_task(client, pool_id, "sleep 600")
+        wait_until(lambda: client.get_task(job_id, task_id).state == "running", SECONDS, "running task")
+        wait_for_nodes(client, pool_id, 0)
+        assert client.get_task(job_id, task_id).state == "active"
+        client.begin_delete_job(job_id, polling_interval=1).wait()
+
+
+def test_a_second_run_renews_the_lease(client):
+    """A run that comes to a pool adds its nodes and its time, for all to see, and gets the nodes at once."""
+    ends_at = in_minutes(60)
+    pool_id = new_pool(client, ends_at, dedicated_nodes=2, idle_minutes=60)
+    wait_for_nodes(client, pool_id, 2)
+    wait_until_steady(client, pool_id)
+    wanted = Lease(1, 1, in_minutes(120), 15)
+    assert renew(client, pool_id, wanted) == "renewed"
+    assert lease_of(client, pool_id) == Lease(2, 1, wanted.ends_at, 60)
+    assert read_batch_ownership(client.get_pool(pool_id).metadata).expires_at == wanted.ends_at
+    wait_for_nodes(client, pool_id, 3)
+    assert renew(client, pool_id, Lease(1, 1, ends_at, 15)) == "lasts"
+
+
+def test_a_pool_that_is_being_resized_is_renewed_later(client):
+    """A change that the service refuses for now is no error, and leaves the lease as it was."""
+    with client_of(node_allocation_seconds=600) as client:
+        ends_at = in_minutes(60)
+        pool_id = new_pool(client, ends_at)
+        assert renew(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "later"
+        assert lease_of(client, pool_id).ends_at == ends_at
+
+
+def test_a_lease_is_not_renewed_twice_in_a_moment(client):
+    """The service's limit of one change in thirty seconds is kept without an error."""
+    pool_id = new_pool(client, in_minutes(60))
+    wait_until_steady(client, pool_id)
+    assert renew(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "renewed"
+    wait_until_steady(client, pool_id)
+    assert renew(client, pool_id, Lease(1, 0, in_minutes(99), 15)) == "later"
+
+
+def test_a_pool_of_others_is_left_alone(client):
+    """A pool with a formula or a size that isn't ours gets no lease."""
+    pool_id = new_pool(client, in_minutes(60))
+    wait_until_steady(client, pool_id)
+    theirs = "$TargetDedicatedNodes = 1;"
+    client.enable_pool_auto_scale(pool_id, models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=theirs))
+    assert renew(client, pool_id, Lease(5, 0, in_minutes(90), 15)) == "not ours"
+    assert client.get_pool(pool_id).auto_scale_formula == theirs
