@@ -54,7 +54,7 @@ class Wire:
     """Sends requests as any client of the service might."""
 
     def __init__(self, client: httpx.AsyncClient):
-        self._client = client
+        self.client = client
 
     async def send(
         self,
@@ -77,7 +77,7 @@ class Wire:
             sent.setdefault("content-type", "application/json; odata=minimalmetadata")
         sent["authorization"] = f"SharedKey {DEFAULT_ACCOUNT}:{sign(method, path, parameters, sent)}"
         text = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters.items())
-        return await self._client.request(method, f"{path}?{text}", content=content, headers=sent)
+        return await self.client.request(method, f"{path}?{text}", content=content, headers=sent)
 
     async def get(self, path: str, **options: Any) -> Any:
         """The JSON of a GET that succeeds."""

@@ -1,0 +1,100 @@
+"""Lists: order, pages, filters and selections as the service answers them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from tests.api.wire import NEWEST, URL, Wire, error
+
+
+async def ids(wire: Wire, path: str, **query: str) -> list[str]:
+    return [each["id"] for each in (await wire.get(path, query=query))["value"]]
+
+
+async def test_lists_are_ordered_by_id(wire: Wire) -> None:
+    """A list is in order of id, also against the order of creation."""
+    for name in ("b", "c", "a"):
+        await wire.add_job(name)
+    assert await ids(wire, "/jobs") == ["a", "b", "c"]
+
+
+async def test_pages_follow_one_another(wire: Wire) -> None:
+    """Each page links to the next by the same URL and a token, which is to be sent as it is."""
+    for name in ("a", "b", "c"):
+        await wire.add_job(name)
+    query = {"maxresults": "1", "$filter": "state eq 'active'"}
+    found, pages = [], 0
+    while True:
+        body = await wire.get("/jobs", query=query)
+        found += [job["id"] for job in body["value"]]
+        pages += 1
+        if "odata.nextLink" not in body:
+            break
+        link = body["odata.nextLink"]
+        assert link.startswith(f"{URL}/jobs?api-version={NEWEST}&maxresults=1&$filter=")
+        assert "&$skiptoken=WATV2:" in link
+        query = {k: v for k, v in parse_qsl(urlsplit(link).query) if k != "api-version"}
+    assert (found, pages) == (["a", "b", "c"], 3)
+
+
+async def test_last_page_has_no_link(wire: Wire) -> None:
+    """A list that fits into a page does not link to another."""
+    await wire.add_job()
+    assert "odata.nextLink" not in await wire.get("/jobs", query={"maxresults": "1"})
+
+
+async def test_page_has_at_least_one_item(wire: Wire) -> None:
+    """A negative page size is refused with the parameter, its value and the reason."""
+    answer = await wire.send("GET", "/pools", query={"maxresults": "-5"})
+    assert error(answer) == (
+        400,
+        "InvalidQueryParameterValue",
+        {
+            "QueryParameterName": "maxresults",
+            "QueryParameterValue": "-5",
+            "Reason": "MaxResults cannot be less than 1",
+        },
+    )
+
+
+@pytest.mark.parametrize("select", ["id,state", "id, state"])
+async def test_selection_leaves_only_what_is_asked_for(wire: Wire, select: str) -> None:
+    """`$select` answers the named properties; the metadata stays."""
+    await wire.add_job()
+    body = await wire.get("/jobs/j", query={"$select": select})
+    assert set(body) == {"odata.metadata", "id", "state"}
+    assert list((await wire.get("/jobs", query={"$select": select}))["value"][0]) == ["id", "state"]
+
+
+async def test_expanding_statistics_adds_nothing_yet(wire: Wire) -> None:
+    """`$expand=stats` is taken; a resource without statistics answers without them."""
+    await wire.add_pool()
+    body = await wire.get("/pools/p", query={"$select": "id,state", "$expand": "stats"})
+    assert set(body) == {"odata.metadata", "id", "state"}
+
+
+async def test_filter_finds_by_state_and_id(wire: Wire) -> None:
+    """A filter joins comparisons and functions; the order stays."""
+    for name in ("a1", "a2", "b1"):
+        await wire.add_job(name)
+    await wire.send("POST", "/jobs/a2/terminate", {})
+    wanted = "state eq 'active' and startswith(id,'a')"
+    assert await ids(wire, "/jobs", **{"$filter": wanted}) == ["a1"]
+
+
+async def test_filter_that_makes_no_sense_is_refused(wire: Wire) -> None:
+    """A bad filter is 400 and names the parameter."""
+    status, code, values = error(await wire.send("GET", "/jobs", query={"$filter": "nonsense"}))
+    assert (status, code, values["QueryParameterName"]) == (400, "InvalidQueryParameterValue", "$filter")
+
+
+async def test_supported_images_are_in_pages_too(wire: Wire) -> None:
+    """The list of images is a list like any other: filtered and in pages."""
+    query = {"$filter": "osType eq 'windows'", "maxresults": "2"}
+    body = await wire.get("/supportedimages", query=query)
+    assert len(body["value"]) == 2
+    assert {image["osType"] for image in body["value"]} == {"windows"}
+    assert "odata.nextLink" in body
+    assert list(body["value"][0])[:3] == ["imageReference", "verificationType", "nodeAgentSKUId"]
