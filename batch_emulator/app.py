@@ -19,7 +19,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from batch_emulator.api import account, control, files, jobs, nodes, pools, schedules, tasks, unsupported
+from batch_emulator.api import (
+    account,
+    control,
+    files,
+    former,
+    jobs,
+    nodes,
+    pools,
+    schedules,
+    tasks,
+    unsupported,
+)
 from batch_emulator.api.auth import Access, verify
 from batch_emulator.api.call import Call
 from batch_emulator.api.exchange import (
@@ -39,7 +50,7 @@ log = logging.getLogger("batch_emulator")
 
 Handler = Callable[[Call], Response | Awaitable[Response]]
 
-_MODULES = (account, pools, nodes, schedules, jobs, tasks, files, unsupported)
+_MODULES = (account, pools, nodes, schedules, jobs, tasks, files, former, unsupported)
 ROUTES: list[tuple[str, str, Handler]] = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 

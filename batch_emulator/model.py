@@ -78,7 +78,8 @@ class Node:
     @property
     def address(self) -> str:
         """An IP address at which what listens on all addresses of this machine can be reached."""
-        return f"127.0.{self.number // 250}.{self.number % 250 + 4}"
+        host = self.number - 1
+        return f"127.0.{host // 250}.{host % 250 + 4}"
 
     @property
     def slots_used(self) -> int:

@@ -82,6 +82,7 @@ _TASK = {"authenticationTokenSettings": until("2025-06"), **_CONTAINER}
 
 _JOB = {
     "allowTaskPreemption": since("2022-01"),
+    "maxParallelTasks": since("2021-06"),
     "networkConfiguration.skipWithdrawFromVNet": since("2024-07"),
     **{f"jobManagerTask.{path}": span for path, span in _TASK.items()},
     **{f"jobPreparationTask.{path}": span for path, span in _CONTAINER.items()},

@@ -307,7 +307,7 @@ async def test_idle_node_tells_what_it_is(wire: Wire) -> None:
         networkConfiguration={"endpointConfiguration": {"inboundNATPools": [nat_pool]}},
     )
     node = await wire.get(f"/pools/p/nodes/{await wire.idle_node()}")
-    assert (node["ipAddress"], node["vmSize"], node["isDedicated"]) == ("10.0.0.4", "standard_d2s_v3", True)
+    assert (node["ipAddress"], node["vmSize"], node["isDedicated"]) == ("127.0.0.4", "standard_d2s_v3", True)
     endpoints = node["endpointConfiguration"]["inboundEndpoints"]
     assert [(each["name"], each["frontendPort"], each["backendPort"]) for each in endpoints] == [
         ("web.0", 60000, 8080),

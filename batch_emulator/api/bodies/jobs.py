@@ -78,8 +78,8 @@ class JobPreparationTask(Body):
     resource_files: ResourceFiles = None
     environment_settings: EnvironmentSettings = None
     constraints: TaskConstraints = TaskConstraints(maxTaskRetryCount=0)
-    wait_for_success: Bool = True
     user_identity: UserIdentity = DEFAULT_USER
+    wait_for_success: Bool = True
     rerun_on_node_reboot_after_success: Bool = True
 
 
@@ -125,14 +125,14 @@ class JobSpecification(Body):
     max_parallel_tasks: ParallelTasks = -1
     allow_task_preemption: Bool = False
     uses_task_dependencies: Bool = False
+    on_all_tasks_complete: OnAllTasksComplete = "noaction"
+    on_task_failure: OnTaskFailure = "noaction"
     constraints: JobConstraints = JobConstraints()
     job_manager_task: JobManagerTask | None = None
     job_preparation_task: JobPreparationTask | None = None
     job_release_task: JobReleaseTask | None = None
     common_environment_settings: EnvironmentSettings = None
     pool_info: PoolInformation
-    on_all_tasks_complete: OnAllTasksComplete = "noaction"
-    on_task_failure: OnTaskFailure = "noaction"
     network_configuration: JobNetworkConfiguration | None = None
     metadata: Metadata = None
 

@@ -68,7 +68,7 @@ class TaskSchedulingPolicy(Body):
 
 
 class CertificateReference(Body):
-    thumbprint: NonEmpty
+    thumbprint: Annotated[Lower, Field(min_length=1)]
     thumbprint_algorithm: NonEmpty
     store_location: choice("CurrentUser", "LocalMachine") | None = None
     store_name: str | None = None
@@ -80,8 +80,6 @@ class PoolSpecification(Body):
 
     display_name: DisplayName | None = None
     vm_size: Annotated[Lower, Field(min_length=1)]
-    cloud_service_configuration: CloudServiceConfiguration | None = None
-    virtual_machine_configuration: VirtualMachineConfiguration | None = None
     task_slots_per_node: TaskSlots = 1
     task_scheduling_policy: TaskSchedulingPolicy = TaskSchedulingPolicy()
     resize_timeout: ResizeTimeout = "PT15M"
@@ -98,6 +96,8 @@ class PoolSpecification(Body):
     application_licenses: list[str] | None = None
     user_accounts: list[UserAccount] | None = None
     metadata: Metadata = None
+    cloud_service_configuration: CloudServiceConfiguration | None = None
+    virtual_machine_configuration: VirtualMachineConfiguration | None = None
     mount_configuration: list[MountConfiguration] | None = None
     target_node_communication_mode: NodeCommunicationMode | None = None
     upgrade_policy: UpgradePolicy | None = None

@@ -38,7 +38,7 @@ def _login_endpoint(node: Node, pool: Pool) -> Wire:
     if "cloudServiceConfiguration" in pool.spec:
         name, port, backend = "Microsoft.WindowsAzure.Plugins.RemoteForwarder.RdpInput", 3389, 20000
     elif "windows" in pool.spec["virtualMachineConfiguration"]["nodeAgentSKUId"].lower():
-        name, port, backend = f"RDPRule.{node.number - 1}", login_port(node), 3389
+        name, port, backend = f"SSHRule.{node.number - 1}", login_port(node), 3389
     else:
         name, port, backend = f"SSHRule.{node.number - 1}", login_port(node), 22
     return {"name": name, "protocol": "tcp", **_ADDRESS, "frontendPort": port, "backendPort": backend}

@@ -1,0 +1,86 @@
+"""Operations that the service has withdrawn, for the API versions that still have them.
+
+Certificates went with 2025-06-01, lifetime statistics with 2023-05-01.17.0. There are no certificates here;
+the statistics are those of a service that has measured nothing yet, as recorded from new accounts.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from batch_emulator.api.answers import json_answer
+from batch_emulator.api.call import Call
+from batch_emulator.errors import BatchError, not_supported
+from batch_emulator.model import Wire
+from batch_emulator.ticks import format_ticks
+
+_NO_TIME = "PT0S"
+
+
+def _require_before(call: Call, month: str) -> None:
+    if call.version >= month:
+        raise BatchError("InvalidUri")
+
+
+def _measured(call: Call) -> Wire:
+    now = format_ticks(call.engine.now())
+    return {"startTime": now, "lastUpdateTime": now}
+
+
+def get_job_statistics(call: Call) -> Response:
+    _require_before(call, "2023-05")
+    times = dict.fromkeys(("userCPUTime", "kernelCPUTime", "wallClockTime"), _NO_TIME)
+    counts = dict.fromkeys(("numTaskRetries", "numSucceededTasks", "numFailedTasks"), "0")
+    io: Wire = {"readIOps": "0", "writeIOps": "0", "readIOGiB": 0.0, "writeIOGiB": 0.0}
+    body = {"url": call.url, **_measured(call), **times, **io, **counts, "waitTime": _NO_TIME}
+    return json_answer(call, "jobstats/@Element", body)
+
+
+_RESOURCE_MEASURES = (
+    "avgCPUPercentage",
+    "avgMemoryGiB",
+    "peakMemoryGiB",
+    "avgDiskGiB",
+    "peakDiskGiB",
+    "diskReadGiB",
+    "diskWriteGiB",
+    "networkReadGiB",
+    "networkWriteGiB",
+)
+
+
+def get_pool_statistics(call: Call) -> Response:
+    _require_before(call, "2023-05")
+    usage = _measured(call) | {"dedicatedCoreTime": _NO_TIME}
+    operations = {"diskReadIOps": "0", "diskWriteIOps": "0"}
+    resources = _measured(call) | operations | dict.fromkeys(_RESOURCE_MEASURES, 0.0)
+    body = {"url": call.url, "usageStats": usage, "resourceStats": resources}
+    return json_answer(call, "poolstats/@Element", body)
+
+
+def list_certificates(call: Call) -> Response:
+    _require_before(call, "2025-06")
+    return json_answer(call, "certificates", {"value": []})
+
+
+def add_certificate(call: Call) -> Response:
+    _require_before(call, "2025-06")
+    raise not_supported("certificate", "the service withdrew certificates in February 2024")
+
+
+def find_certificate(call: Call) -> Response:
+    _require_before(call, "2025-06")
+    raise BatchError("CertificateNotFound")
+
+
+_CERTIFICATE = "/certificates({certificate})"
+
+ROUTES = [
+    ("GET", "/lifetimejobstats", get_job_statistics),
+    ("GET", "/lifetimepoolstats", get_pool_statistics),
+    ("GET", "/certificates", list_certificates),
+    ("POST", "/certificates", add_certificate),
+    ("GET", _CERTIFICATE, find_certificate),
+    ("DELETE", _CERTIFICATE, find_certificate),
+    ("POST", f"{_CERTIFICATE}/canceldelete", find_certificate),
+]
