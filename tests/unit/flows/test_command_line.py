@@ -1,0 +1,247 @@
+"""Options made from the flows' parameters, what is printed where, and what listens to a run."""
+
+import inspect
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from prefect import Flow
+from prefect.settings import get_current_settings, temporary_settings
+from pydantic import BaseModel
+
+from flows.command_line import (
+    PATHS_ON_TERMINAL,
+    Outcome,
+    build_app,
+    main,
+    print_paths,
+    report,
+    server_settings,
+    summary_of,
+)
+from flows.display import expected_errors_hidden, live_display
+from flows.fan_out import fan_out
+from flows.top_n_words import top_n_words
+from tasks.errors import InputError
+from tasks.listeners import listening, tell
+from tasks.progress import Counts
+from tasks.results import TaskResult
+from tasks.specs import Cleanup, PoolSpec
+from tasks.summary import FileResult, RunResult
+
+FLOWS = [fan_out, top_n_words]
+NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+
+
+def given(flow: Flow, *arguments: str) -> dict[str, Any]:
+    """What these arguments make of the flow's parameters."""
+    _, bound, _ = build_app(flow).parse_args(arguments, exit_on_error=False, print_error=False)
+    return {name: value for name, value in bound.arguments.items() if name != "as_json"}
+
+
+def leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        option = f"{prefix}.{name.replace('_', '-')}"
+        nested = field.annotation
+        is_model = inspect.isclass(nested) and issubclass(nested, BaseModel)
+        yield from leaves(nested, option) if is_model else [option]
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_help_shows_every_parameter(flow: Flow, capsys: pytest.CaptureFixture[str], monkeypatch):
+    """Each parameter, and each field of pool and cleanup, has its option in the help, and --json too."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(flow, ["--help"]) == 0
+    shown = capsys.readouterr().out
+    plain = [name for name in flow.parameters.properties if name not in ("pool", "cleanup")]
+    options = {f"--{name.replace('_', '-')}" for name in plain}
+    options |= {*leaves(PoolSpec, "--pool"), *leaves(Cleanup, "--cleanup"), "--json"}
+    assert {option for option in options if f"{option} " not in shown} == set()
+    assert "When to delete the job with its tasks." in shown
+    assert "A folder (with its sub-folders), a glob, or a list of those." in shown
+
+
+def test_options_become_parameters():
+    """Options of all kinds arrive with their types, and what is left out is left to the flow."""
+    arguments = "--num-words 5 --delay-seconds 0.5 --pool.dedicated-nodes 3 --pool.image.sku minimal"
+    assert given(top_n_words, "texts", *arguments.split(), "--cleanup.pool", "never") == {
+        "inputs": ["texts"],
+        "num_words": 5,
+        "delay_seconds": 0.5,
+        "pool": PoolSpec(dedicated_nodes=3, image={"sku": "minimal"}),
+        "cleanup": Cleanup(pool="never"),
+    }
+    assert given(top_n_words) == {}
+
+
+def test_inputs_may_be_many():
+    """A shell may expand a pattern: all arguments that are no options are inputs, whatever their names."""
+    assert given(fan_out, "a b.txt", "sub/", "ü$(x).txt", "--command", "wc {input}") == {
+        "inputs": ["a b.txt", "sub/", "ü$(x).txt"],
+        "command": "wc {input}",
+    }
+    assert given(fan_out, "--command", "wc", "--", "-lead.txt", "--help")["inputs"] == ["-lead.txt", "--help"]
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_defaults_are_those_of_the_flow(flow: Flow):
+    """What the command line assumes for an option is what the flow assumes for the parameter."""
+    command = build_app(flow).default_command
+    assumed = {name: option.default for name, option in inspect.signature(command).parameters.items()}
+    for name, parameter in inspect.signature(flow.fn).parameters.items():
+        if parameter.default is not inspect.Parameter.empty:
+            assert assumed[name] in (parameter.default, [parameter.default])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--timeout-seconds 0", 'Invalid value "0" for --timeout-seconds. Input should be greater than or'),
+        ("--num-words many", "--num-words"),
+        ("--run-key NOT/THIS", "--run-key"),
+        ("--pool.dedicated-nodes -1", "--pool.dedicated-nodes: Input should be greater than or equal to 0"),
+        ("--pool.dedicated-nodes 0", "--pool: a pool needs a node"),
+        ("--pool.pool-id a/b", "--pool.pool-id: String should match pattern"),
+        ("--cleanup.job sometimes", "--cleanup.job: Input should be 'always', 'on_success' or 'never'"),
+        ("--pool.colour red", "--pool.colour"),
+        ("--no-such-option", "--no-such-option"),
+        ("--output-dir", "--output-dir requires an argument"),
+    ],
+)
+def test_wrong_options_are_refused(arguments: str, message: str, capsys: pytest.CaptureFixture[str]):
+    """An option that can't be right ends with exit code 2 and a message that names it, and nothing runs."""
+    assert main(top_n_words, arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_what_a_flow_needs_must_be_there(capsys: pytest.CaptureFixture[str]):
+    """A required parameter that is left out ends with exit code 2 and its name."""
+    assert main(fan_out, ["data"]) == 2
+    assert "--command" in capsys.readouterr().err
+    assert main(fan_out, ["--command", "wc"]) == 2
+    assert "--inputs" in capsys.readouterr().err
+
+
+def result() -> RunResult:
+    failed = TaskResult("t2", NOON, 3, "node-1", 2.0, 1, "UserError", "FailureExitCode")
+    files = (
+        FileResult("ü one.txt", TaskResult("t1", NOON, 0, "node-1", 1.0), "/out/ü one_OUTPUT.txt"),
+        FileResult("two.txt", failed, problem="exit code 3", stderr="boom"),
+    )
+    return RunResult("key-1", "job-1", "pool-1", "/out", 12.3456, files)
+
+
+def test_the_summary_says_what_became_of_the_run():
+    """Counts, names of resources, where each output is, and why files failed."""
+    assert summary_of(Outcome(result(), "1 of 2 files failed", 1)) == {
+        "state": "failed",
+        "error": "1 of 2 files failed",
+        "run_key": "key-1",
+        "job_id": "job-1",
+        "pool_id": "pool-1",
+        "elapsed_seconds": 12.346,
+        "files": 2,
+        "succeeded": 1,
+        "failed": 1,
+        "output_dir": "/out",
+        "outputs": {"ü one.txt": "/out/ü one_OUTPUT.txt"},
+        "failures": [{"file": "two.txt", "problem": "exit code 3", "exit_code": 3, "stderr": "boom"}],
+    }
+
+
+def test_json_stands_alone_on_standard_output(capsys: pytest.CaptureFixture[str]):
+    """With --json standard output is one JSON document, also for a run that failed before it began."""
+    report(Outcome(result()), as_json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["state"] == "completed"
+    assert printed.err == ""
+    report(Outcome(None, "There is no folder x", 1), as_json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"state": "failed", "error": "There is no folder x"}
+    assert printed.err == "Error: There is no folder x\n"
+
+
+def test_paths_of_outputs_are_standard_output(capsys: pytest.CaptureFixture[str]):
+    """Without --json standard output has a line for each output and nothing else."""
+    report(Outcome(result(), "1 of 2 files failed", 1), as_json=False)
+    printed = capsys.readouterr()
+    assert printed.out == "/out/ü one_OUTPUT.txt\n"
+    assert printed.err == "Error: 1 of 2 files failed\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_somebody_who_watches_sees_the_first_paths(monkeypatch, capsys: pytest.CaptureFixture[str]):
+    """A terminal gets twenty paths and the number of the others, a pipe all of them."""
+    paths = [f"/out/{number}" for number in range(1000)]
+    print_paths(paths, "/out")
+    assert capsys.readouterr().out.splitlines() == paths
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    print_paths(paths, "/out")
+    assert terminal.getvalue().splitlines() == [*paths[:PATHS_ON_TERMINAL], "... and 980 more in /out"]
+
+
+def test_no_display_where_nobody_watches(capfd: pytest.CaptureFixture[str]):
+    """Nothing is drawn while standard error is no terminal."""
+    with live_display() as show:
+        show(Counts(total=3, running=2, completed=1))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_our_errors_are_told_once(capsys: pytest.CaptureFixture[str]):
+    """Tracebacks of expected errors stay out of the terminal's log; those of other errors don't."""
+    logger, records = logging.getLogger("prefect.flow_runs"), []
+    with expected_errors_hidden():
+        handler = next(
+            one for one in logging.getLogger().handlers if type(one).__module__.startswith("prefect")
+        )
+        for error in (InputError("no such file"), KeyError("a fault of ours")):
+            try:
+                raise error
+            except Exception:
+                record = logger.makeRecord("n", logging.ERROR, "f", 1, "failed: %r", (error,), None)
+                record.exc_info = (type(error), error, error.__traceback__)
+                records.append(bool(handler.filter(record)))
+    assert records == [False, True]
+    assert handler.filters == []
+
+
+def test_a_named_server_is_used_as_it_is():
+    """Where Prefect's settings name a server, they stay as they are."""
+    with temporary_settings({"api.url": "http://127.0.0.1:1/api"}):
+        before = get_current_settings()
+        with server_settings():
+            assert get_current_settings() == before
+
+
+def test_a_temporary_server_has_time_to_start():
+    """Without a server, a temporary one is allowed, with time to start; what the user has set stands."""
+    with temporary_settings(restore_defaults={"api.url"}), server_settings():
+        ephemeral = get_current_settings().server.ephemeral
+        assert (ephemeral.enabled, ephemeral.startup_timeout_seconds) == (True, 120)
+    own = {"server.ephemeral.startup_timeout_seconds": 33}
+    with temporary_settings(own, restore_defaults={"api.url"}), server_settings():
+        assert get_current_settings().server.ephemeral.startup_timeout_seconds == 33
+
+
+def test_listeners_hear_only_their_own_runs():
+    """News reach the innermost listener of the block, and nobody outside of it."""
+    outer, inner = [], []
+    tell("nobody hears this")
+    with listening(outer.append):
+        tell(1)
+        with listening(inner.append):
+            tell(2)
+        tell(3)
+    tell("nor this")
+    assert (outer, inner) == ([1, 3], [2])
