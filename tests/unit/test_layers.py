@@ -1,0 +1,33 @@
+"""Who may import whom, as `pyproject.toml` says it."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter import cli
+
+REPOSITORY = Path(__file__).parents[2]
+NODE_SCRIPTS = sorted((REPOSITORY / "node").glob("*.py"))
+
+
+def test_every_contract_is_kept(monkeypatch, capsys):
+    """No module imports what its layer may not know."""
+    monkeypatch.chdir(REPOSITORY)
+    exit_code = cli.lint_imports(no_cache=True)
+    assert exit_code == cli.EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", NODE_SCRIPTS, ids=lambda path: path.name)
+def test_node_scripts_need_only_python(script):
+    """What runs on a compute node imports the standard library alone, so that nothing is installed there."""
+    imported = {
+        name.partition(".")[0] for node in ast.walk(ast.parse(script.read_text())) for name in names(node)
+    }
+    assert imported <= set(sys.stdlib_module_names)
+
+
+def names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or "."] if isinstance(node, ast.ImportFrom) else []
