@@ -135,3 +135,9 @@ def collect_outputs(plan: Plan, pool: Pool, job: Job, items: list[WorkItem], beg
     if result.failures:
         raise FilesFailedError(describe_failures(result.failures, len(files)))
     return result
+
+
+if __name__ == "__main__":
+    from flows.command_line import main
+
+    raise SystemExit(main(fan_out))
