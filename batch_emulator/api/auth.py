@@ -1,4 +1,4 @@
-"""Who may call: SharedKey signatures and Microsoft Entra bearer tokens.
+"""Who may call: SharedKey signatures, Microsoft Entra bearer tokens, and tasks with a token for their job.
 
 Source: REST documentation page "Authenticate Requests to the Azure Batch Service", and how the official
 clients really sign, which differs in small ways; every honest variant is accepted.
@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from batch_emulator.api.times import parse_http_date
 from batch_emulator.errors import BatchError
+from batch_emulator.jobtokens import read_token
 
 Query = Sequence[tuple[str, str]]
 
@@ -58,7 +60,8 @@ class Access:
 def verify(
     access: Access, *, method: str, path: str, query: Query, headers: Mapping[str, str], now: datetime
 ) -> None:
-    """Raise 403 or 401 unless the request is signed with the account's key or brings an access token."""
+    """Raise 403 or 401 unless the request is signed with the account's key or brings an access token: of
+    Microsoft Entra, or the one that a task was given for its job."""
     authorization = headers.get("authorization", "")
     if not authorization.lower().startswith("bearer"):
         verify_shared_key(
@@ -70,10 +73,19 @@ def verify(
             key_bytes=access.key_bytes,
             now=now,
         )
+    elif job_id := read_token(access.key_bytes, authorization.partition(" ")[2]):
+        check_job_path(path, job_id)
     elif access.oauth:
         verify_bearer_token(authorization, now=now)
     else:
         raise unauthorized("This service takes access tokens only when it is started with --oauth basic.")
+
+
+def check_job_path(path: str, job_id: str) -> None:
+    """403 unless the request is about this job. `path` is percent-encoded."""
+    allowed = f"/jobs/{job_id}/".lower()
+    if not f"{unquote(path)}/".lower().startswith(allowed):
+        raise BatchError("InsufficientPermissions")
 
 
 def verify_shared_key(

@@ -11,7 +11,6 @@ from typing import Any
 from batch_emulator.errors import BatchError, not_supported
 
 REFUSALS: dict[str, str] = {
-    "authenticationTokenSettings": "the service itself gives tasks no tokens any more, since September 2024",
     "containerSettings": "tasks run as processes of this machine, not in containers",
     "identityReference": "files are read and written with a SAS, there are no managed identities",
 }

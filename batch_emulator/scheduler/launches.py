@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from batch_emulator.catalogue import core_count
 from batch_emulator.durations import UNLIMITED, parse_duration
+from batch_emulator.jobtokens import issue_token
 from batch_emulator.launch import Launch
 from batch_emulator.model import Job, Node, Pool, Task, Wire
 from batch_emulator.scheduler.world import World
@@ -162,6 +163,8 @@ def _job_environment(world: World, job: Job, spec: Wire, pool: Pool, node: Node)
     """For any task of a job; `spec` is that task's, with its id."""
     common = _settings({"environmentSettings": job.spec.get("commonEnvironmentSettings", [])})
     identity = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": spec["id"]}
+    if spec.get("authenticationTokenSettings", {}).get("access"):
+        identity["AZ_BATCH_AUTHENTICATION_TOKEN"] = issue_token(world.settings.key, job.id)
     return common | _settings(spec) | _node_environment(world, pool, node) | identity
 
 

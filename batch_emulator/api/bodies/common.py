@@ -161,7 +161,7 @@ OutputFiles = list[OutputFile] | None
 Metadata = list[MetadataItem] | None
 
 Container = Annotated[ContainerSettings | None, refusable("containerSettings")]
-AuthenticationToken = Annotated[AuthenticationTokenSettings | None, refusable("authenticationTokenSettings")]
+AuthenticationToken = AuthenticationTokenSettings | None
 ApplicationPackages = Annotated[list[ApplicationPackageReference] | None, AfterValidator(check_references)]
 
 RequiredSlots = integer(1, 256)

@@ -134,7 +134,6 @@ def test_a_resource_file_has_one_source(change: dict[str, str], words: str) -> N
 
 
 REFUSED_PARTS = {
-    "authenticationTokenSettings": TASK | {"authenticationTokenSettings": {"access": ["job"]}},
     "containerSettings": TASK | {"containerSettings": {"imageName": "alpine"}},
     "identityReference": TASK | {"resourceFiles": [FILE | {"identityReference": {"resourceId": "/x"}}]},
 }
