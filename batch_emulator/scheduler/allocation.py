@@ -102,9 +102,21 @@ def _add_node(world: World, pool: Pool, dedicated: bool) -> None:
 def _shrink(world: World, pool: Pool, staying: list[Node], count: int) -> None:
     dedicated = bool(staying) and staying[0].dedicated
     possible = _without_fault(world, pool, count, dedicated=dedicated, growing=False)
-    idlest_first = sorted(staying, key=lambda node: (len(node.occupants), -node.number))
+    idlest_first = sorted(
+        staying, key=lambda node: (_runs_manager(world, node), len(node.occupants), -node.number)
+    )
     for node in idlest_first[:possible]:
         nodes.leave(world, node, pool.node_deallocation)
+
+
+def _runs_manager(world: World, node: Node) -> bool:
+    """Nodes with job manager tasks are kept as long as possible (REST documentation of Add Job)."""
+    tasks = [
+        world.store.tasks(job_key).by_id.get(task_key)
+        for _, job_key, task_key in node.occupants.values()
+        if job_key in world.store.jobs
+    ]
+    return any(task is not None and task.is_manager for task in tasks)
 
 
 def check_allocation(world: World, pool_key: str) -> None:

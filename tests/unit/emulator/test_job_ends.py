@@ -124,6 +124,17 @@ def test_manager_runs_before_the_jobs_other_tasks(driver):
     assert driver.running() == ["manager"]
 
 
+def test_shrinking_pool_keeps_the_managers_node(driver):
+    """Of busy nodes a shrinking pool gives up those without a manager task first."""
+    driver.add_pool(3)
+    add_job(driver)
+    driver.add_task("a")
+    driver.add_task("b")
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 1})
+    driver.pass_seconds(5)
+    assert [node.id for node in driver.nodes] == [driver.task("manager").node_id]
+
+
 def test_ids_within_a_job_differ(driver):
     """A manager task with the id of the job's preparation task is refused."""
     body = {
