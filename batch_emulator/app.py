@@ -25,11 +25,12 @@ from batch_emulator.api import (
     files,
     former,
     jobs,
+    machines,
     nodes,
     pools,
     schedules,
     tasks,
-    unsupported,
+    usage,
 )
 from batch_emulator.api.auth import Access, verify
 from batch_emulator.api.call import Call
@@ -50,7 +51,7 @@ log = logging.getLogger("batch_emulator")
 
 Handler = Callable[[Call], Response | Awaitable[Response]]
 
-_MODULES = (account, pools, nodes, schedules, jobs, tasks, files, former, unsupported)
+_MODULES = (account, usage, pools, nodes, machines, schedules, jobs, tasks, files, former)
 ROUTES: list[tuple[str, str, Handler]] = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 

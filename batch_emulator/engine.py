@@ -6,7 +6,7 @@ Everything happens in one event loop; `do` is called there and nowhere else, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial, singledispatchmethod
 from typing import Any
 
@@ -14,6 +14,7 @@ from batch_emulator.clock import Clock
 from batch_emulator.journal import Journal
 from batch_emulator.keeper import Keeper
 from batch_emulator.launch import Outcome, Runner
+from batch_emulator.nodelogs import NodeLogs
 from batch_emulator.scheduler.recovery import recover
 from batch_emulator.scheduler.settle import settle
 from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory, Start, Stop, Timer, World
@@ -33,6 +34,8 @@ class Engine:
         self._clock = Clock(settings.speed)
         self._timers = Timers(self.do, settings.speed)
         self._keeper = Keeper(journal, self.world, self._timers)
+        self.logs = NodeLogs()
+        self._background: set[asyncio.Task] = set()
         self._running: set[tuple[str, str]] = set()
         self._next: dict[tuple[str, str], Start] = {}
         self._closing: dict[str, asyncio.Future] = {}
@@ -91,6 +94,7 @@ class Engine:
             self._next[place] = action
             return
         self._running.add(place)
+        self._note(place[0], f"{place[1]} starts")
         self.runner.start(action.launch, partial(self._ended, place, action))
 
     @_perform.register
@@ -98,17 +102,20 @@ class Engine:
         place = (action.node_id, action.directory)
         if waiting := self._next.pop(place, None):
             self._loop.call_soon(self._report, waiting, Outcome(exit_code=None, stopped=True))
+        self._note(place[0], f"{place[1]} is to be stopped")
         self.runner.stop(*place)
 
     @_perform.register
     def _(self, action: OpenNode) -> None:
         if self._is_closing(action, action.node_id):
             return
+        self._note(action.node_id, "the node agent is up")
         if self.runner.node_root(action.node_id) is None:
             self.runner.open_node(action.node_id, action.pool_id)
 
     @_perform.register
     def _(self, action: CloseNode) -> None:
+        self.logs.forget(action.node_id)
         closing = asyncio.ensure_future(self.runner.close_node(action.node_id))
         self._closing[action.node_id] = closing
         closing.add_done_callback(lambda _: self._closing.pop(action.node_id, None))
@@ -128,6 +135,8 @@ class Engine:
 
     def _ended(self, place: tuple[str, str], action: Start, outcome: Outcome) -> None:
         self._running.discard(place)
+        what = outcome.failure.code if outcome.failure else "success"
+        self._note(place[0], f"{place[1]} has ended: {what}, exit code {outcome.exit_code}")
         self._report(action, outcome)
         if (waiting := self._next.pop(place, None)) and not self._closed:
             self._perform(waiting)
@@ -136,9 +145,22 @@ class Engine:
         if not self._closed:
             self.do(action.ended, *action.arguments, outcome)
 
+    def _note(self, node_id: str, line: str) -> None:
+        """No command lines: they may hold secrets."""
+        self.logs.note(node_id, self.world.now, line)
+
+    def do_later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin what no request waits for. What is not done when the service ends is given up."""
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def close(self) -> None:
         """Stop all timers and everything that runs, and wait until it has ended."""
         self._closed = True
         self._timers.cancel()
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.runner.close()
         self._keeper.close()

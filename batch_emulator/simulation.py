@@ -6,7 +6,9 @@ does not say there is one rule for all. Seconds are those of the service: `Setti
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -54,6 +56,9 @@ def parse_simulation(text: str) -> Simulation:
 def foresee(rule: Simulation, launch: Launch, random: Random) -> tuple[float, Outcome]:
     """Seconds that an attempt will take, and what will come of it. `random` is asked the same of each."""
     seconds, exit_code = _draw(rule, launch, random)
+    if launch.disk_full:
+        failure = make_failure("DiskFull", FilePath=launch.task_directory, Message=os.strerror(errno.ENOSPC))
+        return 0.0, Outcome(None, failure, preprocessing_failure=True)
     try:
         seconds = _length(launch.environment.get("SIMULATED_SECONDS", seconds))
         exit_code = int(launch.environment.get("SIMULATED_EXIT_CODE", exit_code))

@@ -11,7 +11,8 @@ from batch_emulator import nodefiles, ticks
 from batch_emulator.api.answers import plain
 from batch_emulator.api.call import Call
 from batch_emulator.api.conditions import check_conditions
-from batch_emulator.api.listing import list_page, start_key
+from batch_emulator.api.fields import FILES
+from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.files import content_type, file_headers, render_file
 from batch_emulator.errors import BatchError
 from batch_emulator.scheduler.launches import task_directory
@@ -57,7 +58,7 @@ def _list(call: Call, root: Path) -> Response:
         "files",
         (each for each in candidates if each[0] > after),
         lambda file: render_file(file, call.url),
-        None,
+        read_filter(call, FILES),
     )
 
 

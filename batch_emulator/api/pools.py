@@ -119,11 +119,6 @@ def list_node_counts(call: Call) -> Response:
     )
 
 
-def list_usage_metrics(call: Call) -> Response:
-    """No usage is metered here: an empty list."""
-    return json_answer(call, "poolusagemetrics", {"value": []})
-
-
 ROUTES = [
     ("POST", "/pools", add_pool),
     ("GET", "/pools", list_pools),
@@ -139,5 +134,4 @@ ROUTES = [
     ("POST", "/pools/{pool}/disableautoscale", disable_auto_scale),
     ("POST", "/pools/{pool}/evaluateautoscale", evaluate_auto_scale),
     ("GET", "/nodecounts", list_node_counts),
-    ("GET", "/poolusagemetrics", list_usage_metrics),
 ]

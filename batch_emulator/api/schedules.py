@@ -7,7 +7,7 @@ from starlette.responses import Response
 from batch_emulator.api.answers import changed, created, element, plain
 from batch_emulator.api.bodies.schedules import JobScheduleAdd, JobSchedulePatch, JobScheduleReplace
 from batch_emulator.api.call import Call
-from batch_emulator.api.fields import JOBS, SCHEDULES
+from batch_emulator.api.fields import JOBS_OF_SCHEDULE, SCHEDULES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job
@@ -74,7 +74,7 @@ def delete_schedule(call: Call) -> Response:
 def list_jobs(call: Call) -> Response:
     jobs = call.store.jobs_of_schedule(_schedule(call).key, start_key(call))
     candidates = ((job.key, job) for job in jobs)
-    wanted = read_filter(call, JOBS)
+    wanted = read_filter(call, JOBS_OF_SCHEDULE)
     return list_page(call, "jobs", candidates, lambda job: render_job(job, call.base_url), wanted)
 
 

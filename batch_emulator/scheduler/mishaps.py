@@ -86,7 +86,12 @@ def happen(
 
 def _lose_machine(world: World, node: Node, event: str) -> None:
     """A preempted node loses its disk; of the others only what runs is gone."""
-    world.actions.append(CloseNode(node.id) if event == "preempt" else Stop(node.id, "startup"))
+    if event != "preempt":
+        world.actions.append(Stop(node.id, "startup"))
+        return
+    world.usage.add(world.store.pools[node.pool_key], node.allocated, world.now)
+    node.allocated = world.now
+    world.actions.append(CloseNode(node.id))
 
 
 def _replace_later(world: World, node: Node) -> None:

@@ -163,6 +163,7 @@ def gone(world: World, pool_key: str, node_id: str) -> None:
     """The node has left; the pool's allocation looks whether it has what it wanted."""
     node = world.store.find_node(pool_key, node_id)
     if node:
+        world.usage.add(world.store.pools[pool_key], node.allocated, world.now)
         world.store.remove_node(node)
         world.allocations_to_check[pool_key] = None
 

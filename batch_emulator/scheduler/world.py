@@ -17,6 +17,7 @@ from batch_emulator.errors import BatchError
 from batch_emulator.injection import Injector
 from batch_emulator.launch import Failure, Launch
 from batch_emulator.model import Job, JobSchedule, Node, Pool, Resource, Task, Wire, key
+from batch_emulator.scheduler.usage import Usage
 from batch_emulator.settings import Settings
 from batch_emulator.store import Store
 from batch_emulator.ticks import from_seconds
@@ -93,6 +94,7 @@ class World:
     booted: list[Node] = field(default_factory=list)
     full_disks: list[Node] = field(default_factory=list)
     samples: dict[str, Samples] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
     random: random.Random = field(default_factory=random.Random)
     faults: Injector = field(init=False)
 
