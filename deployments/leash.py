@@ -7,7 +7,7 @@ The command is stopped when that pipe is closed, which the kernel does even for 
 with SIGKILL, or when this process gets SIGTERM, SIGINT or SIGHUP. Stopping is: SIGTERM to the command
 alone, so that it can stop its own children in its own way; after GRACE_SECONDS SIGTERM to all that is left;
 after LEFTOVERS_GRACE_SECONDS SIGKILL. The exit code is the command's, 128 + N when signal N ended it. The
-folder SCRATCH ("" for none) is deleted when the command had to be stopped.
+folder SCRATCH ("" for none) is deleted if the starter is gone by then, and can't do it.
 """
 
 import ctypes
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     signals_fd = catch_signals()
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     leash = Leash(pid=start(command), signals_fd=signals_fd)
-    must_stop = follow(leash)
+    follow(leash)
     stop(leash, grace_seconds, leftovers_grace_seconds)
-    if scratch and must_stop:
+    if scratch and is_let_go():
         shutil.rmtree(scratch, ignore_errors=True)
     return exit_code(leash)
 
@@ -94,16 +94,21 @@ def become(command: Sequence[str], leash_pid: int) -> None:
     os.execvp(command[0], command)
 
 
-def follow(leash: Leash) -> bool:
-    """Wait until the command has ended (False) or has to be stopped (True)."""
+def follow(leash: Leash) -> None:
+    """Return when the command has ended or has to be stopped."""
     while leash.status is None:
         readable, _, _ = select.select([STDIN, leash.signals_fd], [], [])
-        if STDIN in readable and not os.read(STDIN, 4096):
-            return True
+        if is_let_go():
+            return
         if leash.signals_fd in readable and STOP_SIGNALS.intersection(os.read(leash.signals_fd, 4096)):
-            return True
+            return
         reap(leash)
-    return False
+
+
+def is_let_go() -> bool:
+    """Has the starter closed its end of the pipe, by dying mostly?"""
+    readable, _, _ = select.select([STDIN], [], [], 0)
+    return bool(readable) and not os.read(STDIN, 4096)
 
 
 def reap(leash: Leash) -> None:

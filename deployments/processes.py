@@ -19,8 +19,8 @@ class Command:
 
     `name` is how messages speak of it. `env` is its whole environment. Output of both streams goes to `log`,
     which starts anew (None: to our own streams). It has `grace_seconds` to stop by itself when asked, and
-    what it leaves running has `leftovers_grace_seconds`. `scratch` is a folder to delete when it has been
-    stopped, also by the death of this process; after an end of its own its starter may still read there.
+    what it leaves running has `leftovers_grace_seconds`. `scratch` is a folder to delete if this process
+    dies before it has stopped it.
     """
 
     name: str
@@ -62,13 +62,15 @@ def start(command: Command) -> Service:
 def stop(service: Service) -> int:
     """Ask the service to stop, wait, kill, reap; return its exit code. Does nothing to one that has ended."""
     command, process = service.command, service.process
-    if process.stdin is not None:
-        process.stdin.close()
+    process.terminate()
     try:
         return process.wait(command.grace_seconds + command.leftovers_grace_seconds + LEASH_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     location = tmp_path_factory.mktemp("prefect-server")
     settings = Settings(location, free_port(), free_port(), free_port())
     settings.logs.mkdir()
+    settings.temporary.mkdir()
     create_prefect_home(settings.prefect_home)
     api_url = f"{settings.dashboard}/api"
     with supervised() as supervisor, pytest.MonkeyPatch.context() as patch:

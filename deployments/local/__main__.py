@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deployments.errors import LocalServiceError
 from deployments.local import demo, environment
-from deployments.local.settings import Settings, client_environment
+from deployments.local.settings import BATCH_ACCOUNT, BATCH_KEY, Settings, client_environment
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 
@@ -46,8 +46,8 @@ def add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     up.add_argument("--storage-port", type=int, help="port of Azurite (default: 10000, or a free one)")
     up.add_argument("--batch-port", type=int, help="port of Azure Batch (default: 10003, or a free one)")
     up.add_argument("--prefect-port", type=int, help="port of Prefect (default: 4200, or a free one)")
-    up.add_argument("--account", help="name of the Batch account (default: devbatchaccount1)")
-    up.add_argument("--key", help="its key, base64 (default: the well-known one)")
+    up.add_argument("--account", default=BATCH_ACCOUNT, help="name of the Batch account")
+    up.add_argument("--key", default=BATCH_KEY, help="its key, base64 (default: the well-known one)")
     up.set_defaults(run=run_up, interrupted_exit_code=0)
 
 
@@ -75,7 +75,8 @@ def run_demo(options: argparse.Namespace) -> int:
     variables = environment.read_live(options.env_file)
     with ExitStack() as stack:
         if not variables:
-            settings = Settings(stack.enter_context(temporary_location()), *choose_ports(None, None, None))
+            location = stack.enter_context(temporary_location())
+            settings = Settings(location, *choose_ports(None, None, None), is_temporary=True)
             stack.enter_context(serve(settings, say))
             variables = client_environment(settings)
         return demo.run(variables, options.inputs, options.output, options.num_words, say)
@@ -90,8 +91,13 @@ def run_install(options: argparse.Namespace) -> int:
 def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     location = options.location.resolve() if options.location else stack.enter_context(temporary_location())
     ports = choose_ports(options.storage_port, options.batch_port, options.prefect_port)
-    account = {"batch_account": options.account, "batch_key": options.key}
-    return Settings(location, *ports, **{name: value for name, value in account.items() if value is not None})
+    return Settings(
+        location,
+        *ports,
+        is_temporary=options.location is None,
+        batch_account=options.account,
+        batch_key=options.key,
+    )
 
 
 def welcome(settings: Settings, env_file: Path | None) -> str:

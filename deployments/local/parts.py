@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from deployments import azurite
@@ -27,7 +28,12 @@ def storage(settings: Settings) -> Part:
     folder = settings.location / "storage"
     folder.mkdir(exist_ok=True)
     log = settings.logs / "azurite.log"
-    command = replace(azurite.command(folder, settings.storage_port), log=log)
+    command = replace(
+        azurite.command(folder, settings.storage_port),
+        log=log,
+        env=part_environment(settings),
+        scratch=scratch(settings),
+    )
     return Part(command, lambda: bool(azurite.listening_at(log)), azurite.START_TIMEOUT_SECONDS)
 
 
@@ -66,7 +72,19 @@ def deployment(settings: Settings) -> Command:
 
 
 def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
-    return Command(name, argv, part_environment(settings), settings.logs / log, cwd=REPOSITORY)
+    return Command(
+        name,
+        argv,
+        part_environment(settings),
+        settings.logs / log,
+        cwd=REPOSITORY,
+        scratch=scratch(settings),
+    )
+
+
+def scratch(settings: Settings) -> Path | None:
+    """The last part to stop after the stack was killed deletes the folder."""
+    return settings.location if settings.is_temporary else None
 
 
 def is_healthy(port: int) -> bool:

@@ -29,6 +29,7 @@ LOG_STREAM = {
     "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
     "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
 }
+FOREIGN = ("AZURE_", "AZURITE_", "PREFECT_")
 NO_TELEMETRY = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 
@@ -43,6 +44,9 @@ class Settings:
     batch_port: int
     prefect_port: int
 
+    is_temporary: bool = False
+    """Whether the folder is to go with the stack, also when that is killed."""
+
     batch_account: str = BATCH_ACCOUNT
     """Name of the Batch account that is served."""
 
@@ -52,6 +56,10 @@ class Settings:
     @property
     def logs(self) -> Path:
         return self.location / "logs"
+
+    @property
+    def temporary(self) -> Path:
+        return self.location / "temporary"
 
     @property
     def prefect_home(self) -> Path:
@@ -88,7 +96,7 @@ def base_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
     The parts find their own programs and this interpreter first, and speak to 127.0.0.1 through no proxy.
     """
-    kept = {name: value for name, value in variables.items() if not name.startswith(("AZURE_", "PREFECT_"))}
+    kept = {name: value for name, value in variables.items() if not name.startswith(FOREIGN)}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     bypassed = ["127.0.0.1", "localhost", kept.get("NO_PROXY") or kept.get("no_proxy") or ""]
     no_proxy = ",".join(filter(None, bypassed))
@@ -97,4 +105,11 @@ def base_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def part_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of every part, and of the flow runs that the worker starts."""
-    return {**base_environment(os.environ), **client_environment(settings), **RECORDER, **LOG_STREAM}
+    temporary = {"TMPDIR": str(settings.temporary)}
+    return {
+        **base_environment(os.environ),
+        **client_environment(settings),
+        **RECORDER,
+        **LOG_STREAM,
+        **temporary,
+    }

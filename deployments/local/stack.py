@@ -44,6 +44,7 @@ def choose_ports(storage: int | None, batch: int | None, prefect: int | None) ->
 def serve(settings: Settings, say: Say) -> Iterator[Supervisor]:
     """The whole stack, ready, with the flows deployed. Raises LocalServiceError; leaves no process."""
     settings.logs.mkdir(parents=True, exist_ok=True)
+    settings.temporary.mkdir(exist_ok=True)
     with held(settings.location), supervised() as supervisor:
         install(supervisor, settings.logs, say)
         start(supervisor, settings, say)
