@@ -22,7 +22,8 @@ BUSY_INTERVAL_MAX_SECONDS = 5.0
 IDLE_INTERVAL_MAX_SECONDS = 15.0
 HEALTH_SECONDS = 2.0
 OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
-ALL_DONE = "AllTasksCompleted"
+# The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
+ALL_DONE = "AllTasksComplete"
 
 
 @step("wait for tasks")
