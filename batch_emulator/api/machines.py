@@ -19,13 +19,21 @@ from batch_emulator.model import Node, Pool, Wire
 from batch_emulator.ticks import format_ticks, parse_ticks
 
 _LOG = "agent-debug.log"
+_OWN = {
+    "name": "batchNodeExtension",
+    "publisher": "Microsoft.Azure.Extensions",
+    "type": "CustomScript",
+    "typeHandlerVersion": "2.0",
+    "autoUpgradeMinorVersion": True,
+    "enableAutomaticUpgrade": False,
+}
 _RESULT = "Microsoft.Azure.Batch.Protocol.Entities.UploadBatchServiceLogsResult"
 
 
 def list_extensions(call: Call) -> Response:
-    found = _extensions(call)
+    numbered = ((f"{number:04d}", each) for number, each in enumerate(_extensions(call).values()))
     after = start_key(call) or ""
-    candidates = [(name, found[name]) for name in sorted(found) if name > after]
+    candidates = [each for each in numbered if each[0] > after]
     return list_page(call, "extensions", candidates, dict, None)
 
 
@@ -44,7 +52,8 @@ def _extensions(call: Call) -> dict[str, Wire]:
 
 
 def _specified(pool: Pool) -> list[Wire]:
-    return pool.spec.get("virtualMachineConfiguration", {}).get("extensions", [])
+    """Those of the pool, in its order, and the one that the service puts on every node."""
+    return [*pool.spec.get("virtualMachineConfiguration", {}).get("extensions", []), _OWN]
 
 
 def _render(extension: Wire, node: Node) -> Wire:

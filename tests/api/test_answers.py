@@ -328,3 +328,19 @@ async def test_error_has_values_that_say_what_and_why(wire: Wire) -> None:
     kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element"
     assert answer.json()["odata.metadata"] == f"{URL}/$metadata#{kind}"
     assert answer.json()["message"]["lang"] == "en-US"
+
+
+async def test_node_lists_its_extensions_and_the_services_own(wire: Wire) -> None:
+    """A node has the extensions of its pool and the one that the service puts on every node."""
+    mine = {"name": "mine", "publisher": "p", "type": "t", "protectedSettings": {"secret": "x"}}
+    await wire.add_pool(virtualMachineConfiguration=LINUX | {"extensions": [mine]}, targetDedicatedNodes=1)
+    path = f"/pools/p/nodes/{await wire.idle_node()}/extensions"
+    listed = await wire.get(path)
+    assert listed["odata.metadata"] == f"{URL}/$metadata#extensions"
+    assert [each["vmExtension"]["name"] for each in listed["value"]] == ["mine", "batchNodeExtension"]
+    assert list(listed["value"][0]) == ["provisioningState", "instanceView", "vmExtension"]
+    assert listed["value"][0]["vmExtension"] == {"name": "mine", "publisher": "p", "type": "t"}
+    own = await wire.get(f"{path}/batchNodeExtension")
+    assert own["odata.metadata"] == f"{URL}/$metadata#extensions/@Element"
+    assert own["vmExtension"]["type"] == "CustomScript"
+    assert error(await wire.send("GET", f"{path}/absent"))[:2] == (404, "NodeExtensionNotFound")
