@@ -1,15 +1,15 @@
 """Run a command so that neither it nor anything it starts can outlive whoever asked for it.
 
-`python leash.py GRACE_SECONDS LEFTOVERS_GRACE_SECONDS SCRATCH COMMAND [ARGUMENT ...]`, standard input being a
-pipe that the starter holds open.
+`python leash.py [OPTION ...] COMMAND [ARGUMENT ...]`; standard input is a pipe that the starter holds open.
 
 The command is stopped when that pipe is closed, which the kernel does even for a starter that was killed
 with SIGKILL, or when this process gets SIGTERM, SIGINT or SIGHUP. Stopping is: SIGTERM to the command
-alone, so that it can stop its own children in its own way; after GRACE_SECONDS SIGTERM to all that is left;
-after LEFTOVERS_GRACE_SECONDS SIGKILL. The exit code is the command's, 128 + N when signal N ended it. The
-folder SCRATCH ("" for none) is deleted if the starter is gone by then, and can't do it.
+alone, so that it can stop its own children in its own way; after `--grace` seconds SIGTERM to all that is
+left; after `--leftovers-grace` seconds SIGKILL. The exit code is the command's, 128 + N when signal N ended
+it.
 """
 
+import argparse
 import ctypes
 import os
 import select
@@ -40,16 +40,25 @@ class Leash:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end or until it must stop; leave no descendant."""
-    grace_seconds, leftovers_grace_seconds = map(float, arguments[:2])
-    scratch, command = arguments[2], arguments[3:]
+    options = parser().parse_args(arguments)
     signals_fd = catch_signals()
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
-    leash = Leash(pid=start(command), signals_fd=signals_fd)
+    leash = Leash(pid=start(options.command), signals_fd=signals_fd)
     follow(leash)
-    stop(leash, grace_seconds, leftovers_grace_seconds)
-    if scratch and is_let_go():
-        shutil.rmtree(scratch, ignore_errors=True)
+    stop(leash, options)
+    if options.scratch and is_let_go():
+        shutil.rmtree(options.scratch, ignore_errors=True)
     return exit_code(leash)
+
+
+def parser() -> argparse.ArgumentParser:
+    known = argparse.ArgumentParser(description=__doc__)
+    known.add_argument("--grace", type=float, default=5, help="seconds that the command has to stop")
+    known.add_argument("--leftovers-grace", type=float, default=10, help="seconds that what it leaves has")
+    known.add_argument("--children-first", action="store_true", help="before, give its children that grace")
+    known.add_argument("--scratch", help="folder to delete if the starter is gone by then, and can't do it")
+    known.add_argument("command", nargs=argparse.REMAINDER)
+    return known
 
 
 def catch_signals() -> int:
@@ -124,13 +133,16 @@ def reap(leash: Leash) -> None:
             leash.status = status
 
 
-def stop(leash: Leash, grace_seconds: float, leftovers_grace_seconds: float) -> None:
+def stop(leash: Leash, options: argparse.Namespace) -> None:
     """Ask the command, then ask whatever is left, then kill."""
+    if options.children_first:
+        signal_all(signal.SIGTERM, spared=leash.pid)
+        wait(leash, options.grace, lambda: not descendants(spared=leash.pid))
     if leash.status is None:
         os.kill(leash.pid, signal.SIGTERM)
-        wait(leash, grace_seconds, lambda: leash.status is not None)
+        wait(leash, options.grace, lambda: leash.status is not None)
     signal_all(signal.SIGTERM)
-    wait(leash, leftovers_grace_seconds, lambda: not descendants())
+    wait(leash, options.leftovers_grace, lambda: not descendants())
     while descendants():
         signal_all(signal.SIGKILL)
         wait(leash, 0.2, lambda: not descendants())
@@ -150,12 +162,13 @@ def exit_code(leash: Leash) -> int:
     return code if code >= 0 else 128 - code
 
 
-def descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def descendants(spared: int = 0) -> list[psutil.Process]:
+    """All processes below this one, but for one."""
+    return [process for process in psutil.Process().children(recursive=True) if process.pid != spared]
 
 
-def signal_all(number: int) -> None:
-    for process in descendants():
+def signal_all(number: int, spared: int = 0) -> None:
+    for process in descendants(spared):
         try:
             process.send_signal(number)
         except psutil.NoSuchProcess:

@@ -19,8 +19,9 @@ class Command:
 
     `name` is how messages speak of it. `env` is its whole environment. Output of both streams goes to `log`,
     which starts anew (None: to our own streams). It has `grace_seconds` to stop by itself when asked, and
-    what it leaves running has `leftovers_grace_seconds`. `scratch` is a folder to delete if this process
-    dies before it has stopped it.
+    what it leaves running has `leftovers_grace_seconds`. With `children_first` its children are
+    asked before it is, with the same grace. `scratch` is a folder to delete if this process dies before it
+    has stopped it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Command:
     cwd: Path | None = None
     grace_seconds: float = 5.0
     leftovers_grace_seconds: float = 10.0
+    children_first: bool = False
     scratch: Path | None = None
 
 
@@ -43,8 +45,7 @@ class Service:
 
 def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process in any event."""
-    graces = [str(command.grace_seconds), str(command.leftovers_grace_seconds)]
-    argv = [sys.executable, str(LEASH), *graces, str(command.scratch or ""), *command.argv]
+    argv = [sys.executable, str(LEASH), *leash_options(command), *command.argv]
     with ExitStack() as stack:
         log = stack.enter_context(command.log.open("wb")) if command.log else None
         process = subprocess.Popen(
@@ -59,12 +60,23 @@ def start(command: Command) -> Service:
     return Service(command, process)
 
 
+def leash_options(command: Command) -> list[str]:
+    options = [
+        "--grace",
+        str(command.grace_seconds),
+        "--leftovers-grace",
+        str(command.leftovers_grace_seconds),
+    ]
+    options += ["--children-first"] if command.children_first else []
+    return options + (["--scratch", str(command.scratch)] if command.scratch else [])
+
+
 def stop(service: Service) -> int:
     """Ask the service to stop, wait, kill, reap; return its exit code. Does nothing to one that has ended."""
     command, process = service.command, service.process
     process.terminate()
     try:
-        return process.wait(command.grace_seconds + command.leftovers_grace_seconds + LEASH_SECONDS)
+        return process.wait(2 * command.grace_seconds + command.leftovers_grace_seconds + LEASH_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

@@ -58,8 +58,9 @@ def worker(settings: Settings) -> Part:
     argv = [sys.executable, "-m", "prefect", "worker", "start", *options]
     command = named(settings, "Prefect worker", argv, "prefect-worker.log")
     since = datetime.now(timezone.utc)
+    # It would kill its flow runs. Asked before it, they can still delete what they have made.
     return Part(
-        replace(command, env={**command.env, **WORKER_QUERY}),
+        replace(command, env={**command.env, **WORKER_QUERY}, grace_seconds=10, children_first=True),
         lambda: is_worker_online(settings.prefect_port, since),
     )
 

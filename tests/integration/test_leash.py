@@ -33,6 +33,19 @@ service = start(command)
 print(service.process.pid, flush=True)
 time.sleep(600)
 """
+# Both say so when they are asked to stop; the child takes its time.
+PARENT_AND_CHILD = """
+import os, signal, sys, time
+def say(name, after_seconds):
+    time.sleep(after_seconds)
+    print(name, flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, lambda *_: say("parent", 0))
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, lambda *_: say("child", 0.5))
+    print("up", flush=True)
+time.sleep(600)
+"""
 SLEEPY_CHILD = """
 import subprocess, sys
 code = "import time; time.sleep(600)"
@@ -97,6 +110,15 @@ def test_killed_with_all_that_it_started(tmp_path):
         child = int(wait_until(lambda: words(log), 30, "child")[0])
         assert stop(service) == 128 + signal.SIGKILL
     assert not is_running(child)
+
+
+def test_children_first(tmp_path):
+    """Where it is so ordered, the children have stopped before the command is asked."""
+    log = tmp_path / "log"
+    with running(python(PARENT_AND_CHILD, log, children_first=True)) as service:
+        wait_until(lambda: words(log), 30, "sign of life")
+        assert stop(service) == 0
+    assert words(log) == ["up", "child", "parent"]
 
 
 def test_children_of_an_ended_command_go(tmp_path):
