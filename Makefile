@@ -5,13 +5,17 @@ NUM_WORDS ?= 3
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed
+BROWSER_INSTALLED := .venv/.installed-browser
+DOCS_INSTALLED := .venv/.installed-docs
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup demo up test check bench
+.PHONY: help setup demo up test docs check bench
 
 help:
 	@echo "make demo    run the example on a local Azure Batch; INPUTS=folder OUTPUT=folder NUM_WORDS=n"
 	@echo "make up      keep the local stack and its dashboard open until Ctrl-C"
 	@echo "make test    run all tests"
+	@echo "make docs    build the documentation into build/docs"
 	@echo "make check   run the linters"
 	@echo "make bench   measure"
 	@echo "make setup   only install, into .venv and the cache folder"
@@ -39,8 +43,20 @@ demo: setup
 up: setup
 	@$(IN_VENV) -m deployments.local up --location .local/stack --env-file .local/stack.env
 
-test: setup
+# The tests in a browser need one of the machine's; without it they are skipped.
+test: setup $(if $(CHROMIUM),$(BROWSER_INSTALLED))
 	@$(IN_VENV) -m pytest $(PYTEST_OPTIONS)
+
+$(BROWSER_INSTALLED) $(DOCS_INSTALLED): .venv/.installed-%: $(INSTALLED)
+	@if command -v uv >/dev/null; then \
+		uv pip install --quiet --python $(IN_VENV) -c constraints.txt -e '.[$*]'; \
+	else \
+		$(IN_VENV) -m pip install --quiet -c constraints.txt -e '.[$*]'; \
+	fi
+	@touch $@
+
+docs: $(DOCS_INSTALLED)
+	@$(IN_VENV) -m mkdocs build --quiet --strict
 
 check: setup
 	@$(IN_VENV) -m ruff check .
