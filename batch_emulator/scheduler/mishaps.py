@@ -137,4 +137,6 @@ def happen_to(world: World, pool_id: str, node_id: str, event: str, request: Wir
 def _recover(world: World, node: Node) -> None:
     if node.state not in ("unknown", "unusable"):
         raise BatchError("OperationInvalidForCurrentState")
+    # It may have been on its way back by itself.
+    node.boot_number += 1
     nodes.boot(world, key(node.pool_key), node.id, node.boot_number)

@@ -36,7 +36,7 @@ def _expected(world: World, pool_key: str, node_id: str, boot_number: int) -> No
 def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
     """The agent is up: run the pool's start task, or take Batch tasks at once."""
     node = _expected(world, pool_key, node_id, boot_number)
-    if node is None:
+    if node is None or node.state != "starting":
         return
     node.booted = world.now
     release.resume(world, node)

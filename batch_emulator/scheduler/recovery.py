@@ -33,7 +33,9 @@ def _recover_node(world: World, node: Node) -> None:
     if node.state in _WITHOUT_DISK:
         # Its removal may have been cut off.
         world.actions.append(CloseNode(node.id))
-    elif node.state not in _DOWN:
+    elif node.state in _DOWN:
+        nodes.evict(world, node, "requeue")
+    else:
         nodes.interrupt(world, node, "requeue", node.pending or "reboot")
 
 

@@ -12,6 +12,8 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 
 BUSY = ("preparing", "running")
+#: States of nodes where tasks may run; on a full disk they go on.
+RUNS = frozenset({"idle", "running", "offline", "unusable"})
 
 
 def check(world: World) -> None:
@@ -71,7 +73,7 @@ def check_ready(tasks: JobTasks, everyone: list[Task]) -> None:
     ready = [task for task in everyone if task.ready]
     assert all(task.state == "active" for task in ready)
     assert len(tasks.ready) == len(ready)
-    queued = [task for task in ready if not task.is_manager]
+    queued = [task for task in ready if not task.is_manager and not task.is_multi_instance]
     first_of_each = {}
     for task in queued:
         first_of_each.setdefault(task.slots, []).append(task)
@@ -89,11 +91,15 @@ def check_task(world: World, job: Job, task: Task) -> None:
     assert task.state in TASK
     assert (task.result is not None) == (task.state == "completed") == (task.ended is not None)
     if task.state in BUSY:
-        node = world.store.find_node(task.pool_id.lower(), task.node_id)
-        assert node is not None
-        assert node.state in SCHEDULABLE | {"offline"}
-        held = [place for place, (_, *who) in node.occupants.items() if who == [job.key, task.key]]
-        assert any(place.endswith(f"#{task.attempt}") for place in held)
+        for node_id in task.node_ids:
+            check_occupied(job, task, world.store.find_node(task.pool_id.lower(), node_id))
+
+
+def check_occupied(job: Job, task: Task, node: Node | None) -> None:
+    assert node is not None
+    assert node.state in RUNS
+    held = [place for place, (_, *who) in node.occupants.items() if who == [job.key, task.key]]
+    assert any(place.endswith(f"#{task.attempt}") for place in held)
 
 
 def check_nodes(world: World, nodes: PoolNodes) -> None:
@@ -112,7 +118,7 @@ def check_node(world: World, node: Node) -> None:
     assert node.slots_used <= node.slots
     if node.state in ("idle", "running"):
         assert (node.state == "running") == bool(node.occupants)
-    if node.state not in SCHEDULABLE | {"offline"}:
+    if node.state not in RUNS:
         assert not node.occupants
     if node.pending:
         assert node.occupants, "what waits for the node to be drained would wait for ever"
@@ -154,6 +160,6 @@ def check_nothing_fits(world: World, pool_key: str) -> None:
         return
     for job in world.store.queued_jobs(pool_key):
         for task in world.store.tasks(job.key).by_id.values():
-            if task.ready and not task.is_manager:
+            if task.ready and not task.is_manager and not task.is_multi_instance:
                 fitting = [node for node in world.store.nodes(pool_key) if free_slots(node) >= task.slots]
                 assert all(has_failed(job, node) for node in fitting)

@@ -7,261 +7,102 @@ and count is what a scan gives, slots are never over-committed, and a journal wo
 from __future__ import annotations
 
 import os
-from functools import partial
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from batch_emulator.api.bodies.base import parse_object
-from batch_emulator.api.bodies.jobs import JobAdd, JobPatch
-from batch_emulator.api.bodies.pools import PoolAdd
-from batch_emulator.api.bodies.tasks import TaskAdd, TaskConstraints
-from batch_emulator.errors import BatchError
-from batch_emulator.launch import Failure, Outcome
-from batch_emulator.scheduler import jobs, nodes, pools, tasks
-from tests.unit.emulator.driver import FAILED, SUCCESS
-from tests.unit.emulator.invariants import check
-from tests.unit.emulator.kept import KeptDriver, everything
+from batch_emulator.api.bodies.jobs import JobAdd
+from batch_emulator.api.bodies.schedules import JobScheduleAdd
+from batch_emulator.api.bodies.tasks import TaskAdd
+from batch_emulator.scheduler import autoscaling, jobs, mishaps, schedules, tasks
+from tests.unit.emulator.core_machine import JOBS, MACHINE, POOLS, TASKS, Core
 
-POOLS = st.sampled_from(["pool-a", "Pool-B"])
-JOBS = st.sampled_from(["job-a", "Job-B", "job-c"])
-TASKS = st.sampled_from(["1", "2", "03", "Task", "other"])
-DEALLOCATION = st.sampled_from(["requeue", "terminate", "taskcompletion", "retaineddata"])
-OUTCOMES = st.sampled_from(
-    [
-        SUCCESS,
-        SUCCESS,
-        FAILED,
-        Outcome(None, Failure("UserError", "BlobNotFound", "not found"), preprocessing_failure=True),
-        Outcome(0, Failure("UserError", "FileUploadMiscError", "upload"), upload_failure=True),
-    ]
+SCHEDULES = st.sampled_from(["schedule-a", "Schedule-B"])
+LIFETIMES = st.sampled_from(["jobschedule", "job", None])
+FORMULA = (
+    "$TargetDedicatedNodes = min(2, $PendingTasks.GetSample(1)); $NodeDeallocationOption = taskcompletion;"
 )
-MACHINE = {
-    "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
-    "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+AUTO_POOL = {
+    "vmSize": "standard_d2s_v3",
+    "virtualMachineConfiguration": MACHINE,
+    "targetDedicatedNodes": 1,
 }
-JOB_CHANGES = [
-    {"maxParallelTasks": 2},
-    {"priority": 7},
-    {"onAllTasksComplete": "terminatejob"},
-    {"poolInfo": {"poolId": "Pool-B"}},
-]
-START_TASK = {"commandLine": "x", "waitForSuccess": True, "maxTaskRetryCount": 1}
-PREPARATION = {"jobPreparationTask": {"commandLine": "p"}, "jobReleaseTask": {"commandLine": "r"}}
-MANAGER = {"jobManagerTask": {"id": "manager", "commandLine": "m", "killJobOnCompletion": False}}
 
 
-class Core(RuleBasedStateMachine):
-    """Two pools, three jobs and five task ids, so that commands meet."""
+def auto_pool(lifetime: str) -> dict:
+    return {"autoPoolSpecification": {"poolLifetimeOption": lifetime, "pool": AUTO_POOL}}
 
-    def __init__(self):
-        super().__init__()
-        self.driver = KeptDriver(core_quota=10)
 
-    @property
-    def world(self):
-        return self.driver.world
-
-    def do(self, command, *arguments) -> None:
-        """A command may be refused; then nothing has changed."""
-        before = everything(self.world.store)
-        try:
-            self.driver.do(command, *arguments)
-        except BatchError:
-            assert everything(self.world.store) == before
-            assert not self.world.actions
-
-    @initialize()
-    def begin(self):
-        self.add_pool("pool-a", 2, 2, "Spread", START_TASK)
-        self.add_job("job-a", "pool-a", -1, 0, {})
-        self.pass_time(5)
-
-    # Pools
-
-    @rule(
-        pool=POOLS,
-        size=st.integers(0, 3),
-        slots=st.integers(1, 3),
-        fill=st.sampled_from(["Spread", "Pack"]),
-        start_task=st.sampled_from([None, START_TASK, START_TASK | {"waitForSuccess": False}]),
-    )
-    def add_pool(self, pool, size, slots, fill, start_task):
-        body = {
-            "id": pool,
-            "vmSize": "standard_d2s_v3",
-            "virtualMachineConfiguration": MACHINE,
-            "targetDedicatedNodes": size,
-            "taskSlotsPerNode": slots,
-            "taskSchedulingPolicy": {"nodeFillType": fill},
-        }
-        extra = {"startTask": start_task} if start_task else {}
-        self.do(pools.add_pool, parse_object(PoolAdd, body | extra).to_wire())
-
-    @rule(pool=POOLS, dedicated=st.integers(0, 3), spot=st.integers(0, 2), option=DEALLOCATION)
-    def resize(self, pool, dedicated, spot, option):
-        targets = {"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": spot}
-        self.do(
-            pools.resize_pool, pool, targets | {"nodeDeallocationOption": option, "resizeTimeout": "PT5M"}
-        )
-
-    @rule(pool=POOLS)
-    def stop_resize(self, pool):
-        self.do(pools.stop_resize, pool)
-
-    @rule(pool=POOLS)
-    def delete_pool(self, pool):
-        self.do(pools.delete_pool, pool)
-
-    # Nodes
-
-    @precondition(lambda self: any(True for _ in self.world.store.all_nodes()))
-    @rule(data=st.data(), option=DEALLOCATION, event=st.sampled_from(["reboot", "reimage", "deallocate"]))
-    def interrupt(self, data, option, event):
-        node = self.choose_node(data)
-        self.do(nodes.interrupt_node, node.pool_key, node.id, option, event)
-
-    @precondition(lambda self: any(True for _ in self.world.store.all_nodes()))
-    @rule(data=st.data(), option=DEALLOCATION)
-    def remove_node(self, data, option):
-        node = self.choose_node(data)
-        request = {"nodeList": [node.id], "nodeDeallocationOption": option}
-        self.do(pools.remove_nodes, node.pool_key, request)
+class Everything(Core):
+    """Also what befalls nodes, job schedules, auto pools, autoscale and multi-instance tasks."""
 
     @precondition(lambda self: any(True for _ in self.world.store.all_nodes()))
     @rule(
-        data=st.data(), command=st.sampled_from(["start", "enable", "requeue", "terminate", "taskcompletion"])
+        data=st.data(),
+        event=st.sampled_from(["preempt", "lose", "break", "filldisk", "recover"]),
+        recovery=st.sampled_from([None, 2.0]),
     )
-    def switch_node(self, data, command):
+    def befall(self, data, event, recovery):
         node = self.choose_node(data)
-        if command == "start":
-            self.do(nodes.start_node, node.pool_key, node.id)
-        elif command == "enable":
-            self.do(nodes.enable_scheduling, node.pool_key, node.id)
+        request = {"recoverSeconds": recovery, "errors": [{"code": "x", "message": "y"}]}
+        self.do(mishaps.happen_to, node.pool_key, node.id, event, request)
+
+    @rule(pool=POOLS, enable=st.booleans())
+    def autoscale(self, pool, enable):
+        if enable:
+            self.do(autoscaling.enable, pool, {"autoScaleFormula": FORMULA})
         else:
-            self.do(nodes.disable_scheduling, node.pool_key, node.id, command)
-
-    def choose_node(self, data):
-        return data.draw(st.sampled_from(list(self.world.store.all_nodes())))
-
-    # Jobs
+            self.do(autoscaling.disable, pool)
 
     @rule(
-        job=JOBS,
-        pool=POOLS,
-        parallel=st.sampled_from([-1, -1, 0, 1, 2]),
-        priority=st.integers(-1, 1),
-        extra=st.sampled_from([{}, {}, PREPARATION, MANAGER, {"constraints": {"maxWallClockTime": "PT2M"}}]),
+        schedule=SCHEDULES,
+        every=st.sampled_from([None, "PT1M"]),
+        pool_id=POOLS,
+        lifetime=LIFETIMES,
     )
-    def add_job(self, job, pool, parallel, priority, extra):
+    def add_schedule(self, schedule, every, pool_id, lifetime):
         body = {
-            "id": job,
-            "poolInfo": {"poolId": pool},
-            "maxParallelTasks": parallel,
-            "priority": priority,
-            "usesTaskDependencies": True,
-            "onTaskFailure": "performexitoptionsjobaction",
+            "id": schedule,
+            "schedule": {"recurrenceInterval": every} if every else {},
+            "jobSpecification": {
+                "poolInfo": auto_pool(lifetime) if lifetime else {"poolId": pool_id},
+                "onAllTasksComplete": "terminatejob",
+                "jobManagerTask": {"id": "manager", "commandLine": "m", "runExclusive": False},
+            },
         }
-        self.do(jobs.add_job, parse_object(JobAdd, body | extra).to_wire())
+        self.do(schedules.add_schedule, parse_object(JobScheduleAdd, body).to_wire())
 
-    @rule(job=JOBS, changes=st.sampled_from(JOB_CHANGES))
-    def patch_job(self, job, changes):
-        self.do(jobs.change_job, job, parse_object(JobPatch, changes).to_wire())
+    @rule(schedule=SCHEDULES, command=st.sampled_from(["disable", "enable", "terminate", "delete"]))
+    def change_schedule(self, schedule, command):
+        self.do(getattr(schedules, f"{command}_schedule"), schedule)
 
-    @rule(job=JOBS, option=st.sampled_from(["requeue", "terminate", "wait"]))
-    def disable_job(self, job, option):
-        self.do(jobs.disable_job, job, option)
+    @rule(job=JOBS, keep=st.booleans())
+    def add_job_with_auto_pool(self, job, keep):
+        pool = auto_pool("job")
+        pool["autoPoolSpecification"]["keepAlive"] = keep
+        self.do(jobs.add_job, parse_object(JobAdd, {"id": job, "poolInfo": pool}).to_wire())
 
-    @rule(job=JOBS)
-    def enable_job(self, job):
-        self.do(jobs.enable_job, job)
-
-    @rule(job=JOBS, command=st.sampled_from([partial(jobs.terminate_job, reason=None), jobs.delete_job]))
-    def end_job(self, job, command):
-        self.do(command, job)
-
-    # Tasks
-
-    @rule(
-        job=JOBS,
-        task=TASKS,
-        slots=st.integers(1, 3),
-        depends_on=st.sampled_from(
-            [None, None, {"taskIds": ["1", "task"]}, {"taskIdRanges": [{"start": 2, "end": 3}]}]
-        ),
-        retries=st.sampled_from([0, 0, 1, -1]),
-        on_failure=st.sampled_from(["none", "none", "disable", "terminate"]),
-    )
-    def add_task(self, job, task, slots, depends_on, retries, on_failure):
+    @rule(job=JOBS, task=TASKS, instances=st.integers(1, 3), retries=st.integers(0, 1))
+    def add_multi_instance_task(self, job, task, instances, retries):
         body = {
             "id": task,
             "commandLine": "x",
-            "requiredSlots": slots,
-            "constraints": {"maxTaskRetryCount": retries, "retentionTime": "PT1M"},
-            "exitConditions": {"default": {"jobAction": on_failure, "dependencyAction": "satisfy"}},
+            "constraints": {"maxTaskRetryCount": retries},
+            "multiInstanceSettings": {
+                "numberOfInstances": instances,
+                "coordinationCommandLine": "c",
+            },
         }
-        extra = {"dependsOn": depends_on} if depends_on else {}
-        self.do(tasks.add_task, job, parse_object(TaskAdd, body | extra).to_wire(0))
-
-    @rule(job=JOBS, task=TASKS, command=st.sampled_from(["terminate", "reactivate", "delete", "update"]))
-    def change_task(self, job, task, command):
-        if command == "update":
-            constraints = parse_object(TaskConstraints, {"maxTaskRetryCount": 2}).to_wire()
-            self.do(tasks.update_task, job, task, constraints)
-        else:
-            self.do(getattr(tasks, f"{command}_task"), job, task)
-
-    # What happens
-
-    @precondition(lambda self: self.driver.launched)
-    @rule(data=st.data(), outcome=OUTCOMES)
-    def end_launch(self, data, outcome):
-        action = self.driver.launched.pop(data.draw(st.sampled_from(sorted(self.driver.launched))))
-        self.driver.do(action.ended, *action.arguments, outcome)
-
-    @rule(seconds=st.sampled_from([0.15, 0.4, 3, 90]))
-    def pass_time(self, seconds):
-        self.driver.pass_seconds(seconds)
-
-    @rule()
-    def crash(self):
-        """No task is lost, none that had completed runs again, and nodes keep their ids."""
-        before = {name: (task.state, task.attempt) for name, task in self.all_tasks()}
-        node_ids = {node.id for node in self.world.store.all_nodes()}
-        self.driver.crash()
-        after = dict(self.all_tasks())
-        assert after.keys() == before.keys()
-        assert node_ids == {node.id for node in self.world.store.all_nodes()}
-        for name, (state, attempt) in before.items():
-            if state == "completed":
-                assert (after[name].state, after[name].attempt) == (state, attempt)
-            elif after[name].state != "completed":
-                assert after[name].state == "active"
-
-    def all_tasks(self):
-        for job_key in self.world.store.jobs:
-            for task_key, task in self.world.store.tasks(job_key).by_id.items():
-                yield (job_key, task_key), task
-
-    @invariant()
-    def is_consistent(self):
-        check(self.world)
-        self.driver.check_kept()
+        self.do(tasks.add_task, job, parse_object(TaskAdd, body).to_wire(0))
 
 
 def test_random_commands_keep_the_core_consistent():
     """Random operations leave indexes, counts, slots and what is kept consistent, crashes included."""
     examples = int(os.environ.get("STATE_MACHINE_EXAMPLES", "40"))
     run_state_machine_as_test(
-        Core,
+        Everything,
         settings=settings(
             max_examples=examples,
             stateful_step_count=50,
