@@ -61,14 +61,10 @@ def start(command: Command) -> Service:
 
 
 def leash_options(command: Command) -> list[str]:
-    options = [
-        "--grace",
-        str(command.grace_seconds),
-        "--leftovers-grace",
-        str(command.leftovers_grace_seconds),
-    ]
+    options = [f"--grace={command.grace_seconds}", f"--leftovers-grace={command.leftovers_grace_seconds}"]
     options += ["--children-first"] if command.children_first else []
-    return options + (["--scratch", str(command.scratch)] if command.scratch else [])
+    options += [f"--scratch={command.scratch}"] if command.scratch else []
+    return options
 
 
 def stop(service: Service) -> int:

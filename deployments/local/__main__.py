@@ -66,6 +66,7 @@ def run_up(options: argparse.Namespace) -> int:
         supervisor = stack.enter_context(serve(settings, say))
         if options.env_file:
             stack.enter_context(environment.published(options.env_file, settings))
+        stack.callback(say, "Stopping")
         say(welcome(settings, options.env_file))
         supervisor.watch()
     return 0

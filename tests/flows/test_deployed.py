@@ -72,7 +72,8 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A whole local stack with the flows deployed."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    folder = tmp_path_factory.mktemp("stack")
+    stack = Stack(folder, "--location", str(folder / "location"))
     try:
         stack.wait_until_ready()
         yield stack
@@ -192,7 +193,7 @@ def test_a_demo_uses_the_open_stack(stack, tmp_path):
 
 
 def test_sigterm_in_the_middle_of_a_run(stack, tmp_path):
-    """The stack ends well while Batch tasks run; neither their processes nor the keys stay."""
+    """The run deletes what it made before the stack ends; neither its processes nor the keys stay."""
     options = parameters(output_dir=str(tmp_path), delay_seconds=300)
     assert stack.prefect("deployment", "run", "top-n-words/local", "--params", options).returncode == 0
     wait_until(lambda: stack.processes("--delay 300"), RUN_SECONDS, "running Batch task", 0.5)
@@ -200,6 +201,8 @@ def test_sigterm_in_the_middle_of_a_run(stack, tmp_path):
     assert stack.stop(signal.SIGTERM) == 0
     assert are_gone(processes)
     assert not stack.env_file.exists()
+    worker_log = stack.env_file.parent / "location" / "logs" / "prefect-worker.log"
+    assert "Deleted the pool" in worker_log.read_text()
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
