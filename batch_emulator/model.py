@@ -128,7 +128,8 @@ class Job:
 class Task:
     """A Batch task. `attempt` counts launches, so that an outcome of an earlier one is known as such.
 
-    `is_manager`: the job manager task. `failed_at`: `start` or `upload` where that is what failed. `ready`:
+    `is_manager`: the job manager task. `awaits`: the position, among all that it depends on, of what it waits
+    for now. `failed_at`: `start` or `upload` where that is what failed. `ready`:
     active, and waiting for no other task. `key` is made once because a job may have a million tasks.
 
     `instances` of a multi-instance task, while it runs and after: dicts of `id` (0: the primary), `node_id`,
@@ -160,6 +161,7 @@ class Task:
     requeue_count: int = 0
     last_requeue: int | None = None
     is_manager: bool = False
+    awaits: int | None = None
     instances: list[Wire] | None = None
     failed_at: str | None = None
     ready: bool = False

@@ -6,6 +6,7 @@ Source: documentation page "Create task dependencies to run tasks that depend on
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from batch_emulator.jobtasks import JobTasks
 from batch_emulator.model import Job, Task, Wire, key
@@ -15,13 +16,14 @@ from batch_emulator.scheduler.world import World
 
 def register(world: World, job: Job, task: Task) -> bool:
     """Note what a new task waits for. Returns whether it can run at once."""
-    return _go_on(world.store.tasks(job.key), task.key, _awaited(task.spec.get("dependsOn") or {}))
+    return _go_on(world.store.tasks(job.key), task, enumerate(_awaited(task.spec.get("dependsOn") or {})))
 
 
-def wait_again(world: World, job: Job, task: Task) -> None:
-    """After a restart: an active task that had not been released waits for what is not satisfied yet."""
-    if not task.ready and register(world, job, task):
-        world.store.release_task(task)
+def wait_again(world: World, task: Task) -> None:
+    """After a restart: a task that waited does so for the same thing. What came before that may be gone."""
+    rest = islice(enumerate(_awaited(task.spec["dependsOn"])), task.awaits, None)
+    _, awaited = next(rest)
+    world.store.tasks(task.job_key).waiting.hold(task.key, awaited, rest)
 
 
 def _awaited(spec: Wire) -> Iterator[str]:
@@ -31,12 +33,14 @@ def _awaited(spec: Wire) -> Iterator[str]:
         yield from (f"={number}" for number in range(each["start"], each["end"] + 1))
 
 
-def _go_on(tasks: JobTasks, task_key: str, awaited: Iterator[str]) -> bool:
+def _go_on(tasks: JobTasks, task: Task, awaited: Iterator[tuple[int, str]]) -> bool:
     """Hold a task back for the next thing that it waits for; True if there is none left."""
-    for each in awaited:
+    for position, each in awaited:
         if not _is_satisfied(tasks, each):
-            tasks.waiting.hold(task_key, each, awaited)
+            task.awaits = position
+            tasks.waiting.hold(task.key, each, awaited)
             return False
+    task.awaits = None
     return True
 
 
@@ -63,7 +67,8 @@ def release_dependents(world: World, task: Task) -> None:
     for awaited in _names(task):
         for task_key, rest in tasks.waiting.take(awaited):
             waiting = tasks.by_id[task_key]
-            if _go_on(tasks, task_key, rest) and waiting.state == "active":
+            world.store.touch("task", task.job_key, task_key)
+            if _go_on(tasks, waiting, rest) and waiting.state == "active":
                 world.store.release_task(waiting)
 
 

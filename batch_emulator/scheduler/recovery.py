@@ -44,8 +44,8 @@ def _recover_job(world: World, job: Job) -> None:
     busy = [tasks.by_id[each] for state in ("preparing", "running") for each in tasks.by_state[state]]
     for task in busy:
         requeue_task(world, task)
-    if job.spec.get("usesTaskDependencies"):
-        for task in [tasks.by_id[each] for each in tasks.by_state["active"]]:
-            dependencies.wait_again(world, job, task)
+    for task in tasks.by_id.values():
+        if task.awaits is not None:
+            dependencies.wait_again(world, task)
     world.place_on(job.pool_key)
     world.jobs_to_check[job.key] = None

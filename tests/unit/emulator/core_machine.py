@@ -228,10 +228,12 @@ class Core(RuleBasedStateMachine):
     def crash(self):
         """No task is lost, none that had completed runs again, and nodes keep their ids."""
         before = {name: (task.state, task.attempt) for name, task in self.all_tasks()}
+        waiting = {name for name, task in self.all_tasks() if task.awaits is not None}
         node_ids = {node.id for node in self.world.store.all_nodes()}
         self.driver.crash()
         after = dict(self.all_tasks())
         assert after.keys() == before.keys()
+        assert waiting == {name for name, task in after.items() if task.awaits is not None}
         assert node_ids == {node.id for node in self.world.store.all_nodes()}
         for name, (state, attempt) in before.items():
             if state == "completed":

@@ -83,8 +83,9 @@ def check_ready(tasks: JobTasks, everyone: list[Task]) -> None:
         assert any(task is found for task in queued)
         assert found.number <= max(task.number for task in waiting)
     for task in everyone:
+        assert (task.awaits is not None) == (task.key in tasks.waiting)
         if task.state == "active":
-            assert task.ready != (task.key in tasks.waiting)
+            assert task.ready == (task.awaits is None)
 
 
 def check_task(world: World, job: Job, task: Task) -> None:
