@@ -1,0 +1,65 @@
+"""The client before the current one, azure-batch 14.2, in a virtual environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from deployments.azurite import cache_folder
+
+CLIENT = "azure-batch==14.2.0"
+SCENARIO = Path(__file__).with_name("track1_scenario.py")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="session")
+def old_python() -> Path:
+    """A Python that has the old client: made once, in the project's cache folder."""
+    folder = cache_folder() / CLIENT.replace("==", "-")
+    python, complete = folder / "bin" / "python", folder / "complete"
+    if not complete.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]
+        installed = subprocess.run(pip, capture_output=True, text=True)
+        if installed.returncode:
+            pytest.skip(f"pip cannot install {CLIENT}: {installed.stderr[-300:]}")
+        complete.touch()
+    return python
+
+
+def test_a_program_of_the_old_client_runs_unchanged(target, old_python: Path) -> None:
+    """Pool, nodes, job, task collection, counts, files, deletions and errors, as the old client sees them."""
+    name = f"track1-{uuid.uuid4().hex[:8]}"
+    arguments = [target.endpoint, target.name, target.key, name, str(target.node_seconds)]
+    run = subprocess.run([old_python, SCENARIO, *arguments], capture_output=True, text=True, timeout=500)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {
+        "pool": {
+            "exists": True,
+            "absent": False,
+            "listed": [name, "active", None],
+            "resizeTimeout": True,
+            "fill": "spread",
+            "metadata": [["a", "b"]],
+            "image": "latest",
+        },
+        "nodes": ["idle", 0, True, True],
+        "job": {
+            "added": [["t1", "success"], ["t1b", "success"], ["t2", "success"]],
+            "counts": [0, 3, 2, 1],
+            "failed": [3, "failure", "FailureExitCode"],
+            "output": "one\n",
+            "part": "ne",
+            "length": "4",
+            "files": ["stderr.txt", "stdout.txt", "wd"],
+            "left": ["t1", "t2"],
+            "reason": "AllTasksComplete",
+        },
+        "error": ["MissingRequiredProperty", "PropertyName", 400],
+    }
