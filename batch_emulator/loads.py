@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Load(NamedTuple):
-    """Tasks of one job, or of all jobs of one pool. `ready` tasks could start; others wait for these."""
+    """Tasks of one job, or of all jobs of one pool. `ready` ones could start; a multi-instance task counts
+    there as many times as it has instances."""
 
     ready: int = 0
     running: int = 0

@@ -28,6 +28,12 @@ class ReadyTasks:
     def __len__(self) -> int:
         return sum(self._counts.values()) + (self.manager is not None)
 
+    @property
+    def instances(self) -> int:
+        """Ready tasks, a multi-instance task as many times as it has instances."""
+        counts = self._counts.items()
+        return sum(count * max(1, -need) for need, count in counts) + (self.manager is not None)
+
     def add(self, task: Task) -> None:
         if task.ready:
             return

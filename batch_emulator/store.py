@@ -204,7 +204,7 @@ class Store:
 
     def _report_load(self, job_key: str, job: Job, tasks: JobTasks) -> None:
         counts = tasks.counts
-        ready = len(tasks.ready) if job.state == "active" else 0
+        ready = tasks.ready.instances if job.state == "active" else 0
         load = Load(ready, counts.running, tasks.slot_counts.running, counts.succeeded, counts.failed)
         self.loads.report(job_key, job.pool_key, load)
 

@@ -152,7 +152,12 @@ def check_load(world: World, pool_key: str) -> None:
         sum(each.succeeded for each in counts),
         sum(each.failed for each in counts),
     )
-    assert load.ready == sum(len(world.store.tasks(job.key).ready) for job in jobs if job.state == "active")
+    active = [world.store.tasks(job.key).by_id.values() for job in jobs if job.state == "active"]
+    assert load.ready == sum(instances(task) for tasks in active for task in tasks if task.ready)
+
+
+def instances(task: Task) -> int:
+    return task.spec.get("multiInstanceSettings", {}).get("numberOfInstances", 1)
 
 
 def check_nothing_fits(world: World, pool_key: str) -> None:

@@ -287,3 +287,11 @@ def test_unusable_nodes_are_not_counted(driver):
     driver.add_pool(2)
     driver.do(nodes.disable_scheduling, "pool", driver.nodes[0].id, "requeue")
     assert measure(driver.world, driver.world.pool("pool"))["$UsableNodeCount"] == 1
+
+
+def test_multi_instance_tasks_count_by_instances(driver):
+    """`$ActiveTasks` has a multi-instance task as many times as it has instances."""
+    driver.add_pool(1, enableInterNodeCommunication=True)
+    driver.add_job()
+    driver.add_task("m", multiInstanceSettings={"numberOfInstances": 3, "coordinationCommandLine": "true"})
+    assert measure(driver.world, driver.world.pool("pool"))["$ActiveTasks"] == 3
