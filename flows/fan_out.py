@@ -12,6 +12,7 @@ from prefect.utilities.annotations import opaque
 from pydantic import BeforeValidator, Field
 
 from tasks.batch_tasks import WorkItem, add_tasks
+from tasks.blocks import using_accounts
 from tasks.cleanup import clean_up_after, cleaned_up
 from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
@@ -37,6 +38,7 @@ Text = Annotated[str, BeforeValidator(as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(as_text)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
+BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 AS_A_RUN = {
     "task_runner": ThreadPoolTaskRunner(max_workers=8),
@@ -57,6 +59,7 @@ def fan_out(
     output_name: str = "{stem}_OUTPUT{suffix}",
     max_task_retry_count: Annotated[int, Field(ge=0, le=100)] = 0,
     run_key: RunKey | None = None,
+    accounts: BlockName | None = None,
 ) -> RunResult:
     """Run a command over files on Azure Batch, and fetch what it writes.
 
@@ -74,6 +77,8 @@ def fan_out(
         max_task_retry_count: How often Batch repeats a task whose program fails.
         run_key: Names the run's resources. With the key of an earlier run, this one goes on where that one
             stopped. Empty: the flow run's id.
+        accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
+            the environment.
     """
     return run(
         plan_run(
@@ -87,12 +92,19 @@ def fan_out(
             cleanup=cleanup,
             timeout_seconds=timeout_seconds,
             max_task_retry_count=max_task_retry_count,
+            accounts=accounts,
         )
     )
 
 
 def run(plan: Plan) -> RunResult:
-    """Go through the steps of a run. Raises FilesFailedError when all is done but some files failed."""
+    """Run on the plan's accounts. Raises FilesFailedError when all is done but some files failed."""
+    with using_accounts(plan.accounts):
+        return go_through(plan)
+
+
+def go_through(plan: Plan) -> RunResult:
+    """The steps of a run."""
     began = time.monotonic()
     names = plan.names
     check_storage(names)

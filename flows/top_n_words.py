@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.fan_out import AS_A_RUN, RunKey, Seconds, Text, Texts, run
+from flows.fan_out import AS_A_RUN, BlockName, RunKey, Seconds, Text, Texts, run
 from tasks.plans import plan_run
 from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
 from tasks.summary import RunResult
@@ -26,6 +26,7 @@ def top_n_words(
     cleanup: Cleanup = DEFAULT_CLEANUP,
     timeout_seconds: Seconds = 1200,
     run_key: RunKey | None = None,
+    accounts: BlockName | None = None,
 ) -> RunResult:
     """Count the most common words of each text file, one Batch task for each.
 
@@ -39,6 +40,8 @@ def top_n_words(
         timeout_seconds: How long the Batch tasks may take together, the start of the nodes included.
         run_key: Names the run's resources. With the key of an earlier run, this one goes on where that one
             stopped. Empty: the flow run's id.
+        accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
+            the environment.
     """
     result = run(
         plan_run(
@@ -52,6 +55,7 @@ def top_n_words(
             pool=pool,
             cleanup=cleanup,
             timeout_seconds=timeout_seconds,
+            accounts=accounts,
         )
     )
     publish_words(result)

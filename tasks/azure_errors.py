@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 )
 
 from tasks.errors import AccessError, FanOutError, RefusedError, TemporaryError, UnreachableError
+from tasks.settings import current_source
 
 Service = Literal["Batch", "Storage"]
 
@@ -25,6 +26,7 @@ ENDPOINT_VARIABLES = {
     "Batch": "AZURE_BATCH_ENDPOINT",
     "Storage": "AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT)",
 }
+BLOCKS = {"Batch": "azure-batch-account", "Storage": "azure-storage-account"}
 ROLES = {
     "Batch": "Azure Batch Data Contributor",
     "Storage": "Storage Blob Data Contributor and Storage Blob Delegator",
@@ -37,6 +39,20 @@ PASSING_CODES = {
     "PoolBeingResized",
     "OperationInvalidForCurrentState",
 }
+
+
+def place_of(variables: str, service: Service) -> str:
+    """Where the account's values came from: these environment variables, or a block."""
+    source = current_source()
+    return f"the block {BLOCKS[service]}/{source}" if source else variables
+
+
+def credentials_of(service: Service) -> str:
+    return place_of(VARIABLES[service], service)
+
+
+def endpoint_of(service: Service) -> str:
+    return place_of(ENDPOINT_VARIABLES[service], service)
 
 
 @contextmanager
@@ -55,12 +71,12 @@ def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
         return explain_answer(error, service, where)
     if isinstance(error, ClientAuthenticationError):
         return AccessError(
-            f"{where}: no credentials. Set {VARIABLES[service]}, or sign in (az login) with an identity that "
-            f"has the role {ROLES[service]}. {first_line(str(error))}"
+            f"{where}: no credentials. Set {credentials_of(service)}, or sign in (az login) with an identity "
+            f"that has the role {ROLES[service]}. {first_line(str(error))}"
         )
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return UnreachableError(
-            f"{where} does not answer. Is {ENDPOINT_VARIABLES[service]} right, and the network up? "
+            f"{where} does not answer. Is {endpoint_of(service)} right, and the network up? "
             f"{first_line(str(error))}"
         )
     return TemporaryError(f"{where}: {first_line(str(error))}")
@@ -70,7 +86,7 @@ def explain_answer(error: HttpResponseError, service: Service, where: str) -> Fa
     said = f"{error.status_code} {code_of(error)}: {message_of(error)}"
     if error.status_code in (401, 403):
         return AccessError(
-            f"{where} refused the credentials. Look at {VARIABLES[service]}; an identity needs the role "
+            f"{where} refused the credentials. Look at {credentials_of(service)}; an identity needs the role "
             f"{ROLES[service]}. It answered {said}"
         )
     if error.status_code in (408, 429) or error.status_code >= 500 or code_of(error) in PASSING_CODES:

@@ -2,19 +2,44 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 
+from tasks.blocks import using_accounts
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError
+from tasks.flow_runs import key_of
 from tasks.jobs import delete_job, terminate_job
 from tasks.logs import run_logger
 from tasks.naming import RunNames, names_of_run
 from tasks.pools import delete_pool
 from tasks.specs import Cleanup, PoolSpec, is_due
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What became of one thing that a run has made."""
+
+    thing: str
+    outcome: Literal["deleted", "stopped", "kept", "not there", "failed"]
+    """Not there is also a pool that the run has only used: it isn't the run's."""
+
+    problem: str = ""
+    """Why it failed."""
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a flow run may have left behind, and what it said about that."""
+
+    names: RunNames
+    cleanup: Cleanup
+    accounts: str | None
+    """The name of the blocks of its accounts; None for the environment's."""
 
 
 @contextmanager
@@ -42,46 +67,58 @@ def will_be_retried() -> bool:
     return context.flow_run.run_count <= (context.flow_run.empirical_policy.retries or 0)
 
 
-def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[str]:
-    """Delete the job, the pool and the containers that are due; what was done, in words.
+def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deed]:
+    """Delete the job, the pool and the containers that are due; what became of each.
 
     Each is tried, whatever becomes of the others. A job that stays is stopped if the run failed, as nobody
     waits for its tasks any more. Deletions are only asked for: the service takes minutes for a pool.
     """
     job, pool = f"the job {names.job_id}", f"the pool {names.pool_id}"
-    steps: list[tuple[str, str, Callable[[], Any]]] = []
-    if is_due(cleanup.job, succeeded):
-        steps.append(("Deleted", job, lambda: delete_job(names.job_id)))
-    elif not succeeded:
-        steps.append(("Stopped", job, lambda: terminate_job(names.job_id, "RunFailed")))
-    if is_due(cleanup.pool, succeeded):
-        steps.append(("Deleted", pool, lambda: delete_pool(names)))
-    if is_due(cleanup.containers, succeeded):
-        containers = f"the containers {', '.join(names.containers)}"
-        steps.append(("Deleted", containers, lambda: delete_containers(names)))
-    return [f"{deed} {thing}" for deed, thing, do in steps if is_done(deed, thing, do)]
+    containers = f"the containers {', '.join(names.containers)}"
+    if succeeded or is_due(cleanup.job, succeeded):
+        about_job = deed(job, is_due(cleanup.job, succeeded), lambda: delete_job(names.job_id))
+    else:
+        about_job = deed(job, True, lambda: terminate_job(names.job_id, "RunFailed"), "stopped")
+    return [
+        about_job,
+        deed(pool, is_due(cleanup.pool, succeeded), lambda: delete_pool(names)),
+        deed(containers, is_due(cleanup.containers, succeeded), lambda: delete_containers(names)),
+    ]
 
 
-def is_done(deed: str, thing: str, do: Callable[[], Any]) -> bool:
-    """Whether there was something to do; a failure is logged, as it must not hide the run's own."""
+def deed(
+    thing: str, is_wanted: bool, do: Callable[[], Any], done: Literal["deleted", "stopped"] = "deleted"
+) -> Deed:
+    """Do what is wanted; a failure is told and logged, as it must not hide the run's own."""
+    if not is_wanted:
+        return Deed(thing, "kept")
     try:
-        done = bool(do())
+        if not do():
+            return Deed(thing, "not there")
     except FanOutError as error:
         run_logger().error("%s may still be there, and cost money: %s", thing.capitalize(), error)
-        return False
-    if done:
-        run_logger().info("%s %s", deed, thing)
-    return done
+        return Deed(thing, "failed", str(error))
+    run_logger().info("%s %s", done.capitalize(), thing)
+    return Deed(thing, done)
+
+
+def remains_of(flow_run: FlowRun) -> Remains:
+    """What a flow run may have left, from nothing but the flow run: names come from its key, which by default
+    is its id, policy and accounts from its parameters."""
+    parameters = flow_run.parameters or {}
+    pool = PoolSpec.model_validate(parameters.get("pool") or {})
+    return Remains(
+        names=names_of_run(key_of(flow_run), pool.pool_id),
+        cleanup=Cleanup.model_validate(parameters.get("cleanup") or {}),
+        accounts=parameters.get("accounts"),
+    )
 
 
 def clean_up_after(flow: Flow, flow_run: FlowRun, state: State) -> None:
     """Delete what a flow run that was cancelled or crashed left behind: a hook of the flows.
 
-    It may run in another process, which knows only the flow run: names come from its id, the policy from its
-    parameters.
+    It may run in another process, which knows only the flow run.
     """
-    parameters = flow_run.parameters or {}
-    cleanup = Cleanup.model_validate(parameters.get("cleanup") or {})
-    pool = PoolSpec.model_validate(parameters.get("pool") or {})
-    names = names_of_run(parameters.get("run_key") or str(flow_run.id), pool.pool_id)
-    clean_up(names, cleanup, succeeded=False)
+    left = remains_of(flow_run)
+    with using_accounts(left.accounts):
+        clean_up(left.names, left.cleanup, succeeded=False)

@@ -1,4 +1,4 @@
-"""Azure's clients for the accounts of the environment, one of each for the process and for many threads."""
+"""Azure's clients for the accounts in use, one of each for the process and for many threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 from requests.adapters import HTTPAdapter
 
-from tasks.azure_errors import explained
+from tasks.azure_errors import explained, place_of
 from tasks.errors import SettingsError
-from tasks.settings import Accounts, read_accounts
+from tasks.settings import Accounts, current_accounts
 
 CONNECTIONS = 64
 CONNECTION_TIMEOUT_SECONDS = 10
@@ -28,7 +28,7 @@ POLLING_SECONDS = 5
 @contextmanager
 def batch_client(doing: str) -> Iterator[BatchClient]:
     """The Batch client; errors in the block become ours, with `doing` in front."""
-    client = batch_client_of(read_accounts())
+    client = batch_client_of(current_accounts())
     with explained("Batch", doing):
         yield client
 
@@ -36,7 +36,7 @@ def batch_client(doing: str) -> Iterator[BatchClient]:
 @contextmanager
 def blob_service(doing: str) -> Iterator[BlobServiceClient]:
     """The storage client; errors in the block become ours, with `doing` in front."""
-    service = blob_service_of(read_accounts())
+    service = blob_service_of(current_accounts())
     with explained("Storage", doing):
         yield service
 
@@ -69,7 +69,8 @@ def blob_service_of(accounts: Accounts) -> BlobServiceClient:
     try:
         return BlobServiceClient.from_connection_string(accounts.storage_connection_string, **options)
     except ValueError as error:
-        raise SettingsError(f"AZURE_STORAGE_CONNECTION_STRING can't be read: {error}") from error
+        place = place_of("AZURE_STORAGE_CONNECTION_STRING", "Storage")
+        raise SettingsError(f"{place} can't be read: {error}") from error
 
 
 @cache

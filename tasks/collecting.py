@@ -1,6 +1,5 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from prefect.utilities.annotations import opaque
 from tasks.batch_tasks import WorkItem
 from tasks.outputs import download_output, download_shard
 from tasks.results import TaskResult, stderr_of_task
-from tasks.sharding import SHARD_THREADS, failure_of, shard_size
+from tasks.sharding import failure_of, in_threads, shard_size
 from tasks.summary import FileResult, FileResults, problem_of
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
@@ -83,9 +82,8 @@ class Downloads:
     def stderrs(self, job_id: str) -> dict[str, str]:
         """The ends of the standard errors of the first tasks that failed, by task id."""
         failed = [task_id for task_id in self.items if self.has_failed(task_id)][:STDERRS_MAX]
-        with ThreadPoolExecutor(SHARD_THREADS) as threads:
-            texts = threads.map(lambda task_id: stderr_of_task(job_id, task_id, self.container), failed)
-            return dict(zip(failed, texts, strict=True))
+        texts = in_threads(lambda task_id: stderr_of_task(job_id, task_id, self.container), failed)
+        return dict(zip(failed, texts, strict=True))
 
     def has_failed(self, task_id: str) -> bool:
         return task_id in self.results and not self.results[task_id].succeeded

@@ -26,6 +26,8 @@ class Plan:
     cleanup: Cleanup
     timeout_seconds: float
     max_task_retry_count: int
+    accounts: str | None = None
+    """The name of the blocks of the accounts; None: those of the environment."""
 
     @property
     def shared_application(self) -> str | None:
@@ -48,6 +50,7 @@ def plan_run(
     cleanup: Cleanup,
     timeout_seconds: float,
     max_task_retry_count: int = 0,
+    accounts: str | None = None,
 ) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
     program = None if application is None else find_application(application)
@@ -62,6 +65,7 @@ def plan_run(
         cleanup=cleanup,
         timeout_seconds=timeout_seconds,
         max_task_retry_count=max_task_retry_count,
+        accounts=accounts,
     )
 
 

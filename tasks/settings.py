@@ -1,7 +1,9 @@
-"""Which accounts a run uses, from the environment; the names are those of the Azure CLI."""
+"""Which accounts a run uses, by default those of the environment; the names are those of the Azure CLI."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from tasks.errors import SettingsError
@@ -28,6 +30,36 @@ class Accounts:
 
     storage_key: str | None = field(default=None, repr=False)
     """AZURE_STORAGE_KEY: a shared key, base64. None: DefaultAzureCredential and user-delegation SAS."""
+
+    source: str | None = None
+    """The name of the Prefect blocks that these were read from. None: the environment."""
+
+
+_in_use: ContextVar[Accounts | None] = ContextVar("accounts", default=None)
+
+
+@contextmanager
+def using(accounts: Accounts | None) -> Iterator[None]:
+    """Have the clients in this block, and in the Prefect tasks that it starts, speak to these accounts.
+
+    None leaves it at those of the environment. They travel in no parameter, so that no key is recorded.
+    """
+    token = _in_use.set(accounts)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+def current_accounts() -> Accounts:
+    """The accounts of the block that this runs in, else those of the environment. Raises SettingsError."""
+    return _in_use.get() or read_accounts()
+
+
+def current_source() -> str | None:
+    """The name of the blocks that the accounts came from; None for the environment."""
+    accounts = _in_use.get()
+    return accounts and accounts.source
 
 
 def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:

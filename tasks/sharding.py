@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture, wait
@@ -32,9 +33,12 @@ def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The function's results, in order; after a failure the items not yet begun are left alone."""
+    """The function's results, in order; after a failure the items not yet begun are left alone.
+
+    Context variables are those of the caller: the accounts in use are one.
+    """
     with ThreadPoolExecutor(SHARD_THREADS) as threads:
-        futures = [threads.submit(function, item) for item in items]
+        futures = [threads.submit(copy_context().run, function, item) for item in items]
         try:
             return [future.result() for future in futures]
         finally:

@@ -1,0 +1,102 @@
+"""Find what runs have left behind on the accounts, whoever should have deleted it, and delete it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+from flows.fan_out import BlockName
+from tasks.blocks import using_accounts
+from tasks.errors import FanOutError, PermanentError
+from tasks.flow_runs import standings_of
+from tasks.logs import run_logger
+from tasks.orphans import Rules, Verdict, delete_resource, find_resources, judge
+
+ARTIFACT_KEY = "sweep"
+ROWS_MAX = 500
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did with one resource."""
+
+    verdict: Verdict
+    outcome: Literal["deleted", "would be deleted", "kept", "changed meanwhile", "failed"]
+    problem: str = ""
+
+
+@flow(name="sweep")
+def sweep(
+    dry_run: bool = False,
+    grace_minutes: Annotated[int, Field(ge=0, le=30 * 24 * 60)] = 60,
+    include_kept: bool = False,
+    accounts: BlockName | None = None,
+) -> dict[str, int]:
+    """Delete pools, jobs and containers that runs of this project have left behind. Returns how many met
+    which end.
+
+    A resource says in its metadata whose it is. Left behind is what belongs to a run that Prefect knows to
+    have ended, or that has expired, unless the run's policy keeps it. Resources of others are never touched.
+
+    Args:
+        dry_run: Only say what would be deleted.
+        grace_minutes: How long after its expiry a resource of a run that this Prefect server doesn't know is
+            left alone.
+        include_kept: Also delete what a run's policy keeps, once it has expired.
+        accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
+            the environment.
+    """
+    rules = Rules(datetime.now(timezone.utc), timedelta(minutes=grace_minutes), include_kept)
+    with using_accounts(accounts):
+        swept = [settle(verdict, dry_run) for verdict in verdicts(rules)]
+    outcomes = Counter(one.outcome for one in swept)
+    publish(swept, outcomes)
+    if outcomes["failed"]:
+        raise PermanentError(
+            f"{outcomes['failed']} resources could not be deleted: see the table {ARTIFACT_KEY}."
+        )
+    return dict(outcomes)
+
+
+def verdicts(rules: Rules) -> list[Verdict]:
+    found = find_resources()
+    standings = standings_of(resource.owned.run_key for resource in found)
+    return [judge(resource, standings[resource.owned.run_key], rules) for resource in found]
+
+
+def settle(verdict: Verdict, dry_run: bool) -> Swept:
+    """Delete an orphan; what could not be deleted doesn't keep the others."""
+    if not verdict.is_orphan:
+        return Swept(verdict, "kept")
+    if dry_run:
+        return Swept(verdict, "would be deleted")
+    try:
+        return Swept(verdict, "deleted" if delete_resource(verdict.resource) else "changed meanwhile")
+    except FanOutError as error:
+        return Swept(verdict, "failed", str(error))
+
+
+def publish(swept: list[Swept], outcomes: Counter[str]) -> None:
+    """Write what was done to the log and, as a table, what was found."""
+    said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    run_logger().info("Of what runs have made: %s", said or "there is nothing")
+    first = sorted(swept, key=lambda one: (one.outcome == "kept", one.verdict.resource.name))
+    rows = [row_of(one) for one in first[:ROWS_MAX]]
+    create_table_artifact(rows, key=ARTIFACT_KEY, description=f"What runs have made: {said or 'nothing'}")
+
+
+def row_of(swept: Swept) -> dict[str, str]:
+    resource = swept.verdict.resource
+    expires_at = resource.owned.expires_at
+    return {
+        "kind": resource.kind,
+        "name": resource.name,
+        "run key": resource.owned.run_key,
+        "expires": expires_at.isoformat() if expires_at else "",
+        "outcome": swept.outcome,
+        "why": swept.problem or swept.verdict.reason,
+    }

@@ -1,0 +1,192 @@
+"""The `sweep` flow: what nobody needs any more is found by its metadata, and goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from azure.batch import models
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.states import Completed, Crashed, Running, State
+
+from flows.fan_out import fan_out
+from flows.sweep import sweep
+from tasks.cleanup import clean_up
+from tasks.containers import create_containers
+from tasks.errors import PermanentError
+from tasks.images import choose_image
+from tasks.jobs import create_job
+from tasks.naming import names_of_run
+from tasks.orphans import delete_resource, find_resources
+from tasks.ownership import MARGIN_SECONDS, as_batch_metadata, ownership
+from tasks.pools import create_pool
+from tasks.specs import Cleanup, PoolSpec, When
+from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
+
+ALL = {"containers", "job", "pool"}
+# Made with this timeout a resource has expired two hours ago.
+LONG_AGO = -MARGIN_SECONDS - 2 * 3600
+LATER = 3600
+
+
+@pytest.fixture
+def prefect(accounts) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def make(accounts) -> Iterator[Callable[..., str]]:
+    """Make all that a run makes; what the test leaves of it goes at the end."""
+    made: list[str] = []
+
+    def make_resources(key: str, timeout_seconds: float, policy: When = "always", pool: str | None = None):
+        made.append(key)
+        names = names_of_run(key, pool)
+        create_containers.fn(names, timeout_seconds, policy)
+        image = choose_image.fn(PoolSpec().image)
+        create_pool.fn(names, PoolSpec(), image, None, timeout_seconds, policy)
+        create_job.fn(names, max(60, timeout_seconds), policy)
+        owned = as_batch_metadata(ownership(key, policy, timeout_seconds))
+        batch().update_job(names.job_id, models.BatchJobUpdateOptions(metadata=owned))
+        return key
+
+    yield make_resources
+    for key in made:
+        clean_up(names_of_run(key), Cleanup(), succeeded=True)
+        wait_for_remains(key, set())
+
+
+def flow_run_key(prefect: SyncPrefectClient, state: State) -> str:
+    return str(prefect.create_flow_run(fan_out, state=state).id)
+
+
+def table_of(prefect: SyncPrefectClient) -> dict[str, dict[str, str]]:
+    """The rows of the last sweep's table, by name."""
+    chosen = {"artifacts": {"key": {"any_": ["sweep"]}}}
+    (artifact,) = prefect.request("POST", "/artifacts/latest/filter", json=chosen).json()
+    return {row["name"]: row for row in json.loads(artifact["data"])}
+
+
+def end_job(key: str) -> None:
+    batch().begin_terminate_job(
+        names_of_run(key).job_id, {"terminateReason": "test"}, polling_interval=0.1
+    ).wait()
+
+
+def test_what_an_ended_run_left_goes(prefect, make):
+    """Of a run that Prefect knows to have crashed nothing stays, though nothing has expired."""
+    key = make(flow_run_key(prefect, Crashed()), LATER)
+    sweep()
+    wait_for_remains(key, set())
+
+
+def test_a_dry_run_only_tells(prefect, make):
+    """A dry run deletes nothing, and has a row for each resource with whose it is and why."""
+    key = make(flow_run_key(prefect, Crashed()), LATER)
+    assert sweep(dry_run=True)["would be deleted"] == 5
+    assert remains_of(key) == ALL
+    names, rows = names_of_run(key), table_of(prefect)
+    told = {rows[name]["outcome"] for name in (names.job_id, *names.containers)}
+    assert told == {"would be deleted"}
+    assert rows[names.job_id]["run key"] == key
+    assert rows[names.job_id]["why"] == "its run has failed"
+
+
+def test_a_run_that_goes_on_keeps_everything(prefect, make):
+    """As long as its run goes on a resource stays, though its time is over."""
+    key = make(flow_run_key(prefect, Running()), LONG_AGO)
+    sweep()
+    assert remains_of(key) == ALL
+
+
+def test_a_key_of_its_own_is_found_among_the_runs_that_go_on(prefect, make, run_key):
+    """A run key that was given by hand protects its resources while a flow run has it."""
+    going = prefect.create_flow_run(fan_out, parameters={"run_key": run_key}, state=Running())
+    key = make(run_key, LONG_AGO)
+    end_job(key)
+    sweep()
+    assert remains_of(key) == ALL
+    prefect.set_flow_run_state(going.id, Completed(), force=True)
+    sweep()
+    wait_for_remains(key, set())
+
+
+def test_of_an_unknown_run_the_expiry_counts(make, run_key):
+    """What another Prefect server's run made is left alone until it expires, and goes then."""
+    fresh, old = make(f"{run_key}-fresh", LATER), make(f"{run_key}-old", LONG_AGO)
+    end_job(old)
+    sweep()
+    wait_for_remains(old, set())
+    assert remains_of(fresh) == ALL
+
+
+def test_a_policy_that_keeps_is_kept_until_asked(prefect, make):
+    """What a run's policy keeps goes only with `include_kept`, and only when it has expired."""
+    fresh = make(flow_run_key(prefect, Completed()), LATER, "never")
+    old = make(flow_run_key(prefect, Completed()), LONG_AGO, "never")
+    end_job(old)
+    sweep()
+    assert (remains_of(fresh), remains_of(old)) == (ALL, ALL)
+    sweep(include_kept=True)
+    wait_for_remains(old, set())
+    assert remains_of(fresh) == ALL
+
+
+def test_a_pool_that_another_run_works_on_stays(prefect, make, run_key):
+    """The maker of a shared pool has ended, its guest has not: the pool waits for the next sweep."""
+    shared = f"shared-{run_key}"
+    host = make(flow_run_key(prefect, Completed()), LATER, pool=shared)
+    guest = names_of_run(f"{run_key}-guest", shared)
+    create_job.fn(guest, 60)
+    sweep()
+    wait_for_remains(host, set(), pool_id=None)
+    assert batch().get_pool(shared).state == "active"
+    end_job(guest.key)
+    sweep()
+    wait_for_remains(host, set(), pool_id=shared)
+    batch().begin_delete_job(guest.job_id, polling_interval=0.1).wait()
+
+
+def test_what_others_own_is_not_even_seen(accounts, run_key):
+    """Without our metadata nothing is ours, whatever its name."""
+    names = names_of_run(run_key)
+    blobs().create_container(names.input_container, metadata={"made_by": "somebody", "run_key": run_key})
+    batch().create_job(
+        models.BatchJobCreateOptions(id=names.job_id, pool_info=models.BatchPoolInfo(pool_id="none"))
+    )
+    try:
+        found = {resource.name for resource in find_resources.fn()}
+        assert not found & {names.input_container, names.job_id}
+        sweep(include_kept=True)
+        assert blobs().get_container_client(names.input_container).exists()
+        assert exists(lambda: batch().get_job(names.job_id))
+    finally:
+        blobs().delete_container(names.input_container)
+        batch().begin_delete_job(names.job_id, polling_interval=0.1).wait()
+
+
+def test_what_was_changed_since_it_was_found_stays(make, run_key):
+    """A run that comes while the sweep is going on keeps what it came to."""
+    key = make(run_key, LATER)
+    end_job(key)
+    for resource in find_resources.fn():
+        if resource.owned.run_key == key:
+            stale = replace(resource, modified_at=resource.modified_at - timedelta(seconds=2))
+            assert not delete_resource.fn(stale)
+    assert remains_of(key) == ALL
+
+
+def test_what_cannot_be_deleted_does_not_keep_the_rest(prefect, make):
+    """One container that refuses is told, the sweep fails, and all else is gone."""
+    key = make(flow_run_key(prefect, Crashed()), LATER)
+    locked = blobs().get_container_client(names_of_run(key).output_container)
+    lease = locked.acquire_lease()
+    with pytest.raises(PermanentError, match="1 resources could not be deleted"):
+        sweep()
+    wait_for_remains(key, {"containers"})
+    assert "LeaseIdMissing" in table_of(prefect)[locked.container_name]["why"]
+    lease.release()
