@@ -128,7 +128,10 @@ def _check_certificate(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family)
+    listener = socket.create_server((settings.host, settings.port), family=family)
+    # Chunked answers are two writes; without this the second waits for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _endpoint(settings: Settings, port: int) -> str:
@@ -170,7 +173,7 @@ def _config(engine: Engine) -> uvicorn.Config:
 def _make_runner(settings: Settings, location: Path) -> Runner:
     if settings.simulate is None:
         return ProcessRunner(location)
-    return SimulatedRunner(settings.simulate, speed=settings.speed, seed=settings.seed)
+    return SimulatedRunner(settings.simulate, speed=settings.speed)
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:

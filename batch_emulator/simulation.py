@@ -23,11 +23,13 @@ _KILLED = -15
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """The rule. `fixed` takes `mean_seconds`, `uniform` up to twice that, `exponential` any time, on average
-    that; a share `failure_rate` of the attempts exits with 1, the others with 0. Start tasks take no time."""
+    that; a share `failure_rate` of the attempts exits with 1, the others with 0. Start tasks take no time.
+    With a `seed` the same launches in the same order take the same times."""
 
     distribution: str = "fixed"
     mean_seconds: float = 1.0
     failure_rate: float = 0.0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.distribution not in _DISTRIBUTIONS:

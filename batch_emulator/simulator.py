@@ -15,13 +15,12 @@ Done = Callable[[Outcome], None]
 
 
 class SimulatedRunner:
-    """A `launch.Runner` without folders and processes. Time passes `speed` times as fast as real time; the
-    same launches in the same order take the same times where `seed` is given."""
+    """A `launch.Runner` without folders and processes. Time passes `speed` times as fast as real time."""
 
-    def __init__(self, rule: Simulation, *, speed: float = 1.0, seed: int | None = None):
+    def __init__(self, rule: Simulation, *, speed: float = 1.0):
         self._rule = rule
         self._speed = speed
-        self._random = Random(seed)
+        self._random = Random(rule.seed)
         self._loop = asyncio.get_running_loop()
         self._nodes: dict[str, dict[str, tuple[asyncio.Handle, Done]]] = {}
 
