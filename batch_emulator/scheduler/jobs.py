@@ -110,10 +110,7 @@ def change_job(world: World, job_id: str, changes: Wire) -> Job:
     if "poolInfo" in changes:
         changes = changes | {"poolInfo": _changed_pool(job, changes["poolInfo"])}
     _refuse_no_action(job, changes)
-    job.spec = job.spec | changes
-    job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
-    _changed(world, job)
-    return job
+    return _take_on(world, job, job.spec | changes)
 
 
 def _changed_pool(job: Job, wanted: Wire) -> Wire:
@@ -123,7 +120,9 @@ def _changed_pool(job: Job, wanted: Wire) -> Wire:
     """
     auto, wanted_auto = autopools.specification(job.spec), wanted.get("autoPoolSpecification")
     if wanted_auto is None:
-        if key(wanted["poolId"]) != job.pool_key and job.state != "disabled":
+        if key(wanted["poolId"]) == job.pool_key:
+            return job.spec["poolInfo"]
+        if job.state != "disabled":
             raise BatchError("JobNotDisabled")
         return wanted
     if auto is None:
@@ -135,12 +134,11 @@ def _changed_pool(job: Job, wanted: Wire) -> Wire:
 def replace_job(world: World, job_id: str, spec: Wire) -> Job:
     """PUT: what is not named goes back to its default; metadata that is not named is dropped."""
     job = world.live_job(job_id)
+    if job.state == "completed":
+        raise BatchError("JobCompleted")
     _refuse_no_action(job, spec)
     kept = {name: value for name, value in job.spec.items() if name not in _REPLACEABLE}
-    job.spec = kept | spec | {"poolInfo": _changed_pool(job, spec["poolInfo"])}
-    job.pool_id = job.spec["poolInfo"].get("poolId", job.pool_id)
-    _changed(world, job)
-    return job
+    return _take_on(world, job, kept | spec | {"poolInfo": _changed_pool(job, spec["poolInfo"])})
 
 
 def _refuse_no_action(job: Job, changes: Wire) -> None:
@@ -156,13 +154,19 @@ _REPLACEABLE = frozenset(
 )
 
 
-def _changed(world: World, job: Job) -> None:
+def _take_on(world: World, job: Job, spec: Wire) -> Job:
+    """Change a job. An auto pool that it leaves is deleted."""
+    if autopools.specification(spec) is None:
+        autopools.release_pool(world, job)
+    job.spec = spec
+    job.pool_id = spec["poolInfo"].get("poolId", job.pool_id)
     world.stamp(job)
     world.store.requeue_job(job.key)
     world.store.touch("job", job.key)
     world.place_on(job.pool_key)
     world.jobs_to_check[job.key] = None
     limit_time(world, job)
+    return job
 
 
 def disable_job(world: World, job_id: str, disable_tasks: str) -> Job:

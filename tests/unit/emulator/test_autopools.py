@@ -129,3 +129,16 @@ def test_job_on_a_named_pool_gets_no_auto_pool(driver):
     body = parse_object(JobPatch, {"poolInfo": {"autoPoolSpecification": wanted}}).to_wire()
     with pytest.raises(BatchError, match="autoPoolSpecification"):
         driver.do(jobs.change_job, "job", body)
+
+
+def test_pool_that_its_job_leaves(driver):
+    """A disabled job can be moved to a named pool; its auto pool is deleted then, and not before."""
+    job = add_job(driver)
+    left = job.pool_key
+    same = parse_object(JobPatch, {"poolInfo": {"poolId": job.pool_id}}).to_wire()
+    driver.do(jobs.change_job, "job", same)
+    assert driver.world.store.pools[left].state == "active"
+    driver.do(jobs.disable_job, "job", "requeue")
+    driver.pass_seconds(1)
+    driver.do(jobs.change_job, "job", {"poolInfo": {"poolId": "named"}})
+    assert (job.pool_id, driver.world.store.pools[left].state) == ("named", "deleting")
