@@ -5,11 +5,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 When = Literal["always", "on_success", "never"]
+ABBREVIATIONS = {"vm": "VM", "sku": "SKU"}
 BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+def title_of(name: str, _info: object) -> str:
+    """A field's name as the form has it: "VM size", not "Vm Size"."""
+    first, *others = (ABBREVIATIONS.get(word, word) for word in name.split("_"))
+    return " ".join([first[0].upper() + first[1:], *others])
+
+
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, field_title_generator=title_of)
 
 
 class ImageSpec(Spec):

@@ -109,7 +109,8 @@ def summary_lines(result: RunResult) -> list[str]:
     return [
         f"Files: {len(result.files)}, {succeeded} succeeded, {failed} failed",
         f"Outputs: {len(result.outputs)} in {result.output_dir}",
-        f"Job: {result.job_id}, pool: {result.pool_id}",
+        f"Job: {result.job_id}",
+        f"Pool: {result.pool_id}",
         f"Elapsed time: {elapsed}",
     ]
 
@@ -140,13 +141,14 @@ def file_rows(files: Iterable[FileResult]) -> list[dict[str, str | int | float |
 
 def file_row(file: FileResult) -> dict[str, str | int | float | None]:
     task = file.task
+    # The widest come last: the UI shows the first ones, the others one has to scroll for.
     return {
         "file": file.name,
         "state": "failed" if file.problem else "succeeded",
         "exit code": task and task.exit_code,
         "tries": task and task.tries,
-        "seconds": task and task.seconds,
-        "node": task and task.node_id,
-        "output": file.output_path or "",
+        "seconds": task and task.seconds and round(task.seconds, 2),
         "problem": file.problem,
+        "output": file.output_path or "",
+        "node": task and task.node_id,
     }

@@ -172,7 +172,8 @@ def test_summary_fits_one_screen():
     assert summary_lines(result) == [
         "Files: 2, 1 succeeded, 1 failed",
         "Outputs: 1 in /out",
-        "Job: job, pool: pool",
+        "Job: job",
+        "Pool: pool",
         "Elapsed time: 0:01:02",
     ]
     assert "b.txt: exit code 1" in summary_markdown(result)
