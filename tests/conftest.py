@@ -15,6 +15,7 @@ from deployments.local.database import create_prefect_home
 from deployments.local.settings import Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
+from tests.stacks import Stack
 
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
@@ -90,3 +91,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             }
         ):
             yield api_url
+
+
+@pytest.fixture(scope="session")
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A whole local stack with the flows deployed, as `make up` starts it."""
+    folder = tmp_path_factory.mktemp("local-stack")
+    with Stack(folder, "--location", str(folder / "location")) as stack:
+        stack.wait_until_ready()
+        yield stack

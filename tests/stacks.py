@@ -1,0 +1,87 @@
+"""The local stack as a user has it: started by its command line, used through what it writes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+
+from deployments.local import environment
+from deployments.local.settings import REPOSITORY, base_environment
+from tests.waiting import wait_until
+
+START_SECONDS = 150
+RUN_SECONDS = 150
+STOP_SECONDS = 60
+
+
+class Stack:
+    """`python -m deployments.local up` in a process of its own, and the variables that it wrote."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.env_file = folder / "stack.env"
+        self.log = folder / "up.log"
+        argv = [sys.executable, "-m", "deployments.local", "up", "--env-file", str(self.env_file), *options]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=REPOSITORY)
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it, if the block hasn't; nothing of it may stay."""
+        if self.process.poll() is None:
+            processes = self.processes()
+            assert self.stop() == 0, self.log.read_text()
+            assert are_gone(processes)
+
+    def wait_until_ready(self) -> None:
+        wait_until(
+            lambda: self.env_file.exists() or self.process.poll() is not None, START_SECONDS, "env file"
+        )
+        assert self.process.poll() is None, self.log.read_text()
+
+    def processes(self, word: str = "") -> list[psutil.Process]:
+        """What the stack has started, directly or not, and has the word in its command line."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if word in command_line(child)]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {**base_environment(os.environ), **environment.read(self.env_file)}
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "prefect", *arguments]
+        return subprocess.run(
+            argv, env=self.variables, capture_output=True, text=True, cwd=REPOSITORY, timeout=RUN_SECONDS
+        )
+
+    def run_deployment(
+        self, name: str, *options: str, **parameters: object
+    ) -> subprocess.CompletedProcess[str]:
+        """`prefect deployment run` with these parameters."""
+        return self.prefect("deployment", "run", name, *options, "--params", json.dumps(parameters))
+
+    def api(self, method: str, path: str, body: object = None) -> object:
+        response = httpx.request(method, self.variables["PREFECT_API_URL"] + path, json=body, trust_env=False)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def are_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and command_line(process) for process in processes)
