@@ -64,11 +64,9 @@ class Stack:
             argv, env=self.variables, capture_output=True, text=True, cwd=REPOSITORY, timeout=RUN_SECONDS
         )
 
-    def run_deployment(
-        self, name: str, *options: str, **parameters: object
-    ) -> subprocess.CompletedProcess[str]:
-        """`prefect deployment run` with these parameters."""
-        return self.prefect("deployment", "run", name, *options, "--params", json.dumps(parameters))
+    def run_deployment(self, *arguments: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+        """`prefect deployment run` with these arguments, and these parameters for the flow."""
+        return self.prefect("deployment", "run", *arguments, "--params", json.dumps(parameters))
 
     def api(self, method: str, path: str, body: object = None) -> object:
         response = httpx.request(method, self.variables["PREFECT_API_URL"] + path, json=body, trust_env=False)

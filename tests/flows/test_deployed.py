@@ -143,11 +143,10 @@ def test_a_signal_while_starting(tmp_path, number, exit_code):
 def test_a_part_that_dies_ends_the_stack(tmp_path):
     """When a part ends by itself, the stack names it, stops the others and ends with exit code 1."""
     with Stack(tmp_path) as stack:
-        (_, batch) = wait_until(
-            lambda: stack.processes("-m batch_emulator")[:2], START_SECONDS, "Batch service"
-        )
+        # Its leash, then the service itself.
+        wait_until(lambda: len(stack.processes("-m batch_emulator")) == 2, START_SECONDS, "Batch service")
         processes = stack.processes()
-        batch.kill()
+        stack.processes("-m batch_emulator")[1].kill()
         assert stack.process.wait(STOP_SECONDS) == 1
     assert "Azure Batch (local) ended with exit code 137" in stack.log.read_text()
     assert are_gone(processes)
