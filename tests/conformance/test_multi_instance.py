@@ -13,12 +13,13 @@ from azure.core.exceptions import HttpResponseError
 from tests.conformance.conftest import pool_parameters, states
 from tests.waiting import wait_until
 
-BEAT = "beat-$AZ_BATCH_JOB_ID"
+BEAT = "$AZ_BATCH_NODE_SHARED_DIR/beat-$AZ_BATCH_JOB_ID"
 # Starts a process that outlives the command, and waits for the first sign of it.
 START_SERVICE = (
-    f"(while true; do date +%N > $AZ_BATCH_NODE_SHARED_DIR/{BEAT}; sleep 0.2; done) > /dev/null 2>&1 & "
-    f"until test -s $AZ_BATCH_NODE_SHARED_DIR/{BEAT}; do sleep 0.1; done"
+    f"(while true; do date +%s%N > {BEAT}.new; mv {BEAT}.new {BEAT}; sleep 0.2; done) > /dev/null 2>&1 & "
+    f"until test -e {BEAT}; do sleep 0.1; done"
 )
+AWAIT_BEAT = f"first=$(cat {BEAT}); until test $(cat {BEAT}) != $first; do sleep 0.1; done; echo alive"
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +108,8 @@ def test_shared_directory_is_the_tasks_own(client, job_id):
 
 def test_service_of_the_coordination_lives_as_long_as_the_task(client, job_id, pair):
     """What the coordination command leaves running serves the task's command, and is gone after the task."""
-    beat = f"$AZ_BATCH_NODE_SHARED_DIR/{BEAT}"
-    command = f"cat {beat}; sleep 1; cat {beat}"
-    run(client, job_id, command, START_SERVICE)
-    before, after = stdout(client, job_id).split()
-    assert before != after
+    run(client, job_id, AWAIT_BEAT, START_SERVICE)
+    assert stdout(client, job_id) == "alive\n"
     node_id = subtask(client, job_id).node_info.node_id
 
     def last_beat() -> bytes:
