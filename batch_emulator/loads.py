@@ -1,13 +1,17 @@
-"""What the jobs of each pool ask of it, as sums that are kept while tasks change: nothing is counted anew."""
+"""What the jobs of a pool ask of it: which jobs these are is kept, their tasks are added up when asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from batch_emulator.jobtasks import JobTasks
+from batch_emulator.model import Job
 
 
 class Load(NamedTuple):
-    """Tasks of one job, or of all jobs of one pool. `ready` ones could start; a multi-instance task counts
-    there as many times as it has instances."""
+    """Tasks of all jobs of one pool. `ready` ones could start; a multi-instance task counts there as many
+    times as it has instances."""
 
     ready: int = 0
     running: int = 0
@@ -16,38 +20,37 @@ class Load(NamedTuple):
     failed: int = 0
 
 
-_NOTHING = Load()
-
-
-class Loads:
-    """The sum of each pool's jobs. Whoever changes a job's tasks, state or pool reports its new load."""
+class JobsOfPools:
+    """The keys of each pool's jobs. Whoever adds a job, or moves it to another pool, files it."""
 
     def __init__(self) -> None:
-        self._of_jobs: dict[str, tuple[str, Load]] = {}
-        self._of_pools: dict[str, Load] = {}
+        self._pools: dict[str, str] = {}
+        self._jobs: dict[str, dict[str, None]] = {}
 
-    def report(self, job_key: str, pool_key: str, load: Load) -> None:
-        """A job's load is now this, and it is that pool's."""
-        before = self._of_jobs.get(job_key)
-        if before == (pool_key, load):
-            return
-        if before is not None:
-            self._add(before[0], before[1], -1)
-        self._of_jobs[job_key] = (pool_key, load)
-        self._add(pool_key, load, 1)
+    def file(self, job_key: str, pool_key: str) -> None:
+        if self._pools.get(job_key) != pool_key:
+            self.forget(job_key)
+            self._pools[job_key] = pool_key
+            self._jobs.setdefault(pool_key, {})[job_key] = None
 
     def forget(self, job_key: str) -> None:
         """The job is gone."""
-        if before := self._of_jobs.pop(job_key, None):
-            self._add(*before, -1)
+        if pool_key := self._pools.pop(job_key, None):
+            del self._jobs[pool_key][job_key]
+            if not self._jobs[pool_key]:
+                del self._jobs[pool_key]
 
-    def of_pool(self, pool_key: str) -> Load:
-        return self._of_pools.get(pool_key, _NOTHING)
+    def of_pool(self, pool_key: str) -> list[str]:
+        return list(self._jobs.get(pool_key, ()))
 
-    def _add(self, pool_key: str, load: Load, sign: int) -> None:
-        known = self.of_pool(pool_key)
-        total = Load(*(there + sign * more for there, more in zip(known, load, strict=True)))
-        if total == _NOTHING:
-            self._of_pools.pop(pool_key, None)
-        else:
-            self._of_pools[pool_key] = total
+
+def add_up(jobs: Iterable[tuple[Job, JobTasks]]) -> Load:
+    """The sum over jobs, from the counts that each keeps. Only those of active jobs are ready."""
+    loads = [_load(job, tasks) for job, tasks in jobs]
+    return Load(*map(sum, zip(*loads, strict=True))) if loads else Load()
+
+
+def _load(job: Job, tasks: JobTasks) -> Load:
+    counts = tasks.counts
+    ready = tasks.ready.instances if job.state == "active" else 0
+    return Load(ready, counts.running, tasks.slot_counts.running, counts.succeeded, counts.failed)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict, SortedList
 
 from batch_emulator.jobtasks import JobTasks
-from batch_emulator.loads import Load, Loads
+from batch_emulator.loads import JobsOfPools, Load, add_up
 from batch_emulator.model import Job, JobSchedule, Node, Pool, Preparation, Task, key
 from batch_emulator.poolnodes import PoolNodes
 from batch_emulator.retained import Retained
@@ -32,7 +32,7 @@ class Store:
         self._tasks: dict[str, JobTasks] = {}
         self._queues: dict[str, SortedList] = {}
         self._queue_entries: dict[str, tuple] = {}
-        self.loads = Loads()
+        self.jobs_of_pools = JobsOfPools()
         self.retained = Retained()
         self.last_number = 0
         self.changed: dict[tuple[str, ...], None] = {}
@@ -107,7 +107,7 @@ class Store:
 
     def remove_job(self, job_key: str) -> None:
         self._unqueue(job_key)
-        self.loads.forget(job_key)
+        self.jobs_of_pools.forget(job_key)
         self.touch("tasks", str(self.jobs[job_key].number))
         for node_id in self._preparations.pop(job_key, ()):
             self.touch("preparation", job_key, node_id)
@@ -192,7 +192,7 @@ class Store:
         job = self.jobs[job_key]
         entry = (-job.spec.get("priority", 0), job.number, job_key)
         tasks = self._tasks[job_key]
-        self._report_load(job_key, job, tasks)
+        self.jobs_of_pools.file(job_key, job.pool_key)
         limit = job.spec.get("maxParallelTasks", -1)
         wanted = job.state == "active" and tasks.ready and (limit < 0 or tasks.running < limit)
         if wanted and self._queue_entries.get(job_key) == (job.pool_key, entry):
@@ -202,11 +202,10 @@ class Store:
             self._queues.setdefault(job.pool_key, SortedList()).add(entry)
             self._queue_entries[job_key] = (job.pool_key, entry)
 
-    def _report_load(self, job_key: str, job: Job, tasks: JobTasks) -> None:
-        counts = tasks.counts
-        ready = tasks.ready.instances if job.state == "active" else 0
-        load = Load(ready, counts.running, tasks.slot_counts.running, counts.succeeded, counts.failed)
-        self.loads.report(job_key, job.pool_key, load)
+    def load(self, pool_key: str) -> Load:
+        """What the jobs of a pool ask of it now."""
+        keys = self.jobs_of_pools.of_pool(pool_key)
+        return add_up((self.jobs[job_key], self._tasks[job_key]) for job_key in keys)
 
     def _unqueue(self, job_key: str) -> None:
         if found := self._queue_entries.pop(job_key, None):

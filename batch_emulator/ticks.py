@@ -6,6 +6,7 @@ Source: recorded answers, in which `eTag` is `lastModified` in ticks.
 from __future__ import annotations
 
 import email.utils
+import functools
 from datetime import datetime, timedelta, timezone
 
 TICKS_PER_SECOND = 10_000_000
@@ -41,9 +42,15 @@ def from_seconds(seconds: float) -> int:
 
 def format_ticks(ticks: int) -> str:
     """`2026-01-22T20:18:17.6076943Z`: up to seven decimals, trailing zeros dropped."""
-    whole, fraction = divmod(ticks, TICKS_PER_SECOND)
-    text = to_datetime(whole * TICKS_PER_SECOND).replace(tzinfo=None).isoformat()
-    return f"{text}.{fraction:07d}".rstrip("0").rstrip(".") + "Z"
+    second, fraction = divmod(ticks, TICKS_PER_SECOND)
+    text = _format_second(second)
+    return f"{text}.{fraction:07d}".rstrip("0") + "Z" if fraction else f"{text}Z"
+
+
+# Lists hold many times of few seconds.
+@functools.lru_cache(maxsize=4096)
+def _format_second(second: int) -> str:
+    return to_datetime(second * TICKS_PER_SECOND).replace(tzinfo=None).isoformat()
 
 
 def parse_ticks(text: str) -> int:

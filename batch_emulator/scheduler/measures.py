@@ -17,7 +17,7 @@ _USABLE = ("idle", "running")
 
 def measure(world: World, pool: Pool) -> dict[str, float]:
     """The value of each variable that has one now; of a pool that is not there yet, its first ones."""
-    load = world.store.loads.of_pool(key(pool.id))
+    load = world.store.load(key(pool.id))
     nodes = world.store.nodes(key(pool.id)) if world.store.has_pool(key(pool.id)) else PoolNodes()
     usable = sum(nodes.count(*_USABLE, dedicated=dedicated) for dedicated in (True, False))
     slots = usable * pool.slots_per_node
