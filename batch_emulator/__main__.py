@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from batch_emulator.faults import Faults
+from batch_emulator.logs import set_up_log
 from batch_emulator.server import running
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, Settings
 from batch_emulator.simulation import Simulation, parse_simulation
@@ -29,7 +30,7 @@ def main() -> int:
 def read_settings(arguments: list[str]) -> Settings:
     """Settings from command line arguments. ValueError for a file of faults that is none."""
     given = vars(_parser().parse_args(arguments))
-    _set_up_log(logging.DEBUG if given.pop("debug") else logging.INFO)
+    set_up_log(logging.DEBUG if given.pop("debug") else logging.INFO)
     if faults := given.pop("faults"):
         given["faults"] = Faults.model_validate_json(faults.read_bytes())
     return Settings(**given)
@@ -63,13 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
     parser.add_argument("--debug", action="store_true", help="log each request")
     return parser
-
-
-def _set_up_log(level: int) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("batch_emulator").setLevel(level)
-    # It would write whole URLs, with the SAS in them.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 async def _serve(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -53,7 +53,7 @@ class Access:
     """What opens the account: its key, and access tokens too with `oauth` (`basic`)."""
 
     account: str
-    key_bytes: bytes
+    key_bytes: bytes = field(repr=False)
     oauth: str | None = None
 
 
