@@ -59,7 +59,7 @@ def test_pool_grows_with_its_tasks_and_shrinks_without():
         run = client.get_pool("p").auto_scale_run
     assert run.error is None
     assert run.results.startswith("$TargetDedicatedNodes=0;$TargetLowPriorityNodes=0;")
-    assert "$samples=100;$tasks=0" in run.results
+    assert "$NodeDeallocationOption=taskcompletion;$samples=" in run.results
 
 
 def test_evaluations_go_on_after_a_restart(tmp_path: Path):
