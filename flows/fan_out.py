@@ -17,6 +17,7 @@ from tasks.cleanup import clean_up_after, cleaned_up
 from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
+from tasks.events import tell_failed_files
 from tasks.images import choose_image
 from tasks.jobs import Job, close_job, create_job, seconds_left
 from tasks.plans import Plan, plan_run, task_plan, work_items
@@ -142,6 +143,7 @@ def collect_outputs(plan: Plan, pool: Pool, job: Job, items: list[WorkItem], beg
     elapsed = time.monotonic() - began
     result = RunResult(plan.names.key, job.id, pool.id, str(plan.output_folder), elapsed, files)
     publish(result)
+    tell_failed_files(job.id, result.failures, len(files))
     if stopped is not None:
         raise stopped
     if result.failures:

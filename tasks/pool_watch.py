@@ -9,6 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tasks.autoscale import Lease, read_formula
 from tasks.azure_errors import redacted
 from tasks.errors import PoolError
+from tasks.events import tell_pool
 from tasks.health import PoolView, Verdict, judge
 from tasks.leases import renew
 from tasks.pools import Pool
@@ -93,6 +94,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> lis
         watch.told.add("lost nodes")
         news = lost_node_reports(client, watch.pool.id)
     if verdict == "lost":
+        tell_pool(watch.pool.id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool.id} can't run the tasks: {reason}.", *news]))
     if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
         watch.next_renewal_at = now_seconds + RENEW_AGAIN_SECONDS

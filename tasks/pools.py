@@ -12,6 +12,7 @@ from tasks.azure_errors import code_of
 from tasks.clients import POLLING_SECONDS, batch_client, blob_service
 from tasks.command import APPLICATION_FOLDER, start_command_line
 from tasks.errors import PoolError
+from tasks.events import tell_pool
 from tasks.images import Image
 from tasks.leases import renew
 from tasks.logs import run_logger
@@ -60,6 +61,7 @@ def create_pool(
     options = build_pool(names, spec, image, application, url, owned)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if create_if_absent(client, options):
+            tell_pool(names.pool_id, "created")
             return Pool(names.pool_id, is_own=True, lease=lease)
         return attach_to_pool(client, names, spec, image, lease)
 
@@ -94,6 +96,7 @@ def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: 
             f"give another pool_id, or delete that pool."
         )
     run_logger().info("The pool %s is there, and as it should be", names.pool_id)
+    tell_pool(names.pool_id, "reused")
     is_leased = renew(client, names.pool_id, lease) != "not ours"
     return Pool(names.pool_id, run_key_of(pool) == names.key, lease if is_leased else None)
 

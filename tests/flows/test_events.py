@@ -1,0 +1,79 @@
+"""Prefect events of pools and files, as the server has them."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from flows.fan_out import fan_out
+from tasks.cleanup import clean_up
+from tasks.errors import FilesFailedError, PoolError
+from tasks.naming import names_of_run
+from tasks.specs import Cleanup, PoolSpec
+from tests.flows.services import write_files
+from tests.waiting import wait_until
+
+SECONDS = 60
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return write_files(tmp_path / "in", {"good.txt": "a b", "bad.txt": "c d e"})
+
+
+def events_of(resource_id: str) -> list[dict]:
+    """What the server knows of a resource, or of all whose ids begin so up to a star, oldest first."""
+    chosen = {"id_prefix": [resource_id[:-1]]} if resource_id.endswith("*") else {"id": [resource_id]}
+    body = {"filter": {"resource": chosen, "order": "ASC"}, "limit": 50}
+    with get_client(sync_client=True) as client:
+        return client.request("POST", "/events/filter", json=body).json()["events"]
+
+
+def wait_for_events(resource_id: str, *names: str) -> list[dict]:
+    """The events of a resource, once there are these and no others."""
+    wait_until(
+        lambda: [event["event"] for event in events_of(resource_id)] == list(names),
+        SECONDS,
+        f"events {names} of {resource_id}",
+        interval=0.5,
+    )
+    return events_of(resource_id)
+
+
+def test_a_pool_tells_that_it_was_made_and_reused(accounts, inputs, tmp_path, run_key):
+    """One run makes the pool, another one reuses it: two events of one resource, each with its flow run."""
+    keep, pool = Cleanup(pool="never"), PoolSpec(pool_id=f"pool-{run_key}")
+    try:
+        for attempt in ("first", "second"):
+            key = f"{run_key}-{attempt}"
+            fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, keep, run_key=key)
+        events = wait_for_events(
+            f"azure-batch.pool.pool-{run_key}", "azure-batch.pool.created", "azure-batch.pool.reused"
+        )
+        roles = [{related["prefect.resource.role"] for related in event["related"]} for event in events]
+        assert all({"flow", "flow-run"} <= found for found in roles)
+    finally:
+        clean_up(names_of_run(f"{run_key}-first", f"pool-{run_key}"), Cleanup(), succeeded=True)
+
+
+def test_a_lost_pool_tells_why(accounts, inputs, tmp_path, run_key):
+    """A pool none of whose nodes can run tasks is an event with the reason."""
+    pool = PoolSpec(start_command="exit 42")
+    with pytest.raises(PoolError):
+        fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, run_key=run_key)
+    names = ("azure-batch.pool.created", "azure-batch.pool.lost")
+    *_, lost = wait_for_events(f"azure-batch.pool.fan-out-{run_key}", *names)
+    assert "none of its 1 nodes can run tasks" in lost["payload"]["reason"]
+
+
+def test_a_failed_file_is_an_event_by_its_name(accounts, inputs, tmp_path, run_key):
+    """Of a run in which one file fails there is an event of that file, and one with the counts."""
+    command = """sh -c 'case "$FAN_OUT_NAME" in bad*) exit 3;; esac; cat "$FAN_OUT_INPUT"'"""
+    with pytest.raises(FilesFailedError):
+        fan_out(inputs, None, command, tmp_path / "out", run_key=run_key)
+    job_id = names_of_run(run_key).job_id
+    (job,) = wait_for_events(f"azure-batch.job.{job_id}", "azure-batch.job.failed")
+    assert job["payload"] == {"failed": 1, "total": 2}
+    (file,) = wait_for_events(f"azure-batch.task.{job_id}.*", "azure-batch.file.failed")
+    assert file["resource"]["prefect.resource.name"] == "bad.txt"
+    assert (file["payload"]["exit_code"], file["payload"]["problem"]) == (3, "exit code 3 (UserError)")
