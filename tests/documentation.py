@@ -1,0 +1,65 @@
+"""The pages of the documentation, as tests read them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```\s*$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!`)!?\[[^\]\n]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code: its language, "" if it says none, and the line of the page it begins in."""
+
+    language: str
+    text: str
+    line: int
+
+
+def pages() -> list[Path]:
+    return [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(found[2], found[3], text.count("\n", 0, found.start()) + 1) for found in FENCE.finditer(text)
+    ]
+
+
+def prose_of(page: Path) -> str:
+    """The page without its blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def links_of(page: Path) -> list[str]:
+    return LINK.findall(prose_of(page))
+
+
+def anchors_of(page: Path) -> set[str]:
+    """What a link may have behind `#`: the headings as GitHub and MkDocs name them."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(prose_of(page))
+    }
+
+
+def commands_of(page: Path) -> list[str]:
+    """The commands that a page shows, in blocks and in its sentences, without prompts and comments."""
+    lines = [line for block in blocks_of(page) if block.language in SHELLS for line in joined(block.text)]
+    found = [line.strip().removeprefix("$ ") for line in [*lines, *CODE.findall(prose_of(page))]]
+    return [line.partition("  #")[0].strip() for line in found if line.startswith(COMMANDS)]
+
+
+def joined(text: str) -> list[str]:
+    return text.replace("\\\n", " ").splitlines()
+
+
+SHELLS = ("", "sh", "bash", "console")
+COMMANDS = ("make ", "prefect ", "python -m ", "python3 -m ")
