@@ -1,0 +1,118 @@
+"""The dashboard as one sees it: a run from the deployment's form to its artifacts; a failed run's report."""
+
+import re
+
+import pytest
+
+from deployments.local.settings import REPOSITORY
+from tests.browser.conftest import PATIENCE_SECONDS
+from tests.browser.dashboard import description, field
+from tests.flows.services import write_files
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+RUN_SECONDS = 120
+FILLED = {"num_words": "4", "delay_seconds": "2", "Dedicated nodes": "2", "Task slots per node": "2"}
+FAILING = """sh -c 'grep -q fine "$FAN_OUT_INPUT" || (echo "nothing fine in $FAN_OUT_NAME" >&2; exit 3)'"""
+
+
+@pytest.fixture
+def expect(browser):
+    """Playwright's assertions, which wait for what they state."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    return expect
+
+
+@pytest.fixture
+def wait_for_end(page, expect):
+    """Wait until the page of a flow run shows that state."""
+
+    def wait(state: str) -> None:
+        ended = page.get_by_text(re.compile(r"^\s*(Completed|Failed|Crashed)\s*$")).first
+        expect(ended).to_be_visible(timeout=RUN_SECONDS * 1000)
+        assert ended.inner_text().strip() == state, page.locator("body").inner_text()
+        # What the page fetched while the run went on it doesn't always fetch again.
+        page.reload()
+
+    return wait
+
+
+def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_end, keep_screenshot, tmp_path):
+    """A run that is started from the form completes, and its four artifacts tell what became of it."""
+    dashboard.open_form(page, "top-n-words/local")
+    field(page, "Run Name").fill("from-the-form")
+    for label, value in {"inputs": str(REPOSITORY / "data"), "output_dir": str(tmp_path), **FILLED}.items():
+        field(page, label).fill(value)
+    keep_screenshot("form")
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("link", name="from-the-form").first.click()
+    page.wait_for_url("**/runs/flow-run/**")
+    wait_for_end("Completed")
+    expect(page.locator("body")).to_contain_text("Files: 3, 3 succeeded, 0 failed")
+    keep_screenshot("run")
+    run_page = page.url
+
+    dashboard.open_progress(page, re.search(r"flow-run/([0-9a-f-]{36})", run_page)[1])
+    expect(page.get_by_text("Progress: 100%")).to_be_visible()
+    expect(page.get_by_text("3 of 3 Batch tasks completed, 0 running, 0 waiting")).to_be_visible()
+    keep_screenshot("progress")
+
+    page.goto(run_page)
+    dashboard.open_artifact(page, "fan-out-files")
+    row = page.get_by_role("row").filter(has_text="taskdata2.txt")
+    expect(row).to_contain_text("succeeded")
+    expect(row).to_contain_text("taskdata2_OUTPUT.txt")
+    keep_screenshot("files")
+
+    page.goto(run_page)
+    dashboard.open_artifact(page, "fan-out-timeline")
+    picture = page.get_by_role("img", name="3 files, 3 succeeded, 0 failed")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 500")
+    keep_screenshot("timeline")
+
+    page.goto(run_page)
+    dashboard.open_artifact(page, "fan-out-summary")
+    expect(page.get_by_role("listitem").filter(has_text="Files: 3, 3 succeeded, 0 failed")).to_be_visible()
+    keep_screenshot("summary")
+
+
+def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_screenshot, tmp_path):
+    """The page of a failed run leads to the file that failed, its exit code and what it printed."""
+    inputs = write_files(tmp_path / "in", {"good.txt": "all is fine", "bad.txt": "nothing of the kind"})
+    parameters = {
+        "inputs": str(inputs),
+        "application": None,
+        "command": FAILING,
+        "output_dir": str(tmp_path / "out"),
+    }
+    run_id = dashboard.start("fan-out/local", parameters)
+    dashboard.open_run(page, run_id)
+    wait_for_end("Failed")
+    expect(page.locator("body")).to_contain_text("nothing fine in bad.txt")
+    keep_screenshot("failed-run")
+
+    dashboard.open_artifact(page, "fan-out-summary")
+    report = page.get_by_role("article").filter(has_text="Failed files")
+    expect(report).to_contain_text("bad.txt: exit code 3")
+    expect(report).to_contain_text("nothing fine in bad.txt")
+    keep_screenshot("failed-summary")
+
+    dashboard.open_run(page, run_id)
+    dashboard.open_artifact(page, "fan-out-files")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("bad.txt")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("exit code 3")
+    keep_screenshot("failed-files")
+
+
+@pytest.mark.parametrize("deployment", ["top-n-words/local", "fan-out/local"])
+def test_the_form_describes_each_parameter(dashboard, page, deployment, keep_screenshot):
+    """Each parameter of a flow and each field of its models has a text beside its name."""
+    dashboard.open_form(page, deployment)
+    labels = page.locator("label .schema-form-property__label").all_inner_texts()
+    names = [label.removesuffix(" (Optional)").removesuffix("*").strip() for label in labels]
+    assert {"inputs", "VM size", "timeout_seconds"} <= set(names)
+    assert [name for name in names if not description(page, name)] == []
+    keep_screenshot(f"form-{deployment.partition('/')[0]}")
