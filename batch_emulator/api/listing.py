@@ -37,6 +37,7 @@ def list_page(
     """One page of `candidates`, which are (key, resource) in order from `start_key` on."""
     most = parse_maxresults(call.option("maxresults"))
     select = parse_select(call.option("$select"))
+    version = call.version
     page: list[Wire] = []
     last = ""
     for found, resource in candidates:
@@ -45,7 +46,7 @@ def list_page(
         if len(page) == most:
             link = next_link(call.url, call.query, encode_skiptoken(last))
             return json_answer(call, metadata, {"value": page, "odata.nextLink": link})
-        page.append(project(trim(metadata, render(resource), call.version), select))
+        page.append(project(trim(metadata, render(resource), version), select))
         last = found
     return json_answer(call, metadata, {"value": page})
 

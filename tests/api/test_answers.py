@@ -1,4 +1,4 @@
-"""The bodies of answers: metadata, defaults, casing and shapes as the service writes them."""
+"""The bodies of answers: metadata, defaults and shapes as the service writes them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from tests.api.wire import LINUX, URL, WINDOWS, Wire, error, eventually
+from tests.api.wire import LINUX, URL, Wire, error, eventually
 
 UNLIMITED = "P10675199DT2H48M5.4775807S"
+
+
 POOL_IDENTITY = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 
 
@@ -69,39 +71,6 @@ async def test_collection_answers_for_each_task(wire: Wire) -> None:
     assert (bad["status"], bad["error"]["code"]) == ("ClientError", "TaskExists")
 
 
-async def test_new_pool_has_every_default(wire: Wire) -> None:
-    """What a new pool does not say is filled in, in the order in which the service writes it."""
-    await wire.add_pool()
-    pool = await wire.get("/pools/p")
-    assert list(pool) == [
-        "odata.metadata",
-        "id",
-        "url",
-        "eTag",
-        "lastModified",
-        "creationTime",
-        "state",
-        "stateTransitionTime",
-        "allocationState",
-        "allocationStateTransitionTime",
-        "vmSize",
-        "resizeTimeout",
-        "currentDedicatedNodes",
-        "targetDedicatedNodes",
-        "currentLowPriorityNodes",
-        "targetLowPriorityNodes",
-        "enableAutoScale",
-        "enableInterNodeCommunication",
-        "taskSlotsPerNode",
-        "taskSchedulingPolicy",
-        "virtualMachineConfiguration",
-    ]
-    assert (pool["url"], pool["resizeTimeout"], pool["taskSlotsPerNode"]) == (f"{URL}/pools/p", "PT15M", 1)
-    assert pool["taskSchedulingPolicy"] == {"nodeFillType": "Spread"}
-    assert pool["virtualMachineConfiguration"]["imageReference"]["version"] == "latest"
-    assert (pool["enableAutoScale"], pool["enableInterNodeCommunication"]) == (False, False)
-
-
 async def test_new_job_has_every_default(wire: Wire) -> None:
     """What a new job does not say is filled in."""
     await wire.add_job()
@@ -128,17 +97,6 @@ async def test_new_task_has_every_default(wire: Wire) -> None:
     assert (task["requiredSlots"], task["executionInfo"]) == (1, {"retryCount": 0, "requeueCount": 0})
 
 
-async def test_new_start_task_has_every_default(wire: Wire) -> None:
-    """What a start task does not say is filled in."""
-    await wire.add_pool(startTask={"commandLine": "true"})
-    assert (await wire.get("/pools/p"))["startTask"] == {
-        "commandLine": "true",
-        "userIdentity": POOL_IDENTITY,
-        "maxTaskRetryCount": 0,
-        "waitForSuccess": True,
-    }
-
-
 async def test_patch_replaces_nested_objects_whole(wire: Wire) -> None:
     """A patch of one constraint puts the others back to their defaults; durations come back normalised."""
     await wire.add_job(constraints={"maxTaskRetryCount": 5}, metadata=[{"name": "a", "value": "b"}])
@@ -154,62 +112,6 @@ async def test_put_of_a_job_drops_its_metadata(wire: Wire) -> None:
     await wire.send("PUT", "/jobs/j", {"poolInfo": {"poolId": "p"}})
     job = await wire.get("/jobs/j")
     assert ("metadata" in job, job["priority"]) == (False, 0)
-
-
-async def test_replaced_properties_keep_an_empty_list_of_certificates(wire: Wire) -> None:
-    """Of the lists that Replace Pool Properties empties, that of certificates is still answered."""
-    old = "2024-02-01.19.0"
-    await wire.add_pool(version=old)
-    body = {"certificateReferences": [], "applicationPackageReferences": [], "metadata": []}
-    await wire.post("/pools/p/updateproperties", body, version=old)
-    pool = await wire.get("/pools/p", version=old)
-    assert pool["certificateReferences"] == []
-    assert pool["targetNodeCommunicationMode"] == "default"
-    assert not {"metadata", "applicationPackageReferences"} & set(pool)
-
-
-async def test_casing_of_choices_is_the_services(wire: Wire) -> None:
-    """Whatever case a client writes, fill types and upload conditions come back in the service's."""
-    await wire.add_pool(taskSchedulingPolicy={"nodeFillType": "pack"}, vmSize="STANDARD_D2S_V3")
-    await wire.add_job()
-    destination = {"container": {"containerUrl": "https://a.blob.core.windows.net/c?sig=x"}}
-    options = {"uploadCondition": "taskcompletion"}
-    output = {"filePattern": "*", "destination": destination, "uploadOptions": options}
-    await wire.add_task(outputFiles=[output])
-    pool = await wire.get("/pools/p")
-    assert (pool["vmSize"], pool["taskSchedulingPolicy"]["nodeFillType"]) == ("standard_d2s_v3", "Pack")
-    task = await wire.get("/jobs/j/tasks/t")
-    assert task["outputFiles"][0]["uploadOptions"] == {"uploadCondition": "TaskCompletion"}
-
-
-async def test_secrets_are_never_answered(wire: Wire) -> None:
-    """Passwords and keys that a pool is given do not come back."""
-    await wire.add_pool(
-        userAccounts=[{"name": "me", "password": "secret-password"}],
-        mountConfiguration=[
-            {
-                "azureBlobFileSystemConfiguration": {
-                    "accountName": "a",
-                    "containerName": "c",
-                    "accountKey": "secret-key",
-                    "relativeMountPath": "m",
-                }
-            }
-        ],
-    )
-    text = (await wire.send("GET", "/pools/p")).text
-    assert "secret" not in text
-    assert '"relativeMountPath":"m"' in text
-
-
-async def test_accounts_on_windows_say_how_they_log_in(wire: Wire) -> None:
-    """A Windows pool's accounts log in as batch jobs do, unless they say otherwise."""
-    accounts = [{"name": "me", "password": "x"}]
-    await wire.add_pool("windows", virtualMachineConfiguration=WINDOWS, userAccounts=accounts)
-    await wire.add_pool("linux", userAccounts=accounts)
-    account = (await wire.get("/pools/windows"))["userAccounts"][0]
-    assert account["windowsUserConfiguration"] == {"loginMode": "batch"}
-    assert "windowsUserConfiguration" not in (await wire.get("/pools/linux"))["userAccounts"][0]
 
 
 async def test_finished_task_tells_what_happened(wire: Wire) -> None:
@@ -293,31 +195,6 @@ async def test_counts_have_tasks_and_slots(wire: Wire) -> None:
     assert body["taskSlotCounts"]["active"] == 3
 
 
-async def test_idle_node_tells_what_it_is(wire: Wire) -> None:
-    """A node that has booted tells its address, image, agent and how it is reached."""
-    nat_pool = {
-        "name": "web",
-        "protocol": "tcp",
-        "backendPort": 8080,
-        "frontendPortRangeStart": 60000,
-        "frontendPortRangeEnd": 60099,
-    }
-    await wire.add_pool(
-        targetDedicatedNodes=1,
-        networkConfiguration={"endpointConfiguration": {"inboundNATPools": [nat_pool]}},
-    )
-    node = await wire.get(f"/pools/p/nodes/{await wire.idle_node()}")
-    assert (node["ipAddress"], node["vmSize"], node["isDedicated"]) == ("127.0.0.4", "standard_d2s_v3", True)
-    endpoints = node["endpointConfiguration"]["inboundEndpoints"]
-    assert [(each["name"], each["frontendPort"], each["backendPort"]) for each in endpoints] == [
-        ("web.0", 60000, 8080),
-        ("SSHRule.0", 50000, 22),
-    ]
-    assert set(node["nodeAgentInfo"]) == {"version", "lastUpdateTime"}
-    assert set(node["virtualMachineInfo"]["imageReference"]) >= {"publisher", "version", "exactVersion"}
-    assert node["stateTransitionTime"] >= node["lastBootTime"] > node["allocationTime"]
-
-
 async def test_error_has_values_that_say_what_and_why(wire: Wire) -> None:
     """A refused property is named among the values, with the value and the reason."""
     answer = await wire.send("POST", "/jobs", {"id": "j", "poolInfo": {"poolId": "p"}, "priority": 1001})
@@ -328,19 +205,3 @@ async def test_error_has_values_that_say_what_and_why(wire: Wire) -> None:
     kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element"
     assert answer.json()["odata.metadata"] == f"{URL}/$metadata#{kind}"
     assert answer.json()["message"]["lang"] == "en-US"
-
-
-async def test_node_lists_its_extensions_and_the_services_own(wire: Wire) -> None:
-    """A node has the extensions of its pool and the one that the service puts on every node."""
-    mine = {"name": "mine", "publisher": "p", "type": "t", "protectedSettings": {"secret": "x"}}
-    await wire.add_pool(virtualMachineConfiguration=LINUX | {"extensions": [mine]}, targetDedicatedNodes=1)
-    path = f"/pools/p/nodes/{await wire.idle_node()}/extensions"
-    listed = await wire.get(path)
-    assert listed["odata.metadata"] == f"{URL}/$metadata#extensions"
-    assert [each["vmExtension"]["name"] for each in listed["value"]] == ["mine", "batchNodeExtension"]
-    assert list(listed["value"][0]) == ["provisioningState", "instanceView", "vmExtension"]
-    assert listed["value"][0]["vmExtension"] == {"name": "mine", "publisher": "p", "type": "t"}
-    own = await wire.get(f"{path}/batchNodeExtension")
-    assert own["odata.metadata"] == f"{URL}/$metadata#extensions/@Element"
-    assert own["vmExtension"]["type"] == "CustomScript"
-    assert error(await wire.send("GET", f"{path}/absent"))[:2] == (404, "NodeExtensionNotFound")

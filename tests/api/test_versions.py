@@ -1,0 +1,97 @@
+"""What each API version has: properties, states and operations."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.wire import LINUX, NEWEST, OLDEST, Wire, error
+
+POOL = {"id": "p", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": LINUX}
+
+
+VERSIONS = [OLDEST, "2024-02-01.19.0", "2024-07-01.20.0", NEWEST]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_every_promised_version_is_served(wire: Wire, version: str) -> None:
+    """A pool, a job and a task are made and read in each API version that the service promises."""
+    await wire.post("/pools", POOL, version=version)
+    await wire.post("/jobs", {"id": "j", "poolInfo": {"poolId": "p"}}, version=version)
+    await wire.post("/jobs/j/tasks", {"id": "t", "commandLine": "true"}, version=version)
+    assert (await wire.get("/jobs/j/tasks/t", version=version))["id"] == "t"
+
+
+async def test_request_without_a_version_is_refused(wire: Wire) -> None:
+    """An API version must be given."""
+    answer = await wire.send("GET", "/pools", version="")
+    assert answer.status_code == 400
+
+
+async def test_body_may_not_have_what_its_version_lacks(wire: Wire) -> None:
+    """A property of a later API version is unknown to an earlier one."""
+    answer = await wire.send("POST", "/pools", POOL | {"upgradePolicy": {"mode": "manual"}}, version=OLDEST)
+    status, code, values = error(answer)
+    assert (status, code) == (400, "InvalidRequestBody")
+    assert "upgradePolicy" in values["Reason"]
+
+
+async def test_answer_shows_what_its_version_has(wire: Wire) -> None:
+    """One pool is seen by each client as its API version describes pools."""
+    tags = {"resourceTags": {"a": "b"}, "upgradePolicy": {"mode": "manual"}}
+    await wire.add_pool(version="2024-07-01.20.0", **tags)
+    shown = {version: set(await wire.get("/pools/p", version=version)) & set(tags) for version in VERSIONS}
+    assert shown == {
+        OLDEST: set(),
+        "2024-02-01.19.0": set(tags),
+        "2024-07-01.20.0": set(tags),
+        NEWEST: {"upgradePolicy"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "states"),
+    [(OLDEST, set()), ("2024-07-01.20.0", {"deallocated", "deallocating", "upgradingOS"})],
+)
+async def test_node_counts_have_the_states_of_the_version(wire: Wire, version: str, states: set[str]) -> None:
+    """States that came later are not counted for older clients."""
+    await wire.add_pool()
+    (counts,) = (await wire.get("/nodecounts", version=version))["value"]
+    assert set(counts["dedicated"]) & {"deallocated", "deallocating", "upgradingOS"} == states
+
+
+async def test_lifetime_statistics_are_of_old_versions(wire: Wire) -> None:
+    """Lifetime statistics are answered until 2022-10-01.16.0 and are no operation after it."""
+    job_statistics = await wire.get("/lifetimejobstats", version=OLDEST)
+    assert (job_statistics["numSucceededTasks"], job_statistics["userCPUTime"]) == ("0", "PT0S")
+    pool_statistics = await wire.get("/lifetimepoolstats", version=OLDEST)
+    assert pool_statistics["usageStats"]["dedicatedCoreTime"] == "PT0S"
+    assert error(await wire.send("GET", "/lifetimejobstats"))[:2] == (400, "InvalidUri")
+
+
+async def test_old_versions_list_no_certificates(wire: Wire) -> None:
+    """The account has no certificates; the newest version has no such operation."""
+    assert (await wire.get("/certificates", version=OLDEST))["value"] == []
+    path = "/certificates(thumbprintAlgorithm=sha1,thumbprint=0123456789abcdef)"
+    assert error(await wire.send("GET", path, version=OLDEST))[:2] == (404, "CertificateNotFound")
+    assert error(await wire.send("GET", "/certificates"))[:2] == (400, "InvalidUri")
+
+
+async def test_old_versions_reimage_cloud_services_only(wire: Wire) -> None:
+    """Before 2024 a node of a pool of virtual machines could not be reimaged; since then it can."""
+    await wire.add_pool(targetDedicatedNodes=1)
+    path = f"/pools/p/nodes/{await wire.idle_node()}/reimage"
+    status, code, values = error(await wire.send("POST", path, {}, version=OLDEST))
+    assert (status, code) == (409, "OperationNotValidOnNode")
+    assert "cloudServiceConfiguration" in values["Reason"]
+    assert (await wire.send("POST", path, {})).status_code == 202
+
+
+async def test_desktop_of_a_cloud_service_is_a_file(wire: Wire) -> None:
+    """Get Remote Desktop answers with a file for the nodes of cloud services, and refuses others."""
+    service = {"id": "c", "vmSize": "small", "cloudServiceConfiguration": {"osFamily": "5"}}
+    await wire.post("/pools", service | {"targetDedicatedNodes": 1}, version=OLDEST)
+    path = f"/pools/c/nodes/{await wire.idle_node('c')}/rdp"
+    answer = await wire.send("GET", path, version=OLDEST)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.text.startswith("full address:s:")
+    assert error(await wire.send("GET", path))[:2] == (400, "InvalidUri")
