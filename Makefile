@@ -7,14 +7,14 @@ IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
-CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup demo up test docs check bench
+.PHONY: help setup demo up test test-browser docs check bench
 
 help:
 	@echo "make demo    run the example on a local Azure Batch; INPUTS=folder OUTPUT=folder NUM_WORDS=n"
 	@echo "make up      keep the local stack and its dashboard open until Ctrl-C"
-	@echo "make test    run all tests"
+	@echo "make test    run all tests but those in a browser"
+	@echo "make test-browser   open the dashboard in Chromium"
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make check   run the linters"
 	@echo "make bench   measure"
@@ -43,9 +43,12 @@ demo: setup
 up: setup
 	@$(IN_VENV) -m deployments.local up --location .local/stack --env-file .local/stack.env
 
-# The tests in a browser need one of the machine's; without it they are skipped.
-test: setup $(if $(CHROMIUM),$(BROWSER_INSTALLED))
-	@$(IN_VENV) -m pytest $(PYTEST_OPTIONS)
+test: setup
+	@$(IN_VENV) -m pytest -m "not browser" $(PYTEST_OPTIONS)
+
+# Needs a Chromium of the machine's.
+test-browser: setup $(BROWSER_INSTALLED)
+	@$(IN_VENV) -m pytest tests/browser
 
 $(BROWSER_INSTALLED) $(DOCS_INSTALLED): .venv/.installed-%: $(INSTALLED)
 	@if command -v uv >/dev/null; then \
