@@ -1,5 +1,6 @@
-"""What can go wrong while local services are installed and started.
+"""What can go wrong while local services are installed and started, and a server is told what we want.
 
+AutomationError      an automation can't be applied
 LocalServiceError
 ├── InstallError     npm could not fetch Azurite
 ├── StartError       a service ended, or did not answer, before it was ready
@@ -21,3 +22,7 @@ class StartError(LocalServiceError):
 
 class PartDiedError(LocalServiceError):
     """A part of the running local stack ended by itself."""
+
+
+class AutomationError(Exception):
+    """Prefect's server isn't named, or lacks what an automation needs; the message says what."""

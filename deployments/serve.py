@@ -1,0 +1,68 @@
+"""The flows for those who want no worker: one process that takes their runs and executes them itself.
+
+`python -m deployments.serve` registers the deployments of `prefect.yaml` under names of their own, `served`
+and `nightly-served`, with the same schedules and limits, and stays until Ctrl-C. The accounts are those of
+its environment, or of the blocks that `--accounts` names.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from prefect import serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron, Schedule
+
+from deployments.files import Entry, flow_of, read_deployments
+
+CONCURRENT_FLOW_RUNS = 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    serve(*served(options.accounts), limit=options.limit)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__.splitlines()[0])
+    root.add_argument("--limit", type=int, default=CONCURRENT_FLOW_RUNS, help="flow runs at once")
+    root.add_argument("--accounts", help="blocks of the accounts (default: the environment's accounts)")
+    return root
+
+
+def served(accounts: str | None = None) -> list[RunnerDeployment]:
+    """The deployments, each of which runs where this process runs."""
+    return [to_deployment(entry, accounts) for entry in read_deployments()]
+
+
+def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment:
+    flow = flow_of(entry)
+    limit = entry.get("concurrency_limit")
+    return flow.to_deployment(
+        name=served_name(entry["name"]),
+        description=entry["description"],
+        tags=[tag for tag in entry["tags"] if tag != "local"] + ["served"],
+        parameters=parameters_of(entry, accounts if "accounts" in flow.parameters.properties else None),
+        schedules=[to_schedule(schedule) for schedule in entry.get("schedules", [])],
+        concurrency_limit=limit and ConcurrencyLimitConfig(**limit),
+    )
+
+
+def served_name(name: str) -> str:
+    return "served" if name == "local" else f"{name}-served"
+
+
+def parameters_of(entry: Entry, accounts: str | None) -> dict[str, object]:
+    return {**entry.get("parameters", {}), **({"accounts": accounts} if accounts else {})}
+
+
+def to_schedule(schedule: Entry) -> Schedule:
+    return Cron(
+        schedule["cron"], timezone=schedule["timezone"], active=schedule["active"], slug=schedule["slug"]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
