@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 import httpx
 import orjson
 
+from bench.signing import follow
+
 AT_ONCE = 100
 MACHINE = {
     "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
@@ -73,5 +75,5 @@ def list_tasks(client: httpx.Client, select: str) -> Iterator[dict]:
     page = client.get("/jobs/job/tasks", params={"$select": select}).json()
     yield from page["value"]
     while link := page.get("odata.nextLink"):
-        page = client.get(link).json()
+        page = follow(client, link).json()
         yield from page["value"]

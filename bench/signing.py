@@ -59,3 +59,10 @@ def open_account(endpoint: str, account: str, key: str, **options) -> httpx.Clie
         trust_env=False,
         **options,
     )
+
+
+def follow(client: httpx.Client, link: str) -> httpx.Response:
+    """The page that an `odata.nextLink` leads to."""
+    # The client's own parameters would replace those of a URL.
+    url = httpx.URL(link)
+    return client.get(url.path, params=url.params)
