@@ -144,7 +144,7 @@ def check_queue(world: World, pool_key: str) -> None:
 
 def check_load(world: World, pool_key: str) -> None:
     """The sums that autoscale formulas are given are those of the pool's jobs."""
-    load = world.store.loads.of_pool(pool_key)
+    load = world.store.load(pool_key)
     jobs = [job for job in world.store.jobs.values() if job.pool_key == pool_key]
     counts = [world.store.tasks(job.key).counts for job in jobs]
     assert load.running == sum(each.running for each in counts)
