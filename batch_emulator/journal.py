@@ -66,9 +66,11 @@ class Journal:
             raise OSError(f"{self._path} was kept by another version of the local Batch service")
         self._connection.executescript(_SCHEMA)
 
-    def read(self) -> Iterator[Record]:
-        """All records, by kind, parent and name."""
-        return map(Record._make, self._connection.execute("SELECT kind, parent, name, body FROM record"))
+    def read(self, *kinds: str) -> Iterator[Record]:
+        """The records of these kinds, by kind, parent and name."""
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT kind, parent, name, body FROM record WHERE kind IN ({marks})"
+        return map(Record._make, self._connection.execute(query, kinds))
 
     def write(self, records: Iterable[Record]) -> None:
         """Apply these changes, all or none; what goes with its parent is gone at once and deleted later."""

@@ -8,12 +8,10 @@ import orjson
 
 from batch_emulator.clock import Clock
 from batch_emulator.journal import Journal
-from batch_emulator.records import Record, restore, to_records
+from batch_emulator.records import KINDS, Record, restore, to_records
 from batch_emulator.scheduler.world import World
 from batch_emulator.timers import Timers
 
-#: Records that are none of the store's, by kind: `clock` comes before `timer`.
-_OWN_KINDS = ("clock", "timer")
 _GARBAGE_PAUSE_SECONDS = 0.02
 
 
@@ -70,31 +68,27 @@ class Keeper:
         None if it is new."""
         if self._journal is None:
             return None
-        found: dict[bool, list[Record]] = {True: [], False: []}
-        for record in self._journal.read():
-            found[record.kind in _OWN_KINDS].append(record)
-        for number in restore(self._world.store, found[False]):
+        for number in restore(self._world.store, self._journal.read(*KINDS)):
             self._journal.discard("task", number)
-        last = self._restore_own(found[True], clock)
+        last = self._restore_clock(clock)
+        for record in self._journal.read("timer"):
+            self._timers.restore(record.name, record.body, clock.now())
         self._world.store.changed.clear()
         self._timers.changed.clear()
         return last
 
-    def _restore_own(self, records: list[Record], clock: Clock) -> int | None:
-        last = None
-        for record in records:
-            if record.kind == "clock":
-                last, self._world.store.last_number = orjson.loads(record.body)
-                clock.go_on_from(last)
-            else:
-                self._timers.restore(record.name, record.body, clock.now())
-        return last
+    def _restore_clock(self, clock: Clock) -> int | None:
+        for record in self._journal.read("clock"):
+            last, self._world.store.last_number = orjson.loads(record.body)
+            clock.go_on_from(last)
+            return last
+        return None
 
     def close(self) -> None:
         """Write what is left and let the journal go."""
         if self._journal is None:
             return
+        self.flush()
         if self._collector:
             self._collector.cancel()
-        self.flush()
         self._journal.close()

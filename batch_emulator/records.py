@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -32,13 +33,18 @@ class Kind(NamedTuple):
     find: Callable[..., Any]
     add: Callable[[Store, Any], None]
 
+    @property
+    def fields(self) -> list[dataclasses.Field]:
+        """What is kept of it; the rest is made of that."""
+        return [each for each in dataclasses.fields(self.type) if each.init]
+
 
 def _find_task(store: Store, job_key: str, task_key: str) -> Task | None:
     return store.tasks(job_key).by_id.get(task_key) if job_key in store.jobs else None
 
 
 # In the order in which they can be added.
-_KINDS = {
+KINDS = {
     "pool": Kind(Pool, lambda store, name: store.pools.get(name), Store.add_pool),
     "node": Kind(Node, Store.find_node, Store.add_node),
     "schedule": Kind(JobSchedule, lambda store, name: store.schedules.get(name), Store.add_schedule),
@@ -58,18 +64,32 @@ def to_records(store: Store, changes: Iterable[tuple[str, ...]]) -> Iterator[Rec
             yield Record("task", names[0], None, None)
         elif kind != "task":
             parent, name = names if len(names) == 2 else ("", names[0])
-            yield Record(kind, parent, name, _body(_KINDS[kind].find(store, *names)))
+            yield Record(kind, parent, name, _WRITERS[kind](KINDS[kind].find(store, *names)))
         elif job := store.jobs.get(names[0]):
-            yield Record(kind, str(job.number), names[1], _body(_find_task(store, *names)))
+            yield Record(kind, str(job.number), names[1], _WRITERS[kind](_find_task(store, *names)))
 
 
-def _body(resource: Any) -> bytes | None:
-    return None if resource is None else orjson.dumps(resource)
+def _writer(kind: Kind) -> Callable[[Any], bytes | None]:
+    """Makes the body of a resource, without the fields that are None where that is their default."""
+    names = [each.name for each in kind.fields]
+    needed = frozenset(each.name for each in kind.fields if each.default is not None)
+    values = attrgetter(*names)
+
+    def write(resource: Any) -> bytes | None:
+        if resource is None:
+            return None
+        given = zip(names, values(resource), strict=True)
+        return orjson.dumps({name: value for name, value in given if value is not None or name in needed})
+
+    return write
+
+
+_WRITERS = {name: _writer(kind) for name, kind in KINDS.items()}
 
 
 def restore(store: Store, records: Iterable[Record]) -> set[str]:
     """Fill an empty store. Returns the numbers of jobs that are gone while tasks of theirs are still kept."""
-    found: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in _KINDS}
+    found: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in KINDS}
     read = _Reader()
     for record in records:
         found[record.kind].append((record.parent, read(record)))
@@ -83,7 +103,7 @@ def restore(store: Store, records: Iterable[Record]) -> set[str]:
         task.job_key = jobs[number].key
     for kind, resources in found.items():
         for _, resource in resources:
-            _KINDS[kind].add(store, resource)
+            KINDS[kind].add(store, resource)
     return gone
 
 
@@ -93,10 +113,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._shared: dict[bytes, Any] = {}
-        self._fields = {
-            kind: {each.name for each in dataclasses.fields(of.type) if each.init}
-            for kind, of in _KINDS.items()
-        }
+        self._fields = {name: {each.name for each in kind.fields} for name, kind in KINDS.items()}
 
     def __call__(self, record: Record) -> Any:
         values = orjson.loads(record.body)
@@ -104,7 +121,8 @@ class _Reader:
         given = {name: value for name, value in values.items() if name in known}
         if record.kind == "task":
             given["spec"] = {name: self._share(value) for name, value in given["spec"].items()}
-        return _KINDS[record.kind].type(**given)
+            given["spec"]["id"] = given["id"]
+        return KINDS[record.kind].type(**given)
 
     def _share(self, value: Any) -> Any:
         if not isinstance(value, dict | list):
