@@ -72,6 +72,12 @@ def deployment(settings: Settings) -> Command:
     return named(settings, "prefect deploy", argv, "prefect-deploy.log")
 
 
+def registration(settings: Settings) -> Command:
+    """Makes the blocks of the stack's accounts, and the automations, which need the deployments."""
+    argv = [sys.executable, "-m", "deployments.local.registration"]
+    return named(settings, "registration", argv, "registration.log")
+
+
 def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
     return Command(
         name,

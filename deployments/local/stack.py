@@ -95,4 +95,5 @@ def start(supervisor: Supervisor, settings: Settings, say: Say) -> None:
     worker = parts.worker(settings)
     supervisor.launch(worker)
     supervisor.run(parts.deployment(settings))
+    supervisor.run(parts.registration(settings))
     supervisor.wait_until_ready(worker)
