@@ -1,6 +1,6 @@
 """The one error of the local Batch service.
 
-    BatchError          an answer with status >= 300, as the service words it
+BatchError          an answer with status >= 300, as the service words it
 """
 
 from __future__ import annotations

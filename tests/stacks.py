@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from tests.waiting import wait_until
 START_SECONDS = 150
 RUN_SECONDS = 150
 STOP_SECONDS = 60
+BUSY_SECONDS = 30
 
 
 class Stack:
@@ -69,7 +71,13 @@ class Stack:
         return self.prefect("deployment", "run", *arguments, "--params", json.dumps(parameters))
 
     def api(self, method: str, path: str, body: object = None) -> object:
-        response = httpx.request(method, self.variables["PREFECT_API_URL"] + path, json=body, trust_env=False)
+        """Prefect answers 503 while its database is busy, and expects to be asked again."""
+        url, deadline = self.variables["PREFECT_API_URL"] + path, time.monotonic() + BUSY_SECONDS
+        while True:
+            response = httpx.request(method, url, json=body, trust_env=False, timeout=30)
+            if response.status_code != 503 or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
         response.raise_for_status()
         return response.json() if response.content else None
 
