@@ -104,6 +104,14 @@ class JobTasks:
         self.counts.add(task, sign)
         self.slot_counts.add(task, sign * task.slots)
 
+    def free(self, count: int) -> bool:
+        """Forget some of the tasks of a job that is gone: a million at once would take a second. Returns
+        whether there are more."""
+        self.by_state, self.failed, self._changes, self.ready = {}, SortedSet(), Changes(), ReadyTasks()
+        for _ in range(min(count, len(self.by_id))):
+            self.by_id.popitem()
+        return bool(self.by_id)
+
     def _exists(self, task: Task) -> bool:
         return self.by_id.get(task.key) is task
 

@@ -13,6 +13,7 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.timers import Timers
 
 _GARBAGE_PAUSE_SECONDS = 0.02
+_GARBAGE_AT_ONCE = 2000
 
 
 class Keeper:
@@ -28,6 +29,7 @@ class Keeper:
 
     def note(self) -> None:
         """Something may have changed: it is written before this turn of the event loop is over."""
+        self._collect_later()
         if self._journal is None:
             self._world.store.changed.clear()
             self._timers.changed.clear()
@@ -46,7 +48,6 @@ class Keeper:
         self._journal.write(self._changes())
         self._world.store.changed.clear()
         self._timers.changed.clear()
-        self._collect_later()
 
     def _changes(self) -> list[Record]:
         store = self._world.store
@@ -55,12 +56,20 @@ class Keeper:
         return [*to_records(store, store.changed), *timers, Record("clock", "", "", clock)]
 
     def _collect_later(self) -> None:
-        if self._collector is None and self._journal.has_garbage:
+        if self._collector is None and self._has_garbage():
             self._collector = self._loop.call_later(_GARBAGE_PAUSE_SECONDS, self._collect)
 
+    def _has_garbage(self) -> bool:
+        return bool(self._world.store.removed_tasks or (self._journal and self._journal.has_garbage))
+
     def _collect(self) -> None:
+        """Free some of the memory, then some of the file, that deleted jobs have left."""
         self._collector = None
-        self._journal.collect_garbage()
+        removed = self._world.store.removed_tasks
+        if not removed:
+            self._journal.collect_garbage()
+        elif not removed[-1].free(_GARBAGE_AT_ONCE):
+            removed.pop()
         self._collect_later()
 
     def restore(self, clock: Clock) -> int | None:
@@ -86,9 +95,8 @@ class Keeper:
 
     def close(self) -> None:
         """Write what is left and let the journal go."""
-        if self._journal is None:
-            return
         self.flush()
         if self._collector:
             self._collector.cancel()
-        self._journal.close()
+        if self._journal:
+            self._journal.close()

@@ -3,7 +3,7 @@
 Pools, nodes, jobs and tasks are ordered by id. Each job's tasks have an order, sets by state, counts, and the
 tasks that are ready to run; each pool has its jobs by priority, their load, and its nodes by free slots.
 Whoever changes a state does it through here, so that the indexes are always those of the resources. `changed`
-collects what must be kept.
+collects what must be kept, `removed_tasks` what a deleted job leaves, to be freed by and by.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Store:
         self._queue_entries: dict[str, tuple] = {}
         self.jobs_of_pools = JobsOfPools()
         self.retained = Retained()
+        self.removed_tasks: list[JobTasks] = []
         self.last_number = 0
         self.changed: dict[tuple[str, ...], None] = {}
 
@@ -112,7 +113,7 @@ class Store:
         for node_id in self._preparations.pop(job_key, ()):
             self.touch("preparation", job_key, node_id)
         del self.jobs[job_key]
-        del self._tasks[job_key]
+        self.removed_tasks.append(self._tasks.pop(job_key))
         self.touch("job", job_key)
 
     def move_job(self, job: Job, event: str, now: int) -> None:

@@ -49,18 +49,20 @@ def _time(task: Task) -> str:
 def _expire_tasks(world: World, time: str, number: int) -> None:
     if world.store.retained.alarms.get(time) != number:
         return
-    for task in world.store.retained.pop_until(time, world.now - _parse(time)):
-        _remove_task_directory(world, task)
+    for end, job_key, task_key in world.store.retained.pop_until(time, world.now - _parse(time)):
+        _remove_task_directory(world, end, job_key, task_key)
     first = world.store.retained.first_end(time)
     if first is not None:
         _set_alarm(world, time, first)
 
 
-def _remove_task_directory(world: World, task: Task) -> None:
-    job = world.store.jobs.get(task.job_key)
-    if job is None or world.store.tasks(job.key).by_id.get(task.key) is not task:
+def _remove_task_directory(world: World, end: int, job_key: str, task_key: str) -> None:
+    """Unless the task is gone, or has run again since that end."""
+    job = world.store.jobs.get(job_key)
+    task = world.store.tasks(job_key).by_id.get(task_key) if job else None
+    if task is None or task.state != "completed" or task.ended != end:
         return
-    for node_id in task.node_ids if task.state == "completed" else ():
+    for node_id in task.node_ids:
         if world.store.find_node(key(task.pool_id), node_id):
             world.actions.append(RemoveDirectory(node_id, task_directory(job, task)))
 
