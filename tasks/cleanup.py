@@ -25,8 +25,8 @@ class Deed:
     """What became of one thing that a run has made."""
 
     thing: str
-    outcome: Literal["deleted", "stopped", "kept", "not there", "failed"]
-    """Not there is also a pool that the run has only used: it isn't the run's."""
+    outcome: Literal["deleted", "stopped", "kept", "nothing to do", "failed"]
+    """There is nothing to do where nothing is there, and about a pool that the run has only used."""
 
     problem: str = ""
     """Why it failed."""
@@ -94,7 +94,7 @@ def deed(
         return Deed(thing, "kept")
     try:
         if not do():
-            return Deed(thing, "not there")
+            return Deed(thing, "nothing to do")
     except FanOutError as error:
         run_logger().error("%s may still be there, and cost money: %s", thing.capitalize(), error)
         return Deed(thing, "failed", str(error))

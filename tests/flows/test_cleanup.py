@@ -73,7 +73,7 @@ def test_what_a_run_left_goes_and_the_second_time_nothing_is_there(left_by, stat
     flow_run = left_by(state)
     assert outcomes_of(cleanup(flow_run.id)) == ["deleted"] * 3
     wait_for_remains(str(flow_run.id), set())
-    assert outcomes_of(cleanup(flow_run.id)) == ["not there"] * 3
+    assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
 
 
 def test_what_the_policy_keeps_stays(left_by):
@@ -154,7 +154,7 @@ def test_what_others_own_is_left_alone(left_by, run_key):
     theirs = names_of_run(run_key).input_container
     blobs().create_container(theirs)
     try:
-        assert outcomes_of(cleanup(flow_run.id)) == ["not there"] * 3
+        assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
         assert blobs().get_container_client(theirs).exists()
         with pytest.raises(PermanentError, match="was not made for the run"):
             create_containers.fn(names_of_run(run_key))
