@@ -15,7 +15,7 @@ import pytest
 from tests.documentation import REPOSITORY, anchors_of, blocks_of, commands_of, links_of, pages
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 VARIABLES = {*re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE), *re.findall(r"\$\((PYTEST_\w+)\)", MAKEFILE)}
 PAGES = [str(page.relative_to(REPOSITORY)) for page in pages()]
 BLOCKS = [(page, block) for page in PAGES for block in blocks_of(REPOSITORY / page)]
