@@ -18,7 +18,7 @@ from batch_emulator.settings import Settings
 from batch_emulator.simulation import Simulation
 from batch_emulator.simulator import SimulatedRunner
 from tests.api.operations import BODIES, JOBS, PLACES, POOLS, requests
-from tests.api.wire import LINUX, URL, Wire, eventually
+from tests.api.wire import LINUX, NEWEST, OLDEST, URL, Wire, eventually
 
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 COUNTED = {"active": "active", "preparing": "running", "running": "running", "completed": "completed"}
@@ -176,7 +176,8 @@ def check_spoiled_request(service: Service, data: st.DataObject, request: tuple)
     condition = st.sampled_from(["If-Match", "If-Modified-Since", "ocp-range"])
     printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
     headers = data.draw(st.dictionaries(condition, printable, max_size=1), "headers")
-    service.send(method, service.fill(path, data), body, query=query, headers=headers)
+    version = data.draw(st.sampled_from([NEWEST, OLDEST]), "version")
+    service.send(method, service.fill(path, data), body, query=query, headers=headers, version=version)
 
 
 def test_spoiled_requests_are_refused_and_never_break_anything() -> None:

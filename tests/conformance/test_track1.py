@@ -1,4 +1,4 @@
-"""The client before the current one, azure-batch 14.2, in a virtual environment of its own."""
+"""The clients before the current one, each in a virtual environment of its own."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ import pytest
 
 from deployments.azurite import cache_folder
 
-CLIENT = "azure-batch==14.2.0"
+#: They speak API versions 2024-02-01.19.0 and 2022-10-01.16.0.
+CLIENTS = ["azure-batch==14.2.0", "azure-batch==13.0.0"]
 SCENARIO = Path(__file__).with_name("track1_scenario.py")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="session")
-def old_python() -> Path:
-    """A Python that has the old client: made once, in the project's cache folder."""
-    folder = cache_folder() / CLIENT.replace("==", "-")
+@pytest.fixture(params=CLIENTS)
+def old_python(request) -> Path:
+    """A Python that has an old client: made once, in the project's cache folder."""
+    client = request.param
+    folder = cache_folder() / client.replace("==", "-")
     python, complete = folder / "bin" / "python", folder / "complete"
     if not complete.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", client]
         installed = subprocess.run(pip, capture_output=True, text=True)
         if installed.returncode:
-            pytest.skip(f"pip cannot install {CLIENT}: {installed.stderr[-300:]}")
+            pytest.skip(f"pip cannot install {client}: {installed.stderr[-300:]}")
         complete.touch()
     return python
 
