@@ -1,4 +1,4 @@
-"""What a program of azure-batch 13 or 14 does, run by a Python that has that client; prints what it saw as JSON.
+"""What a program of azure-batch 13 or 14 does, for a Python that has that client; prints what it saw as JSON.
 
 Arguments: endpoint, account, key, a name for the pool and the job, the greatest wait for a node in seconds.
 """

@@ -34,6 +34,12 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
         "runningTasksCount": len(node.occupants),
         "runningTaskSlotsCount": node.slots_used,
     }
+    return wire | _render_tasks(node, pool, store, base_url) | _render_machine(node, pool)
+
+
+def _render_tasks(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
+    """What runs and has run on a node, the start task included."""
+    wire: Wire = {}
     recent = [_recent_task(store, base_url, *each) for each in node.recent_tasks]
     if found := [each for each in recent if each]:
         wire["recentTasks"] = found
@@ -41,6 +47,12 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
         wire["startTask"] = pool.spec["startTask"]
     if node.start_task:
         wire["startTaskInfo"] = render_run(node.start_task)
+    return wire
+
+
+def _render_machine(node: Node, pool: Pool) -> Wire:
+    """What a node is; its agent tells of itself once it is up."""
+    wire: Wire = {}
     if node.booted:
         wire["certificateReferences"] = pool.spec.get("certificateReferences", [])
     if node.errors:
