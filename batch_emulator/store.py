@@ -8,6 +8,7 @@ collects what must be kept, `removed_tasks` what a deleted job leaves, to be fre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sortedcontainers import SortedDict, SortedList
@@ -33,6 +34,7 @@ class Store:
         self._queues: dict[str, SortedList] = {}
         self._queue_entries: dict[str, tuple] = {}
         self.jobs_of_pools = JobsOfPools()
+        self.job_counts: Counter[str] = Counter()
         self.retained = Retained()
         self.removed_tasks: list[JobTasks] = []
         self.last_number = 0
@@ -104,6 +106,7 @@ class Store:
     def add_job(self, job: Job) -> None:
         self.jobs[key(job.id)] = job
         self._tasks[key(job.id)] = JobTasks()
+        self.job_counts[job.state] += 1
         self.touch("job", key(job.id))
 
     def remove_job(self, job_key: str) -> None:
@@ -112,13 +115,15 @@ class Store:
         self.touch("tasks", str(self.jobs[job_key].number))
         for node_id in self._preparations.pop(job_key, ()):
             self.touch("preparation", job_key, node_id)
-        del self.jobs[job_key]
+        self.job_counts[self.jobs.pop(job_key).state] -= 1
         self.removed_tasks.append(self._tasks.pop(job_key))
         self.touch("job", job_key)
 
     def move_job(self, job: Job, event: str, now: int) -> None:
         """Take a job through a transition of `JOB`."""
         after = follow(JOB, job.state, event)
+        self.job_counts[job.state] -= 1
+        self.job_counts[after] += 1
         job.previous_state, job.previous_state_since = job.state, job.state_since
         job.state, job.state_since, job.modified = after, now, now
         self.requeue_job(key(job.id))

@@ -12,9 +12,11 @@ from bench.load import add_tasks, make_collections, make_job, make_pool, seconds
 from bench.report import Row
 from bench.service import Service, run_echo, run_emulator
 
-#: Simulated tasks take no time; one in a thousand fails.
-_SIMULATION = ("--simulate", "fixed:0:0.001")
-_NEW = 100
+_SIMULATION = ("--simulate", "fixed:0")
+#: With each number of tasks so many more that are new, of which so many fail: all lists are equally long.
+_NEW, _FAILED = 100, 10
+#: With fewer tasks memory says little.
+_ENOUGH_FOR_MEMORY = 10_000
 
 Request = Callable[[httpx.Client], httpx.Response]
 
@@ -40,7 +42,8 @@ def measure_latencies(sizes: list[int], repetitions: int) -> Iterator[Row]:
         for name, latency in found.latencies.items():
             limit, of = (first.latencies[name], f"{first.count:,} tasks") if first else (echo, "echo")
             yield Row(f"{name}, {count:,} tasks", latency, "ms", limit, of)
-        yield from _memory_rows(found)
+        if count >= _ENOUGH_FOR_MEMORY:
+            yield from _memory_rows(found)
         first = first or found
 
 
@@ -77,7 +80,11 @@ def _fill(service: Service, client: httpx.Client, count: int, before: int) -> fl
 
 def _complete_more(client: httpx.Client, count: int) -> str:
     """Let some more tasks complete. Returns the time since when only these have changed."""
-    tasks = [{"id": f"new-{number}", "commandLine": "x"} for number in range(_NEW)]
+    fails = {"environmentSettings": [{"name": "SIMULATED_EXIT_CODE", "value": "1"}]}
+    tasks = [
+        {"id": f"new-{number}", "commandLine": "x"} | (fails if number < _FAILED else {})
+        for number in range(_NEW)
+    ]
     add_tasks(client, [orjson.dumps({"value": tasks})])
     wait_for_tasks(client, count + _NEW)
     return client.get("/jobs/job/tasks/new-0").json()["creationTime"]
@@ -99,7 +106,7 @@ def _requests(since: str) -> dict[str, Request]:
             filter=f"executionInfo/endTime ge DateTime'{since}'", select=fields
         ),
         "list of what is not completed": listing(filter="state ne 'completed'", select=fields),
-        "list of failed tasks, first 1,000": listing(
+        f"list of the {_FAILED} failed tasks": listing(
             filter="executionInfo/result eq 'failure'", select=fields
         ),
     }

@@ -15,7 +15,7 @@ page "OData filters in Azure Batch"; errors are worded as by the OData library t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,10 +26,12 @@ from batch_emulator.api.odata_terms import (
     LITERALS,
     ORDERING,
     TEXT,
+    Comparison,
     Field,
     Predicate,
     Token,
     all_of,
+    alternatives,
     any_of,
     compare,
     starts_with,
@@ -66,17 +68,6 @@ TOKENS = re.compile(
 )
 
 
-class Comparison(NamedTuple):
-    """One condition as the caller's index can use it; `value` in lower case for ids and enums.
-
-    Beside the filter's own operators there is `in`, whose value is a frozenset.
-    """
-
-    path: str
-    operator: str
-    value: Any
-
-
 @dataclass(frozen=True)
 class Filter:
     """A compiled `$filter`; `conjuncts` are the conditions that every match meets (top-level `and` only)."""
@@ -109,13 +100,6 @@ class Node(NamedTuple):
 
     matches: Predicate
     conjuncts: tuple[Comparison, ...] = ()
-
-
-def alternatives(nodes: Sequence[Node]) -> tuple[Comparison, ...]:
-    """What holds whichever of these nodes matches: operator `in` where each asks for one value of a path."""
-    values = [{c.path: c.value for c in node.conjuncts if c.operator == "eq"} for node in nodes]
-    shared = [path for path in values[0] if all(path in each for each in values)]
-    return tuple(Comparison(path, "in", frozenset(each[path] for each in values)) for path in shared)
 
 
 def compile_filter(text: str, fields: Mapping[str, Field]) -> Filter:
@@ -177,7 +161,11 @@ class Parser:
         nodes = [self.parse_and()]
         while self.take_word("or"):
             nodes.append(self.parse_and())
-        return nodes[0] if len(nodes) == 1 else Node(any_of([n.matches for n in nodes]), alternatives(nodes))
+        return (
+            nodes[0]
+            if len(nodes) == 1
+            else Node(any_of([n.matches for n in nodes]), alternatives([n.conjuncts for n in nodes]))
+        )
 
     def parse_and(self) -> Node:
         nodes = [self.parse_term()]

@@ -50,6 +50,17 @@ class Token(NamedTuple):
     position: int
 
 
+class Comparison(NamedTuple):
+    """One condition as the caller's index can use it; `value` in lower case for ids and enums.
+
+    Beside the filter's own operators there is `in`, whose value is a frozenset.
+    """
+
+    path: str
+    operator: str
+    value: Any
+
+
 def unquote(text: str) -> str:
     """The inside of a string literal with its doubled quotes undone."""
     return text.replace("''", "'")
@@ -149,3 +160,10 @@ def any_of(tests: Sequence[Predicate]) -> Predicate:
         return False
 
     return some
+
+
+def alternatives(branches: Sequence[tuple[Comparison, ...]]) -> tuple[Comparison, ...]:
+    """What holds whichever of these branches does: operator `in` where each asks for one value of a path."""
+    values = [{c.path: c.value for c in branch if c.operator == "eq"} for branch in branches]
+    shared = [path for path in values[0] if all(path in each for each in values)]
+    return tuple(Comparison(path, "in", frozenset(each[path] for each in values)) for path in shared)

@@ -46,7 +46,7 @@ _OWN_TASKS = {
 
 def refuse_over_quota(world: World) -> None:
     """409 if the account has as many active jobs and job schedules as it may have."""
-    active = sum(job.state in _USES_QUOTA for job in world.store.jobs.values())
+    active = sum(world.store.job_counts[state] for state in _USES_QUOTA)
     active += sum(schedule.state != "completed" for schedule in world.store.schedules.values())
     if active >= world.settings.active_job_quota:
         raise BatchError("ActiveJobAndScheduleQuotaReached")

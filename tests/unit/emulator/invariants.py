@@ -28,6 +28,7 @@ def check(world: World) -> None:
         check_queue(world, pool_key)
         check_load(world, pool_key)
         check_nothing_fits(world, pool_key)
+    assert +store.job_counts == Counter(job.state for job in store.jobs.values())
     assert all(schedule.state in SCHEDULE for schedule in store.schedules.values())
 
 
