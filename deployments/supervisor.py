@@ -25,9 +25,10 @@ class Part:
 
 @dataclass
 class Supervisor:
-    """The services that run, oldest first."""
+    """The services that run, oldest first, and the commands that are to end by themselves."""
 
     services: list[Service] = field(default_factory=list)
+    commands: list[Service] = field(default_factory=list)
 
     def start(self, *parts: Part) -> None:
         """Start the parts all at once; return when each is ready. Raises StartError, PartDiedError."""
@@ -49,15 +50,21 @@ class Supervisor:
 
     def run(self, *commands: Command) -> None:
         """Run the commands to their end, all at once. Raises StartError for one that fails, PartDiedError."""
-        running = [start(command) for command in commands]
-        try:
-            while any(service.process.poll() is None for service in running):
-                self.check()
-                time.sleep(POLL_SECONDS)
-        finally:
-            failed = [service for service in running if stop(service) != 0]
-        for service in failed:
-            raise StartError(f"{service.command.name} failed\n{end_of(service.command.log)}")
+        self.begin(*commands)
+        self.finish()
+
+    def begin(self, *commands: Command) -> None:
+        self.commands += [start(command) for command in commands]
+
+    def finish(self) -> None:
+        """Wait until all commands that were begun have ended. Raises StartError, PartDiedError."""
+        while any(command.process.poll() is None for command in self.commands):
+            self.check()
+            time.sleep(POLL_SECONDS)
+        failed = [command for command in self.commands if stop(command) != 0]
+        self.commands.clear()
+        for command in failed:
+            raise StartError(f"{command.command.name} failed\n{end_of(command.command.log)}")
 
     def check(self) -> None:
         """Raise PartDiedError when a service has ended."""
@@ -75,8 +82,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop the youngest first. Each is waited for, and killed when it doesn't stop in its time."""
-        while self.services:
-            stop(self.services.pop())
+        for running in (self.commands, self.services):
+            while running:
+                stop(running.pop())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments import azurite
 from deployments.errors import StartError
-from deployments.local.settings import PREFECT_FILE, REPOSITORY, WORK_POOL, Settings, part_environment
+from deployments.local.settings import REPOSITORY, WORK_POOL, Settings, part_environment
 from deployments.processes import Command
 from deployments.supervisor import Part
 
@@ -55,7 +55,7 @@ def prefect_server(settings: Settings) -> Part:
 
 def worker(settings: Settings) -> Part:
     options = ["--pool", WORK_POOL, "--name", WORKER_NAME, "--limit", str(CONCURRENT_FLOW_RUNS)]
-    argv = [sys.executable, "-m", "prefect", "worker", "start", *options]
+    argv = [sys.executable, "-m", "deployments.local.early", "worker", "start", *options]
     command = named(settings, "Prefect worker", argv, "prefect-worker.log")
     since = datetime.now(timezone.utc)
     # It would kill its flow runs. Asked before it, they can still delete what they have made.
@@ -65,17 +65,10 @@ def worker(settings: Settings) -> Part:
     )
 
 
-def deployment(settings: Settings) -> Command:
-    """Registers all that `prefect.yaml` names, as a user does."""
-    options = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
-    argv = [sys.executable, "-m", "prefect", *options]
-    return named(settings, "prefect deploy", argv, "prefect-deploy.log")
-
-
 def registration(settings: Settings) -> Command:
-    """Makes the blocks of the stack's accounts, and the automations, which need the deployments."""
+    """Registers the deployments, the accounts and the automations, once there is a work pool."""
     argv = [sys.executable, "-m", "deployments.local.registration"]
-    return named(settings, "registration", argv, "registration.log")
+    return named(settings, "prefect deploy", argv, "prefect-deploy.log")
 
 
 def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:

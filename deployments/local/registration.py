@@ -1,14 +1,26 @@
-"""What the local stack tells its Prefect server besides the deployments: its accounts, and the automations."""
+"""What the local stack tells its Prefect server: the deployments, its accounts, and the automations."""
 
 import sys
 
+import flows.fan_out  # noqa: F401  # All that the deployments' flows import, while the server starts.
 from deployments.automations import apply, server
 from deployments.errors import AutomationError
+from deployments.local.early import run_prefect
+from deployments.local.settings import PREFECT_FILE
 from tasks.blocks import save_accounts
 from tasks.settings import read_accounts
 
 ACCOUNTS = "local"
 CLEANUP = "cleanup/local"
+DEPLOY = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
+
+
+def main() -> int:
+    """Deploy as a user does, then register the rest; return the exit code."""
+    exit_code = run_prefect(DEPLOY)
+    if exit_code == 0:
+        register()
+    return exit_code
 
 
 def register() -> None:
@@ -21,6 +33,6 @@ def register() -> None:
 
 if __name__ == "__main__":
     try:
-        register()
+        sys.exit(main())
     except AutomationError as error:
         sys.exit(str(error))

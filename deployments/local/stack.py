@@ -87,13 +87,15 @@ def module(name: str, module_name: str, log: Path) -> Command:
 
 
 def start(supervisor: Supervisor, settings: Settings, say: Say) -> None:
+    """Start everything at once: what needs the Prefect server waits for the work pool by itself."""
     say("Starting Azurite, the local Azure Batch, and Prefect")
     database.create_prefect_home(settings.prefect_home)
-    supervisor.start(parts.storage(settings), parts.batch(settings), parts.prefect_server(settings))
+    services = [parts.storage(settings), parts.batch(settings), parts.prefect_server(settings)]
+    worker = parts.worker(settings)
+    supervisor.launch(*services, worker)
+    supervisor.begin(parts.registration(settings))
+    supervisor.wait_until_ready(*services)
     say("Deploying the flows")
     parts.create_work_pool(settings.prefect_port)
-    worker = parts.worker(settings)
-    supervisor.launch(worker)
-    supervisor.run(parts.deployment(settings))
-    supervisor.run(parts.registration(settings))
+    supervisor.finish()
     supervisor.wait_until_ready(worker)

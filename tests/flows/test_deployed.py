@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from string import punctuation
 
@@ -59,10 +60,10 @@ def test_deploying_again_changes_nothing(local_stack):
 def test_a_schedule_fires(local_stack, tmp_path):
     """A schedule that is made active starts runs by itself, which the worker brings to their end."""
     deployment = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
+    soon = datetime.now(timezone.utc) + timedelta(seconds=5)
     schedule = {
-        "schedule": {"interval": 10},
+        "schedule": {"interval": 3600, "anchor_date": soon.isoformat()},
         "active": True,
-        "max_scheduled_runs": 1,
         "slug": f"test-{uuid.uuid4().hex[:6]}",
         "parameters": {"inputs": str(DATA), "output_dir": str(tmp_path)},
     }
