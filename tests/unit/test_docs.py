@@ -76,8 +76,9 @@ def check_module(module: str, arguments: list[str]) -> None:
 
         flow = getattr(importlib.import_module(module), module.rpartition(".")[2])
         build_app(flow).parse_args(arguments, exit_on_error=False, print_error=False)
-    if module in ("batch_emulator", "deployments.local"):
-        main = importlib.import_module(f"{module}.__main__")
+    if package in ("batch_emulator", "deployments"):
+        has_parts = importlib.util.find_spec(module).submodule_search_locations is not None
+        main = importlib.import_module(f"{module}.__main__" if has_parts else module)
         parser = main.parser() if hasattr(main, "parser") else main._parser()
         if "--help" not in arguments:
             parser.parse_args(arguments)
