@@ -53,17 +53,15 @@ class Journal:
 
     def _prepare(self) -> None:
         run = self._connection.execute
-        run("PRAGMA page_size = 8192")
         run("PRAGMA locking_mode = EXCLUSIVE")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = OFF")
-        run("PRAGMA cache_size = -65536")
-        run("BEGIN EXCLUSIVE")
         (version,) = run("PRAGMA user_version").fetchone()
-        run("COMMIT")
         if version not in (0, FORMAT):
             self._connection.close()
             raise OSError(f"{self._path} was kept by another version of the local Batch service")
+        run("PRAGMA page_size = 8192")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = OFF")
+        run("PRAGMA cache_size = -65536")
         self._connection.executescript(_SCHEMA)
 
     def read(self, *kinds: str) -> Iterator[Record]:

@@ -98,9 +98,8 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
     """The service in this event loop until the block ends."""
     check(settings)
     _check_certificate(settings)
-    listener = _listen(settings)
-    endpoint = _endpoint(settings, listener.getsockname()[1])
-    with _location(settings) as location:
+    with contextlib.closing(_listen(settings)) as listener, _location(settings) as location:
+        endpoint = _endpoint(settings, listener.getsockname()[1])
         journal = _open_journal(settings, location)
         engine = Engine(settings, _make_runner(settings, location), endpoint, journal)
         server = _Server(_config(engine))

@@ -137,6 +137,7 @@ def happen_to(world: World, pool_id: str, node_id: str, event: str, request: Wir
 def _recover(world: World, node: Node) -> None:
     if node.state not in ("unknown", "unusable"):
         raise BatchError("OperationInvalidForCurrentState")
-    # It may have been on its way back by itself.
+    # It may have been on its way back by itself. On a full disk tasks go on until now.
     node.boot_number += 1
+    nodes.evict(world, node, "requeue")
     nodes.boot(world, key(node.pool_key), node.id, node.boot_number)

@@ -194,6 +194,20 @@ def test_running_task_is_requeued_and_its_orphans_are_gone(service, tmp_path):
     assert starts.read_text().split() == ["start", "start"]
 
 
+def test_second_service_is_refused(service):
+    """Another service on the same location says why it cannot start, and leaves what runs there alone."""
+    client = service.start()
+    make_pool(client, target_dedicated_nodes=1)
+    make_job(client)
+    client.create_task("job", models.BatchTaskCreateOptions(id="t", command_line="sleep 3600"))
+    wait_until(lambda: client.get_task("job", "t").state == "running", 60, "running task")
+    command = [sys.executable, "-m", "batch_emulator", "--port", "0", "--location", str(service.location)]
+    other = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert other.returncode == 1
+    assert "another local Batch service uses it" in other.stderr
+    assert client.get_task("job", "t").state == "running"
+
+
 def test_what_was_under_way_goes_on(service, tmp_path):
     """A resize, a job's end and deletion, its wall-clock limit and a pool's deletion come to their end."""
     client = service.start()

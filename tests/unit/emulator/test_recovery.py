@@ -1,0 +1,229 @@
+"""What a restart means for everything that was under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_emulator.launch import Outcome
+from batch_emulator.scheduler import autoscaling, jobs, mishaps, nodes, pools, tasks
+from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory
+from tests.unit.emulator.driver import FAILED
+from tests.unit.emulator.kept import KeptDriver
+
+START_TASK = {"commandLine": "prepare", "waitForSuccess": True, "maxTaskRetryCount": 0}
+FORMULA = "$TargetDedicatedNodes = 2;"
+
+
+@pytest.fixture
+def driver() -> KeptDriver:
+    return KeptDriver()
+
+
+def crash(driver: KeptDriver) -> None:
+    driver.done.clear()
+    driver.crash()
+
+
+def done(driver: KeptDriver, kind: type) -> list[str]:
+    return [each.node_id for each in driver.done if isinstance(each, kind)]
+
+
+def test_running_task_is_requeued(driver):
+    """A task that ran is active again and counts it; its node keeps its id, reboots, and runs the task."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    node_id = driver.nodes[0].id
+    crash(driver)
+    assert (driver.task("t").state, driver.task("t").requeue_count) == ("active", 1)
+    assert [(node.id, node.state) for node in driver.nodes] == [(node_id, "rebooting")]
+    assert node_id in done(driver, OpenNode)
+    driver.pass_seconds(5)
+    assert driver.running() == ["t"]
+
+
+def test_start_task_runs_again_first(driver):
+    """After the restart no task runs on a node before its start task has succeeded once more."""
+    driver.add_pool(startTask=START_TASK)
+    driver.end("startup")
+    driver.add_job()
+    driver.add_task("t")
+    crash(driver)
+    driver.pass_seconds(5)
+    assert driver.running() == ["startup"]
+    driver.end("startup")
+    assert driver.running() == ["t"]
+
+
+def test_completed_task_stays_completed(driver):
+    """What had completed is as it was, and does not run again."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    driver.end("t", FAILED)
+    before = driver.task("t")
+    crash(driver)
+    driver.pass_seconds(5)
+    assert driver.task("t") == before
+    assert driver.running() == []
+
+
+def test_waiting_tasks_wait_for_the_same(driver):
+    """A task waits for what it had not yet got; what it had got may have been deleted since."""
+    driver.add_pool(taskSlotsPerNode=4)
+    driver.add_job(usesTaskDependencies=True)
+    driver.add_task("last", dependsOn={"taskIds": ["a", "b"]})
+    driver.add_task("a")
+    driver.end("/a")
+    driver.do(tasks.delete_task, "job", "a")
+    crash(driver)
+    driver.add_task("b")
+    driver.pass_seconds(5)
+    assert driver.running() == ["b"]
+    driver.end("/b")
+    assert driver.running() == ["last"]
+
+
+def test_queue_keeps_its_order(driver):
+    """Tasks start in the order in which they became ready: one that was requeued after those that waited."""
+    driver.add_pool()
+    driver.add_job()
+    for each in "zyxw":
+        driver.add_task(each)
+    driver.end("/z")
+    driver.do(jobs.disable_job, "job", "requeue")
+    crash(driver)
+    driver.pass_seconds(5)
+    driver.do(jobs.enable_job, "job")
+    driver.pass_seconds(5)
+    assert driver.running() == ["x"]
+    driver.end("/x")
+    assert driver.running() == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("event", "then"), [("reboot", "idle"), ("reimage", "idle"), ("deallocate", "deallocated")]
+)
+def test_node_goes_on_where_it_was(driver, event, then):
+    """A node that was on its way somewhere gets there; the folder of one that loses its disk is removed."""
+    driver.add_pool()
+    driver.do(nodes.interrupt_node, "pool", driver.nodes[0].id, "requeue", event)
+    crash(driver)
+    assert (driver.nodes[0].id in done(driver, CloseNode)) == (event == "reimage")
+    driver.pass_seconds(5)
+    assert driver.nodes[0].state == then
+
+
+def test_node_that_waited_for_its_tasks_goes_at_once(driver):
+    """A shrinking resize that waited for tasks need not wait for tasks that the restart has ended."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    request = {"targetDedicatedNodes": 0, "nodeDeallocationOption": "taskcompletion"}
+    driver.do(pools.resize_pool, "pool", request)
+    crash(driver)
+    driver.pass_seconds(5)
+    assert not driver.nodes
+    assert driver.world.pool("pool").allocation_state == "steady"
+    assert driver.task("t").state == "active"
+
+
+def test_lost_node_stays_lost_until_it_recovers(driver):
+    """A node that was lost on purpose comes back when it was to come back."""
+    driver.add_pool()
+    mishap = {"recoverSeconds": 60}
+    driver.do(mishaps.happen_to, "pool", driver.nodes[0].id, "lose", mishap)
+    crash(driver)
+    driver.pass_seconds(50)
+    assert driver.nodes[0].state == "unknown"
+    driver.pass_seconds(20)
+    assert driver.nodes[0].state == "idle"
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.25, 0.45])
+def test_growing_pool_gets_its_nodes(driver, seconds):
+    """A resize goes on from wherever it was: no node yet, nodes that are created, nodes that start."""
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 3})
+    driver.pass_seconds(seconds)
+    crash(driver)
+    driver.pass_seconds(10)
+    assert [node.state for node in driver.nodes] == ["idle"] * 3
+    assert driver.world.pool("pool").allocation_state == "steady"
+
+
+@pytest.mark.parametrize("command", ["delete_job", "terminate_job", "disable_job"])
+def test_job_comes_out_of_its_transitional_state(driver, command):
+    """A job that was about to be gone, completed or disabled is so soon after the restart."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    arguments = {"delete_job": (), "terminate_job": (None,), "disable_job": ("wait",)}[command]
+    driver.do(getattr(jobs, command), "job", *arguments)
+    crash(driver)
+    driver.pass_seconds(5)
+    job = driver.world.store.jobs.get("job")
+    wanted = {"delete_job": None, "terminate_job": "completed", "disable_job": "disabled"}[command]
+    assert (job and job.state) == wanted
+
+
+def test_wall_clock_counts_through_the_restart(driver):
+    """A job's time limit is counted from its creation."""
+    driver.add_job(constraints={"maxWallClockTime": "PT1M"})
+    driver.pass_seconds(40)
+    crash(driver)
+    driver.pass_seconds(15)
+    assert driver.world.job("job").state == "active"
+    driver.pass_seconds(10)
+    assert driver.world.job("job").terminate_reason == "MaxWallClockTimeExpiry"
+
+
+def test_deleted_pool_goes(driver):
+    """A pool that was being deleted is gone, with its nodes."""
+    driver.add_pool(2)
+    driver.do(pools.delete_pool, "pool")
+    crash(driver)
+    driver.pass_seconds(5)
+    assert not driver.world.store.has_pool("pool")
+
+
+def test_pool_goes_on_scaling_itself(driver):
+    """Formulas are evaluated when they were to be, with a history that begins anew."""
+    driver.add_pool(0)
+    driver.do(
+        autoscaling.enable, "pool", {"autoScaleFormula": FORMULA, "autoScaleEvaluationInterval": "PT5M"}
+    )
+    driver.pass_seconds(100)
+    before = driver.world.pool("pool").auto_scale_run["timestamp"]
+    crash(driver)
+    driver.pass_seconds(190)
+    assert driver.world.pool("pool").auto_scale_run["timestamp"] == before
+    driver.pass_seconds(20)
+    assert driver.world.pool("pool").auto_scale_run["timestamp"] > before
+    assert len(driver.nodes) == 2
+
+
+def test_directories_go_when_their_retention_is_over(driver):
+    """A task's directory goes after its retention time, once, however often the service was restarted."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t", constraints={"retentionTime": "PT2M", "maxTaskRetryCount": 0})
+    driver.end("t", Outcome(exit_code=0))
+    for _ in range(3):
+        driver.pass_seconds(30)
+        crash(driver)
+    driver.pass_seconds(25)
+    assert not done(driver, RemoveDirectory)
+    driver.pass_seconds(200)
+    assert len(done(driver, RemoveDirectory)) == 1
+
+
+def test_recovered_world_knows_its_settings():
+    """Quotas of the settings hold for what was there before: nothing is counted twice."""
+    driver = KeptDriver(core_quota=4)
+    driver.add_pool(2)
+    crash(driver)
+    driver.pass_seconds(5)
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 3})
+    driver.pass_seconds(5)
+    assert [each["code"] for each in driver.world.pool("pool").resize_errors] == ["AccountCoreQuotaReached"]
+    assert len(driver.nodes) == 2
