@@ -1,0 +1,85 @@
+"""Runs on pools whose leases end: between two runs, and under a run that works."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from azure.batch import models
+
+from flows.fan_out import fan_out
+from tasks.autoscale import INTERVAL, build_formula, read_formula
+from tasks.cleanup import clean_up
+from tasks.naming import names_of_run
+from tasks.specs import Cleanup, PoolSpec
+from tests.flows.services import batch, write_files
+from tests.waiting import wait_until
+
+SECONDS = 120
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return write_files(tmp_path / "in", {"one.txt": "text 1"})
+
+
+def lease_of(pool_id: str):
+    return read_formula(batch().get_pool(pool_id).auto_scale_formula)
+
+
+def end_lease(pool_id: str) -> None:
+    """Let the lease of a pool be over, as time does."""
+    wait_until(lambda: batch().get_pool(pool_id).allocation_state == "steady", SECONDS, "steady pool")
+    over = replace(lease_of(pool_id), ends_at=datetime.now(timezone.utc) - timedelta(minutes=1))
+    options = models.BatchPoolEnableAutoScaleOptions(
+        auto_scale_formula=build_formula(over), auto_scale_evaluation_interval=INTERVAL
+    )
+    batch().enable_pool_auto_scale(pool_id, options)
+    wait_until(lambda: not list(batch().list_nodes(pool_id)), SECONDS, "pool without nodes")
+
+
+@pytest.mark.slow
+def test_a_kept_pool_whose_lease_is_over_is_leased_anew(accounts, inputs, tmp_path, run_key):
+    """The next run that comes to it gets its nodes, and no more than it asked for."""
+    shared, keep = f"pool-{run_key}", Cleanup(pool="never")
+    first = PoolSpec(pool_id=shared, dedicated_nodes=2)
+    try:
+        fan_out(inputs, None, "cat {input}", tmp_path / "out", first, keep, run_key=f"{run_key}-1")
+        end_lease(shared)
+        second = PoolSpec(pool_id=shared, dedicated_nodes=1, idle_minutes=5)
+        run = (inputs, None, "cat {input}", tmp_path / "again", second, keep, 300)
+        result = fan_out(*run, run_key=f"{run_key}-2")
+        assert len(result.outputs) == 1
+        lease = lease_of(shared)
+        assert (lease.dedicated_nodes, lease.idle_minutes) == (1, 5)
+        assert lease.ends_at > datetime.now(timezone.utc) + timedelta(seconds=300)
+    finally:
+        clean_up(names_of_run(f"{run_key}-1", shared), Cleanup(), succeeded=True)
+
+
+@pytest.mark.slow
+def test_a_run_that_still_waits_renews_the_lease(accounts, inputs, tmp_path, run_key):
+    """A lease that ends under a run is renewed by it; the task that lost its node runs again."""
+    names, hold = names_of_run(run_key), tmp_path / "hold"
+    hold.touch()
+    command = f"""sh -c 'while [ -e {hold} ]; do sleep 0.1; done; cat "$FAN_OUT_INPUT"'"""
+    with ThreadPoolExecutor(1) as thread:
+        # Prefect's settings are a context variable, which a new thread doesn't have by itself.
+        run = (inputs, None, command, tmp_path / "out", PoolSpec(), Cleanup(), 600)
+        running = thread.submit(copy_context().run, lambda: fan_out(*run, run_key=run_key))
+        try:
+            wait_until(lambda: is_running(names.job_id), SECONDS, "running Batch task")
+            end_lease(names.pool_id)
+            wait_until(lambda: lease_of(names.pool_id).ends_at > datetime.now(timezone.utc), SECONDS, "lease")
+        finally:
+            hold.unlink()
+        assert len(running.result().outputs) == 1
+
+
+def is_running(job_id: str) -> bool:
+    return any(job.id == job_id for job in batch().list_jobs()) and bool(
+        batch().get_job_task_counts(job_id).task_counts.running
+    )
