@@ -118,14 +118,21 @@ def measure_running(count: int) -> Iterator[Row]:
         wait_for_tasks(client, count)
         rate = count / _span_seconds([each["executionInfo"] for each in list_tasks(client, "executionInfo")])
     yield Row(f"tasks run, /bin/true, {_SLOTS} at once", rate, "tasks/s", limit, of)
-    with run_emulator("--simulate", "fixed:0") as service, service.client() as client:
+    simulated = _simulated_rate(10 * count)
+    yield Row("tasks run, simulated, with the pool's start", simulated, "tasks/s", rate, "real processes")
+    with tempfile.TemporaryDirectory() as location:
+        kept = _simulated_rate(10 * count, "--location", location)
+    yield Row("the same with --location: kept in SQLite", kept, "tasks/s", simulated, "nothing kept")
+
+
+def _simulated_rate(count: int, *options: str) -> float:
+    with run_emulator("--simulate", "fixed:0", *options) as service, service.client() as client:
         make_job(client)
-        add_tasks(client, make_collections(10 * count))
+        add_tasks(client, make_collections(count))
         start = time.perf_counter()
         make_pool(client, nodes=100, slots=4)
-        wait_for_tasks(client, 10 * count)
-        simulated = 10 * count / (time.perf_counter() - start)
-    yield Row("tasks run, simulated, with the pool's start", simulated, "tasks/s", rate, "real processes")
+        wait_for_tasks(client, count)
+        return count / (time.perf_counter() - start)
 
 
 def _span_seconds(infos: list[dict]) -> float:
