@@ -15,6 +15,7 @@ from tasks.clients import POLLING_SECONDS, batch_client, blob_service
 from tasks.flow_runs import Standing
 from tasks.ownership import Ownership, read_batch_ownership, read_ownership
 from tasks.policies import step
+from tasks.pools import pool_of
 
 # A run that Prefect still calls running so long after its time was killed, and nobody has noticed.
 FORGOTTEN = timedelta(days=1)
@@ -137,12 +138,6 @@ def found_pools(
             owned = leased(owned, pool.auto_scale_formula)
             is_active = owned.run_key in busy_keys
             yield Resource("pool", pool.id, pool.last_modified, owned, is_active, bool(guests))
-
-
-def pool_of(job: models.BatchJob) -> str | None:
-    """The id of the pool that a job runs on."""
-    ran = job.execution_info and job.execution_info.pool_id
-    return ran or (job.pool_info and job.pool_info.pool_id)
 
 
 def found_containers(

@@ -179,11 +179,17 @@ def build_start_task(
 
 @step("delete pool")
 def delete_pool(names: RunNames) -> bool:
-    """Ask for the deletion of the run's pool if this run made it; False if there is none to delete."""
+    """Ask for the deletion of the run's pool if this run made it; False if there is none to delete.
+
+    One that other runs have come to stays for them. Its lease ends all the same, and `sweep` finds it.
+    """
     with batch_client(f"Deleting the pool {names.pool_id}") as client:
         try:
             pool = client.get_pool(names.pool_id, select=["id", "state", "metadata"])
             if run_key_of(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
+                return False
+            if guests := jobs_on(client, names.pool_id) - {names.job_id}:
+                run_logger().info("The pool %s stays for %s", names.pool_id, ", ".join(sorted(guests)))
                 return False
             client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:
@@ -191,3 +197,15 @@ def delete_pool(names: RunNames) -> bool:
                 raise
             return False
     return True
+
+
+def jobs_on(client: BatchClient, pool_id: str) -> set[str]:
+    """The ids of the active jobs on a pool."""
+    active = client.list_jobs(filter="state eq 'active'", select=["id", "poolInfo", "executionInfo"])
+    return {job.id for job in active if pool_of(job) == pool_id}
+
+
+def pool_of(job: models.BatchJob) -> str | None:
+    """The id of the pool that a job runs on."""
+    ran = job.execution_info and job.execution_info.pool_id
+    return ran or (job.pool_info and job.pool_info.pool_id)

@@ -10,6 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Crashed
 from pydantic import SecretStr, ValidationError
 
+from deployments.accounts import main
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from flows.sweep import sweep
@@ -64,6 +65,16 @@ def test_accounts_are_kept_and_loaded(prefect_server):
         )
         assert loaded.storage_connection_string == accounts.storage_connection_string
         assert loaded.storage_endpoint == accounts.storage_endpoint
+
+
+def test_the_accounts_of_the_environment_are_kept_by_a_command(accounts, run_key, capsys, monkeypatch):
+    """`python -m deployments.accounts save NAME` says what it has made, or which variable is missing."""
+    assert main(["save", run_key]) == 0
+    assert f"azure-batch-account/{run_key}" in capsys.readouterr().out
+    assert load_accounts(run_key).batch_key == read_accounts().batch_key
+    monkeypatch.delenv("AZURE_BATCH_ENDPOINT")
+    assert main(["save", run_key]) == 1
+    assert "AZURE_BATCH_ENDPOINT" in capsys.readouterr().err
 
 
 def test_a_run_uses_the_accounts_that_it_names(

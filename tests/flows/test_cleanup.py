@@ -141,6 +141,17 @@ def test_a_key_that_another_run_goes_on_with_is_refused(left_by, run_key, prefec
     assert outcomes_of(cleanup(crashed.id)) == ["deleted"] * 3
 
 
+def test_a_pool_that_another_run_has_come_to_stays_for_it(left_by, run_key):
+    """A run doesn't take its pool from another one's job; the next clean-up does."""
+    flow_run = left_by(Completed())
+    guest = names_of_run(run_key, f"fan-out-{flow_run.id}")
+    create_job.fn(guest, 60)
+    assert outcomes_of(cleanup(flow_run.id)) == ["deleted", "nothing to do", "deleted"]
+    assert batch().get_pool(guest.pool_id).state == "active"
+    batch().begin_delete_job(guest.job_id, polling_interval=0.1).wait()
+    assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do", "deleted", "nothing to do"]
+
+
 def test_a_flow_run_that_prefect_does_not_know_is_told(accounts):
     """An id that is none says so."""
     unknown = UUID(int=uuid.uuid4().int)
