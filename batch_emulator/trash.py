@@ -36,7 +36,7 @@ class Trash:
 
     def _delete_later(self, path: Path) -> None:
         if self._deleter is None:
-            self._deleter = ThreadPoolExecutor(1, "delete")
+            self._deleter = ThreadPoolExecutor(1, f"delete {self._directory}")
         self._deleter.submit(delete_tree, path)
 
     async def close(self) -> None:
