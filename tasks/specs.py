@@ -2,11 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from tasks.overrides import check_pool_overrides
 
 When = Literal["always", "on_success", "never"]
-ABBREVIATIONS = {"vm": "VM", "sku": "SKU"}
+ABBREVIATIONS = {"vm": "VM", "sku": "SKU", "id": "ID", "url": "URL", "http": "HTTP"}
 BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+SubnetId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/virtualNetworks/[^/]+/subnets/[^/]+$")]
+IdentityId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$")]
 
 
 def title_of(name: str, _info: object) -> str:
@@ -25,6 +31,57 @@ class ImageSpec(Spec):
     publisher: str = Field("canonical", description="The image's publisher.")
     offer: str = Field("ubuntu-24_04-lts", description="The image's offer.")
     sku: str = Field("server", description="The image's SKU.")
+
+
+class RegistrySpec(Spec):
+    """Where container images come from, if not from a public registry. The password is never given itself:
+    parameters are recorded."""
+
+    server: str | None = Field(
+        None, description="The registry's host. Empty: public images.", examples=["mywords.azurecr.io"]
+    )
+    username: str | None = Field(None, description="Who signs in to the registry.")
+    password_secret: BlockName | None = Field(
+        None, description="The name of the Prefect Secret block that has the password."
+    )
+    password_variable: VariableName | None = Field(
+        None, description="Or the environment variable that has it where the flow runs."
+    )
+    identity: IdentityId | None = Field(
+        None,
+        description="Or, instead of user and password, the resource id of a managed identity of the pool.",
+    )
+
+    @model_validator(mode="after")
+    def one_way_in(self) -> "RegistrySpec":
+        passwords = [self.password_secret, self.password_variable]
+        if self.server is None:
+            if any([self.username, self.identity, *passwords]):
+                raise ValueError("name the registry's server")
+        elif self.identity is not None:
+            if self.username or any(passwords):
+                raise ValueError("sign in with an identity or with a password, not with both")
+        elif not self.username or passwords.count(None) != 1:
+            raise ValueError(
+                "a registry needs an identity, or a username with one of password_secret and "
+                "password_variable"
+            )
+        return self
+
+
+class ContainersSpec(Spec):
+    """What nodes need to run container tasks."""
+
+    images: list[str] = Field(
+        [],
+        description="Container images that each node fetches before its first task.",
+        examples=[["python:3.12-slim"]],
+    )
+    registry: RegistrySpec = Field(RegistrySpec(), description="Where they come from.")
+
+    @property
+    def are_wanted(self) -> bool:
+        return bool(self.images or self.registry.server)
 
 
 class PoolSpec(Spec):
@@ -57,6 +114,18 @@ class PoolSpec(Spec):
         None,
         description="A shell command that each node runs as root before its first task, to install things.",
         examples=["apt-get update && apt-get install -y ffmpeg"],
+    )
+    containers: ContainersSpec = Field(
+        ContainersSpec(), description="For container tasks: what nodes fetch. The image must know Docker."
+    )
+    subnet_id: SubnetId | None = Field(
+        None, description="The resource id of the subnet of a virtual network that the nodes join."
+    )
+    overrides: Annotated[dict[str, JsonValue], AfterValidator(check_pool_overrides)] = Field(
+        {},
+        description="Whatever else the service knows of a pool, as REST operation Pool Add has it. No secrets: "
+        "it is recorded.",
+        examples=[{"taskSchedulingPolicy": {"nodeFillType": "pack"}}],
     )
 
     @model_validator(mode="after")

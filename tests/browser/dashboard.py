@@ -11,6 +11,11 @@ import httpx
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+SUBMISSIONS = 5
+# What this UI says for any error that has no explanation, of which one is usual: the server answers 503 while
+# its SQLite database is being written to. Prefect's client then asks again, the UI leaves that to the user.
+BUSY = "Something went wrong trying to create a flow run"
+
 
 @dataclass(frozen=True)
 class Dashboard:
@@ -23,6 +28,22 @@ class Dashboard:
         found = self.api("GET", f"/deployments/name/{deployment}")
         page.goto(f"{self.address}/deployments/deployment/{found['id']}/run")
         page.get_by_role("button", name="Submit").wait_for()
+
+    def submit(self, page: Page) -> None:
+        """Start the run that the form describes, and follow the message's link to its page.
+
+        The list of runs that the UI shows next may lack the run: it leaves out those that are only scheduled,
+        and is fetched once.
+        """
+        started, busy = page.get_by_role("button", name="View run").first, page.get_by_text(BUSY).first
+        for _ in range(SUBMISSIONS):
+            page.get_by_role("button", name="Submit").click()
+            started.or_(busy).first.wait_for()
+            if started.is_visible():
+                break
+            busy.wait_for(state="hidden")
+        started.click()
+        page.wait_for_url("**/runs/flow-run/**")
 
     def open_run(self, page: Page, run_id: str) -> None:
         page.goto(f"{self.address}/runs/flow-run/{run_id}")

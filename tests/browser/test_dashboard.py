@@ -46,9 +46,7 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
     for label, value in {"inputs": str(REPOSITORY / "data"), "output_dir": str(tmp_path), **FILLED}.items():
         field(page, label).fill(value)
     keep_screenshot("form")
-    page.get_by_role("button", name="Submit").click()
-    page.get_by_role("link", name="from-the-form").first.click()
-    page.wait_for_url("**/runs/flow-run/**")
+    dashboard.submit(page)
     wait_for_end("Completed")
     expect(page.locator("body")).to_contain_text("Files: 3, 3 succeeded, 0 failed")
     keep_screenshot("run")

@@ -60,9 +60,9 @@ def test_deploying_again_changes_nothing(local_stack):
 def test_a_schedule_fires(local_stack, tmp_path):
     """A schedule that is made active starts runs by itself, which the worker brings to their end."""
     deployment = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
-    soon = datetime.now(timezone.utc) + timedelta(seconds=5)
     schedule = {
-        "schedule": {"interval": 3600, "anchor_date": soon.isoformat()},
+        # Short, as the server passes over times that were near when it came to look.
+        "schedule": {"interval": 15},
         "active": True,
         "slug": f"test-{uuid.uuid4().hex[:6]}",
         "parameters": {"inputs": str(DATA), "output_dir": str(tmp_path)},
