@@ -46,7 +46,10 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
     for label, value in {"inputs": str(REPOSITORY / "data"), "output_dir": str(tmp_path), **FILLED}.items():
         field(page, label).fill(value)
     keep_screenshot("form")
-    dashboard.submit(page)
+    answer = dashboard.submit(page)
+    assert answer.status == 201, answer.text()
+    expect(page.get_by_text("scheduled to start").first).to_be_visible()
+    dashboard.open_run(page, answer.json()["id"])
     wait_for_end("Completed")
     expect(page.locator("body")).to_contain_text("Files: 3, 3 succeeded, 0 failed")
     keep_screenshot("run")
