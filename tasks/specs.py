@@ -84,8 +84,21 @@ class ContainersSpec(Spec):
         return bool(self.images or self.registry.server)
 
 
+# What `some_node` says, for those who have only the schema: Prefect refuses such a run before it is made.
+NODES_IN_SCHEMA = {
+    "dedicated_nodes": {
+        "anyOf": [
+            {"properties": {"dedicated_nodes": {"minimum": 1}}},
+            {"not": {"properties": {"low_priority_nodes": {"const": 0}}}},
+        ]
+    }
+}
+
+
 class PoolSpec(Spec):
     """The machines: a pool made for this run, or one to reuse."""
+
+    model_config = ConfigDict(json_schema_extra={"dependentSchemas": NODES_IN_SCHEMA})
 
     pool_id: BatchId | None = Field(
         None,
