@@ -18,12 +18,14 @@ from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
 from tasks.events import tell_failed_files
+from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
 from tasks.jobs import Job, close_job, create_job, seconds_left
 from tasks.plans import Plan, plan_run, task_plan, work_items
 from tasks.pools import Pool, create_pool
-from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
+from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
 from tasks.summary import RunResult, describe_failures, publish
+from tasks.task_specs import DEFAULT_TASK, TaskSpec
 from tasks.uploads import upload_application, upload_inputs
 from tasks.waiting import wait_for_tasks
 
@@ -39,7 +41,6 @@ Text = Annotated[str, BeforeValidator(as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(as_text)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
-BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 AS_A_RUN = {
     "task_runner": ThreadPoolTaskRunner(max_workers=8),
@@ -61,6 +62,7 @@ def fan_out(
     max_task_retry_count: Annotated[int, Field(ge=0, le=100)] = 0,
     run_key: RunKey | None = None,
     accounts: BlockName | None = None,
+    task: TaskSpec = DEFAULT_TASK,
 ) -> RunResult:
     """Run a command over files on Azure Batch, and fetch what it writes.
 
@@ -80,6 +82,7 @@ def fan_out(
             stopped. Empty: the flow run's id.
         accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
             the environment.
+        task: The container, environment, user and further files of each Batch task.
     """
     return run(
         plan_run(
@@ -94,6 +97,7 @@ def fan_out(
             timeout_seconds=timeout_seconds,
             max_task_retry_count=max_task_retry_count,
             accounts=accounts,
+            task=task,
         )
     )
 
@@ -109,11 +113,12 @@ def go_through(plan: Plan) -> RunResult:
     began = time.monotonic()
     names = plan.names
     check_storage(names)
-    image = choose_image(plan.pool.image)
+    image = choose_image(plan.pool.image, plan.pool.containers.are_wanted)
     with cleaned_up(names, plan.cleanup):
         fresh = create_containers(names, plan.timeout_seconds, plan.cleanup.containers)
         if plan.application is not None:
             upload_application(names.application_container, plan.application.name, str(plan.application))
+        upload_extra_files(names.application_container, plan.extra_files)
         pool = create_pool(
             names, plan.pool, image, plan.shared_application, plan.timeout_seconds, plan.cleanup.pool
         )

@@ -1,7 +1,7 @@
 """The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,16 @@ from tasks.command import (
     task_environment,
 )
 from tasks.errors import JobError, RefusedError, TemporaryError
+from tasks.extra_files import ExtraFile, build_resource_files
 from tasks.inputs import LOGS_FOLDER
 from tasks.jobs import Job
 from tasks.naming import RunNames
+from tasks.overrides import merged
 from tasks.policies import step
+from tasks.registries import build_task_container
 from tasks.sas import Signer, make_signer, read_blob_url, write_container_url
 from tasks.sharding import in_threads, split
+from tasks.task_specs import DEFAULT_TASK, TaskSpec, UserSpec
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
@@ -51,6 +55,9 @@ class TaskPlan:
 
     max_task_retry_count: int
     timeout_seconds: float
+    task: TaskSpec = DEFAULT_TASK
+    files: tuple[ExtraFile, ...] = ()
+    """The local files that each task gets besides its input."""
 
 
 @step("add tasks")
@@ -63,12 +70,14 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     """
     with blob_service("Signing the URLs of inputs and outputs") as service:
         signer = make_signer(service, plan.timeout_seconds)
+    common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
         known = ids_in_job(client, job.id) if job.existed else set()
         in_threads(lambda stale: client.delete_task(job.id, stale), known - {item.task_id for item in items})
         missing = [item for item in items if item.task_id not in known]
         in_threads(
-            lambda part: add_collection(client, job.id, part, plan, signer), split(missing, COLLECTION_MAX)
+            lambda part: add_collection(client, job.id, part, plan, signer, common),
+            split(missing, COLLECTION_MAX),
         )
     return len(missing)
 
@@ -78,11 +87,16 @@ def ids_in_job(client: BatchClient, job_id: str) -> set[str]:
 
 
 def add_collection(
-    client: BatchClient, job_id: str, items: list[WorkItem], plan: TaskPlan, signer: Signer
+    client: BatchClient,
+    job_id: str,
+    items: list[WorkItem],
+    plan: TaskPlan,
+    signer: Signer,
+    common: dict[str, Any],
 ) -> None:
     """Add up to 100 tasks. Those that the service was too busy for are sent again, with pauses that grow."""
     container_url = write_container_url(signer, plan.names.output_container)
-    left = [build_task(item, plan, signer, container_url) for item in items]
+    left = [build_task(item, plan, signer, container_url, common) for item in items]
     for attempt in range(ADD_ROUNDS):
         left = add_once(client, job_id, left)
         if not left:
@@ -132,20 +146,42 @@ def refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError |
     return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
 
 
-def build_task(item: WorkItem, plan: TaskPlan, signer: Signer, container_url: str) -> dict[str, Any]:
+def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
+    """What the bodies of all tasks have in common. It may have a registry's password: keep it nowhere."""
+    task = plan.task
+    files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
+    common = {"environmentSettings": settings_of(task.environment), "resourceFiles": files}
+    container = build_task_container(task.container)
+    if container is not None:
+        common["containerSettings"] = container
+    if task.user != UserSpec():
+        user = {"scope": task.user.scope, "elevationLevel": task.user.elevation_level}
+        common["userIdentity"] = {"autoUser": user}
+    return common
+
+
+def settings_of(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def build_task(
+    item: WorkItem, plan: TaskPlan, signer: Signer, container_url: str, common: dict[str, Any]
+) -> dict[str, Any]:
     """The body of one Batch task, as REST operation Task Add takes it; the service itself moves its files.
 
     Plain JSON, which the client sends as it is: its models cost five times as much, and there may be 100,000.
     """
-    environment = task_environment(plan.command, item.name, item.output_name)
-    return {
+    environment = settings_of(task_environment(plan.command, item.name, item.output_name))
+    body = {
+        **common,
         "id": item.task_id,
         "commandLine": plan.command.command_line,
-        "environmentSettings": [{"name": name, "value": value} for name, value in environment.items()],
-        "resourceFiles": list(resource_files(item, plan, signer)),
+        "environmentSettings": [*common["environmentSettings"], *environment],
+        "resourceFiles": [*resource_files(item, plan, signer), *common["resourceFiles"]],
         "outputFiles": list(output_files(item, plan.command, container_url)),
         "constraints": {"maxTaskRetryCount": plan.max_task_retry_count},
     }
+    return merged(body, plan.task.overrides)
 
 
 def resource_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:

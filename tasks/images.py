@@ -12,6 +12,8 @@ from tasks.policies import step
 from tasks.specs import ImageSpec
 
 SUGGESTIONS = 8
+# The capability of an image that has a container runtime.
+CONTAINERS = "DockerCompatible"
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,26 @@ class Image:
 
 
 @step("choose image", retries=0)
-def choose_image(spec: ImageSpec) -> Image:
+def choose_image(spec: ImageSpec, for_containers: bool = False) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.
 
     The client's own retries must do: an endpoint that answers nobody is mostly a wrong one, and should be
     told soon.
     """
     with batch_client("Listing the supported images") as client:
-        return pick_image(client.list_supported_images(), spec, datetime.now(timezone.utc))
+        return pick_image(client.list_supported_images(), spec, datetime.now(timezone.utc), for_containers)
 
 
-def pick_image(images: Iterable[BatchSupportedImage], spec: ImageSpec, now: datetime) -> Image:
-    """The verified, still supported image that a spec names. Raises PoolError naming the alternatives."""
+def pick_image(
+    images: Iterable[BatchSupportedImage], spec: ImageSpec, now: datetime, for_containers: bool = False
+) -> Image:
+    """The verified, still supported image that a spec names, with Docker on it if it is for containers.
+
+    Raises PoolError naming the alternatives.
+    """
     usable = [image for image in images if is_usable(image, now)]
+    if for_containers:
+        usable = [image for image in usable if CONTAINERS in (image.capabilities or [])]
     for image in usable:
         found = image.image_reference
         if [part.lower() for part in (found.publisher, found.offer, found.sku)] == [
@@ -46,8 +55,9 @@ def pick_image(images: Iterable[BatchSupportedImage], spec: ImageSpec, now: date
         ]:
             version = found.version or "latest"
             return Image(found.publisher, found.offer, found.sku, version, image.node_agent_sku_id)
+    what = "verified image for container tasks" if for_containers else "verified image"
     raise PoolError(
-        f"The account offers no verified image {spec.publisher} {spec.offer} {spec.sku}. "
+        f"The account offers no {what} {spec.publisher} {spec.offer} {spec.sku}. "
         f"There are: {', '.join(suggestions(usable, spec)) or 'none'}."
     )
 

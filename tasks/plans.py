@@ -6,11 +6,13 @@ from pathlib import Path
 from tasks.batch_tasks import TaskPlan, WorkItem
 from tasks.command import NodeCommand, build_command
 from tasks.errors import InputError
+from tasks.extra_files import ExtraFile, find_extra_files
 from tasks.inputs import InputFile, find_inputs, why_no_blob_name
 from tasks.naming import RunNames, names_of_run, task_id_of
 from tasks.outputs import prepare_output_folder
 from tasks.pools import is_shared_by_start_task
 from tasks.specs import Cleanup, PoolSpec
+from tasks.task_specs import DEFAULT_TASK, TaskSpec, pool_for, uses_identity
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Plan:
     max_task_retry_count: int
     accounts: str | None = None
     """The name of the blocks of the accounts; None: those of the environment."""
+
+    task: TaskSpec = DEFAULT_TASK
+    extra_files: tuple[ExtraFile, ...] = ()
+    """The local files that each Batch task gets besides its input."""
 
     @property
     def shared_application(self) -> str | None:
@@ -51,8 +57,10 @@ def plan_run(
     timeout_seconds: float,
     max_task_retry_count: int = 0,
     accounts: str | None = None,
+    task: TaskSpec = DEFAULT_TASK,
 ) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
+    refuse_identity(task, pool)
     program = None if application is None else find_application(application)
     is_shared = is_shared_by_start_task(pool, cleanup)
     return Plan(
@@ -61,12 +69,23 @@ def plan_run(
         application=program,
         command=build_command(command, program and program.name, is_shared),
         output_folder=prepare_output_folder(output_dir),
-        pool=pool,
+        pool=pool_for(task, pool),
         cleanup=cleanup,
         timeout_seconds=timeout_seconds,
         max_task_retry_count=max_task_retry_count,
         accounts=accounts,
+        task=task,
+        extra_files=tuple(find_extra_files(task.files)),
     )
+
+
+def refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
+    """Raise InputError for a managed identity on a pool of the run's own."""
+    if uses_identity(task, pool) and pool.pool_id is None:
+        raise InputError(
+            "A pool that a run makes has no managed identity: only Azure Resource Manager gives one to a "
+            "pool. Make the pool there, and give its pool_id."
+        )
 
 
 def find_application(application: str) -> Path:
@@ -89,4 +108,12 @@ def work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
 
 def task_plan(plan: Plan) -> TaskPlan:
     copied = plan.application.name if plan.application and not plan.is_shared else None
-    return TaskPlan(plan.names, plan.command, copied, plan.max_task_retry_count, plan.timeout_seconds)
+    return TaskPlan(
+        names=plan.names,
+        command=plan.command,
+        application=copied,
+        max_task_retry_count=plan.max_task_retry_count,
+        timeout_seconds=plan.timeout_seconds,
+        task=plan.task,
+        files=plan.extra_files,
+    )

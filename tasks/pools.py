@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -17,8 +18,10 @@ from tasks.images import Image
 from tasks.leases import renew
 from tasks.logs import run_logger
 from tasks.naming import RunNames
+from tasks.overrides import merged
 from tasks.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
 from tasks.policies import step
+from tasks.registries import build_pool_containers
 from tasks.sas import make_signer, read_blob_url
 from tasks.specs import Cleanup, PoolSpec, When
 
@@ -58,7 +61,8 @@ def create_pool(
     url = application and application_url(names, application, timeout_seconds)
     owned = ownership(names.key, delete_when, timeout_seconds)
     lease = lease_of(spec, owned.expires_at)
-    options = build_pool(names, spec, image, application, url, owned)
+    containers = build_pool_containers(spec.containers)
+    options = build_pool(names, spec, image, application, url, owned, containers)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if create_if_absent(client, options):
             tell_pool(names.pool_id, "created")
@@ -105,13 +109,19 @@ def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterato
     """In which ways a pool can't stand in for the one that the spec describes, in words."""
     if (pool.vm_size or "").lower() != spec.vm_size.lower():
         yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
-    found = pool.virtual_machine_configuration and pool.virtual_machine_configuration.image_reference
+    machine = pool.virtual_machine_configuration
+    found = machine and machine.image_reference
     is_there = [found.publisher, found.offer, found.sku] if found else [None]
     is_wanted = [image.publisher, image.offer, image.sku]
     if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
         yield f"image {' '.join(part or '?' for part in is_there)} instead of {' '.join(is_wanted)}"
     if pool.task_slots_per_node and pool.task_slots_per_node != spec.task_slots_per_node:
         yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
+    if spec.containers.are_wanted and not (machine and machine.container_configuration):
+        yield "no container configuration, so its nodes run no container tasks"
+    subnet_id = (pool.network_configuration and pool.network_configuration.subnet_id) or None
+    if spec.subnet_id and (subnet_id or "").lower() != spec.subnet_id.lower():
+        yield f"subnet_id {subnet_id} instead of {spec.subnet_id}"
     if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
         yield "no nodes, and no autoscale formula that would bring some (resize it)"
 
@@ -129,12 +139,13 @@ def build_pool(
     application: str | None,
     url: str | None,
     owned: Ownership,
+    containers: dict[str, Any] | None = None,
 ) -> models.BatchPoolCreateOptions:
-    """The pool's body, as REST operation Pool Add takes it.
+    """The pool's body, as REST operation Pool Add takes it, with what the specification overrides.
 
     It has no fixed size: whatever becomes of us, the service takes its nodes away when its lease ends.
     """
-    return models.BatchPoolCreateOptions(
+    body = models.BatchPoolCreateOptions(
         id=names.pool_id,
         vm_size=spec.vm_size,
         virtual_machine_configuration=models.VirtualMachineConfiguration(
@@ -142,7 +153,11 @@ def build_pool(
                 publisher=image.publisher, offer=image.offer, sku=image.sku, version=image.version
             ),
             node_agent_sku_id=image.node_agent_sku_id,
+            container_configuration=containers,
         ),
+        network_configuration=models.NetworkConfiguration(subnet_id=spec.subnet_id)
+        if spec.subnet_id
+        else None,
         enable_auto_scale=True,
         auto_scale_formula=build_formula(lease_of(spec, owned.expires_at)),
         auto_scale_evaluation_interval=INTERVAL,
@@ -150,6 +165,7 @@ def build_pool(
         start_task=build_start_task(application, url, spec.start_command),
         metadata=as_batch_metadata(owned),
     )
+    return models.BatchPoolCreateOptions(merged(body.as_dict(), spec.overrides))
 
 
 def build_start_task(

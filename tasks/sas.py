@@ -63,6 +63,13 @@ def read_blob_url(signer: Signer, container: str, blob: str) -> str:
     return f"{signer.endpoint}/{container}/{quote(blob, safe='/~')}?{token}"
 
 
+def read_container_url(signer: Signer, container: str) -> str:
+    """A URL that reads and lists the blobs of one container, and nothing else."""
+    permission = ContainerSasPermissions(read=True, list=True)
+    token = generate_container_sas(signer.account_name, container, permission=permission, **signing(signer))
+    return f"{signer.endpoint}/{container}?{token}"
+
+
 def write_container_url(signer: Signer, container: str) -> str:
     """A URL that writes blobs into one container, and neither reads, lists nor deletes."""
     permission = ContainerSasPermissions(create=True, write=True)

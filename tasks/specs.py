@@ -1,8 +1,8 @@
 """What a user says about a run: the parameters that Prefect's form shows, with their bounds and defaults."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tasks.overrides import check_pool_overrides
 
@@ -134,10 +134,10 @@ class PoolSpec(Spec):
     subnet_id: SubnetId | None = Field(
         None, description="The resource id of the subnet of a virtual network that the nodes join."
     )
-    overrides: Annotated[dict[str, JsonValue], AfterValidator(check_pool_overrides)] = Field(
+    overrides: Annotated[dict[str, Any], AfterValidator(check_pool_overrides)] = Field(
         {},
-        description="Whatever else the service knows of a pool, as REST operation Pool Add has it. No secrets: "
-        "it is recorded.",
+        description="Whatever else the service knows of a pool, as REST operation Pool Add has it. "
+        "No secrets: it is recorded.",
         examples=[{"taskSchedulingPolicy": {"nodeFillType": "pack"}}],
     )
 

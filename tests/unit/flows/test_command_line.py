@@ -32,8 +32,10 @@ from tasks.progress import Counts
 from tasks.results import TaskResult
 from tasks.specs import Cleanup, PoolSpec
 from tasks.summary import FileResult, RunResult
+from tasks.task_specs import TaskSpec
 
 FLOWS = [fan_out, top_n_words]
+MODELS = {"pool": PoolSpec, "cleanup": Cleanup, "task": TaskSpec}
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
 
@@ -53,13 +55,14 @@ def leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_help_shows_every_parameter(flow: Flow, capsys: pytest.CaptureFixture[str], monkeypatch):
-    """Each parameter, and each field of pool and cleanup, has its option in the help, and --json too."""
+    """Each parameter, and each field of its models, has its option in the help, and --json too."""
     monkeypatch.setenv("COLUMNS", "200")
     assert main(flow, ["--help"]) == 0
     shown = capsys.readouterr().out
-    plain = [name for name in flow.parameters.properties if name not in ("pool", "cleanup")]
-    options = {f"--{name.replace('_', '-')}" for name in plain}
-    options |= {*leaves(PoolSpec, "--pool"), *leaves(Cleanup, "--cleanup"), "--json"}
+    plain = [name for name in flow.parameters.properties if name not in MODELS]
+    options = {f"--{name.replace('_', '-')}" for name in plain} | {"--json"}
+    for name in MODELS.keys() & flow.parameters.properties.keys():
+        options.update(leaves(MODELS[name], f"--{name}"))
     assert {option for option in options if f"{option} " not in shown} == set()
     assert "When to delete the job with its tasks." in shown
     assert "A folder (with its sub-folders), a glob, or a list of those." in shown

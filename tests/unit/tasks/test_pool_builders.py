@@ -1,5 +1,6 @@
 """Pool, image and job bodies, and when an existing pool will do."""
 
+import os
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -13,6 +14,7 @@ from tasks.jobs import Job, build_job, seconds_left
 from tasks.naming import names_of_run
 from tasks.ownership import Ownership
 from tasks.pools import build_pool, differences, is_shared_by_start_task, lease_of, run_key_of
+from tasks.registries import build_pool_containers
 from tasks.specs import Cleanup, ImageSpec, PoolSpec, is_due
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -91,6 +93,54 @@ def test_only_a_pool_that_ends_with_its_run_depends_on_the_run_s_containers():
     assert is_shared_by_start_task(PoolSpec(), Cleanup())
     assert not is_shared_by_start_task(PoolSpec(pool_id="mine"), Cleanup())
     assert not is_shared_by_start_task(PoolSpec(), Cleanup(pool="on_success"))
+
+
+SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/words"
+
+
+def test_pool_body_has_what_the_spec_says_of_network_containers_and_all_else():
+    """Subnet, container configuration and overrides are in the body, beside what a run needs of it."""
+    registry = {"server": "acr.io", "username": "me", "password_variable": "PATH"}
+    spec = PoolSpec(
+        low_priority_nodes=2,
+        subnet_id=SUBNET,
+        containers={"images": ["acr.io/words:1"], "registry": registry},
+        overrides={"virtualMachineConfiguration": {"licenseType": "RHEL_BYOS"}, "displayName": "words"},
+    )
+    pool = build_pool(NAMES, spec, IMAGE, None, None, OWNED, build_pool_containers(spec.containers)).as_dict()
+    machine = pool["virtualMachineConfiguration"]
+    assert pool["networkConfiguration"] == {"subnetId": SUBNET}
+    assert machine["containerConfiguration"] == {
+        "type": "dockerCompatible",
+        "containerImageNames": ["acr.io/words:1"],
+        "containerRegistries": [
+            {"registryServer": "acr.io", "username": "me", "password": os.environ["PATH"]}
+        ],
+    }
+    assert (machine["licenseType"], machine["imageReference"]["sku"]) == ("RHEL_BYOS", "server")
+    assert (pool["id"], pool["displayName"]) == ("fan-out-run-1", "words")
+
+
+def test_an_image_for_container_tasks_must_know_docker():
+    """The same image without a container runtime is refused, and another with one named."""
+    plain, docker = offered("server"), offered("docker")
+    docker.capabilities = ["DockerCompatible"]
+    with pytest.raises(PoolError, match=r"for container tasks canonical .* server.*Canonical .* docker"):
+        pick_image([plain, docker], ImageSpec(), NOW, for_containers=True)
+    assert pick_image([plain, docker], ImageSpec(sku="docker"), NOW, for_containers=True).sku == "docker"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"containers": {"images": ["python"]}}, "no container configuration"),
+        ({"subnet_id": SUBNET}, "subnet_id None instead of /subscriptions"),
+    ],
+)
+def test_a_pool_that_lacks_containers_or_network_will_not_do(change, message):
+    """What the spec asks for and the existing pool has not is a difference."""
+    (found,) = differences(existing(), PoolSpec(**change), IMAGE)
+    assert message in found
 
 
 def existing(**changes) -> models.BatchPool:

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import pytest
 from azure.batch import models
 
-from tasks.batch_tasks import TaskPlan, WorkItem, build_task, ids_to_send_again
+from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task, ids_to_send_again
 from tasks.command import build_command
 from tasks.errors import JobError, RefusedError
 from tasks.naming import names_of_run
@@ -24,7 +24,7 @@ URL = write_container_url(SIGNER, "output-run")
 
 def body(command: str, application: str | None = None) -> dict:
     plan = TaskPlan(names_of_run("run"), build_command(command, "app.py", False), application, 2, 60)
-    return build_task(ITEM, plan, SIGNER, URL)
+    return build_task(ITEM, plan, SIGNER, URL, build_common(plan, SIGNER))
 
 
 def test_the_service_brings_the_input_and_fetches_the_output():

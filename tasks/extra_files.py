@@ -1,0 +1,96 @@
+"""Files that each Batch task gets besides its input: local ones, by way of storage, and those of URLs."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tasks.errors import InputError
+from tasks.inputs import bad_names, expand, refuse, unreadable
+from tasks.sas import Signer, read_blob_url, read_container_url
+from tasks.task_specs import OUR_FOLDERS, FileSpec
+from tasks.uploads import upload_application
+
+FOLDER = "files"
+# Each is an object in the body of each Batch task, and a collection of those has a limit of its own.
+FILES_MAX = 100
+
+
+@dataclass(frozen=True)
+class ExtraFile:
+    """A local file, its blob in the application container, and its path in the tasks' working directories."""
+
+    path: str
+    blob: str
+    node_path: str
+
+
+def find_extra_files(specs: Iterable[FileSpec]) -> list[ExtraFile]:
+    """The local files among those that each task gets. Raises InputError for what is wrong with them."""
+    files = [found for spec in specs if spec.local_path is not None for found in local_files(spec)]
+    counts = Counter(file.node_path for file in files)
+    refuse([f"{path!r} is given {count} times" for path, count in counts.items() if count > 1], "files clash")
+    if len(files) > FILES_MAX:
+        raise InputError(
+            f"There are {len(files)} files for each task, {FILES_MAX} can be. Pack them into one, or "
+            f"put them into a blob container and give its storage_container_url."
+        )
+    return files
+
+
+def local_files(spec: FileSpec) -> Iterator[ExtraFile]:
+    named = expand(spec.local_path)
+    refuse([*bad_names(name for name, _ in named), *unreadable(named)], "files can't be used")
+    is_one = len(named) == 1 and named[0][0] == PurePosixPath(spec.local_path).name
+    for name, path in named:
+        node_path = (spec.file_path if is_one else f"{spec.file_path}/{name}") if spec.file_path else name
+        if PurePosixPath(node_path).parts[0] in OUR_FOLDERS:
+            raise InputError(
+                f"The file {path} would be put into a folder of the run's own: give a file_path."
+            )
+        yield ExtraFile(str(path), f"{FOLDER}/{node_path}", node_path)
+
+
+def upload_extra_files(container: str, files: Iterable[ExtraFile]) -> None:
+    """Upload the files into the application container, each unless the same content is there."""
+    for file in files:
+        upload_application(container, file.blob, file.path)
+
+
+def build_resource_files(
+    specs: Iterable[FileSpec], files: Iterable[ExtraFile], container: str, signer: Signer
+) -> list[dict[str, Any]]:
+    """REST types ResourceFile: first of the local files, then of the URLs."""
+    local = [
+        {"httpUrl": read_blob_url(signer, container, file.blob), "filePath": file.node_path} for file in files
+    ]
+    return [*local, *(build_remote(spec, signer) for spec in specs if spec.local_path is None)]
+
+
+def build_remote(spec: FileSpec, signer: Signer) -> dict[str, Any]:
+    """Files at a URL: signed for if it is on the run's own account, else as it is or with an identity."""
+    if spec.http_url is not None:
+        default = unquote(PurePosixPath(urlsplit(spec.http_url).path).name)
+        body = {"httpUrl": signed(spec, spec.http_url, signer), "filePath": spec.file_path or default}
+    else:
+        body = {"storageContainerUrl": signed(spec, spec.storage_container_url, signer)}
+        if spec.blob_prefix is not None:
+            body["blobPrefix"] = spec.blob_prefix
+        if spec.file_path is not None:
+            body["filePath"] = spec.file_path
+    if spec.identity is not None:
+        body["identityReference"] = {"resourceId": spec.identity}
+    return body
+
+
+def signed(spec: FileSpec, url: str, signer: Signer) -> str:
+    """The URL with a signature that reads it, if it is on the signer's account and no identity reads it."""
+    if spec.identity is not None or not url.startswith(f"{signer.endpoint}/"):
+        return url
+    path = url[len(signer.endpoint) + 1 :].partition("?")[0]
+    container, _, blob = path.partition("/")
+    if spec.storage_container_url is not None:
+        return read_container_url(signer, container)
+    return read_blob_url(signer, container, unquote(blob))
