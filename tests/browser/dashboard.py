@@ -29,7 +29,7 @@ class Dashboard:
     def submit(self, page: Page) -> Response:
         """Send the form; the server's answer.
 
-        The server answers 503 while its SQLite database is being written to. Prefect's client then asks again,
+        The server answers 503 while its SQLite database is written to. Prefect's client then asks again,
         this UI says that something went wrong and leaves that to the user.
         """
         for _ in range(SUBMISSIONS):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from string import punctuation
 
@@ -47,6 +46,23 @@ def test_a_failed_run_fails_the_command(local_stack, tmp_path):
     result = local_stack.run_deployment("top-n-words/local", "--watch", inputs=str(tmp_path))
     assert result.returncode == 1
     assert str(tmp_path) in result.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refusal"),
+    [
+        ({"num_words": 0}, "'num_words'. Failure reason: 0 is less than the minimum"),
+        ({"words": 3}, "'words'"),
+    ],
+)
+def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters, refusal):
+    """`prefect deployment run` names the parameter and ends with exit code 1; there is no flow run."""
+    runs_of_it = {"flows": {"name": {"any_": ["top-n-words"]}}, "deployments": {"name": {"any_": ["local"]}}}
+    before = local_stack.api("POST", "/flow_runs/count", runs_of_it)
+    result = local_stack.run_deployment("top-n-words/local", **parameters)
+    assert result.returncode == 1
+    assert refusal in " ".join((result.stdout + result.stderr).split())
+    assert local_stack.api("POST", "/flow_runs/count", runs_of_it) == before
 
 
 def test_deploying_again_changes_nothing(local_stack):

@@ -1,0 +1,80 @@
+"""What Prefect's form and its server know of the flows: no more than the schema of the parameters."""
+
+import inspect
+import json
+
+import pytest
+from prefect.exceptions import ParameterTypeError
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import ValidationError, validate
+
+from flows.fan_out import fan_out
+from flows.top_n_words import top_n_words
+from tasks.specs import PoolSpec
+
+REFUSED = [
+    ({"num_words": 0}, "num_words"),
+    ({"num_words": 3.5}, "num_words"),
+    ({"delay_seconds": -1}, "delay_seconds"),
+    ({"inputs": 3}, "inputs"),
+    ({"timeout_seconds": 0}, "timeout_seconds"),
+    ({"run_key": "Not a key"}, "run_key"),
+    ({"accounts": "no/block"}, "accounts"),
+    ({"cleanup": {"pool": "sometimes"}}, "cleanup.pool"),
+    ({"pool": {"pool_id": "no id"}}, "pool.pool_id"),
+    ({"pool": {"idle_minutes": 1}}, "pool.idle_minutes"),
+    ({"pool": {"dedicated_nodes": 0}}, "pool.dedicated_nodes"),
+    ({"pool": {"dedicated_nodes": 0, "low_priority_nodes": 0}}, "pool.dedicated_nodes"),
+    ({"pool": {"nodes": 4}}, "nodes"),
+]
+ACCEPTED = [
+    {},
+    {"pool": {}},
+    {"pool": {"low_priority_nodes": 0}},
+    {"pool": {"dedicated_nodes": 0, "low_priority_nodes": 2}},
+    {"inputs": ["data", "more/*.txt"], "run_key": "a-key", "accounts": None},
+]
+
+
+def check(flow, parameters: dict) -> None:
+    """As the server does before it makes a flow run."""
+    validate(parameters, parameter_schema(flow).model_dump(), raise_on_error=True)
+
+
+@pytest.mark.parametrize(("parameters", "field"), REFUSED)
+def test_the_server_can_refuse_what_the_flow_would(parameters, field):
+    """The schema alone is enough to refuse a value, and the message has the name of its field."""
+    with pytest.raises(ValidationError, match=f"'{field}'"):
+        check(top_n_words, parameters)
+    with pytest.raises(ParameterTypeError, match="received invalid parameters"):
+        top_n_words.validate_parameters({**defaults(top_n_words), **parameters})
+
+
+@pytest.mark.parametrize("parameters", ACCEPTED)
+def test_the_server_lets_pass_what_the_flow_takes(parameters):
+    """What the flow validates is no error by the schema either."""
+    check(top_n_words, parameters)
+    top_n_words.validate_parameters({**defaults(top_n_words), **parameters})
+
+
+def defaults(flow) -> dict:
+    """The values that the form begins with, which are those of the schema."""
+    properties = parameter_schema(flow).properties
+    return json.loads(
+        json.dumps({name: one["default"] for name, one in properties.items() if "default" in one})
+    )
+
+
+@pytest.mark.parametrize("flow", [top_n_words, fan_out], ids=lambda flow: flow.name)
+def test_the_forms_defaults_are_the_flows(flow):
+    """What the form begins with passes the schema, and comes to the flow as its own defaults."""
+    given = {**defaults(flow), **dict.fromkeys(parameter_schema(flow).required, "given")}
+    check(flow, given)
+    validated = flow.validate_parameters(given)
+    assert validated["pool"] == PoolSpec()
+    assert {name: validated[name] for name in defaults(flow)} == defaults_of_signature(flow)
+
+
+def defaults_of_signature(flow) -> dict:
+    parameters = inspect.signature(flow.fn).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
