@@ -21,6 +21,7 @@ from tasks.events import tell_failed_files
 from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
 from tasks.jobs import Job, close_job, create_job, seconds_left
+from tasks.labels import label_flow_run
 from tasks.plans import Plan, plan_run, task_plan, work_items
 from tasks.pools import Pool, create_pool
 from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
@@ -112,6 +113,7 @@ def go_through(plan: Plan) -> RunResult:
     """The steps of a run."""
     began = time.monotonic()
     names = plan.names
+    label_flow_run(plan.files)
     check_storage(names)
     image = choose_image(plan.pool.image, plan.pool.containers.are_wanted)
     with cleaned_up(names, plan.cleanup):

@@ -19,6 +19,7 @@ from tasks.errors import SettingsError
 from tasks.settings import Accounts, blob_endpoint, using, with_scheme
 
 NOWHERE = Accounts(batch_endpoint="")
+ResourceId = Annotated[str, Field(pattern=r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/.+$")]
 Kind = TypeVar("Kind", bound=Block)
 
 
@@ -50,6 +51,12 @@ with AzureBatchAccount.load("prod").get_client() as client:
         title="Key",
         description="A shared key, base64. Empty: Entra ID, by whatever DefaultAzureCredential finds where "
         "the flow runs, such as a managed identity.",
+    )
+    resource_id: ResourceId | None = Field(
+        None,
+        title="Resource id",
+        description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
+        examples=["/subscriptions/.../resourceGroups/words/providers/Microsoft.Batch/batchAccounts/mybatch"],
     )
 
     @model_validator(mode="after")
@@ -92,6 +99,14 @@ print([container.name for container in service.list_containers()])
     connection_string: SecretStr | None = Field(
         None, title="Connection string", description="Account and key in one, instead of both."
     )
+    resource_id: ResourceId | None = Field(
+        None,
+        title="Resource id",
+        description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
+        examples=[
+            "/subscriptions/.../resourceGroups/words/providers/Microsoft.Storage/storageAccounts/myfiles"
+        ],
+    )
 
     @model_validator(mode="after")
     def some_account(self) -> "AzureStorageAccount":
@@ -109,7 +124,11 @@ BLOCK_TYPES = (AzureBatchAccount, AzureStorageAccount)
 
 def with_batch(accounts: Accounts, block: AzureBatchAccount) -> Accounts:
     return replace(
-        accounts, batch_endpoint=block.endpoint, batch_account=block.account, batch_key=revealed(block.key)
+        accounts,
+        batch_endpoint=block.endpoint,
+        batch_account=block.account,
+        batch_key=revealed(block.key),
+        batch_resource_id=block.resource_id,
     )
 
 
@@ -119,6 +138,7 @@ def with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
         storage_connection_string=revealed(block.connection_string),
         storage_endpoint=blob_endpoint(block.account),
         storage_key=revealed(block.key),
+        storage_resource_id=block.resource_id,
     )
 
 
@@ -153,11 +173,15 @@ def load(kind: type[Kind], name: str) -> Kind:
 def save_accounts(name: str, accounts: Accounts) -> None:
     """Keep the accounts as blocks of that name, instead of what these had."""
     AzureBatchAccount(
-        endpoint=accounts.batch_endpoint, account=accounts.batch_account, key=accounts.batch_key
+        endpoint=accounts.batch_endpoint,
+        account=accounts.batch_account,
+        key=accounts.batch_key,
+        resource_id=accounts.batch_resource_id,
     ).save(name, overwrite=True, _sync=True)
     in_one = accounts.storage_connection_string
     AzureStorageAccount(
         account=None if in_one else accounts.storage_endpoint,
         key=None if in_one else accounts.storage_key,
         connection_string=in_one,
+        resource_id=accounts.storage_resource_id,
     ).save(name, overwrite=True, _sync=True)

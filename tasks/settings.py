@@ -31,6 +31,12 @@ class Accounts:
     storage_key: str | None = field(default=None, repr=False)
     """AZURE_STORAGE_KEY: a shared key, base64. None: DefaultAzureCredential and user-delegation SAS."""
 
+    batch_resource_id: str | None = None
+    """AZURE_BATCH_RESOURCE_ID: `/subscriptions/...`, for links to the portal. None: no links."""
+
+    storage_resource_id: str | None = None
+    """AZURE_STORAGE_RESOURCE_ID: the same of the storage account."""
+
     source: str | None = None
     """The name of the Prefect blocks that these were read from. None: the environment."""
 
@@ -75,6 +81,8 @@ def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
         storage_connection_string=values.get("AZURE_STORAGE_CONNECTION_STRING"),
         storage_endpoint=blob_endpoint(values.get("AZURE_STORAGE_ACCOUNT")),
         storage_key=values.get("AZURE_STORAGE_KEY"),
+        batch_resource_id=values.get("AZURE_BATCH_RESOURCE_ID"),
+        storage_resource_id=values.get("AZURE_STORAGE_RESOURCE_ID"),
     )
 
 

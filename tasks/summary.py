@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 
 from tasks import listeners
 from tasks.logs import run_logger
 from tasks.picture import publish_picture
+from tasks.portal import portal_links
 from tasks.results import TaskResult
+from tasks.settings import current_accounts
+from tasks.tables import FILES_KEY, publish_files
 
 SUMMARY_KEY = "fan-out-summary"
-FILES_KEY = "fan-out-files"
-# A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
-ROWS_MAX = 500
 FAILURES_IN_MESSAGE = 10
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
@@ -32,6 +33,15 @@ class FileResult:
 
     stderr: str = ""
     """The end of what a failed task printed."""
+
+    @property
+    def state(self) -> Literal["succeeded", "failed"]:
+        return "failed" if self.problem else "succeeded"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None if the program never ran to its end."""
+        return self.task and self.task.exit_code
 
 
 class FileResults(Sequence[FileResult]):
@@ -98,8 +108,9 @@ def publish(result: RunResult) -> None:
     listeners.tell(result)
     for line in summary_lines(result):
         run_logger().info("%s", line)
-    create_markdown_artifact(summary_markdown(result), key=SUMMARY_KEY, description="What became of the run")
-    create_table_artifact(file_rows(result.files), key=FILES_KEY, description=table_note(result))
+    markdown = summary_markdown(result, portal_links(current_accounts(), result.run_key))
+    create_markdown_artifact(markdown, key=SUMMARY_KEY, description="What became of the run")
+    publish_files(result)
     publish_picture(result)
 
 
@@ -115,40 +126,11 @@ def summary_lines(result: RunResult) -> list[str]:
     ]
 
 
-def summary_markdown(result: RunResult) -> str:
+def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
+    """The summary as Markdown, with links to what the run has made."""
     lines = ["# Summary", "", *(f"- {line}" for line in summary_lines(result))]
+    lines += [f"- In the portal: {link}" for link in links]
     if result.failures:
         message = describe_failures(result.failures, len(result.files))
         lines += ["", "## Failed files", "", *(f"    {line}" for line in message.splitlines())]
     return "\n".join(lines)
-
-
-def table_note(result: RunResult) -> str:
-    if len(result.files) <= ROWS_MAX:
-        return "Files of the run"
-    return f"{ROWS_MAX} of {len(result.files)} files: those that failed, then the slowest"
-
-
-def file_rows(files: Iterable[FileResult]) -> list[dict[str, str | int | float | None]]:
-    """A row for each file, failures first, then the slowest; no more than the UI can show."""
-    files = list(files)
-    if len(files) > ROWS_MAX:
-        files.sort(key=lambda file: (not file.problem, -((file.task and file.task.seconds) or 0)))
-    else:
-        files.sort(key=lambda file: (not file.problem, file.name))
-    return [file_row(file) for file in files[:ROWS_MAX]]
-
-
-def file_row(file: FileResult) -> dict[str, str | int | float | None]:
-    task = file.task
-    # The widest come last: the UI shows the first ones, the others one has to scroll for.
-    return {
-        "file": file.name,
-        "state": "failed" if file.problem else "succeeded",
-        "exit code": task and task.exit_code,
-        "tries": task and task.tries,
-        "seconds": task and task.seconds and round(task.seconds, 2),
-        "problem": file.problem,
-        "output": file.output_path or "",
-        "node": task and task.node_id,
-    }

@@ -6,7 +6,8 @@ from pathlib import Path
 from prefect.artifacts import create_table_artifact
 
 from tasks.logs import run_logger
-from tasks.summary import ROWS_MAX, RunResult
+from tasks.summary import RunResult
+from tasks.tables import ROWS_MAX
 
 WORDS_KEY = "top-words"
 FILES_IN_LOG = 10

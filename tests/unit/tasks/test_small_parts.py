@@ -1,5 +1,6 @@
 """Intervals, shards, output paths, error messages and summaries."""
 
+import csv
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.logging import disable_run_logger
 from prefect.states import Failed
 
 from tasks.azure_errors import explain, redacted
@@ -16,16 +18,15 @@ from tasks.progress import Counts
 from tasks.results import TaskResult
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.summary import (
-    ROWS_MAX,
     FileResult,
     FileResults,
     RunResult,
     describe_failures,
-    file_rows,
     problem_of,
     summary_lines,
     summary_markdown,
 )
+from tasks.tables import ROWS_MAX, by_interest, file_row, write_table
 from tasks.waiting import next_interval
 from tasks.words import read_words
 
@@ -180,13 +181,34 @@ def test_summary_fits_one_screen():
     assert result.outputs == {"a.txt": "/out/a_OUTPUT.txt"}
 
 
-def test_the_table_of_files_is_bounded_with_failures_first():
-    """Of many files the table shows those that failed, then the slowest."""
+def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
+    """Those that failed come first, then the slowest; the file beside the outputs has all of them."""
     files = [FileResult(f"{n}", task_result(seconds=float(n))) for n in range(2 * ROWS_MAX)]
-    files.append(FileResult("broken", task_result(exit_code=1), problem="exit code 1"))
-    rows = file_rows(files)
-    assert len(rows) == ROWS_MAX
-    assert [row["file"] for row in rows[:2]] == ["broken", str(2 * ROWS_MAX - 1)]
+    files.append(FileResult('broken "one", of many', task_result(exit_code=1), problem="exit code 1"))
+    sorted_files = by_interest(files)
+    assert [file.name for file in sorted_files[:2]] == ['broken "one", of many', str(2 * ROWS_MAX - 1)]
+    result = RunResult("key", "job", "pool", str(tmp_path), 1, FileResults(files))
+    assert write_table(result, sorted_files) == f"All of them are in {tmp_path}/fan-out-files-key.csv."
+    with (tmp_path / "fan-out-files-key.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert len(rows) == len(files)
+    assert rows[0]["file"] == 'broken "one", of many'
+    assert rows[1]["seconds"] == str(float(2 * ROWS_MAX - 1))
+
+
+def test_a_table_that_cannot_be_written_fails_no_run(tmp_path):
+    """The note says so in its place."""
+    files = [FileResult("a", task_result())]
+    result = RunResult("key", "job", "pool", str(tmp_path / "gone"), 1, FileResults(files))
+    with disable_run_logger():
+        assert "could not be written" in write_table(result, files)
+
+
+def test_a_row_names_the_output_within_its_folder():
+    """The path to the folder, which is the same for all, would push the other columns off the screen."""
+    done = FileResult("s/a.txt", task_result(node_id="n"), output_path="/out/s/a_OUTPUT.txt")
+    assert file_row(done, "/out")["output"] == "s/a_OUTPUT.txt"
+    assert file_row(done, "/ou")["output"] == "/out/s/a_OUTPUT.txt"
 
 
 def test_counts_read_as_a_sentence():
