@@ -14,7 +14,7 @@ from batch_emulator.disks import at_disk_speed
 from batch_emulator.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.launch import Failure, Launch, Outcome
 from batch_emulator.output_files import upload_output_files
-from batch_emulator.process import Command, Exit, run
+from batch_emulator.process import Command, Exit, open_output, run
 from batch_emulator.resource_files import AutoStorage, download_resource_files
 from batch_emulator.sweeper import Sweeper
 from batch_emulator.transfer import Transfers
@@ -124,6 +124,8 @@ async def _execute(
     fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
     if launch.stage != "application":
         _prepare(directory, fresh, equipment)
+        if launch.resource_files or launch.common_resource_files or launch.disk_full:
+            _make_outputs(directory)
     if launch.disk_full:
         raise AttemptFailed("DiskFull", FilePath=directory, Message=os.strerror(errno.ENOSPC))
     for files, target in ((launch.common_resource_files, ""), (launch.resource_files, "wd")):
@@ -148,18 +150,27 @@ async def _execute(
 
 
 def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:
-    """An empty directory if it shall be `fresh`, else what there is, but for stdout.txt and stderr.txt."""
+    """An empty directory if it shall be `fresh`, else what there is. Raises AttemptFailed."""
     equipment.sweeper.now(directory)
     try:
         if fresh:
             equipment.trash.take(directory)
         _make_directories(f"{directory}/wd")
-        for name in ("stdout.txt", "stderr.txt"):
-            _make_empty(f"{directory}/{name}")
     except OSError as error:
-        raise AttemptFailed(
-            "ResourceDirectoryCreateFailed", FilePath=directory, Message=str(error)
-        ) from error
+        raise _directory_failure(directory, error) from error
+
+
+def _make_outputs(directory: str) -> None:
+    """Empty files for all to see while others are downloaded; the process's start makes them otherwise."""
+    try:
+        for name in ("stdout.txt", "stderr.txt"):
+            os.close(open_output(f"{directory}/{name}", appends=False))
+    except OSError as error:
+        raise _directory_failure(directory, error) from error
+
+
+def _directory_failure(directory: str, error: OSError) -> AttemptFailed:
+    return AttemptFailed("ResourceDirectoryCreateFailed", FilePath=directory, Message=str(error))
 
 
 def _make_directories(working_directory: str) -> None:
@@ -168,10 +179,6 @@ def _make_directories(working_directory: str) -> None:
         os.mkdir(working_directory)
     except (FileNotFoundError, FileExistsError):
         os.makedirs(working_directory, exist_ok=True)
-
-
-def _make_empty(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
 
 
 async def _until(stop: asyncio.Future[None], deadline: float | None, work: Coroutine[Any, Any, T]) -> T:

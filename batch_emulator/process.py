@@ -141,12 +141,29 @@ def _cause(exited: asyncio.Future[None], stop: asyncio.Future[None]) -> Cause:
     return "stop" if stop.done() else "limit"
 
 
+def open_output(path: str, *, appends: bool) -> int:
+    """The descriptor of a file that takes what a process prints. Raises OSError."""
+    # Python's file objects ask three more questions of the system, and again for each task.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if appends else os.O_TRUNC), 0o644)
+
+
+@contextmanager
+def _outputs(command: Command) -> Iterator[list[int]]:
+    opened: list[int] = []
+    try:
+        for path in (command.stdout, command.stderr):
+            opened.append(open_output(path, appends=command.appends))
+        yield opened
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    mode = "ab" if command.appends else "wb"
-    with open(command.stdout, mode) as stdout, open(command.stderr, mode) as stderr:
-        argv = split_command_line(command.command_line)
-        program = find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
-        try:
+    try:
+        with _outputs(command) as (stdout, stderr):
+            argv = split_command_line(command.command_line)
+            program = find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
             return subprocess.Popen(
                 argv,
                 executable=program,
@@ -157,8 +174,8 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
                 stderr=stderr,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as error:
-            raise AttemptFailed("CommandLaunchFailed", Message=str(error)) from error
+    except (OSError, ValueError) as error:
+        raise AttemptFailed("CommandLaunchFailed", Message=str(error)) from error
 
 
 @contextmanager
