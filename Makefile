@@ -2,6 +2,8 @@ PYTHON ?= python3
 INPUTS ?= data
 OUTPUT ?= output
 NUM_WORDS ?= 3
+# A file's tests stay together: they share services that are started once.
+PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed

@@ -13,6 +13,7 @@ import psutil
 
 from deployments.local import environment
 from deployments.local.settings import REPOSITORY, base_environment
+from deployments.processes import free_port
 from tests.waiting import wait_until
 
 START_SECONDS = 150
@@ -27,9 +28,11 @@ class Stack:
     def __init__(self, folder: Path, *options: str) -> None:
         self.env_file = folder / "stack.env"
         self.log = folder / "up.log"
-        argv = [sys.executable, "-m", "deployments.local", "up", "--env-file", str(self.env_file), *options]
+        # Of its own: the usual ones may be those of another worker of the test run.
+        ports = [f"--{part}-port={free_port()}" for part in ("storage", "batch", "prefect")]
+        argv = [sys.executable, "-m", "deployments.local", "up", "--env-file", str(self.env_file), *ports]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=REPOSITORY)
+            self.process = subprocess.Popen([*argv, *options], stdout=log, stderr=log, cwd=REPOSITORY)
 
     def __enter__(self) -> "Stack":
         return self

@@ -29,6 +29,8 @@ LOG_STREAM = {
     "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
     "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
 }
+# Prefect looks once a minute for what schedules bring.
+SCHEDULER = {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10"}
 FOREIGN = ("AZURE_", "AZURITE_", "PREFECT_")
 NO_TELEMETRY = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
@@ -111,5 +113,6 @@ def part_environment(settings: Settings) -> dict[str, str]:
         **client_environment(settings),
         **RECORDER,
         **LOG_STREAM,
+        **SCHEDULER,
         **temporary,
     }
