@@ -31,6 +31,8 @@ POOL_SELECT = [
 ]
 # A resize takes minutes; asked more often it would only be refused.
 RENEW_AGAIN_SECONDS = 60
+# The service takes no change of a pool that is being resized, or was changed just now.
+RENEW_LATER_SECONDS = 10
 NODES_SHOWN = 3
 
 
@@ -97,8 +99,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> lis
         tell_pool(watch.pool.id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool.id} can't run the tasks: {reason}.", *news]))
     if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
-        watch.next_renewal_at = now_seconds + RENEW_AGAIN_SECONDS
-        reason += renewed(client, watch, verdict == "ask again")
+        reason += renewed(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool.id}: {reason}")
@@ -118,10 +119,12 @@ def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool
     )
 
 
-def renewed(client: BatchClient, watch: PoolWatch, ask_again: bool) -> str:
+def renewed(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
     """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
     wanted = replace(watch.pool.lease, ends_at=max(watch.pool.lease.ends_at, watch.until))
     renewal = renew(client, watch.pool.id, wanted, evaluate=ask_again)
+    pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
+    watch.next_renewal_at = now_seconds + pause_seconds
     return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
 
 

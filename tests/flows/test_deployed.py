@@ -15,7 +15,7 @@ from deployments.local.settings import PREFECT_FILE, REPOSITORY
 from tests.stacks import RUN_SECONDS, START_SECONDS, STOP_SECONDS, Stack, are_gone
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DATA = REPOSITORY / "data"
 

@@ -15,7 +15,7 @@ from tasks.settings import read_accounts
 from tests.stacks import RUN_SECONDS, Stack
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DATA = REPOSITORY / "data"
 

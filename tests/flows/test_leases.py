@@ -20,7 +20,7 @@ from tasks.specs import Cleanup, PoolSpec
 from tests.flows.services import batch, write_files
 from tests.waiting import wait_until
 
-SECONDS = 60
+SECONDS = 120
 # The service takes a change of a pool's formula only each 30 seconds of its own time.
 SPEED = 10.0
 

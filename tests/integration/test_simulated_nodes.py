@@ -56,12 +56,12 @@ def add(client: BatchClient, task_id: str, **settings: str) -> None:
 
 def test_thousand_nodes_run_thousands_of_tasks(client):
     """4,000 tasks go through 1,000 nodes; as many fail as the rule says, and no process is started."""
-    processes = len(psutil.Process().children(recursive=True))
+    processes = set(psutil.Process().children(recursive=True))
     client.create_tasks(
         "job", [models.BatchTaskCreateOptions(id=f"t{number}", command_line="work") for number in range(4000)]
     )
     wait_until(lambda: client.get_job_task_counts("job").task_counts.completed == 4000, 120, "4,000 ends")
-    assert len(psutil.Process().children(recursive=True)) == processes
+    assert set(psutil.Process().children(recursive=True)) <= processes
     counts = client.get_job_task_counts("job").task_counts
     assert 300 < counts.failed < 500
     assert sum(node.total_tasks_run for node in client.list_nodes("pool")) == 4000
