@@ -133,8 +133,12 @@ class Store:
         return self._tasks[job_key]
 
     def add_task(self, task: Task, *, ready: bool) -> None:
-        self._tasks[task.job_key].add(task, ready=ready)
-        self.requeue_job(task.job_key)
+        tasks = self._tasks[task.job_key]
+        # One more ready task changes nothing for its job.
+        had_ready = bool(tasks.ready)
+        tasks.add(task, ready=ready)
+        if not had_ready:
+            self.requeue_job(task.job_key)
         self.touch("task", task.job_key, task.key)
 
     def remove_task(self, task: Task) -> None:

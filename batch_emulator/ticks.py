@@ -40,6 +40,8 @@ def from_seconds(seconds: float) -> int:
     return int(seconds * TICKS_PER_SECOND)
 
 
+# All that one request has changed has the same time.
+@functools.lru_cache(maxsize=64)
 def format_ticks(ticks: int) -> str:
     """`2026-01-22T20:18:17.6076943Z`: up to seven decimals, trailing zeros dropped."""
     second, fraction = divmod(ticks, TICKS_PER_SECOND)
@@ -60,6 +62,7 @@ def parse_ticks(text: str) -> int:
     return from_datetime(moment) + int(fraction.ljust(7, "0"))
 
 
+@functools.lru_cache(maxsize=64)
 def etag(ticks: int) -> str:
     """`0x8D…`, unquoted, as the service writes it."""
     return f"0x{ticks:X}"

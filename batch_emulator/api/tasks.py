@@ -22,22 +22,25 @@ from batch_emulator.ticks import etag, format_ticks
 def add_task(call: Call) -> Response:
     body = read_body(call, TaskAdd, "tasks")
     job = tasks.require_open_job(call.engine.world, call.parameters["job"])
-    task = call.do(_add, job, body)
+    task = call.do(_add, job, _retries(job), body)
     return created(call, task, f"{call.url}/{task.id}")
 
 
-def _add(world: World, job: Job, body: TaskAdd) -> Task:
-    retries = job.spec.get("constraints", {}).get("maxTaskRetryCount", 0)
+def _retries(job: Job) -> int:
+    return job.spec.get("constraints", {}).get("maxTaskRetryCount", 0)
+
+
+def _add(world: World, job: Job, retries: int, body: TaskAdd) -> Task:
     spec = body.to_wire(retries)
     check_exit_conditions(spec, job.spec)
-    return tasks.add_task(world, job.id, spec)
+    return tasks.add_to_job(world, job, spec)
 
 
 def add_task_collection(call: Call) -> Response:
     """Add up to 100 tasks; each is accepted or refused by itself."""
     entries = [(entry.get("id", ""), _read(call, entry)) for entry in parse_collection(call.body)]
-    tasks.require_open_job(call.engine.world, call.parameters["job"])
-    results = call.do(_add_each, call, entries)
+    job = tasks.require_open_job(call.engine.world, call.parameters["job"])
+    results = call.do(_add_each, job, f"{call.base_url}/jobs/{job.id}/tasks/", entries)
     return json_answer(call, "taskaddresult", {"value": results})
 
 
@@ -51,16 +54,21 @@ def _read(call: Call, entry: Wire) -> TaskAdd | BatchError:
         return error
 
 
-def _add_each(world: World, call: Call, entries: list[tuple[str, TaskAdd | BatchError]]) -> list[Wire]:
-    return [_add_one(world, call, task_id, body) for task_id, body in entries]
+def _add_each(
+    world: World, job: Job, url: str, entries: list[tuple[str, TaskAdd | BatchError]]
+) -> list[Wire]:
+    retries = _retries(job)
+    return [_add_one(world, job, retries, url, task_id, body) for task_id, body in entries]
 
 
-def _add_one(world: World, call: Call, task_id: str, body: TaskAdd | BatchError) -> Wire:
-    job = world.job(call.parameters["job"])
+def _add_one(
+    world: World, job: Job, retries: int, url: str, task_id: str, body: TaskAdd | BatchError
+) -> Wire:
+    """What became of one task. `url` is that of the job's tasks."""
     try:
         if isinstance(body, BatchError):
             raise body
-        task = _add(world, job, body)
+        task = _add(world, job, retries, body)
     except BatchError as error:
         return {"status": "ClientError", "taskId": task_id, "error": _inner_error(error)}
     return {
@@ -68,7 +76,7 @@ def _add_one(world: World, call: Call, task_id: str, body: TaskAdd | BatchError)
         "taskId": task.id,
         "eTag": etag(task.modified),
         "lastModified": format_ticks(task.modified),
-        "location": f"{call.base_url}/jobs/{job.id}/tasks/{task.id}",
+        "location": url + task.id,
     }
 
 

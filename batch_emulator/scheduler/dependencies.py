@@ -16,7 +16,8 @@ from batch_emulator.scheduler.world import World
 
 def register(world: World, job: Job, task: Task) -> bool:
     """Note what a new task waits for. Returns whether it can run at once."""
-    return _go_on(world.store.tasks(job.key), task, enumerate(_awaited(task.spec.get("dependsOn") or {})))
+    dependencies = task.spec.get("dependsOn")
+    return not dependencies or _go_on(world.store.tasks(job.key), task, enumerate(_awaited(dependencies)))
 
 
 def wait_again(world: World, task: Task) -> None:

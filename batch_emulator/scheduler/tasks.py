@@ -18,7 +18,11 @@ _NOT_TAKING_TASKS = {
 
 def add_task(world: World, job_id: str, spec: Wire) -> Task:
     """Add a Batch task (`spec` normalised); it is ready unless it depends on others."""
-    job = require_open_job(world, job_id)
+    return add_to_job(world, require_open_job(world, job_id), spec)
+
+
+def add_to_job(world: World, job: Job, spec: Wire) -> Task:
+    """The same for a job that is known to take tasks."""
     _refuse_task(world, job, spec)
     task = _make_task(world, job, spec)
     ready = dependencies.register(world, job, task)
@@ -61,15 +65,15 @@ def require_open_job(world: World, job_id: str) -> Job:
 
 
 def _refuse_task(world: World, job: Job, spec: Wire) -> None:
-    if key(spec["id"]) in world.store.tasks(key(job.id)).by_id:
+    if key(spec["id"]) in world.store.tasks(job.key).by_id:
         raise BatchError("TaskExists")
     for name, refusal in _TAKEN_IDS.items():
         if name in job.spec and key(job.spec[name]["id"]) == key(spec["id"]):
             raise BatchError(refusal)
     if spec.get("dependsOn") and not job.spec.get("usesTaskDependencies"):
         raise BatchError("TaskDependenciesNotSpecifiedOnJob")
-    pool = world.store.pools.get(job.pool_key)
     slots = spec.get("requiredSlots", 1)
+    pool = world.store.pools.get(job.pool_key) if slots > 1 else None
     if pool and slots > pool.slots_per_node:
         reason = f"The pool's taskSlotsPerNode is {pool.slots_per_node}"
         raise invalid_property("requiredSlots", slots, reason)

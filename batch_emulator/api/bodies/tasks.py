@@ -194,7 +194,8 @@ def check_exit_conditions(task: dict[str, Any], job: dict[str, Any]) -> None:
 
     Both are as `to_wire` gives them. Source: the REST documentation of Add Task, `exitConditions`.
     """
-    for options in exit_options(task.get("exitConditions") or {}):
+    conditions = task.get("exitConditions")
+    for options in exit_options(conditions) if conditions else ():
         if "jobAction" in options and job.get("onTaskFailure", "noaction") == "noaction":
             reason = "The job's onTaskFailure is noaction: set it to performexitoptionsjobaction"
             raise invalid_property("jobAction", options["jobAction"], reason)
