@@ -1,0 +1,59 @@
+"""Prefect's results in a blob container, as flows of any kind can have them."""
+
+from __future__ import annotations
+
+import pytest
+from prefect import flow, task
+
+from tasks.blocks import AzureStorageAccount
+from tasks.result_storage import AzureBlobResults
+
+
+@pytest.fixture
+def results(storage, prefect_server, run_key) -> AzureBlobResults:
+    """A saved block of a container that isn't there yet."""
+    account = AzureStorageAccount(connection_string=storage.connection_string)
+    block = AzureBlobResults(account=account, container=f"results-{run_key}")
+    block.save(run_key, _sync=True)
+    return AzureBlobResults.load(run_key, _sync=True)
+
+
+def blobs(results: AzureBlobResults) -> list[str]:
+    container = results.account.get_client().get_container_client(results.container)
+    return [blob.name for blob in container.list_blobs()]
+
+
+def test_a_flow_keeps_and_reads_its_results_there(results):
+    """The result of a task is a blob, from which the second call of that task is answered."""
+    calls = []
+
+    @task(cache_key_fn=lambda _context, parameters: f"square-of-{parameters['number']}")
+    def square(number: int) -> int:
+        calls.append(number)
+        return number**2
+
+    @flow(result_storage=results, persist_result=True)
+    def squares() -> list[int]:
+        return [square(3), square(3)]
+
+    assert squares() == [9, 9]
+    assert calls == [3]
+    assert "square-of-3" in blobs(results)
+
+
+async def test_an_asynchronous_flow_does_too(results):
+    """The same by Prefect's asynchronous engine."""
+
+    @flow(result_storage=results, persist_result=True)
+    async def nine() -> int:
+        return 9
+
+    state = await nine(return_state=True)
+    assert await state.result() == 9
+    assert len(blobs(results)) == 1
+
+
+def test_what_is_not_there_is_told(results):
+    """Reading what nobody wrote raises ValueError, which Prefect takes for "not cached"."""
+    with pytest.raises(ValueError, match="no blob absent"):
+        results.read_path("absent")
