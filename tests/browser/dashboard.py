@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Response
 
 SUBMISSIONS = 5
+BUSY_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,17 @@ class Dashboard:
         page.get_by_role("link", name=key).click()
         page.wait_for_url("**/artifacts/artifact/**")
 
-    def open_progress(self, page: Page, run_id: str) -> None:
-        """The progress belongs to a task run, so the run's tab does not always list it."""
-        chosen = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["fan-out-progress"]}}
+    def open_artifact_of(self, page: Page, run_id: str, key: str, ui: str = "") -> None:
+        """By its address. The progress belongs to a task run, so the tab of its flow run may lack it.
+
+        `ui` is "" or, for the newer of the two UIs, "/v2".
+        """
+        chosen = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}
         (found,) = self.api("POST", "/artifacts/filter", {"artifacts": chosen})
-        page.goto(f"{self.address}/artifacts/artifact/{found['id']}")
+        page.goto(f"{self.address}{ui}/artifacts/artifact/{found['id']}")
+
+    def count_runs(self) -> int:
+        return self.api("POST", "/flow_runs/count", {})
 
     def start(self, deployment: str, parameters: dict[str, object]) -> str:
         """Start a run through the API, and return its id."""
@@ -61,7 +70,14 @@ class Dashboard:
         return self.api("POST", path, {"parameters": parameters})["id"]
 
     def api(self, method: str, path: str, body: object = None):
-        response = httpx.request(method, f"{self.address}/api{path}", json=body, trust_env=False, timeout=30)
+        """The server's answer, also if its database is busy at first."""
+        url = f"{self.address}/api{path}"
+
+        def ask() -> httpx.Response | None:
+            response = httpx.request(method, url, json=body, trust_env=False, timeout=30)
+            return None if response.status_code == 503 else response
+
+        response = wait_until(ask, BUSY_SECONDS, "answer of the Prefect server", 0.2)
         response.raise_for_status()
         return response.json()
 

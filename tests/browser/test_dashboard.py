@@ -5,6 +5,8 @@ import re
 import pytest
 
 from deployments.local.settings import REPOSITORY
+from flows.top_n_words import top_n_words
+from tasks.specs import Cleanup, PoolSpec
 from tests.browser.conftest import PATIENCE_SECONDS
 from tests.browser.dashboard import description, field
 from tests.flows.services import write_files
@@ -49,35 +51,65 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
     answer = dashboard.submit(page)
     assert answer.status == 201, answer.text()
     expect(page.get_by_text("scheduled to start").first).to_be_visible()
-    dashboard.open_run(page, answer.json()["id"])
+    assert_untouched_fields_are_defaults(answer.json()["parameters"])
+    run_id = answer.json()["id"]
+    dashboard.open_run(page, run_id)
     wait_for_end("Completed")
+    expect(page.locator("body")).to_contain_text("from-the-form: data, 3 files")
+    expect(page.locator("body")).to_contain_text("dataset:data")
     expect(page.locator("body")).to_contain_text("Files: 3, 3 succeeded, 0 failed")
     keep_screenshot("run")
-    run_page = page.url
 
-    dashboard.open_progress(page, re.search(r"flow-run/([0-9a-f-]{36})", run_page)[1])
+    dashboard.open_artifact_of(page, run_id, "fan-out-progress")
     expect(page.get_by_text("Progress: 100%")).to_be_visible()
     expect(page.get_by_text("3 of 3 Batch tasks completed, 0 running, 0 waiting")).to_be_visible()
     keep_screenshot("progress")
 
-    page.goto(run_page)
+    dashboard.open_run(page, run_id)
     dashboard.open_artifact(page, "fan-out-files")
     row = page.get_by_role("row").filter(has_text="taskdata2.txt")
     expect(row).to_contain_text("succeeded")
-    expect(row).to_contain_text("taskdata2_OUTPUT.txt")
+    expect(row.get_by_text("taskdata2_OUTPUT.txt", exact=True)).to_be_visible()
     keep_screenshot("files")
 
-    page.goto(run_page)
-    dashboard.open_artifact(page, "fan-out-timeline")
-    picture = page.get_by_role("img", name="3 files, 3 succeeded, 0 failed")
-    expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.complete && image.naturalWidth > 500")
-    keep_screenshot("timeline")
-
-    page.goto(run_page)
+    dashboard.open_run(page, run_id)
     dashboard.open_artifact(page, "fan-out-summary")
     expect(page.get_by_role("listitem").filter(has_text="Files: 3, 3 succeeded, 0 failed")).to_be_visible()
     keep_screenshot("summary")
+
+    for ui in ("", "/v2"):
+        dashboard.open_artifact_of(page, run_id, "fan-out-timeline", ui)
+        picture = page.get_by_role("img", name="3 files, 3 succeeded, 0 failed")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.complete && image.naturalWidth > 500")
+        keep_screenshot(f"timeline{ui.replace('/', '-')}")
+
+
+def assert_untouched_fields_are_defaults(recorded: dict) -> None:
+    """What the server made of the form the flow takes as the values filled in, and its own defaults."""
+    taken = top_n_words.validate_parameters(recorded)
+    assert taken["num_words"] == 4
+    assert taken["pool"] == PoolSpec(dedicated_nodes=2, task_slots_per_node=2)
+    assert taken["cleanup"] == Cleanup()
+    assert (taken["timeout_seconds"], taken["run_key"], taken["accounts"]) == (1200, None, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "message"),
+    [
+        ("num_words", "0", "Validation failed for field 'num_words'."),
+        ("Dedicated nodes", "0", "Validation failed for field 'pool.dedicated_nodes'."),
+    ],
+)
+def test_an_invalid_value_is_refused(dashboard, page, expect, keep_screenshot, label, value, message):
+    """The form says which field it is that the server doesn't take, and there is no flow run."""
+    before = dashboard.count_runs()
+    dashboard.open_form(page, "top-n-words/local")
+    field(page, label).fill(value)
+    assert dashboard.submit(page).status == 409
+    expect(page.get_by_text(message).first).to_be_visible()
+    keep_screenshot("form-refused")
+    assert dashboard.count_runs() == before
 
 
 def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_screenshot, tmp_path):
