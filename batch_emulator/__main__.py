@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="fixed|uniform|exponential[:SECONDS[:FAILURE_RATE]]",
         help="run no process: tasks take a second, or as long as this says",
     )
+    parser.add_argument(
+        "--containers",
+        choices=["refuse", "host"],
+        default="refuse",
+        help="host runs the commands of container tasks as plain processes (%(default)s)",
+    )
     parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
     parser.add_argument("--debug", action="store_true", help="log each request")
     return parser

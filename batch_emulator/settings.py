@@ -54,6 +54,10 @@ class Settings:
     """Run no process: tasks take the time, and end, as this rule or their own environment settings say.
     None: they are run."""
 
+    containers: str = "refuse"
+    """What becomes of container tasks: `refuse` answers that there are no containers here; `host` runs their
+    commands as processes of this machine, where image, registry and options have no effect."""
+
     node_allocation_seconds: float = 0.2
     """Time from a resize to the new nodes' appearance in state `creating`."""
 
@@ -110,6 +114,8 @@ def check(settings: Settings) -> None:
         raise ValueError("access tokens need HTTPS: give a certificate and its key (--cert and --key-file)")
     if not is_loopback(settings.host) and settings.key == DEFAULT_KEY:
         raise ValueError(f"who can reach {settings.host} knows the default key: give another one (--key)")
+    if settings.containers not in ("refuse", "host"):
+        raise ValueError(f"container tasks can't be {settings.containers!r}: it is refuse or host")
     if not settings.speed > 0:
         raise ValueError("the speed of the service's time must be above zero")
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from batch_emulator.api.bodies.base import Body, parse_json, parse_object, unknown_property
 from batch_emulator.api.call import Call
+from batch_emulator.api.refusals import ALLOWED
 from batch_emulator.api.versions import find_unknown
 
 B = TypeVar("B", bound=Body)
@@ -21,4 +22,4 @@ def read_object(call: Call, model: type[B], value: Any, kind: str) -> B:
     name = find_unknown(kind, value, call.version)
     if name is not None:
         raise unknown_property(name)
-    return parse_object(model, value)
+    return parse_object(model, value, ALLOWED[call.engine.settings.containers])

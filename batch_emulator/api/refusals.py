@@ -17,9 +17,13 @@ REFUSALS: dict[str, str] = {
 """Property of a request body -> why it is refused."""
 
 
-def check_supported(name: str, value: Any) -> Any:
+ALLOWED: dict[str, frozenset[str]] = {"refuse": frozenset(), "host": frozenset({"containerSettings"})}
+"""What `Settings.containers` has taken nevertheless."""
+
+
+def check_supported(name: str, value: Any, allowed: frozenset[str]) -> Any:
     """`value`, unless it asks for what is refused: then 400 UnsupportedProperty with the reason."""
-    if value and name in REFUSALS:
+    if value and name in REFUSALS and name not in allowed:
         raise not_supported(name, REFUSALS[name])
     return value
 

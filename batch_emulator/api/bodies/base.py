@@ -68,14 +68,15 @@ def parse_json(raw: bytes) -> Any:
         raise invalid_body(str(error)) from None
 
 
-def parse_object(model: type[B], value: Any) -> B:
-    """A model of one JSON object; BatchError naming the first thing that is wrong with it."""
+def parse_object(model: type[B], value: Any, allowed: frozenset[str] = frozenset()) -> B:
+    """A model of one JSON object; BatchError naming the first thing that is wrong with it. `allowed` are
+    properties that are taken though they are among those refused."""
     try:
-        return model.__pydantic_validator__.validate_python(value)
+        return model.__pydantic_validator__.validate_python(value, context=allowed)
     except ValidationError as error:
         plain = without_annotations(value)
         if plain is not None:
-            return parse_object(model, plain)
+            return parse_object(model, plain, allowed)
         raise describe(error) from None
 
 

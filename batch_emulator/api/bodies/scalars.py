@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticKnownError
 
 from batch_emulator import ticks
@@ -79,8 +79,12 @@ def read_limit(value: Any) -> Any:
 
 
 def refusable(name: str) -> BeforeValidator:
-    """Refuses the property where `refusals` has it."""
-    return BeforeValidator(lambda value: check_supported(name, value))
+    """Refuses the property where `refusals` has it, and the context of the validation doesn't allow it."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        return check_supported(name, value, info.context or frozenset())
+
+    return BeforeValidator(check)
 
 
 def normalise_time(value: str) -> str:
