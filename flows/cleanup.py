@@ -7,8 +7,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from tasks.blocks import using_accounts
-from tasks.cleanup import Deed, clean_up, remains_of
+from tasks.cleanup import Deed, clean_up_behind, remains_of
 from tasks.errors import PermanentError
 from tasks.flow_runs import users_of, wait_for_end
 from tasks.logs import run_logger
@@ -21,8 +20,9 @@ ARTIFACT_KEY = "cleanup"
 def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 120) -> list[Deed]:
     """Delete what a flow run has left behind, as its own policy says.
 
-    It can be called again and again: what is gone already is none of its business. It refuses a flow run that
-    goes on, and one that another flow run with the same run key goes on with.
+    That includes pools that a flow of your own has provisioned. It can be called again and again: what is
+    gone already is none of its business. It refuses a flow run that goes on, and one that another flow run
+    with the same run key goes on with.
 
     Args:
         flow_run_id: The flow run to clean up behind. Its parameters say which resources those are, on which
@@ -30,11 +30,9 @@ def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)
         wait_seconds: How long to wait for a flow run that is being cancelled.
     """
     ended = wait_for_end(flow_run_id, wait_seconds)
-    left = remains_of(ended)
-    refuse_if_used(left.names)
+    refuse_if_used(remains_of(ended).names)
     run_logger().info("Cleaning up behind %s, which is %s", ended.name, ended.state_name)
-    with using_accounts(left.accounts):
-        deeds = clean_up(left.names, left.cleanup, succeeded=ended.state.is_completed())
+    deeds = clean_up_behind(ended)
     publish(deeds, f"What became of what {ended.name} ({ended.state_name}) had made")
     failed = [f"{deed.thing}: {deed.problem}" for deed in deeds if deed.outcome == "failed"]
     if failed:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Generator
 from datetime import datetime, timezone
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from tasks.labels import label_flow_run
 from tasks.plans import Plan, plan_run, task_plan, work_items
 from tasks.pools import Pool, create_pool
 from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
-from tasks.summary import RunResult, describe_failures, publish
+from tasks.summary import FileResult, RunResult, describe_failures, publish
 from tasks.task_specs import DEFAULT_TASK, TaskSpec
 from tasks.uploads import upload_application, upload_inputs
 from tasks.waiting import wait_for_tasks
@@ -42,6 +43,8 @@ Text = Annotated[str, BeforeValidator(as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(as_text)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
+
+Shards = Generator[list[FileResult], None, RunResult]
 
 AS_A_RUN = {
     "task_runner": ThreadPoolTaskRunner(max_workers=8),
@@ -104,12 +107,22 @@ def fan_out(
 
 
 def run(plan: Plan) -> RunResult:
-    """Run on the plan's accounts. Raises FilesFailedError when all is done but some files failed."""
+    """Run to the end. Raises FilesFailedError when all is done but some files failed."""
+    shards = run_in_shards(plan)
+    while True:
+        try:
+            next(shards)
+        except StopIteration as end:
+            return end.value
+
+
+def run_in_shards(plan: Plan) -> Shards:
+    """Run on the plan's accounts, yielding what became of the files as they arrive."""
     with using_accounts(plan.accounts):
-        return go_through(plan)
+        return (yield from go_through(plan))
 
 
-def go_through(plan: Plan) -> RunResult:
+def go_through(plan: Plan) -> Shards:
     """The steps of a run."""
     began = time.monotonic()
     names = plan.names
@@ -128,33 +141,37 @@ def go_through(plan: Plan) -> RunResult:
         job = create_job(names, plan.timeout_seconds, plan.cleanup.job)
         add_tasks(job, opaque(items), opaque(task_plan(plan)))
         close_job(job.id)
-        return collect_outputs(plan, pool, job, items, began)
+        return (yield from collect_outputs(plan, pool, job, items, began))
 
 
-def collect_outputs(plan: Plan, pool: Pool, job: Job, items: list[WorkItem], began: float) -> RunResult:
+def collect_outputs(plan: Plan, pool: Pool, job: Job, items: list[WorkItem], began: float) -> Shards:
     """Wait for the Batch tasks, fetching outputs as they come, and tell what became of each file.
 
     What is there is fetched and told also when the wait ends badly; then its error is raised, else
     FilesFailedError if there are files without an output.
     """
     downloads = Downloads(
-        plan.names.output_container, plan.output_folder, {item.task_id: item for item in items}
+        job.id, plan.names.output_container, plan.output_folder, {item.task_id: item for item in items}
     )
     deadline = time.monotonic() + seconds_left(job, plan.timeout_seconds, datetime.now(timezone.utc))
     stopped = None
     try:
-        wait_for_tasks(job, pool, opaque(frozenset(downloads.items)), deadline, downloads.begin)
+        for _ in wait_for_tasks(job, pool, opaque(frozenset(downloads.items)), deadline, downloads.begin):
+            if shard := downloads.take():
+                yield shard
     except PermanentError as error:
         stopped = error
-    files = downloads.finish(job.id)
-    elapsed = time.monotonic() - began
+    if shard := downloads.finish():
+        yield shard
+    files, elapsed = downloads.file_results(), time.monotonic() - began
     result = RunResult(plan.names.key, job.id, pool.id, str(plan.output_folder), elapsed, files)
     publish(result)
     tell_failed_files(job.id, result.failures, len(files))
+    if stopped is None and result.failures:
+        stopped = FilesFailedError(describe_failures(result.failures, len(files)))
     if stopped is not None:
+        stopped.result = result
         raise stopped
-    if result.failures:
-        raise FilesFailedError(describe_failures(result.failures, len(files)))
     return result
 
 

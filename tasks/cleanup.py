@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
+from pydantic import ValidationError
 
 from tasks.blocks import using_accounts
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError
-from tasks.flow_runs import key_of
+from tasks.flow_runs import key_of, subflows_cut_short
 from tasks.jobs import delete_job, terminate_job
 from tasks.logs import run_logger
 from tasks.naming import RunNames, names_of_run
-from tasks.pools import delete_pool
-from tasks.specs import Cleanup, PoolSpec, is_due
+from tasks.pools import delete_pool, find_pools
+from tasks.specs import Cleanup, PoolSpec, Spec, When, is_due
+
+Parameter = TypeVar("Parameter", bound=Spec)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Remains:
     """What a flow run may have left behind, and what it said about that."""
 
     names: RunNames
-    cleanup: Cleanup
+    cleanup: Cleanup | None
+    """None for a flow run that has no such parameter: then each pool says what is to become of it."""
+
     accounts: str | None
     """The name of the blocks of its accounts; None for the environment's."""
 
@@ -48,15 +53,22 @@ def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
 
     An attempt that Prefect will repeat leaves all as it is, for the next one to go on with.
     """
+    with ended_by(lambda succeeded: clean_up(names, cleanup, succeeded)):
+        yield
+
+
+@contextmanager
+def ended_by(clean: Callable[[bool], object]) -> Iterator[None]:
+    """Clean when the block ends, saying whether it succeeded; not if Prefect will repeat the flow run."""
     try:
         yield
     except BaseException as error:
         if isinstance(error, Exception) and will_be_retried():
             run_logger().info("Everything is kept for the next attempt of this run.")
         else:
-            clean_up(names, cleanup, succeeded=False)
+            clean(False)
         raise
-    clean_up(names, cleanup, succeeded=True)
+    clean(True)
 
 
 def will_be_retried() -> bool:
@@ -73,7 +85,7 @@ def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deed]:
     Each is tried, whatever becomes of the others. A job that stays is stopped if the run failed, as nobody
     waits for its tasks any more. Deletions are only asked for: the service takes minutes for a pool.
     """
-    job, pool = f"the job {names.job_id}", f"the pool {names.pool_id}"
+    job = f"the job {names.job_id}"
     containers = f"the containers {', '.join(names.containers)}"
     if succeeded or is_due(cleanup.job, succeeded):
         about_job = deed(job, is_due(cleanup.job, succeeded), lambda: delete_job(names.job_id))
@@ -81,9 +93,14 @@ def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deed]:
         about_job = deed(job, True, lambda: terminate_job(names.job_id, "RunFailed"), "stopped")
     return [
         about_job,
-        deed(pool, is_due(cleanup.pool, succeeded), lambda: delete_pool(names)),
+        clean_up_pool(names, cleanup.pool, succeeded),
         deed(containers, is_due(cleanup.containers, succeeded), lambda: delete_containers(names)),
     ]
+
+
+def clean_up_pool(names: RunNames, when: When, succeeded: bool) -> Deed:
+    """Delete the pool if that is due, the run has made it, and no other needs it; what became of it."""
+    return deed(f"the pool {names.pool_id}", is_due(when, succeeded), lambda: delete_pool(names))
 
 
 def deed(
@@ -104,14 +121,51 @@ def deed(
 
 def remains_of(flow_run: FlowRun) -> Remains:
     """What a flow run may have left, from nothing but the flow run: names come from its key, which by default
-    is its id, policy and accounts from its parameters."""
+    is its id, policy and accounts from its parameters. Those of a flow of somebody's own may mean others."""
     parameters = flow_run.parameters or {}
-    pool = PoolSpec.model_validate(parameters.get("pool") or {})
+    pool = read(PoolSpec, parameters.get("pool"))
+    accounts = parameters.get("accounts")
     return Remains(
-        names=names_of_run(key_of(flow_run), pool.pool_id),
-        cleanup=Cleanup.model_validate(parameters.get("cleanup") or {}),
-        accounts=parameters.get("accounts"),
+        names=names_of_run(key_of(flow_run), pool and pool.pool_id),
+        cleanup=read(Cleanup, parameters.get("cleanup")),
+        accounts=accounts if isinstance(accounts, str) else None,
     )
+
+
+def read(spec: type[Parameter], value: object) -> Parameter | None:
+    """A parameter as the specification that it may be."""
+    try:
+        return spec.model_validate(value) if value else None
+    except ValidationError:
+        return None
+
+
+def clean_up_behind(flow_run: FlowRun) -> list[Deed]:
+    """Delete what a flow run that has ended left behind: as its policy says, and the pools it provisioned as
+    they themselves say. What became of each.
+
+    Its subflow runs come first: they ended with its process, and their jobs would keep the pools.
+    """
+    deeds = [done for child in subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
+    left, succeeded = remains_of(flow_run), flow_run.state is not None and flow_run.state.is_completed()
+    with using_accounts(left.accounts):
+        pools = found_pools(left.names.key)
+        cleanup = left.cleanup or Cleanup(pool=pools.get(left.names.pool_id, "always"))
+        deeds += clean_up(left.names, cleanup, succeeded)
+        others = {pool_id: when for pool_id, when in pools.items() if pool_id != left.names.pool_id}
+        return deeds + [
+            clean_up_pool(replace(left.names, pool_id=pool_id), when, succeeded)
+            for pool_id, when in others.items()
+        ]
+
+
+def found_pools(run_key: str) -> dict[str, When]:
+    """The pools of a run; none if they can't be listed, as all else is to be tried nevertheless."""
+    try:
+        return find_pools(run_key)
+    except FanOutError as error:
+        run_logger().error("Pools that the flow run has provisioned may still be there: %s", error)
+        return {}
 
 
 def clean_up_after(flow: Flow, flow_run: FlowRun, state: State) -> None:
@@ -119,6 +173,4 @@ def clean_up_after(flow: Flow, flow_run: FlowRun, state: State) -> None:
 
     It may run in another process, which knows only the flow run.
     """
-    left = remains_of(flow_run)
-    with using_accounts(left.accounts):
-        clean_up(left.names, left.cleanup, succeeded=False)
+    clean_up_behind(flow_run.model_copy(update={"state": state}))

@@ -1,5 +1,6 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,9 @@ STDERRS_MAX = 50
 
 @dataclass
 class Downloads:
-    """The outputs of a run on their way; tasks are handed in as they complete."""
+    """The outputs of a run on their way; tasks are handed in as they complete, files taken as they arrive."""
 
+    job_id: str
     container: str
     folder: Path
     items: dict[str, WorkItem]
@@ -27,12 +29,22 @@ class Downloads:
 
     results: dict[str, TaskResult] = field(default_factory=dict)
     pending: list[WorkItem] = field(default_factory=list)
-    started: list[tuple[list[WorkItem], PrefectFuture]] = field(default_factory=list)
+    started: list[PrefectFuture] = field(default_factory=list)
+    arrived: deque[tuple[list[str], PrefectFuture | None]] = field(default_factory=deque)
+    """The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
+    None for tasks that failed."""
+
+    paths: dict[str, str | None] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    stderrs: dict[str, str] = field(default_factory=dict)
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
         new = [result for result in completed if result.task_id not in self.results]
         self.results.update({result.task_id: result for result in new})
+        failed = [result.task_id for result in new if not result.succeeded]
+        if failed:
+            self.arrived.append((failed, None))
         self.pending += [self.items[result.task_id] for result in new if result.succeeded]
         size = shard_size(len(self.items))
         while len(self.pending) >= size:
@@ -40,53 +52,57 @@ class Downloads:
             del self.pending[:size]
 
     def submit(self, items: list[WorkItem]) -> None:
-        names = [item.output_name for item in items]
+        names, ids = [item.output_name for item in items], [item.task_id for item in items]
         if shard_size(len(self.items)) == 1:
             future = download_output.submit(self.container, names[0], self.folder)
         else:
             label = str(len(self.started) + 1)
             future = download_shard.submit(label, self.container, opaque(names), self.folder)
-        self.started.append((items, future))
+        self.started.append(future)
+        # A deque may be appended to by the thread that downloads.
+        future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
 
-    def finish(self, job_id: str) -> FileResults:
-        """Wait for all downloads; what became of each file, in the order of the items."""
+    def take(self) -> list[FileResult]:
+        """What became of the files that have arrived, or failed, since the last call."""
+        taken = []
+        while self.arrived:
+            ids, future = self.arrived.popleft()
+            if future is None:
+                self.read_stderrs(ids)
+            elif (error := failure_of(future)) is None:
+                self.paths.update(zip(ids, paths_of(future), strict=True))
+            else:
+                self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
+            taken += ids
+        return [self.file_result(task_id) for task_id in taken]
+
+    def finish(self) -> list[FileResult]:
+        """Wait for all downloads; what became of the files that `take` has not given yet."""
         if self.pending:
             self.submit(self.pending)
             self.pending = []
-        wait([future for _, future in self.started])
-        paths, problems = {}, {}
-        for items, future in self.started:
-            ids = [item.task_id for item in items]
-            error = failure_of(future)
-            if error is None:
-                paths.update(zip(ids, paths_of(future), strict=True))
-            else:
-                problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
-        return self.file_results(job_id, paths, problems)
+        wait(self.started)
+        return self.take()
 
-    def file_results(
-        self, job_id: str, paths: dict[str, str | None], problems: dict[str, str]
-    ) -> FileResults:
-        stderrs = self.stderrs(job_id)
-        return FileResults(
-            FileResult(
-                name=item.name,
-                task=(task := self.results.get(task_id)),
-                output_path=paths.get(task_id),
-                problem=problems.get(task_id) or problem_of(task, paths.get(task_id) is not None),
-                stderr=stderrs.get(task_id, ""),
-            )
-            for task_id, item in self.items.items()
+    def file_results(self) -> FileResults:
+        """What became of each file, in the order of the items."""
+        return FileResults(map(self.file_result, self.items))
+
+    def file_result(self, task_id: str) -> FileResult:
+        task, path = self.results.get(task_id), self.paths.get(task_id)
+        return FileResult(
+            name=self.items[task_id].name,
+            task=task,
+            output_path=path,
+            problem=self.problems.get(task_id) or problem_of(task, path is not None),
+            stderr=self.stderrs.get(task_id, ""),
         )
 
-    def stderrs(self, job_id: str) -> dict[str, str]:
-        """The ends of the standard errors of the first tasks that failed, by task id."""
-        failed = [task_id for task_id in self.items if self.has_failed(task_id)][:STDERRS_MAX]
-        texts = in_threads(lambda task_id: stderr_of_task(job_id, task_id, self.container), failed)
-        return dict(zip(failed, texts, strict=True))
-
-    def has_failed(self, task_id: str) -> bool:
-        return task_id in self.results and not self.results[task_id].succeeded
+    def read_stderrs(self, task_ids: list[str]) -> None:
+        """Read the ends of the standard errors of tasks that failed, while they are among the first."""
+        first = task_ids[: max(0, STDERRS_MAX - len(self.stderrs))]
+        texts = in_threads(lambda task_id: stderr_of_task(self.job_id, task_id, self.container), first)
+        self.stderrs.update(zip(first, texts, strict=True))
 
 
 def paths_of(future: PrefectFuture) -> list[str | None]:

@@ -14,11 +14,17 @@ FanOutError
     └── UnreachableError      nothing answers at an endpoint
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.summary import RunResult
 
 
 class FanOutError(Exception):
     """A run can't go on; the message says what is wrong, where, and what to do."""
+
+    result: "RunResult | None" = None
+    """What became of each file, of a run that got as far as its Batch tasks."""
 
 
 class PermanentError(FanOutError):
@@ -54,7 +60,7 @@ class RunTimeoutError(PermanentError):
 
 
 class FilesFailedError(PermanentError):
-    """Some files have no output: their Batch tasks failed, or wrote none."""
+    """Some files have no output: their Batch tasks failed, or wrote none. `result` has those of others."""
 
 
 class TemporaryError(FanOutError):

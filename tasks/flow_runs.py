@@ -9,6 +9,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateName,
     FlowRunFilterStateType,
@@ -63,6 +64,21 @@ def users_of(run_key: str) -> list[FlowRun]:
     """The flow runs with this key that go on."""
     with get_client(sync_client=True) as client:
         return [flow_run for flow_run in busy_flow_runs(client) if key_of(flow_run) == run_key]
+
+
+def subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
+    """The subflow runs that had not ended when their parent's process did, and whose keys nobody else uses.
+
+    Those of deployments run elsewhere, and go on.
+    """
+    children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[flow_run_id]))
+    with get_client(sync_client=True) as client:
+        left = [
+            child
+            for child in pages(client, children)
+            if not is_over(child) and child.deployment_id is None and child.state is not None
+        ]
+    return [child for child in left if {user.id for user in users_of(key_of(child))} <= {child.id}]
 
 
 def standings_of(run_keys: Iterable[str]) -> dict[str, Standing]:

@@ -215,10 +215,32 @@ def delete_pool(names: RunNames) -> bool:
     return True
 
 
+@step("find pools")
+def find_pools(run_key: str) -> dict[str, When]:
+    """The pools that a run has made and that are still there, each with what its policy says of it."""
+    with batch_client("Listing the pools") as client:
+        listed = client.list_pools(filter="state eq 'active'", select=["id", "metadata"])
+        owned = {pool.id: read_batch_ownership(pool.metadata) for pool in listed}
+    return {id: one.delete_when for id, one in owned.items() if one and one.run_key == run_key}
+
+
 def jobs_on(client: BatchClient, pool_id: str) -> set[str]:
-    """The ids of the active jobs on a pool."""
-    active = client.list_jobs(filter="state eq 'active'", select=["id", "poolInfo", "executionInfo"])
-    return {job.id for job in active if pool_of(job) == pool_id}
+    """The ids of the jobs on a pool that have, or may get, something to do."""
+    active = client.list_jobs(
+        filter="state eq 'active'", select=["id", "poolInfo", "executionInfo", "onAllTasksComplete"]
+    )
+    return {job.id for job in active if pool_of(job) == pool_id and not is_done(client, job)}
+
+
+def is_done(client: BatchClient, job: models.BatchJob) -> bool:
+    """Whether the service is about to end a job, as all its tasks have completed."""
+    if job.all_tasks_complete_mode != models.BatchAllTasksCompleteMode.TERMINATE_JOB:
+        return False
+    try:
+        left = client.list_tasks(job.id, filter="state ne 'completed'", select=["id"], max_results=1)
+        return next(iter(left), None) is None
+    except ResourceNotFoundError:
+        return True
 
 
 def pool_of(job: models.BatchJob) -> str | None:

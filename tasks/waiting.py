@@ -1,7 +1,7 @@
 """Waiting for the Batch tasks, at a cost that doesn't grow with their number."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient, models
@@ -33,17 +33,18 @@ def wait_for_tasks(
     task_ids: frozenset[str],
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
-) -> None:
+) -> Iterator[int]:
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
 
-    A poll is one call for the counts, one for what has completed since the last, and every few seconds
-    three more for pool and job. `deadline_seconds` is a reading of `time.monotonic()`. Raises
-    RunTimeoutError, PoolError when no node can run tasks any more, JobError when the job is over too soon.
+    After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
+    for the counts, one for what has completed since the last, and every few seconds three more for pool and
+    job. `deadline_seconds` is a reading of `time.monotonic()`. Raises RunTimeoutError, PoolError when no node
+    can run tasks any more, JobError when the job is over too soon.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         watch = PoolWatch(pool, None if pool.is_own else job.created_at, until)
-        wait(client, job, watch, task_ids, deadline_seconds, on_completed)
+        yield from wait(client, job, watch, task_ids, deadline_seconds, on_completed)
 
 
 def wait(
@@ -53,7 +54,7 @@ def wait(
     task_ids: frozenset[str],
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
-) -> None:
+) -> Iterator[int]:
     progress, collector = Progress(), Collector(job.id, task_ids)
     began = health_at = time.monotonic()
     interval = FIRST_INTERVAL_SECONDS
@@ -62,6 +63,7 @@ def wait(
         fresh = collector.collect(client, counts)
         on_completed(fresh)
         progress.tell(counts)
+        yield len(fresh)
         now = time.monotonic()
         if collector.is_complete:
             return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import batch_emulator
 from tests.documentation import REPOSITORY, blocks_of
 from tests.flows.services import batch, write_files
 
@@ -21,18 +22,26 @@ def folder(accounts, tmp_path, monkeypatch) -> Path:
     write_files(tmp_path, {"resize.py": RESIZE, "count_lines.py": COUNT_LINES})
     shutil.copytree(REPOSITORY / "data", tmp_path / "data")
     monkeypatch.chdir(tmp_path)
-    before = {pool.id for pool in batch().list_pools()}
+    # A test may use another account meanwhile, which ends with it.
+    client = batch()
+    before = {pool.id for pool in client.list_pools()}
     yield tmp_path
-    for pool in batch().list_pools():
+    for pool in client.list_pools():
         if pool.id not in before and pool.state == "active":
-            batch().begin_delete_pool(pool.id)
+            client.begin_delete_pool(pool.id)
 
 
 def run_first_python_block(page: str) -> dict[str, object]:
     """What the block defines when it is run."""
-    block = next(block for block in blocks_of(REPOSITORY / page) if block.language == "python")
+    return run_python_blocks(page, 1)
+
+
+def run_python_blocks(page: str, count: int | None = None) -> dict[str, object]:
+    """What the first blocks of the page, or all, define when they are run one after another."""
+    blocks = [block for block in blocks_of(REPOSITORY / page) if block.language == "python"]
     defined: dict[str, object] = {"__name__": "page"}
-    exec(compile(block.text, f"{page}:{block.line}", "exec"), defined)
+    for block in blocks[:count]:
+        exec(compile(block.text, f"{page}:{block.line}", "exec"), defined)
     return defined
 
 
@@ -59,3 +68,26 @@ def test_a_pool_that_is_reused(folder):
     run_first_python_block("docs/howto/reuse-a-pool.md")
     assert batch().get_pool("words").creation_time == made
     assert (folder / "output" / "taskdata1_OUTPUT.txt").exists()
+
+
+def test_flows_of_one_s_own(folder):
+    """Lines and words are counted on one pool, which is gone; a failed file is no failure if one says so."""
+    defined = run_python_blocks("docs/howto/library.md")
+    texts = [path.read_text() for path in (folder / "data").glob("*.txt")]
+    assert defined["totals"] == {
+        "lines": sum(text.count("\n") for text in texts),
+        "words": sum(len(text.split()) for text in texts),
+    }
+    assert defined["words"] == defined["totals"]["words"]
+    assert set(defined["found"]) == {
+        path.name for path in (folder / "data").glob("*.txt") if "azure" in path.read_text().lower()
+    }
+
+
+def test_containers_and_all_that_a_task_can_be_told(folder, use_batch):
+    """The example runs where container tasks are taken, and the other blocks of the page are valid."""
+    with batch_emulator.serve(containers="host") as account:
+        use_batch(account)
+        defined = run_python_blocks("docs/howto/containers.md")
+    assert set(defined["result"].outputs) == {"taskdata1.txt", "taskdata2.txt", "taskdata3.txt"}
+    assert defined["task"].overrides["requiredSlots"] == 2

@@ -1,0 +1,39 @@
+"""A fan-out whose results another flow takes as they come, while Batch tasks still run."""
+
+import functools
+import inspect
+from collections.abc import Iterator
+from contextvars import copy_context
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.fan_out import AS_A_RUN, Shards, fan_out, run_in_shards
+from tasks.plans import plan_run
+from tasks.summary import FileResult
+
+
+def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
+    """Run a fan-out, by `fan_out`'s parameters, and yield what became of its files as they arrive.
+
+    Up to 300 files each is visible by itself and comes as soon as it is there; of more they come in shards of
+    50 to 500. It is a subflow run like that of `fan_out`, and at its end raises what that raises. Whoever
+    leaves the loop before stops the Batch tasks that are left, and the rest is cleaned up.
+    """
+    # In a context of its own: else what the caller does meanwhile would be counted to the subflow run.
+    context = copy_context()
+    shards = context.run(as_shards, **parameters)
+    try:
+        while (shard := context.run(next, shards, None)) is not None:
+            yield shard
+    finally:
+        context.run(shards.close)
+
+
+@flow(name=fan_out.name, **AS_A_RUN)
+@functools.wraps(fan_out.fn)
+def as_shards(*args: Any, **keywords: Any) -> Shards:
+    parameters = inspect.signature(fan_out.fn).bind(*args, **keywords).arguments
+    parameters["run_key"] = parameters.get("run_key") or flow_run.id
+    return (yield from run_in_shards(plan_run(**parameters)))

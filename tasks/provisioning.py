@@ -1,0 +1,52 @@
+"""A pool for a block of a flow, in which several fan-outs share it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.runtime import flow_run
+
+from tasks.blocks import using_accounts
+from tasks.cleanup import clean_up_pool, ended_by
+from tasks.errors import InputError
+from tasks.images import choose_image
+from tasks.naming import RunNames, names_of_run
+from tasks.pools import create_pool
+from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
+
+
+@contextmanager
+def provisioned(
+    pool: PoolSpec = DEFAULT_POOL,
+    cleanup: Cleanup = DEFAULT_CLEANUP,
+    timeout_seconds: float = 1200,
+    accounts: str | None = None,
+) -> Iterator[PoolSpec]:
+    """A pool that the fan-outs in the block share: made, or found by its `pool_id`, and deleted at the end.
+
+    What is yielded is given to them as their `pool`. A second pool in the same flow run needs a `pool_id`.
+
+    It belongs to the flow run that the block is in, like what a fan-out makes: whatever becomes of the block,
+    `cleanup` says when the pool is deleted; behind a flow run that was killed the flows `cleanup` and `sweep`
+    find it; and the service takes its nodes away once `timeout_seconds` are over, unless a fan-out has asked
+    for more time, or when it is idle. One that the flow run has not made, or that jobs of others still run
+    on, stays. Raises InputError outside of a flow.
+    """
+    names = pool_names(pool)
+
+    def clean(succeeded: bool) -> None:
+        with using_accounts(accounts):
+            clean_up_pool(names, cleanup.pool, succeeded)
+
+    # The accounts are no longer in use when the block begins: its own steps say theirs.
+    with using_accounts(accounts):
+        image = choose_image(pool.image, pool.containers.are_wanted)
+    with ended_by(clean):
+        with using_accounts(accounts):
+            create_pool(names, pool, image, None, timeout_seconds, cleanup.pool)
+        yield pool.model_copy(update={"pool_id": names.pool_id})
+
+
+def pool_names(pool: PoolSpec) -> RunNames:
+    if flow_run.id is None:
+        raise InputError("A pool is provisioned in a flow: its flow run is whose the pool is.")
+    return names_of_run(flow_run.id, pool.pool_id)
