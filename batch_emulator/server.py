@@ -18,6 +18,7 @@ import uvicorn
 
 from batch_emulator.agent import ProcessRunner
 from batch_emulator.app import create_app
+from batch_emulator.connections import GatheringProtocol
 from batch_emulator.engine import Engine
 from batch_emulator.journal import Journal
 from batch_emulator.launch import Runner
@@ -128,7 +129,7 @@ def _check_certificate(settings: Settings) -> None:
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family)
-    # Chunked answers are two writes; without this the second waits for the client's delayed acknowledgement.
+    # Without this the second part of a long answer waits for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -159,6 +160,7 @@ async def _abort_connections(server: uvicorn.Server) -> None:
 def _config(engine: Engine) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(engine),
+        http=GatheringProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,
