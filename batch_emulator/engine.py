@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial, singledispatchmethod
+from functools import partial
 from typing import Any
 
 from batch_emulator.clock import Clock
@@ -17,7 +17,16 @@ from batch_emulator.launch import Outcome, Runner
 from batch_emulator.nodelogs import NodeLogs
 from batch_emulator.scheduler.recovery import recover
 from batch_emulator.scheduler.settle import settle
-from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory, Start, Stop, Timer, World
+from batch_emulator.scheduler.world import (
+    Action,
+    CloseNode,
+    OpenNode,
+    RemoveDirectory,
+    Start,
+    Stop,
+    Timer,
+    World,
+)
 from batch_emulator.settings import Settings
 from batch_emulator.ticks import from_seconds
 from batch_emulator.timers import Timers
@@ -40,6 +49,14 @@ class Engine:
         self._next: dict[tuple[str, str], Start] = {}
         self._closing: dict[str, asyncio.Future] = {}
         self._closed = False
+        self._performers: dict[type[Action], Callable[[Any], None]] = {
+            Timer: self._start_timer,
+            OpenNode: self._open_node,
+            CloseNode: self._close_node,
+            Start: self._start,
+            Stop: self._stop,
+            RemoveDirectory: self._remove_directory,
+        }
         last = self._keeper.restore(self._clock)
         if last is not None:
             self.do(recover, last)
@@ -74,18 +91,15 @@ class Engine:
         for action in actions:
             self._perform(action)
 
-    @singledispatchmethod
-    def _perform(self, action: Any) -> None:
-        raise TypeError(action)
+    def _perform(self, action: Action) -> None:
+        self._performers[type(action)](action)
 
-    @_perform.register
-    def _(self, action: Timer) -> None:
+    def _start_timer(self, action: Timer) -> None:
         now = self.world.now
         due = now + from_seconds(action.seconds)
         self._timers.start(str(self.store.next_number()), due, now, action.function, action.arguments)
 
-    @_perform.register
-    def _(self, action: Start) -> None:
+    def _start(self, action: Start) -> None:
         if self._is_closing(action, action.launch.node_id):
             return
         place = (action.launch.node_id, action.launch.task_directory)
@@ -97,24 +111,21 @@ class Engine:
         self._note(place[0], f"{place[1]} starts")
         self.runner.start(action.launch, partial(self._ended, place, action))
 
-    @_perform.register
-    def _(self, action: Stop) -> None:
+    def _stop(self, action: Stop) -> None:
         place = (action.node_id, action.directory)
         if waiting := self._next.pop(place, None):
             self._loop.call_soon(self._report, waiting, Outcome(exit_code=None, stopped=True))
         self._note(place[0], f"{place[1]} is to be stopped")
         self.runner.stop(*place)
 
-    @_perform.register
-    def _(self, action: OpenNode) -> None:
+    def _open_node(self, action: OpenNode) -> None:
         if self._is_closing(action, action.node_id):
             return
         self._note(action.node_id, "the node agent is up")
         if self.runner.node_root(action.node_id) is None:
             self.runner.open_node(action.node_id, action.pool_id)
 
-    @_perform.register
-    def _(self, action: CloseNode) -> None:
+    def _close_node(self, action: CloseNode) -> None:
         self.logs.forget(action.node_id)
         closing = asyncio.ensure_future(self.runner.close_node(action.node_id))
         self._closing[action.node_id] = closing
@@ -128,8 +139,7 @@ class Engine:
         closing.add_done_callback(lambda _: self._closed or self._perform(action))
         return True
 
-    @_perform.register
-    def _(self, action: RemoveDirectory) -> None:
+    def _remove_directory(self, action: RemoveDirectory) -> None:
         self.flush()
         self.runner.remove_task_directory(action.node_id, action.directory)
 

@@ -83,7 +83,7 @@ class Node:
 
     @property
     def slots_used(self) -> int:
-        return sum(slots for slots, _, _ in self.occupants.values())
+        return sum([slots for slots, _, _ in self.occupants.values()])
 
 
 @dataclass(slots=True)

@@ -64,6 +64,8 @@ class PoolNodes:
         free = self._filed.pop(node.id, None)
         if free is not None:
             self._free[free].discard((node.number, node.id))
+            if not self._free[free]:
+                del self._free[free]
 
     def free_slots(self, node_id: str) -> int:
         """Slots that a node has free; 0 where it takes no tasks."""
@@ -71,7 +73,7 @@ class PoolNodes:
 
     def most_free(self) -> int:
         """The largest number of free slots on one node; 0 where nothing can be placed."""
-        return max((free for free, nodes in self._free.items() if nodes), default=0)
+        return max(self._free, default=0)
 
     def pick(self, slots: int, fill: str, suits: Suits = None) -> Node | None:
         """A node with `slots` free: the emptiest for fill type Spread, the fullest that fits for Pack.
@@ -82,7 +84,7 @@ class PoolNodes:
 
     def fitting(self, slots: int, fill: str, suits: Suits = None) -> Iterator[Node]:
         """All such nodes, in that order."""
-        levels = [free for free, nodes in self._free.items() if nodes and free >= slots]
+        levels = [free for free in self._free if free >= slots]
         for free in sorted(levels, reverse=fill.lower() == "spread"):
             for _, node_id in self._free[free]:
                 node = self.by_id[node_id]
