@@ -24,7 +24,7 @@ OPTIONS = [
 ]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 VIEWPORT = {"width": 1400, "height": 900}
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 # Prefect's newer UI asks this host how to record sessions, whatever the server's settings say of telemetry.
 TELEMETRY = "https://sr-client-cfg.amplitude.com/"
 
