@@ -102,10 +102,9 @@ def test_cleanup_uses_the_accounts_of_the_run(blocks, inputs, tmp_path):
     """Behind a crashed run the accounts are those of its parameter; a sweep is told them."""
     keep = Cleanup(containers="never", job="never", pool="never")
     fan_out(inputs, None, "cat {input}", tmp_path / "out", PoolSpec(), keep, run_key=blocks, accounts=blocks)
+    parameters = {"run_key": blocks, "accounts": blocks, "cleanup": Cleanup().model_dump()}
     with get_client(sync_client=True) as client:
-        crashed = client.create_flow_run(
-            fan_out, parameters={"run_key": blocks, "accounts": blocks}, state=Crashed()
-        )
+        crashed = client.create_flow_run(fan_out, parameters=parameters, state=Crashed())
     assert sweep(dry_run=True, accounts=blocks)["kept"] >= 5
     assert [deed.outcome for deed in cleanup(crashed.id)] == ["deleted"] * 3
 

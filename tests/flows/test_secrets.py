@@ -4,13 +4,17 @@ import logging
 from pathlib import Path
 
 import pytest
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH
 
+import batch_emulator
 from flows.fan_out import fan_out
-from tasks.errors import FilesFailedError
+from tasks.errors import FilesFailedError, SettingsError
 from tasks.naming import names_of_run
-from tasks.specs import Cleanup, PoolSpec
+from tasks.registries import password_of
+from tasks.specs import Cleanup, ImageSpec, PoolSpec, RegistrySpec
+from tasks.task_specs import ContainerSpec, TaskSpec
 from tests.flows.services import batch, wait_for_remains, write_files
 
 
@@ -79,3 +83,36 @@ def stored_results() -> str:
     folder = Path(PREFECT_RESULTS_LOCAL_STORAGE_PATH.value())
     files = [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
     return "".join(path.read_bytes().decode("latin-1") for path in files)
+
+
+def test_a_registry_s_password_reaches_the_service_alone(
+    accounts, use_batch, tmp_path, caplog, capfd, run_key
+):
+    """It comes from a Secret block; neither the records of Prefect nor the log have it."""
+    caplog.set_level(logging.INFO)
+    password = "pass-of-the-registry"
+    Secret(value=password).save(f"registry-{run_key}")
+    registry = RegistrySpec(server="acr.io", username="puller", password_secret=f"registry-{run_key}")
+    told = TaskSpec(container=ContainerSpec(image="acr.io/words:1", registry=registry))
+    inputs = write_files(tmp_path / "in", {"good.txt": "a"})
+    pool = PoolSpec(image=ImageSpec(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2204"))
+    keep = Cleanup(job="never")
+    with batch_emulator.serve(containers="host") as account:
+        use_batch(account)
+        run = (inputs, None, "cat {input}", tmp_path / "out", pool, keep)
+        result = fan_out(*run, run_key=run_key, task=told)
+        (sent,) = batch().list_tasks(result.job_id)
+    assert sent.container_settings.registry.username == "puller"
+    captured = capfd.readouterr()
+    readable = caplog.text + captured.out + captured.err + prefect_records() + stored_results()
+    assert "acr.io/words:1" in readable
+    assert password not in readable
+
+
+def test_a_registry_s_password_is_read_from_its_block(prefect_server, run_key):
+    """What is sent is the block's value; a block that isn't there is named."""
+    Secret(value="pass").save(f"registry-{run_key}")
+    registry = RegistrySpec(server="acr.io", username="me", password_secret=f"registry-{run_key}")
+    assert password_of(registry) == "pass"
+    with pytest.raises(SettingsError, match="no block secret/no-such-block"):
+        password_of(registry.model_copy(update={"password_secret": "no-such-block"}))
