@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="few tasks, few repetitions")
     parser.add_argument("--sizes", type=_sizes, help="numbers of tasks for latencies (1000,100000)")
     parser.add_argument("--only", choices=("adding", "running", "latencies"), help="one part of three")
+    parser.add_argument("--kept", action="store_true", help="latencies of a service that keeps its state")
     parser.set_defaults(run=run)
 
 
@@ -57,7 +58,7 @@ def run(given: argparse.Namespace) -> None:
     parts = {
         "adding": measure_adding(2_000 if quick else 20_000),
         "running": measure_running(200 if quick else 1_000),
-        "latencies": measure_latencies(sizes, repetitions=11 if quick else 51),
+        "latencies": measure_latencies(sizes, repetitions=11 if quick else 51, kept=given.kept),
     }
     for name, rows in parts.items():
         if given.only in (None, name):

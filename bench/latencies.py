@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -32,13 +33,15 @@ class Found:
     wire_bytes: float
 
 
-def measure_latencies(sizes: list[int], repetitions: int) -> Iterator[Row]:
-    """Each latency beside that with the fewest tasks, and that beside the echo of an empty body."""
+def measure_latencies(sizes: list[int], repetitions: int, *, kept: bool) -> Iterator[Row]:
+    """Each latency beside that with the fewest tasks, and that beside the echo of an empty body. `kept`: by a
+    service that keeps its state in a journal."""
     with run_echo() as service, service.client() as client:
         echo = _fastest(client, lambda client: client.get("/echo"), repetitions)
     first = None
     for count in sizes:
-        found = _measure(count, repetitions)
+        with tempfile.TemporaryDirectory() as location:
+            found = _measure(count, repetitions, ("--location", location) if kept else ())
         for name, latency in found.latencies.items():
             limit, of = (first.latencies[name], f"{first.count:,} tasks") if first else (echo, "echo")
             yield Row(f"{name}, {count:,} tasks", latency, "ms", limit, of)
@@ -55,8 +58,8 @@ def _memory_rows(found: Found) -> Iterator[Row]:
     )
 
 
-def _measure(count: int, repetitions: int) -> Found:
-    with run_emulator(*_SIMULATION) as service, service.client() as client:
+def _measure(count: int, repetitions: int, options: tuple[str, ...]) -> Found:
+    with run_emulator(*_SIMULATION, *options) as service, service.client() as client:
         make_job(client)
         add_tasks(client, make_collections(_NEW))
         before = service.memory_bytes
