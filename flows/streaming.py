@@ -9,7 +9,8 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.fan_out import AS_A_RUN, Shards, fan_out, run_in_shards
+from flows.fan_out import fan_out
+from flows.running import AS_A_RUN, Shards, run_in_shards
 from tasks.plans import plan_run
 from tasks.summary import FileResult
 

@@ -7,9 +7,10 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.fan_out import AS_A_RUN, BlockName, RunKey, Seconds, Text, Texts, run
+from flows.fan_out import RunKey, Seconds, Text, Texts
+from flows.running import AS_A_RUN, run
 from tasks.plans import plan_run
-from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
+from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
 from tasks.summary import RunResult
 from tasks.words import publish_words
 
@@ -27,6 +28,8 @@ def top_n_words(
     timeout_seconds: Seconds = 1200,
     run_key: RunKey | None = None,
     accounts: BlockName | None = None,
+    refresh: bool = False,
+    stream_output: Text | None = None,
 ) -> RunResult:
     """Count the most common words of each text file, one Batch task for each.
 
@@ -42,6 +45,9 @@ def top_n_words(
             stopped. Empty: the flow run's id.
         accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
             the environment.
+        refresh: Run every file. Else those are left out whose tables are there from an earlier run, of the
+            same content and with the same settings.
+        stream_output: The name of an input. What its Batch task prints appears in the log while it runs.
     """
     result = run(
         plan_run(
@@ -56,6 +62,8 @@ def top_n_words(
             cleanup=cleanup,
             timeout_seconds=timeout_seconds,
             accounts=accounts,
+            refresh=refresh,
+            stream_output=stream_output,
         )
     )
     publish_words(result)

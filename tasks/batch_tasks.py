@@ -42,6 +42,8 @@ class WorkItem:
     output_name: str
     task_id: str
     size_bytes: int
+    content_md5: str
+    """Of the input, hexadecimal."""
 
 
 @dataclass(frozen=True)

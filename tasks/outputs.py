@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient
+from prefect.states import State
 
 from tasks.clients import blob_service
 from tasks.errors import InputError, PermanentError, TemporaryError
-from tasks.policies import step
+from tasks.policies import outcome, step
 from tasks.sharding import in_threads
 from tasks.uploads import content_md5, md5_of
 
@@ -44,32 +45,34 @@ def local_path(folder: Path, name: str) -> Path:
 
 
 @step("download output", "download {name}")
-def download_output(container: str, name: str, folder: Path) -> str | None:
+def download_output(container: str, name: str, folder: Path) -> State[str | None]:
     """Download one output, unless it is there already; its path, or None if there is no such blob."""
-    return download_file(container, name, folder)
+    return outcome(*download_file(container, name, folder))
 
 
 @step("download outputs", "download shard {label}")
-def download_shard(label: str, container: str, names: list[str], folder: Path) -> list[str | None]:
+def download_shard(label: str, container: str, names: list[str], folder: Path) -> State[list[str | None]]:
     """Download a shard of the outputs, each unless it is there; their paths, None for a blob that isn't."""
-    return in_threads(lambda name: download_file(container, name, folder), names)
+    found = in_threads(lambda name: download_file(container, name, folder), names)
+    return outcome([path for path, _ in found], all(was_there for _, was_there in found))
 
 
-def download_file(container: str, name: str, folder: Path) -> str | None:
-    """Stream a blob into a file that appears under its name only when it is whole."""
+def download_file(container: str, name: str, folder: Path) -> tuple[str | None, bool]:
+    """Stream a blob into a file that appears under its name only when it is whole; the file's path, None if
+    there is no such blob, and whether the same content was there already."""
     path = local_path(folder, name)
     with blob_service(f"Downloading {name}") as service:
         blob = service.get_blob_client(container, name)
         if path.is_file() and content_md5(blob) == md5_of(str(path))[0]:
-            return str(path)
+            return str(path), True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             receive(blob, path)
         except ResourceNotFoundError:
-            return None
+            return None, False
         except OSError as error:
             raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
-    return str(path)
+    return str(path), False
 
 
 def receive(blob: BlobClient, path: Path) -> None:

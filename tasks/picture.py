@@ -48,7 +48,7 @@ def picture_of(result: RunResult) -> str:
 
 def title_of(result: RunResult) -> str:
     """How many files, what became of them, and how long it took."""
-    total, failed = len(result.files), len(result.failures)
+    total = len(result.files)
     files = f"{total:,} file{'' if total == 1 else 's'}"
     elapsed = timedelta(seconds=round(result.elapsed_seconds))
-    return f"{files}, {total - failed:,} succeeded, {failed:,} failed in {elapsed}"
+    return f"{files}, {result.tally} in {elapsed}"

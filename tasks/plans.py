@@ -35,6 +35,12 @@ class Plan:
     extra_files: tuple[ExtraFile, ...] = ()
     """The local files that each Batch task gets besides its input."""
 
+    refresh: bool = False
+    """Whether files are run whose outputs of an earlier run still hold."""
+
+    stream_output: str | None = None
+    """The name of the input whose program's lines go into the log."""
+
     @property
     def shared_application(self) -> str | None:
         """The application's name if the start task brings it to the nodes."""
@@ -58,14 +64,18 @@ def plan_run(
     max_task_retry_count: int = 0,
     accounts: str | None = None,
     task: TaskSpec = DEFAULT_TASK,
+    refresh: bool = False,
+    stream_output: str | None = None,
 ) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
     refuse_identity(task, pool)
     program = None if application is None else find_application(application)
     is_shared = is_shared_by_start_task(pool, cleanup)
+    files = find_inputs(inputs, output_name)
+    check_stream(stream_output, files)
     return Plan(
         names=names_of_run(run_key, pool.pool_id),
-        files=find_inputs(inputs, output_name),
+        files=files,
         application=program,
         command=build_command(command, program and program.name, is_shared),
         output_folder=prepare_output_folder(output_dir),
@@ -76,7 +86,18 @@ def plan_run(
         accounts=accounts,
         task=task,
         extra_files=tuple(find_extra_files(task.files)),
+        refresh=refresh,
+        stream_output=stream_output,
     )
+
+
+def check_stream(name: str | None, files: list[InputFile]) -> None:
+    """Raise InputError for a name that no input has."""
+    if name is not None and name not in {file.name for file in files}:
+        raise InputError(
+            f"stream_output: none of the {len(files)} inputs is named {name!r}; the first is "
+            f"{files[0].name!r}."
+        )
 
 
 def refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
@@ -101,7 +122,7 @@ def find_application(application: str) -> Path:
 def work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
     """What is to be done for each file, once the MD5s of the uploaded contents are known."""
     return [
-        WorkItem(file.name, file.output_name, task_id_of(file.name, digest), file.size_bytes)
+        WorkItem(file.name, file.output_name, task_id_of(file.name, digest), file.size_bytes, digest)
         for file, digest in zip(plan.files, digests, strict=True)
     ]
 

@@ -5,6 +5,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
 from prefect.tasks import exponential_backoff
 
 from tasks.errors import is_temporary
@@ -33,3 +34,9 @@ def step(
     `run_name` is a template over the parameters, for tasks of which there are many.
     """
     return task(name=name, task_run_name=run_name or name, retries=retries, **LIVE)
+
+
+def outcome(result: Result, was_there: bool) -> State[Result]:
+    """What a step returns that may have found its work done: then its state is the one that Prefect has for
+    results from a cache, and is shown as such."""
+    return Completed(name="Cached" if was_there else "Completed", data=result)

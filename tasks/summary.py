@@ -34,9 +34,14 @@ class FileResult:
     stderr: str = ""
     """The end of what a failed task printed."""
 
+    unchanged: bool = False
+    """Whether the output is that of an earlier run, which still holds, so that no Batch task ran."""
+
     @property
-    def state(self) -> Literal["succeeded", "failed"]:
-        return "failed" if self.problem else "succeeded"
+    def state(self) -> Literal["succeeded", "failed", "unchanged"]:
+        if self.problem:
+            return "failed"
+        return "unchanged" if self.unchanged else "succeeded"
 
     @property
     def exit_code(self) -> int | None:
@@ -66,6 +71,8 @@ class RunResult:
 
     run_key: str
     job_id: str
+    """Empty, like `pool_id`, if all outputs of an earlier run still held and nothing had to be made."""
+
     pool_id: str
     output_dir: str
     elapsed_seconds: float
@@ -78,6 +85,17 @@ class RunResult:
     @property
     def failures(self) -> list[FileResult]:
         return [file for file in self.files if file.problem]
+
+    @property
+    def unchanged(self) -> list[FileResult]:
+        return [file for file in self.files if file.unchanged]
+
+    @property
+    def tally(self) -> str:
+        """How many files came to which end, in words."""
+        failed, unchanged = len(self.failures), len(self.unchanged)
+        ran = f"{len(self.files) - failed - unchanged:,} succeeded, {failed:,} failed"
+        return f"{ran}, {unchanged:,} unchanged" if unchanged else ran
 
 
 def problem_of(task: TaskResult | None, has_output: bool) -> str:
@@ -115,13 +133,12 @@ def publish(result: RunResult) -> None:
 
 
 def summary_lines(result: RunResult) -> list[str]:
-    succeeded, failed = len(result.files) - len(result.failures), len(result.failures)
     elapsed = timedelta(seconds=round(result.elapsed_seconds))
+    made = [f"Job: {result.job_id}", f"Pool: {result.pool_id}"] if result.job_id else []
     return [
-        f"Files: {len(result.files)}, {succeeded} succeeded, {failed} failed",
+        f"Files: {len(result.files)}, {result.tally}",
         f"Outputs: {len(result.outputs)} in {result.output_dir}",
-        f"Job: {result.job_id}",
-        f"Pool: {result.pool_id}",
+        *made,
         f"Elapsed time: {elapsed}",
     ]
 

@@ -44,7 +44,7 @@ def file_row(file: FileResult, output_dir: str) -> Row:
     # The widest come last: the UI shows the first ones, the others one has to scroll for.
     return {
         "file": file.name,
-        "state": "failed" if file.problem else "succeeded",
+        "state": file.state,
         "exit code": task and task.exit_code,
         "tries": task and task.tries,
         "seconds": task and task.seconds and round(task.seconds, 2),

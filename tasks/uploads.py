@@ -6,12 +6,13 @@ import os
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContentSettings
 from prefect.runtime import task_run
+from prefect.states import State
 from prefect.utilities.annotations import opaque
 
 from tasks.clients import blob_service
 from tasks.errors import InputError
 from tasks.inputs import InputFile
-from tasks.policies import step
+from tasks.policies import outcome, step
 from tasks.sharding import in_threads, results_of, shard_size, split
 
 
@@ -33,39 +34,41 @@ def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[s
 
 
 @step("upload input", "upload {file.name}")
-def upload_input(container: str, file: InputFile, fresh: bool) -> str:
+def upload_input(container: str, file: InputFile, fresh: bool) -> State[str]:
     """Upload one file, unless the same content is there; its MD5, hexadecimal."""
-    return upload_file(container, file.name, file.path, fresh and is_first_try())
+    return outcome(*upload_file(container, file.name, file.path, fresh and is_first_try()))
 
 
 @step("upload inputs", "upload shard {label}")
-def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> list[str]:
+def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> State[list[str]]:
     """Upload a shard of the files, each unless the same content is there; their MD5s, hexadecimal."""
     fresh = fresh and is_first_try()
-    return in_threads(lambda file: upload_file(container, file.name, file.path, fresh), files)
+    uploaded = in_threads(lambda file: upload_file(container, file.name, file.path, fresh), files)
+    return outcome([digest for digest, _ in uploaded], all(was_there for _, was_there in uploaded))
 
 
 @step("upload application", "upload application {name}")
-def upload_application(container: str, name: str, path: str) -> None:
-    """Upload the program that runs on each file, unless the same content is there."""
-    upload_file(container, name, path, fresh=False)
+def upload_application(container: str, name: str, path: str) -> State[str]:
+    """Upload the program that runs on each file, unless the same content is there; its MD5, hexadecimal."""
+    return outcome(*upload_file(container, name, path, fresh=False))
 
 
 def is_first_try() -> bool:
     return (task_run.run_count or 1) <= 1
 
 
-def upload_file(container: str, name: str, path: str, fresh: bool) -> str:
-    """Stream a file into a blob, unless it has the same content; the MD5, hexadecimal."""
+def upload_file(container: str, name: str, path: str, fresh: bool) -> tuple[str, bool]:
+    """Stream a file into a blob, unless it has the same content; the MD5, hexadecimal, and whether it had."""
     with blob_service(f"Uploading {name}") as service:
         blob = service.get_blob_client(container, name)
         try:
             digest, size_bytes = md5_of(path)
-            if fresh or content_md5(blob) != digest:
+            was_there = not fresh and content_md5(blob) == digest
+            if not was_there:
                 send(blob, path, digest, size_bytes)
         except OSError as error:
             raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
-    return digest.hex()
+    return digest.hex(), was_there
 
 
 def send(blob: BlobClient, path: str, digest: bytes, size_bytes: int) -> None:

@@ -114,7 +114,7 @@ def test_a_pool_that_is_another_is_refused(accounts, inputs, tmp_path, run_key, 
             inputs / "one.txt",
             None,
             "cat {input}",
-            tmp_path / "out",
+            tmp_path / "other",
             pool.model_copy(update=change),
             run_key=second,
         )

@@ -277,7 +277,7 @@ def test_container_tasks_run_where_they_are_taken(accounts, use_batch, inputs, t
         plain = PoolSpec(image=DOCKER_IMAGE, pool_id=f"plain-{run_key}")
         create_pool.fn(names_of_run(run_key, plain.pool_id), plain, choose_image.fn(plain.image), None, 60)
         with pytest.raises(PoolError, match="no container configuration"):
-            fan_out(*run[:4], plain, task=told, run_key=f"{run_key}-plain")
+            fan_out(*run[:3], tmp_path / "other", plain, task=told, run_key=f"{run_key}-plain")
     assert len(result.outputs) == 2
     assert machine.container_configuration.container_image_names == ["python:3.12-slim"]
     assert sent.container_settings.image_name == "python:3.12-slim"

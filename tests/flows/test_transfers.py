@@ -39,10 +39,10 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
     """A file comes back under its name, in its sub-folder, with its content."""
     source = tmp_path / "source"
     source.write_bytes(b"content of " + name.encode())
-    digest = upload_file(container, name, str(source), fresh=True)
-    assert digest == hashlib.md5(source.read_bytes()).hexdigest()
-    path = download_file(container, name, tmp_path / "out")
-    assert path == str(tmp_path / "out" / name)
+    uploaded = upload_file(container, name, str(source), fresh=True)
+    assert uploaded == (hashlib.md5(source.read_bytes()).hexdigest(), False)
+    downloaded = download_file(container, name, tmp_path / "out")
+    assert downloaded == (str(tmp_path / "out" / name), False)
     assert (tmp_path / "out" / name).read_bytes() == source.read_bytes()
 
 
@@ -52,10 +52,10 @@ def test_only_what_changed_is_sent_again(container, tmp_path):
     source.write_text("one")
     upload_file(container, "x.txt", str(source), fresh=True)
     before = blobs_of(container)
-    upload_file(container, "x.txt", str(source), fresh=False)
+    assert upload_file(container, "x.txt", str(source), fresh=False)[1]
     assert blobs_of(container) == before
     source.write_text("two")
-    upload_file(container, "x.txt", str(source), fresh=False)
+    assert not upload_file(container, "x.txt", str(source), fresh=False)[1]
     assert blobs_of(container) != before
 
 
@@ -65,7 +65,7 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
     for name, data in {"large": content, "empty": b""}.items():
         (tmp_path / name).write_bytes(data)
         upload_file(container, name, str(tmp_path / name), fresh=True)
-        assert download_file(container, name, tmp_path / "out") is not None
+        download_file(container, name, tmp_path / "out")
         assert (tmp_path / "out" / name).read_bytes() == data
 
 
@@ -86,14 +86,14 @@ def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
     download_file(container, "sub/x", tmp_path / "out")
     assert target.read_text() == "new"
     inode = target.stat().st_ino
-    download_file(container, "sub/x", tmp_path / "out")
+    assert download_file(container, "sub/x", tmp_path / "out") == (str(target), True)
     assert target.stat().st_ino == inode
     assert [path.name for path in target.parent.iterdir()] == ["x"]
 
 
 def test_an_output_that_was_not_written_is_none(container, tmp_path):
     """A missing blob is told by the result, and leaves no file."""
-    assert download_file(container, "none.txt", tmp_path / "out") is None
+    assert download_file(container, "none.txt", tmp_path / "out") == (None, False)
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -152,6 +152,7 @@ def test_the_summary_says_what_became_of_the_run():
         "elapsed_seconds": 12.346,
         "files": 2,
         "succeeded": 1,
+        "unchanged": 0,
         "failed": 1,
         "output_dir": "/out",
         "outputs": {"ü one.txt": "/out/ü one_OUTPUT.txt"},

@@ -12,7 +12,7 @@ from tasks.errors import JobError, RefusedError
 from tasks.naming import names_of_run
 from tasks.sas import Signer, validity, write_container_url
 
-ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-1", 3)
+ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-1", 3, "")
 SIGNER = Signer(
     "acc",
     "https://acc.blob.core.windows.net",

@@ -27,7 +27,7 @@ SIGNER = Signer(
     *validity(datetime(2026, 1, 1, tzinfo=timezone.utc), 60),
     "c2Vj",
 )
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-1", 3)
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-1", 3, "")
 
 
 def body_of(task: TaskSpec) -> models.BatchTaskCreateOptions:

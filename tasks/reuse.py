@@ -1,0 +1,169 @@
+"""Outputs of earlier runs that still hold, so that their files need not be run again.
+
+A run remembers, in Prefect's result storage, of what and how each output was made. A later run over the same
+output folder may leave a file out if all that is the same, and the output lies there unchanged: both are read
+and compared, so that nothing is taken to be there which isn't.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.filesystems import NullFileSystem
+from prefect.futures import wait
+from prefect.results import ResultStore, get_default_result_storage, get_result_store
+from prefect.serializers import JSONSerializer
+from prefect.states import State
+from prefect.utilities.annotations import opaque
+
+from tasks.batch_tasks import WorkItem
+from tasks.errors import PermanentError
+from tasks.inputs import InputFile
+from tasks.logs import run_logger
+from tasks.outputs import local_path
+from tasks.plans import Plan
+from tasks.policies import outcome, step
+from tasks.sharding import failure_of, in_threads, shard_size, split
+from tasks.uploads import md5_of
+
+# Of a pool, what a program may find another way on its nodes; not how many there are, or how large.
+OF_THE_POOL = {"image", "start_command", "containers", "overrides"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """How one output was made: the digest of what went into it, and the MD5 of what came out, hexadecimal."""
+
+    source: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file with an output of an earlier run, of which is to be seen whether it still holds."""
+
+    file: InputFile
+    made: Made
+
+
+def find_unchanged(plan: Plan, way: str) -> dict[str, str]:
+    """The paths of the outputs that still hold, by the names of their inputs."""
+    known = recall(plan.output_folder)
+    found = [Candidate(file, known[file.name]) for file in plan.files if file.name in known]
+    if not found:
+        return {}
+    size = shard_size(len(found))
+    if size == 1:
+        futures = [look_up_output.submit(one.file.name, one, way, plan.output_folder) for one in found]
+    else:
+        futures = [
+            look_up_shard.submit(str(number), opaque(shard), way, plan.output_folder)
+            for number, shard in enumerate(split(found, size), 1)
+        ]
+    wait(futures)
+    return {name: path for future in futures if failure_of(future) is None for name, path in future.result()}
+
+
+@step("look up output", "look up {name}")
+def look_up_output(name: str, candidate: Candidate, way: str, folder: Path) -> State[list[tuple[str, str]]]:
+    """Does the output of one file still hold? If so, its name and its output's path."""
+    return checked([candidate], way, folder)
+
+
+@step("look up outputs", "look up shard {label}")
+def look_up_shard(
+    label: str, candidates: list[Candidate], way: str, folder: Path
+) -> State[list[tuple[str, str]]]:
+    """Do the outputs of a shard of files still hold? The names and the paths of those that do."""
+    return checked(candidates, way, folder)
+
+
+def checked(candidates: list[Candidate], way: str, folder: Path) -> State[list[tuple[str, str]]]:
+    paths = in_threads(lambda one: unchanged_output(one, way, folder), candidates)
+    held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
+    return outcome(held, len(held) == len(candidates))
+
+
+def unchanged_output(candidate: Candidate, way: str, folder: Path) -> str | None:
+    """The path of the file's output, None if that, the file, or how it is made has changed."""
+    try:
+        path = local_path(folder, candidate.file.output_name)
+        source = source_of(way, candidate.file, md5_of(candidate.file.path)[0].hex())
+        is_same = source == candidate.made.source and md5_of(str(path))[0].hex() == candidate.made.output
+    except (OSError, PermanentError):
+        return None
+    return str(path) if is_same else None
+
+
+def way_of(plan: Plan) -> str:
+    """A digest of all that makes outputs out of inputs: command, programs, environment, image."""
+    application = plan.application and (plan.application.name, content_of(str(plan.application)))
+    extra = [(file.node_path, content_of(file.path)) for file in plan.extra_files]
+    task, pool = plan.task.model_dump(mode="json"), plan.pool.model_dump(mode="json", include=OF_THE_POOL)
+    command = [plan.command.command_line, plan.command.environment]
+    return digest_of([command, application, extra, task, pool])
+
+
+def source_of(way: str, file: InputFile | WorkItem, content_md5: str) -> str:
+    """A digest of all that made the output of one file, whose program knows its name too."""
+    return digest_of([way, file.name, file.output_name, content_md5])
+
+
+def content_of(path: str) -> str:
+    return md5_of(path)[0].hex()
+
+
+def digest_of(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def recall(folder: Path) -> dict[str, Made]:
+    """What is remembered of the outputs in a folder; nothing if it can't be read."""
+    try:
+        remembered = result_store().read(key_of(folder)).result
+        return {name: Made(*made) for name, made in remembered.items()}
+    except (FileNotFoundError, ValueError):
+        # Prefect raises ValueError for a file that isn't there, or isn't a result.
+        return {}
+    except Exception as error:
+        run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
+        return {}
+
+
+def remember(folder: Path, made: Mapping[str, Made]) -> None:
+    """Keep how outputs in a folder were made, beside what is remembered of others. A failure is logged only:
+    the outputs are there."""
+    together = {**recall(folder), **made}
+    try:
+        result_store().write(
+            {name: [one.source, one.output] for name, one in together.items()}, key_of(folder)
+        )
+    except Exception as error:
+        run_logger().warning("How the outputs were made can't be remembered: %s", error)
+
+
+def result_store() -> ResultStore:
+    """Prefect's result storage: that of the flow run or, if it keeps no results of its own, the default one.
+    Either may be local, or a block such as one of blobs."""
+    storage = get_result_store().result_storage
+    if isinstance(storage, NullFileSystem):
+        storage = get_default_result_storage(_sync=True)
+    return ResultStore(
+        result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False, lock_manager=None
+    )
+
+
+def key_of(folder: Path) -> str:
+    return f"fan-out-outputs-{digest_of(str(folder))[:32]}"
+
+
+@step("remember outputs")
+def remember_outputs(folder: Path, way: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
+    """Remember how outputs were made, of each what was to be done and its path; how many."""
+    made = in_threads(
+        lambda one: Made(source_of(way, one[0], one[0].content_md5), content_of(one[1])), outputs
+    )
+    remember(folder, {item.name: one for (item, _), one in zip(outputs, made, strict=True)})
+    return len(made)

@@ -1,0 +1,140 @@
+"""What a run takes from an earlier one: outputs that still hold, and no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+
+from flows.fan_out import fan_out
+from tasks.blocks import AzureStorageAccount
+from tasks.result_storage import AzureBlobResults
+from tasks.summary import RunResult
+from tasks.task_specs import TaskSpec
+from tests.flows.services import write_files
+from tests.waiting import wait_until
+
+PROGRAM = """sh -c 'echo "$GREETING $(cat "$FAN_OUT_INPUT")"'"""
+
+
+@pytest.fixture
+def folder(accounts, tmp_path) -> Path:
+    write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"})
+    return tmp_path
+
+
+def run(folder: Path, command: str = PROGRAM, flow=fan_out, **options) -> RunResult:
+    return flow(str(folder / "in"), None, command, str(folder / "out"), **options)
+
+
+def states(result: RunResult) -> dict[str, str]:
+    return {file.name: file.state for file in result.files}
+
+
+def lookups_of(result: RunResult) -> dict[str, str]:
+    """The files that a run has looked up, and the states of those Prefect tasks."""
+    return {name: state for name, state in steps_of(result).items() if name.startswith("look up ")}
+
+
+def steps_of(result: RunResult) -> dict[str, str]:
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[result.run_key]))
+    with get_client(sync_client=True) as client:
+        return {one.name: one.state_name for one in client.read_task_runs(flow_run_filter=chosen)}
+
+
+def test_nothing_is_made_if_nothing_has_changed(folder):
+    """The second run has the same outputs, no job and no pool; each file is a cache hit in the dashboard."""
+    first = run(folder)
+    assert states(first) == {"one.txt": "succeeded", "two.txt": "succeeded"}
+    second = run(folder)
+    assert states(second) == {"one.txt": "unchanged", "two.txt": "unchanged"}
+    assert second.outputs == first.outputs
+    assert (second.job_id, second.pool_id) == ("", "")
+    hits = {"look up one.txt": "Cached", "look up two.txt": "Cached"}
+    # The server records them a little later.
+    wait_until(lambda: steps_of(second) == hits, 30, "two cache hits and no other step")
+
+
+def test_only_what_has_changed_is_run(folder):
+    """A changed input is run, a new one too, and one whose output was changed or is gone."""
+    write_files(folder / "in", {"three.txt": "3", "four.txt": "4"})
+    run(folder)
+    write_files(folder / "in", {"two.txt": "zwei", "five.txt": "5"})
+    (folder / "out" / "three_OUTPUT.txt").write_text("spoiled")
+    (folder / "out" / "four_OUTPUT.txt").unlink()
+    again = run(folder)
+    assert states(again) == {
+        "five.txt": "succeeded",
+        "four.txt": "succeeded",
+        "one.txt": "unchanged",
+        "three.txt": "succeeded",
+        "two.txt": "succeeded",
+    }
+    outputs = {name: Path(path).read_text().strip() for name, path in again.outputs.items()}
+    assert outputs == {"five.txt": "5", "four.txt": "4", "one.txt": "1", "three.txt": "3", "two.txt": "zwei"}
+    names = {"four": "Completed", "one": "Cached", "three": "Completed", "two": "Completed"}
+    lookups = {f"look up {name}.txt": state for name, state in names.items()}
+    wait_until(lambda: len(lookups_of(again)) == len(lookups), 30, "recorded look-ups")
+    assert lookups_of(again) == lookups
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"command": PROGRAM.replace("echo", "echo new")},
+        {"task": TaskSpec(environment={"GREETING": "Hi"})},
+        {"refresh": True},
+    ],
+)
+def test_another_way_of_making_outputs_makes_them_anew(folder, changes):
+    """Another command or environment, or the wish to refresh, and every file is run."""
+    run(folder)
+    assert set(states(run(folder, **changes)).values()) == {"succeeded"}
+
+
+def test_another_program_makes_outputs_anew(folder):
+    """The content of the application counts, not its name."""
+    program = folder / "program.sh"
+    for text, state in [
+        ("cat $1 > $2", "succeeded"),
+        ("cat $1 > $2", "unchanged"),
+        ("wc $1 > $2", "succeeded"),
+    ]:
+        program.write_text(text)
+        result = fan_out(
+            str(folder / "in"), str(program), "sh {application} {input} {output}", str(folder / "out")
+        )
+        assert set(states(result).values()) == {state}
+
+
+def test_a_file_that_failed_is_run_again(folder):
+    """Only outputs are remembered: what failed is tried again, beside what holds."""
+    fails_once = f"""sh -c 'if [ "$FAN_OUT_NAME" = two.txt ] && [ ! -e {folder}/again ]; then
+        touch {folder}/again; exit 1; fi; cat "$FAN_OUT_INPUT"'"""
+    with pytest.raises(Exception, match="1 of 2 files failed"):
+        run(folder, fails_once)
+    assert states(run(folder, fails_once)) == {"one.txt": "unchanged", "two.txt": "succeeded"}
+
+
+def test_what_is_remembered_can_lie_in_a_blob(folder, storage, run_key):
+    """With result storage in a blob container, runs on other machines know of the outputs too."""
+    account = AzureStorageAccount(connection_string=storage.connection_string)
+    AzureBlobResults(account=account, container=f"results-{run_key}").save(run_key, _sync=True)
+    elsewhere = fan_out.with_options(result_storage=AzureBlobResults.load(run_key, _sync=True))
+    run(folder, flow=elsewhere)
+    assert set(states(run(folder, flow=elsewhere)).values()) == {"unchanged"}
+    container = account.get_client().get_container_client(f"results-{run_key}")
+    (remembered,) = [blob.name for blob in container.list_blobs() if "fan-out-outputs" in blob.name]
+    record = json.loads(container.download_blob(remembered).readall())
+    assert record["metadata"]["storage_key"] == remembered
+
+
+def test_without_the_first_run_s_storage_nothing_is_known(folder):
+    """Where the results of the first run can't be read, the second runs every file."""
+    run(folder)
+    with temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: folder / "elsewhere"}):
+        assert set(states(run(folder)).values()) == {"succeeded"}

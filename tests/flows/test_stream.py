@@ -1,0 +1,31 @@
+"""What the program of one file prints, in the run's log."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.fan_out import fan_out
+from tasks.errors import InputError
+from tests.flows.services import write_files
+
+PROGRAM = (
+    """sh -c 'echo begun; echo odd >&2; sleep 1; printf done; cat "$FAN_OUT_INPUT" > "$FAN_OUT_OUTPUT"'"""
+)
+
+
+@pytest.fixture
+def inputs(tmp_path) -> str:
+    return str(write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"}))
+
+
+def test_the_lines_of_one_file_are_in_the_log(accounts, inputs, tmp_path, caplog):
+    """Both streams of that file's task are there once, the last line too, which has no end."""
+    fan_out(inputs, None, PROGRAM, str(tmp_path / "out"), stream_output="two.txt")
+    shown = [message for message in caplog.messages if " | " in message]
+    assert sorted(shown) == ["two.txt | begun", "two.txt | done", "two.txt | odd"]
+
+
+def test_a_name_that_no_input_has_is_refused(accounts, inputs, tmp_path):
+    """The message names the parameter and one that would do."""
+    with pytest.raises(InputError, match=r"stream_output.*three.txt.*one.txt"):
+        fan_out(inputs, None, "cat {input}", str(tmp_path / "out"), stream_output="three.txt")
