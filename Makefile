@@ -3,7 +3,7 @@ INPUTS ?= data
 OUTPUT ?= output
 NUM_WORDS ?= 3
 # A file's tests stay together: they share services that are started once.
-PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST_OPTIONS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed

@@ -15,16 +15,17 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Crashed, Failed, Running
+from prefect.states import Completed, Crashed, Failed, Running, State
 
 from deployments.automations import NOTIFY_BLOCK, apply, core_of, main, put
 from deployments.errors import AutomationError
 from deployments.serve import served
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
-from tests.waiting import wait_until
+from tests.waiting import nudged, wait_until
 
-SECONDS = 60
+SECONDS = 90
+NUDGE_SECONDS = 20
 NAMES = {"fan-out: no heartbeat", "fan-out: over budget", "fan-out: clean up"}
 NOTIFY = "fan-out: notify"
 
@@ -130,14 +131,27 @@ def test_of_several_with_one_name_one_is_left(prefect, applied):
     assert len(prefect.read_automations_by_name(wanted.name)) == 1
 
 
+def end(prefect: SyncPrefectClient, flow_run: FlowRun, state: State) -> None:
+    prefect.set_flow_run_state(flow_run.id, state, force=True)
+
+
+def wait_for_cleanup(prefect: SyncPrefectClient, deployment: UUID, flow_run: FlowRun, state: State) -> None:
+    """Wait for a run of the cleanup deployment for that flow run, which has ended in that state."""
+    wanted = {"flow_run_id": str(flow_run.id)}
+    is_there = nudged(
+        lambda: wanted in cleanups_of(prefect, deployment),
+        lambda: end(prefect, flow_run, state),
+        NUDGE_SECONDS,
+    )
+    wait_until(is_there, SECONDS, "cleanup", 0.5)
+
+
 @pytest.mark.parametrize("state", [Crashed(), Failed()], ids=["crashed", "failed"])
 def test_behind_a_run_that_ended_badly_is_cleaned_up(prefect, applied, deployment, state):
     """The cleanup deployment is run with the flow run's id."""
     flow_run = running_flow_run(prefect)
-    prefect.set_flow_run_state(flow_run.id, state, force=True)
-    wait_until(
-        lambda: {"flow_run_id": str(flow_run.id)} in cleanups_of(prefect, deployment), SECONDS, "cleanup", 0.5
-    )
+    end(prefect, flow_run, state)
+    wait_for_cleanup(prefect, deployment, flow_run, state)
 
 
 def test_a_run_without_a_heartbeat_is_crashed_and_cleaned_up(prefect, applied, deployment):
@@ -150,10 +164,9 @@ def test_a_run_without_a_heartbeat_is_crashed_and_cleaned_up(prefect, applied, d
         tell("prefect.flow-run.heartbeat", alive)
         return state_of(prefect, silent) == "Crashed"
 
-    wait_until(has_crashed, SECONDS, "crashed run", 0.5)
-    wait_until(
-        lambda: {"flow_run_id": str(silent.id)} in cleanups_of(prefect, deployment), SECONDS, "cleanup", 0.5
-    )
+    crashed = nudged(has_crashed, lambda: tell("prefect.flow-run.heartbeat", silent), NUDGE_SECONDS)
+    wait_until(crashed, SECONDS, "crashed run", 0.5)
+    wait_for_cleanup(prefect, deployment, silent, Crashed())
     assert state_of(prefect, alive) == "Running"
 
 
@@ -162,7 +175,12 @@ def test_a_run_over_its_budget_is_cancelled(prefect, applied):
     hurry(prefect, "fan-out: over budget")
     long, short = running_flow_run(prefect), running_flow_run(prefect)
     prefect.set_flow_run_state(short.id, Completed(), force=True)
-    wait_until(lambda: state_of(prefect, long).startswith("Cancel"), SECONDS, "cancelled run", 0.5)
+    cancelled = nudged(
+        lambda: state_of(prefect, long).startswith("Cancel"),
+        lambda: end(prefect, long, Running()),
+        NUDGE_SECONDS,
+    )
+    wait_until(cancelled, SECONDS, "cancelled run", 0.5)
     assert state_of(prefect, short) == "Completed"
 
 

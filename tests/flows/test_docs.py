@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import batch_emulator
+from tasks.blocks import save_accounts
+from tasks.settings import read_accounts
 from tests.documentation import REPOSITORY, blocks_of
 from tests.flows.services import batch, write_files
 
@@ -65,9 +67,18 @@ def test_a_pool_that_is_reused(folder):
     """The second run finds the pool of the first one."""
     run_first_python_block("docs/howto/reuse-a-pool.md")
     made = batch().get_pool("words").creation_time
+    shutil.rmtree(folder / "output")
     run_first_python_block("docs/howto/reuse-a-pool.md")
     assert batch().get_pool("words").creation_time == made
     assert (folder / "output" / "taskdata1_OUTPUT.txt").exists()
+
+
+def test_a_run_again(folder, storage):
+    """The second run has nothing to do, and what is remembered can lie in a blob container."""
+    save_accounts("prod", read_accounts())
+    defined = run_python_blocks("docs/howto/run-again.md")
+    assert defined["second"].job_id == ""
+    assert defined["shared"].result_storage.container == "prefect-results"
 
 
 def test_flows_of_one_s_own(folder):

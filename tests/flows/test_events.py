@@ -46,7 +46,7 @@ def test_a_pool_tells_that_it_was_made_and_reused(accounts, inputs, tmp_path, ru
     try:
         for attempt in ("first", "second"):
             key = f"{run_key}-{attempt}"
-            fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, keep, run_key=key)
+            fan_out(inputs, None, "cat {input}", tmp_path / attempt, pool, keep, run_key=key)
         events = wait_for_events(
             f"azure-batch.pool.pool-{run_key}", "azure-batch.pool.created", "azure-batch.pool.reused"
         )
