@@ -28,6 +28,8 @@ def run(
         "inputs": str(inputs.resolve()),
         "output_dir": str(output.resolve()),
         "num_words": num_words,
+        # It is to show a run, also the second time.
+        "refresh": True,
     }
     arguments = ["deployment", "run", DEPLOYMENT, "--watch", "--params", json.dumps(parameters)]
     say(f"\n$ prefect {shlex.join(arguments)}\n")

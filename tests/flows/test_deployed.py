@@ -147,20 +147,39 @@ def test_the_dashboard_has_the_accounts_and_the_automations(local_stack):
     }
 
 
-def test_behind_a_killed_run_the_automation_cleans_up(local_stack, tmp_path):
-    """The process of a run is killed: its hook and `cleanup`, one after the other, leave nothing."""
-    key = f"killed-{uuid.uuid4().hex[:8]}"
-    result = local_stack.run_deployment(
+def start_long_run(stack: Stack, key: str, delay_seconds: int, output_dir: Path) -> dict:
+    """A flow run of the worker's whose Batch tasks run."""
+    result = stack.run_deployment(
         "top-n-words/local",
         inputs=str(DATA),
-        output_dir=str(tmp_path),
-        delay_seconds=301,
+        output_dir=str(output_dir),
+        delay_seconds=delay_seconds,
         run_key=key,
         accounts="local",
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    wait_until(lambda: local_stack.processes("--delay 301"), RUN_SECONDS, "running Batch task", 0.5)
-    (flow_run,) = [one for one in flow_runs(local_stack) if one["parameters"].get("run_key") == key]
+    wait_until(lambda: stack.processes(f"--delay {delay_seconds}"), RUN_SECONDS, "running Batch task", 0.5)
+    (flow_run,) = [one for one in flow_runs(stack) if one["parameters"].get("run_key") == key]
+    return flow_run
+
+
+def test_a_run_is_cancelled_from_the_command_line(local_stack, tmp_path):
+    """`prefect flow-run cancel` in mid-run: the Batch tasks stop, and what the run made is deleted."""
+    key = f"cancelled-{uuid.uuid4().hex[:8]}"
+    flow_run = start_long_run(local_stack, key, 302, tmp_path)
+    result = local_stack.prefect("flow-run", "cancel", flow_run["id"])
+    assert result.returncode == 0, result.stdout + result.stderr
+    wait_until(lambda: not local_stack.processes("--delay 302"), RUN_SECONDS, "end of the Batch tasks", 0.5)
+    wait_until(lambda: not remains_of(local_stack, key), RUN_SECONDS, "end of all that the run made", 0.5)
+    wait_until(
+        lambda: state_of(local_stack, flow_run["id"]) == "CANCELLED", RUN_SECONDS, "cancelled run", 0.5
+    )
+
+
+def test_behind_a_killed_run_the_automation_cleans_up(local_stack, tmp_path):
+    """The process of a run is killed: its hook and `cleanup`, one after the other, leave nothing."""
+    key = f"killed-{uuid.uuid4().hex[:8]}"
+    flow_run = start_long_run(local_stack, key, 301, tmp_path)
     for process in processes_of(local_stack, flow_run["id"]):
         process.send_signal(signal.SIGKILL)
     cleaned = nudged(
