@@ -5,12 +5,13 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import opaque
 
 from tasks.batch_tasks import WorkItem, add_tasks
 from tasks.blocks import using_accounts
-from tasks.cleanup import clean_up_after, cleaned_up
+from tasks.cleanup import clean_up, clean_up_after, cleaned_up
 from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
@@ -76,8 +77,15 @@ def go_through(plan: Plan) -> Shards:
         yield list(start.unchanged.values())
     left = [file for file in plan.files if file.name not in start.unchanged]
     if not left:
+        if is_another_attempt(plan):
+            clean_up(plan.names, plan.cleanup, succeeded=True)
         return conclude(start, "", "", [])
     return (yield from run_files(replace(plan, files=left), start))
+
+
+def is_another_attempt(plan: Plan) -> bool:
+    """Whether an earlier one may have made something under these names."""
+    return plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
 
 
 def begin(plan: Plan) -> Start:

@@ -7,6 +7,7 @@ and compared, so that nothing is taken to be there which isn't.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,9 @@ def key_of(folder: Path) -> str:
 
 @step("remember outputs")
 def remember_outputs(folder: Path, way: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
-    """Remember how outputs were made, of each what was to be done and its path; how many."""
+    """Remember how outputs were made, of each what was to be done and its path; how many. Those that somebody
+    has taken away meanwhile are not, and nothing here fails a run."""
+    outputs = [one for one in outputs if os.path.isfile(one[1])]
     made = in_threads(
         lambda one: Made(source_of(way, one[0], one[0].content_md5), content_of(one[1])), outputs
     )

@@ -13,9 +13,10 @@ from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_setti
 from flows.fan_out import fan_out
 from tasks.blocks import AzureStorageAccount
 from tasks.result_storage import AzureBlobResults
+from tasks.specs import Cleanup
 from tasks.summary import RunResult
 from tasks.task_specs import TaskSpec
-from tests.flows.services import write_files
+from tests.flows.services import remains_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 
 PROGRAM = """sh -c 'echo "$GREETING $(cat "$FAN_OUT_INPUT")"'"""
@@ -57,6 +58,14 @@ def test_nothing_is_made_if_nothing_has_changed(folder):
     hits = {"look up one.txt": "Cached", "look up two.txt": "Cached"}
     # The server records them a little later.
     wait_until(lambda: steps_of(second) == hits, 30, "two cache hits and no other step")
+
+
+def test_what_an_earlier_attempt_left_goes_though_nothing_is_run(folder, run_key):
+    """An attempt that finds all outputs there cleans up behind the one that made them."""
+    run(folder, run_key=run_key, cleanup=Cleanup(containers="never", job="never", pool="never"))
+    assert remains_of(run_key) == {"containers", "job", "pool"}
+    assert set(states(run(folder, run_key=run_key)).values()) == {"unchanged"}
+    wait_for_remains(run_key, set())
 
 
 def test_only_what_has_changed_is_run(folder):
