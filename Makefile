@@ -24,7 +24,7 @@ help:
 
 setup: $(INSTALLED)
 
-# Compiled at once where uv is used, as pip does: Prefect starts three times as fast.
+# Compiled at once: Prefect starts three times as fast. pip by itself compiles on one core.
 $(INSTALLED): pyproject.toml constraints.txt deployments/package.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 		|| { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
@@ -34,7 +34,8 @@ $(INSTALLED): pyproject.toml constraints.txt deployments/package.json
 		uv pip install --quiet --python $(IN_VENV) --compile-bytecode -c constraints.txt -e '.[dev]'; \
 	else \
 		$(PYTHON) -m venv .venv && \
-		$(IN_VENV) -m pip install --quiet -c constraints.txt -e '.[dev]'; \
+		$(IN_VENV) -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]' && \
+		{ $(IN_VENV) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true; }; \
 	fi
 	@$(IN_VENV) -m deployments.local install
 	@touch $@
