@@ -23,7 +23,6 @@ class PoolNodes:
         self.state_counts: Counter[tuple[bool, str]] = Counter()
         self.leaving: set[str] = set()
         self._free: dict[int, SortedSet] = {}
-        self._levels: set[int] = set()
         self._filed: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -59,7 +58,6 @@ class PoolNodes:
             if free not in self._free:
                 self._free[free] = SortedSet()
             self._free[free].add((node.number, node.id))
-            self._levels.add(free)
             self._filed[node.id] = free
 
     def _unfile(self, node: Node) -> None:
@@ -67,7 +65,7 @@ class PoolNodes:
         if free is not None:
             self._free[free].discard((node.number, node.id))
             if not self._free[free]:
-                self._levels.discard(free)
+                del self._free[free]
 
     def free_slots(self, node_id: str) -> int:
         """Slots that a node has free; 0 where it takes no tasks."""
@@ -75,7 +73,7 @@ class PoolNodes:
 
     def most_free(self) -> int:
         """The largest number of free slots on one node; 0 where nothing can be placed."""
-        return max(self._levels, default=0)
+        return max(self._free, default=0)
 
     def pick(self, slots: int, fill: str, suits: Suits = None) -> Node | None:
         """A node with `slots` free: the emptiest for fill type Spread, the fullest that fits for Pack.
@@ -86,7 +84,7 @@ class PoolNodes:
 
     def fitting(self, slots: int, fill: str, suits: Suits = None) -> Iterator[Node]:
         """All such nodes, in that order."""
-        levels = [free for free in self._levels if free >= slots]
+        levels = [free for free in self._free if free >= slots]
         for free in sorted(levels, reverse=fill.lower() == "spread"):
             for _, node_id in self._free[free]:
                 node = self.by_id[node_id]

@@ -11,14 +11,14 @@ from prefect.utilities.annotations import opaque
 
 from tasks.batch_tasks import WorkItem, add_tasks
 from tasks.blocks import using_accounts
-from tasks.cleanup import clean_up, clean_up_after, cleaned_up
+from tasks.cleanup import clean_up_after, cleaned_up
 from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
 from tasks.events import tell_failed_files
 from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
-from tasks.jobs import Job, close_job, create_job, seconds_left
+from tasks.jobs import Job, close_job, create_job, find_job, seconds_left
 from tasks.labels import label_flow_run
 from tasks.plans import Plan, task_plan, work_items
 from tasks.pools import Pool, create_pool
@@ -77,22 +77,21 @@ def go_through(plan: Plan) -> Shards:
         yield list(start.unchanged.values())
     left = [file for file in plan.files if file.name not in start.unchanged]
     if not left:
-        if is_another_attempt(plan):
-            clean_up(plan.names, plan.cleanup, succeeded=True)
         return conclude(start, "", "", [])
     return (yield from run_files(replace(plan, files=left), start))
 
 
-def is_another_attempt(plan: Plan) -> bool:
-    """Whether an earlier one may have made something under these names."""
-    return plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
-
-
 def begin(plan: Plan) -> Start:
     at, way = time.monotonic(), way_of(plan)
-    held = {} if plan.refresh else find_unchanged(plan, way)
+    held = {} if plan.refresh or goes_on(plan) else find_unchanged(plan, way)
     unchanged = {name: FileResult(name, None, path, unchanged=True) for name, path in held.items()}
     return Start(plan, at, way, unchanged)
+
+
+def goes_on(plan: Plan) -> bool:
+    """Whether an earlier attempt has left its job: then all its tasks are there, and nothing is left out."""
+    is_another_attempt = plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
+    return is_another_attempt and find_job(plan.names.job_id)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:

@@ -105,7 +105,10 @@ def message_of(error: HttpResponseError) -> str:
     """The service's message and the values that say which property and why, with no SAS signature."""
     model = getattr(error, "model", None)
     message = getattr(getattr(model, "message", None), "value", None) or error.message or ""
-    values = [f"{detail.key}: {detail.value}" for detail in getattr(model, "error_values", None) or []]
+    values = [
+        f"{detail.key}: {first_line(detail.value or '')}"
+        for detail in getattr(model, "error_values", None) or []
+    ]
     return redacted("; ".join([first_line(message), *values]))
 
 

@@ -39,6 +39,17 @@ def create_job(names: RunNames, timeout_seconds: float, delete_when: When = "alw
     return Job(names.job_id, existed, created_at)
 
 
+@step("find job", retries=0)
+def find_job(job_id: str) -> bool:
+    """Whether there is such a job. Like `choose_image` it may be a run's first call, and doesn't insist."""
+    with batch_client(f"Looking for the job {job_id}") as client:
+        try:
+            client.get_job(job_id, select=["id"])
+        except ResourceNotFoundError:
+            return False
+    return True
+
+
 def create_if_absent(client: BatchClient, body: models.BatchJobCreateOptions) -> bool:
     try:
         client.create_job(body)

@@ -5,24 +5,18 @@ output folder may leave a file out if all that is the same, and the output lies 
 and compared, so that nothing is taken to be there which isn't.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect.filesystems import NullFileSystem
 from prefect.futures import wait
-from prefect.results import ResultStore, get_default_result_storage, get_result_store
-from prefect.serializers import JSONSerializer
 from prefect.states import State
 from prefect.utilities.annotations import opaque
 
 from tasks.batch_tasks import WorkItem
 from tasks.errors import PermanentError
 from tasks.inputs import InputFile
-from tasks.logs import run_logger
+from tasks.memory import Made, digest_of, recall, remember
 from tasks.outputs import local_path
 from tasks.plans import Plan
 from tasks.policies import outcome, step
@@ -31,14 +25,6 @@ from tasks.uploads import md5_of
 
 # Of a pool, what a program may find another way on its nodes; not how many there are, or how large.
 OF_THE_POOL = {"image", "start_command", "containers", "overrides"}
-
-
-@dataclass(frozen=True)
-class Made:
-    """How one output was made: the digest of what went into it, and the MD5 of what came out, hexadecimal."""
-
-    source: str
-    output: str
 
 
 @dataclass(frozen=True)
@@ -90,12 +76,14 @@ def checked(candidates: list[Candidate], way: str, folder: Path) -> State[list[t
 def unchanged_output(candidate: Candidate, way: str, folder: Path) -> str | None:
     """The path of the file's output, None if that, the file, or how it is made has changed."""
     try:
-        path = local_path(folder, candidate.file.output_name)
-        source = source_of(way, candidate.file, md5_of(candidate.file.path)[0].hex())
-        is_same = source == candidate.made.source and md5_of(str(path))[0].hex() == candidate.made.output
+        path = str(local_path(folder, candidate.file.output_name))
+        # The output first: where it is gone, the input need not be read.
+        is_same = content_of(path) == candidate.made.output and (
+            source_of(way, candidate.file, content_of(candidate.file.path)) == candidate.made.source
+        )
     except (OSError, PermanentError):
         return None
-    return str(path) if is_same else None
+    return path if is_same else None
 
 
 def way_of(plan: Plan) -> str:
@@ -116,57 +104,19 @@ def content_of(path: str) -> str:
     return md5_of(path)[0].hex()
 
 
-def digest_of(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def recall(folder: Path) -> dict[str, Made]:
-    """What is remembered of the outputs in a folder; nothing if it can't be read."""
-    try:
-        remembered = result_store().read(key_of(folder)).result
-        return {name: Made(*made) for name, made in remembered.items()}
-    except (FileNotFoundError, ValueError):
-        # Prefect raises ValueError for a file that isn't there, or isn't a result.
-        return {}
-    except Exception as error:
-        run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
-        return {}
-
-
-def remember(folder: Path, made: Mapping[str, Made]) -> None:
-    """Keep how outputs in a folder were made, beside what is remembered of others. A failure is logged only:
-    the outputs are there."""
-    together = {**recall(folder), **made}
-    try:
-        result_store().write(
-            {name: [one.source, one.output] for name, one in together.items()}, key_of(folder)
-        )
-    except Exception as error:
-        run_logger().warning("How the outputs were made can't be remembered: %s", error)
-
-
-def result_store() -> ResultStore:
-    """Prefect's result storage: that of the flow run or, if it keeps no results of its own, the default one.
-    Either may be local, or a block such as one of blobs."""
-    storage = get_result_store().result_storage
-    if isinstance(storage, NullFileSystem):
-        storage = get_default_result_storage(_sync=True)
-    return ResultStore(
-        result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False, lock_manager=None
-    )
-
-
-def key_of(folder: Path) -> str:
-    return f"fan-out-outputs-{digest_of(str(folder))[:32]}"
-
-
 @step("remember outputs")
 def remember_outputs(folder: Path, way: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
     """Remember how outputs were made, of each what was to be done and its path; how many. Those that somebody
     has taken away meanwhile are not, and nothing here fails a run."""
-    outputs = [one for one in outputs if os.path.isfile(one[1])]
-    made = in_threads(
-        lambda one: Made(source_of(way, one[0], one[0].content_md5), content_of(one[1])), outputs
-    )
-    remember(folder, {item.name: one for (item, _), one in zip(outputs, made, strict=True)})
-    return len(made)
+    made = in_threads(lambda one: made_of(way, *one), outputs)
+    found = {item.name: one for (item, _), one in zip(outputs, made, strict=True) if one is not None}
+    remember(folder, found)
+    return len(found)
+
+
+def made_of(way: str, item: WorkItem, path: str) -> Made | None:
+    """How an output was made; None if it can't be read any more."""
+    try:
+        return Made(source_of(way, item, item.content_md5), content_of(path))
+    except OSError:
+        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from azure.batch import BatchClient
 from azure.core.exceptions import AzureError
@@ -36,18 +37,23 @@ class Stream:
         try:
             with batch_client(f"Reading what {self.name} prints") as client:
                 for log in LOGS:
-                    for line in self.fresh_lines(client, log, is_last):
-                        self.log(line)
+                    self.log(self.fresh_lines(client, log, is_last))
         except FanOutError as error:
             run_logger().debug("%s", error)
 
     def fresh_lines(self, client: BatchClient, log: str, is_last: bool) -> Iterator[str]:
-        content = self.partial[log] + self.fresh_block(client, log)
-        *whole, partial = content.split(b"\n")
-        self.partial[log] = partial
-        if is_last and partial:
-            whole.append(partial)
-        return (line.decode(errors="replace") for line in whole)
+        while block := self.fresh_block(client, log):
+            *whole, self.partial[log] = (self.partial[log] + block).split(b"\n")
+            yield from map(text_of, whole)
+            if len(self.partial[log]) >= BYTES_AT_ONCE:
+                yield text_of(self.cut(log))
+        if is_last and self.partial[log]:
+            yield text_of(self.cut(log))
+
+    def cut(self, log: str) -> bytes:
+        """What there is of a line whose end is not awaited."""
+        partial, self.partial[log] = self.partial[log], b""
+        return partial
 
     def fresh_block(self, client: BatchClient, log: str) -> bytes:
         """What the file has beyond what was read, up to a limit; nothing while the task has no such file."""
@@ -67,9 +73,13 @@ class Stream:
             # It has not begun, or its node is gone.
             return 0
 
-    def log(self, line: str) -> None:
-        self.lines += 1
-        if self.lines < LINES_MAX:
-            run_logger().info("%s | %s", self.name, redacted(line))
-        elif self.lines == LINES_MAX:
-            run_logger().info("%s | ... and more than the %d lines that are shown", self.name, LINES_MAX - 1)
+    def log(self, lines: Iterator[str]) -> None:
+        for line in islice(lines, LINES_MAX - self.lines):
+            self.lines += 1
+            run_logger().info("%s | %s", self.name, line)
+            if self.lines == LINES_MAX:
+                run_logger().info("%s | ... is not shown beyond %d lines", self.name, LINES_MAX)
+
+
+def text_of(line: bytes) -> str:
+    return redacted(line.decode(errors="replace"))

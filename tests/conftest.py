@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share: real services, started once a session; and the leak check."""
 
+import signal
 import tempfile
 import threading
 import time
@@ -20,6 +21,12 @@ from tests.stacks import Stack
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as in a terminal: in the background it is ignored, and so by all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

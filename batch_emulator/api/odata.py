@@ -161,11 +161,9 @@ class Parser:
         nodes = [self.parse_and()]
         while self.take_word("or"):
             nodes.append(self.parse_and())
-        return (
-            nodes[0]
-            if len(nodes) == 1
-            else Node(any_of([n.matches for n in nodes]), alternatives([n.conjuncts for n in nodes]))
-        )
+        if len(nodes) == 1:
+            return nodes[0]
+        return Node(any_of([n.matches for n in nodes]), alternatives([n.conjuncts for n in nodes]))
 
     def parse_and(self) -> Node:
         nodes = [self.parse_term()]

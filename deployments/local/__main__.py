@@ -11,6 +11,8 @@ from deployments.local import demo, environment
 from deployments.local.settings import BATCH_ACCOUNT, BATCH_KEY, Settings, client_environment
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
+from tasks.errors import InputError
+from tasks.inputs import expand
 
 ENV_FILE = Path(".local", "stack.env")
 
@@ -21,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with interrupted_by_signals():
             return options.run(options)
-    except LocalServiceError as error:
+    except (LocalServiceError, InputError) as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
@@ -73,6 +75,8 @@ def run_up(options: argparse.Namespace) -> int:
 
 
 def run_demo(options: argparse.Namespace) -> int:
+    # What can be seen to be wrong now needs no stack.
+    expand(str(options.inputs))
     variables = environment.read_live(options.env_file)
     with ExitStack() as stack:
         if not variables:

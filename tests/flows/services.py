@@ -5,6 +5,8 @@ from __future__ import annotations
 from azure.batch import BatchClient
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from tasks.clients import batch_client_of, blob_service_of
 from tasks.naming import names_of_run
@@ -59,6 +61,13 @@ def tasks_of(run_key: str) -> dict[str, object]:
 def blobs_of(container: str) -> dict[str, str]:
     """The ETag of each blob, by name."""
     return {blob.name: blob.etag for blob in blobs().get_container_client(container).list_blobs()}
+
+
+def steps_of(flow_run_id) -> dict[str, str]:
+    """The names of the Prefect tasks of a flow run, and those of their states."""
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    with get_client(sync_client=True) as client:
+        return {one.name: one.state_name for one in client.read_task_runs(flow_run_filter=chosen)}
 
 
 def write_files(folder, contents: dict[str, str | bytes]):

@@ -32,6 +32,8 @@ def test_a_wrong_batch_key_names_its_variable(
     with pytest.raises(AccessError, match="AZURE_BATCH_ACCESS_KEY") as caught:
         fan_out(inputs, None, "cat {input}", tmp_path / "out", run_key=run_key)
     assert "d3Jvbmcga2V5" not in str(caught.value)
+    # Not the request that was to be signed, which the service recites.
+    assert len(str(caught.value).splitlines()) == 1
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", batch_account.key)
     assert remains_of(run_key) == set()
 

@@ -6,6 +6,7 @@ import pytest
 
 from flows.fan_out import fan_out
 from tasks.errors import InputError
+from tasks.stream import LINES_MAX
 from tests.flows.services import write_files
 
 PROGRAM = (
@@ -23,6 +24,14 @@ def test_the_lines_of_one_file_are_in_the_log(accounts, inputs, tmp_path, caplog
     fan_out(inputs, None, PROGRAM, str(tmp_path / "out"), stream_output="two.txt")
     shown = [message for message in caplog.messages if " | " in message]
     assert sorted(shown) == ["two.txt | begun", "two.txt | done", "two.txt | odd"]
+
+
+def test_much_that_is_printed_is_cut(accounts, inputs, tmp_path, caplog):
+    """Of half a megabyte of lines the first ones are shown, in their order, and that there are more."""
+    fan_out(inputs, None, "seq 1 100000", str(tmp_path / "out"), stream_output="one.txt")
+    shown = [message.removeprefix("one.txt | ") for message in caplog.messages if " | " in message]
+    assert shown[:-1] == [str(number) for number in range(1, LINES_MAX + 1)]
+    assert "not shown" in shown[-1]
 
 
 def test_a_name_that_no_input_has_is_refused(accounts, inputs, tmp_path):

@@ -2,6 +2,9 @@
 
 import os
 
+import pytest
+
+from deployments.local.__main__ import main
 from deployments.local.demo import SHOWN_FILES, tables
 
 
@@ -30,3 +33,13 @@ def test_many_tables_are_cut_short(tmp_path):
     text = tables(tmp_path, since=0)
     assert text.count("_OUTPUT.txt") == SHOWN_FILES
     assert "5 more files" in text
+
+
+@pytest.mark.parametrize("name", ["empty", "absent"])
+def test_inputs_that_are_not_there_are_told_at_once(tmp_path, capsys, name):
+    """The folder is named, and nothing is started for it."""
+    (tmp_path / "empty").mkdir()
+    assert main(["demo", "--inputs", str(tmp_path / name), "--env-file", str(tmp_path / "none")]) == 1
+    told = capsys.readouterr()
+    assert str(tmp_path / name) in told.err
+    assert told.out == ""
