@@ -10,6 +10,7 @@ from prefect.filesystems import NullFileSystem
 from prefect.results import ResultStore, get_default_result_storage, get_result_store
 from prefect.serializers import JSONSerializer
 
+import tasks.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.logs import run_logger
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from prefect import flow, task
 
+from deployments.local.settings import REPOSITORY
 from tasks.blocks import AzureStorageAccount
 from tasks.result_storage import AzureBlobResults
 
@@ -57,3 +62,16 @@ def test_what_is_not_there_is_told(results):
     """Reading what nobody wrote raises ValueError, which Prefect takes for "not cached"."""
     with pytest.raises(ValueError, match="no blob absent"):
         results.read_path("absent")
+
+
+def test_a_process_of_the_flows_knows_it_by_the_variable(results, run_key):
+    """Where the variable names the block, the flows' processes keep results there without further ado."""
+    program = (
+        "import flows.fan_out\n"
+        "from prefect.results import get_default_result_storage\n"
+        "print(get_default_result_storage(_sync=True).container)\n"
+    )
+    variables = {**os.environ, "PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK": f"azure-blob-results/{run_key}"}
+    argv = [sys.executable, "-c", program]
+    ended = subprocess.run(argv, env=variables, cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.stdout.strip() == results.container, ended.stderr
