@@ -10,11 +10,11 @@ import signal
 import sys
 from pathlib import Path
 
-from batch_emulator.faults import Faults
+from batch_emulator.faults.rules import Faults
 from batch_emulator.logs import set_up_log
+from batch_emulator.node.simulation import Simulation, parse_simulation
 from batch_emulator.server import running
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, Settings
-from batch_emulator.simulation import Simulation, parse_simulation
 
 
 def main() -> int:

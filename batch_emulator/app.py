@@ -42,10 +42,10 @@ from batch_emulator.api.exchange import (
     raw_path,
     read_call,
 )
+from batch_emulator.catalogue.operations import OPERATIONS
 from batch_emulator.connections import Dropped, remember_connections
-from batch_emulator.engine import Engine
+from batch_emulator.engine.engine import Engine
 from batch_emulator.errors import BatchError
-from batch_emulator.operations import OPERATIONS
 
 log = logging.getLogger("batch_emulator")
 

@@ -5,7 +5,7 @@ BatchError          an answer with status >= 300, as the service words it
 
 from __future__ import annotations
 
-from batch_emulator.error_catalogue import CATALOGUE
+from batch_emulator.catalogue.error_codes import CATALOGUE
 
 
 class BatchError(Exception):

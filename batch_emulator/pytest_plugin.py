@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from batch_emulator import Account, Settings
-    from batch_emulator.faults import Faults
+    from batch_emulator.faults.rules import Faults
 
 # The service is imported in the fixtures: a test run that needs none does not pay for it.
 
@@ -39,7 +39,7 @@ def batch_account(batch_settings: Settings) -> Iterator[Account]:
 @pytest.fixture
 def batch_faults(batch_account: Account) -> Iterator[Callable[[Faults], None]]:
     """A function that takes `Faults`; what it asked for ends with the test."""
-    from batch_emulator.control import clear_faults, put_faults
+    from batch_emulator.control_client import clear_faults, put_faults
 
     yield lambda faults: put_faults(batch_account, faults)
     clear_faults(batch_account)

@@ -16,15 +16,15 @@ from typing import Any
 
 import uvicorn
 
-from batch_emulator.agent import ProcessRunner
 from batch_emulator.app import create_app
 from batch_emulator.connections import GatheringProtocol
-from batch_emulator.engine import Engine
-from batch_emulator.journal import Journal
-from batch_emulator.launch import Runner
-from batch_emulator.process import kill_orphans
+from batch_emulator.engine.engine import Engine
+from batch_emulator.engine.journal import Journal
+from batch_emulator.node.launch import Runner
+from batch_emulator.node.process import kill_orphans
+from batch_emulator.node.process_runner import ProcessRunner
+from batch_emulator.node.simulated_runner import SimulatedRunner
 from batch_emulator.settings import Settings, check
-from batch_emulator.simulator import SimulatedRunner
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batch_emulator.faults import Faults
-from batch_emulator.simulation import Simulation
+from batch_emulator.faults.rules import Faults
+from batch_emulator.node.simulation import Simulation
 
 DEFAULT_PORT = 10003
 DEFAULT_ACCOUNT = "devbatchaccount1"

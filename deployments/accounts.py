@@ -8,9 +8,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tasks.blocks import BLOCK_TYPES, save_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.blocks import BLOCK_TYPES, save_accounts
 from tasks.errors import SettingsError
-from tasks.settings import read_accounts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

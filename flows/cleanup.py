@@ -9,9 +9,9 @@ from pydantic import Field
 
 from tasks.cleanup import Deed, clean_up_behind, remains_of
 from tasks.errors import PermanentError
-from tasks.flow_runs import users_of, wait_for_end
+from tasks.leftovers.flow_runs import users_of, wait_for_end
 from tasks.logs import run_logger
-from tasks.naming import RunNames
+from tasks.spec.naming import RunNames
 
 ARTIFACT_KEY = "cleanup"
 

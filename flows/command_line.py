@@ -20,8 +20,8 @@ from prefect.settings import get_current_settings, temporary_settings
 from flows.display import expected_errors_hidden, live_display
 from tasks.errors import FanOutError
 from tasks.listeners import listening
-from tasks.progress import Counts
-from tasks.summary import FileResult, RunResult
+from tasks.spec.run_results import FileResult, RunResult
+from tasks.watch.progress import Counts
 
 GENERAL = Group("Options", sort_key=0)
 

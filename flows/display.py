@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.theme import Theme
 
 from tasks.errors import FanOutError
-from tasks.progress import Counts
+from tasks.watch.progress import Counts
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from pydantic import BeforeValidator, Field
 
 from flows.running import AS_A_RUN, run
 from tasks.plans import plan_run
-from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
-from tasks.summary import RunResult
-from tasks.task_specs import DEFAULT_TASK, TaskSpec
+from tasks.spec.run_results import RunResult
+from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
+from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
 
 
 def as_text(value: object) -> object:

@@ -9,24 +9,25 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import opaque
 
+from tasks.azure.blocks import using_accounts
 from tasks.batch_tasks import WorkItem, add_tasks
-from tasks.blocks import using_accounts
 from tasks.cleanup import clean_up_after, cleaned_up
-from tasks.collecting import Downloads
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
-from tasks.events import tell_failed_files
 from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
 from tasks.jobs import Job, close_job, create_job, find_job, seconds_left
-from tasks.labels import label_flow_run
 from tasks.plans import Plan, task_plan, work_items
 from tasks.pools import Pool, create_pool
-from tasks.reuse import find_unchanged, remember_outputs, way_of
-from tasks.stream import Stream
-from tasks.summary import FileResult, FileResults, RunResult, describe_failures, publish
+from tasks.report.events import tell_failed_files
+from tasks.report.run_name import label_flow_run
+from tasks.report.summary import describe_failures, publish
+from tasks.reuse.unchanged_outputs import find_unchanged, remember_outputs, way_of
+from tasks.spec.run_results import FileResult, FileResults, RunResult
 from tasks.uploads import upload_application, upload_inputs
 from tasks.waiting import wait_for_tasks
+from tasks.watch.collecting import Downloads
+from tasks.watch.live_output import Stream
 
 Shards = Generator[list[FileResult], None, RunResult]
 

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from flows.fan_out import fan_out
 from flows.running import AS_A_RUN, Shards, run_in_shards
 from tasks.plans import plan_run
-from tasks.summary import FileResult
+from tasks.spec.run_results import FileResult
 
 
 def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:

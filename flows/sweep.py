@@ -9,12 +9,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from tasks.blocks import using_accounts
+from tasks.azure.blocks import using_accounts
 from tasks.errors import FanOutError, PermanentError
-from tasks.flow_runs import standings_of
+from tasks.leftovers.flow_runs import standings_of
+from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge
 from tasks.logs import run_logger
-from tasks.orphans import Rules, Verdict, delete_resource, find_resources, judge
-from tasks.specs import BlockName
+from tasks.spec.specs import BlockName
 
 ARTIFACT_KEY = "sweep"
 ROWS_MAX = 500

@@ -10,9 +10,9 @@ from pydantic import Field
 from flows.fan_out import RunKey, Seconds, Text, Texts
 from flows.running import AS_A_RUN, run
 from tasks.plans import plan_run
-from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
-from tasks.summary import RunResult
-from tasks.words import publish_words
+from tasks.report.words_table import publish_words
+from tasks.spec.run_results import RunResult
+from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec
 
 SCRIPT = Path(__file__).parents[1] / "node" / "top_n_words.py"
 

@@ -8,26 +8,25 @@ from typing import Any
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.azure_errors import explain, first_line
-from tasks.clients import batch_client, blob_service
-from tasks.command import (
+from tasks.azure.azure_errors import explain, first_line
+from tasks.azure.clients import batch_client, blob_service
+from tasks.azure.registries import build_task_container
+from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
+from tasks.errors import JobError, RefusedError, TemporaryError
+from tasks.extra_files import ExtraFile, build_resource_files
+from tasks.jobs import Job
+from tasks.sharding import in_threads, split
+from tasks.spec.command_line import (
     APPLICATION_FOLDER,
     NodeCommand,
     node_input,
     node_output,
     task_environment,
 )
-from tasks.errors import JobError, RefusedError, TemporaryError
-from tasks.extra_files import ExtraFile, build_resource_files
-from tasks.inputs import LOGS_FOLDER
-from tasks.jobs import Job
-from tasks.naming import RunNames
-from tasks.overrides import merged
-from tasks.policies import step
-from tasks.registries import build_task_container
-from tasks.sas import Signer, make_signer, read_blob_url, write_container_url
-from tasks.sharding import in_threads, split
-from tasks.task_specs import DEFAULT_TASK, TaskSpec, UserSpec
+from tasks.spec.naming import RunNames, log_blob
+from tasks.spec.overrides import merged
+from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec, UserSpec
+from tasks.step import step
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
@@ -205,11 +204,6 @@ def output_files(item: WorkItem, command: NodeCommand, container_url: str) -> It
             container_url,
             models.OutputFileUploadCondition.TASK_FAILURE,
         )
-
-
-def log_blob(task_id: str, log: str) -> str:
-    """The blob in the output container that keeps what a failed task printed."""
-    return f"{LOGS_FOLDER}/{task_id}/{log}"
 
 
 def output_file(

@@ -10,15 +10,15 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from pydantic import ValidationError
 
-from tasks.blocks import using_accounts
+from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError
-from tasks.flow_runs import key_of, subflows_cut_short
 from tasks.jobs import delete_job, terminate_job
+from tasks.leftovers.flow_runs import key_of, subflows_cut_short
 from tasks.logs import run_logger
-from tasks.naming import RunNames, names_of_run
 from tasks.pools import delete_pool, find_pools
-from tasks.specs import Cleanup, PoolSpec, Spec, When, is_due
+from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.specs import Cleanup, PoolSpec, Spec, When, is_due
 
 Parameter = TypeVar("Parameter", bound=Spec)
 

@@ -3,13 +3,13 @@
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from tasks.azure_errors import code_of
-from tasks.clients import blob_service
+from tasks.azure.azure_errors import code_of
+from tasks.azure.clients import blob_service
 from tasks.errors import RefusedError
-from tasks.naming import RunNames
-from tasks.ownership import Ownership, as_metadata, ownership, read_ownership
-from tasks.policies import step
-from tasks.specs import When
+from tasks.spec.naming import RunNames
+from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
+from tasks.spec.specs import When
+from tasks.step import step
 
 
 @step("check storage", retries=0)

@@ -17,7 +17,7 @@ FanOutError
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tasks.summary import RunResult
+    from tasks.spec.run_results import RunResult
 
 
 class FanOutError(Exception):

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
-from tasks.inputs import bad_names, expand, refuse, unreadable
-from tasks.sas import Signer, read_blob_url, read_container_url
-from tasks.task_specs import OUR_FOLDERS, FileSpec
+from tasks.spec.inputs import bad_names, expand, refuse, unreadable
+from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
 from tasks.uploads import upload_application
 
 FOLDER = "files"

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 from azure.batch.models import BatchSupportedImage
 
-from tasks.clients import batch_client
+from tasks.azure.clients import batch_client
 from tasks.errors import PoolError
-from tasks.policies import step
-from tasks.specs import ImageSpec
+from tasks.spec.specs import ImageSpec
+from tasks.step import step
 
 SUGGESTIONS = 8
 # The capability of an image that has a container runtime.

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from tasks.azure_errors import code_of
-from tasks.clients import POLLING_SECONDS, batch_client
+from tasks.azure.azure_errors import code_of
+from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.logs import run_logger
-from tasks.naming import RunNames
-from tasks.ownership import as_batch_metadata, ownership
-from tasks.policies import step
-from tasks.specs import When
+from tasks.spec.naming import RunNames
+from tasks.spec.ownership import as_batch_metadata, ownership
+from tasks.spec.specs import When
+from tasks.step import step
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
 GUARD_SECONDS = 10 * 60

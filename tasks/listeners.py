@@ -11,8 +11,11 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have it called with the news of the flows that are called in the block, in the order in which they
-    come: `tasks.progress.Counts` while Batch tasks run, and `tasks.summary.RunResult` at the end."""
+    """Have it called with the news of the flows that are called in the block, in their order.
+
+    News are `tasks.watch.progress.Counts` while Batch tasks run, and at the end
+    `tasks.spec.run_results.RunResult`.
+    """
     token = _listener.set(listener)
     try:
         yield

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.batch_tasks import TaskPlan, WorkItem
-from tasks.command import NodeCommand, build_command
+from tasks.downloads import prepare_output_folder
 from tasks.errors import InputError
 from tasks.extra_files import ExtraFile, find_extra_files
-from tasks.inputs import InputFile, find_inputs, why_no_blob_name
-from tasks.naming import RunNames, names_of_run, task_id_of
-from tasks.outputs import prepare_output_folder
 from tasks.pools import is_shared_by_start_task
-from tasks.specs import Cleanup, PoolSpec
-from tasks.task_specs import DEFAULT_TASK, TaskSpec, pool_for, uses_identity
+from tasks.spec.command_line import NodeCommand, build_command
+from tasks.spec.inputs import InputFile, find_inputs, why_no_blob_name
+from tasks.spec.naming import RunNames, names_of_run, task_id_of
+from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec, pool_for, uses_identity
 
 
 @dataclass(frozen=True)

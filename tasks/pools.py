@@ -8,22 +8,22 @@ from typing import Any
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from tasks.autoscale import INTERVAL, Lease, build_formula
-from tasks.azure_errors import code_of
-from tasks.clients import POLLING_SECONDS, batch_client, blob_service
-from tasks.command import APPLICATION_FOLDER, start_command_line
+from tasks.azure.azure_errors import code_of
+from tasks.azure.clients import POLLING_SECONDS, batch_client, blob_service
+from tasks.azure.registries import build_pool_containers
+from tasks.azure.sas import make_signer, read_blob_url
 from tasks.errors import PoolError
-from tasks.events import tell_pool
 from tasks.images import Image
-from tasks.leases import renew
 from tasks.logs import run_logger
-from tasks.naming import RunNames
-from tasks.overrides import merged
-from tasks.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
-from tasks.policies import step
-from tasks.registries import build_pool_containers
-from tasks.sas import make_signer, read_blob_url
-from tasks.specs import Cleanup, PoolSpec, When
+from tasks.report.events import tell_pool
+from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
+from tasks.spec.naming import RunNames
+from tasks.spec.overrides import merged
+from tasks.spec.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
+from tasks.spec.specs import Cleanup, PoolSpec, When
+from tasks.step import step
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula
+from tasks.watch.leases import renew
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 from prefect.runtime import flow_run
 
-from tasks.blocks import using_accounts
+from tasks.azure.blocks import using_accounts
 from tasks.cleanup import clean_up_pool, ended_by
 from tasks.errors import InputError
 from tasks.images import choose_image
-from tasks.naming import RunNames, names_of_run
 from tasks.pools import create_pool
-from tasks.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
+from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
 
 
 @contextmanager

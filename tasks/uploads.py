@@ -9,11 +9,11 @@ from prefect.runtime import task_run
 from prefect.states import State
 from prefect.utilities.annotations import opaque
 
-from tasks.clients import blob_service
+from tasks.azure.clients import blob_service
 from tasks.errors import InputError
-from tasks.inputs import InputFile
-from tasks.policies import outcome, step
 from tasks.sharding import in_threads, results_of, shard_size, split
+from tasks.spec.inputs import InputFile
+from tasks.step import outcome, step
 
 
 def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[str]:

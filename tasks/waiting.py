@@ -7,15 +7,16 @@ from datetime import datetime, timedelta, timezone
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tasks.clients import batch_client
+from tasks.azure.clients import batch_client
 from tasks.errors import JobError, RunTimeoutError
 from tasks.jobs import Job
 from tasks.logs import run_logger
-from tasks.policies import step
-from tasks.pool_watch import PoolWatch, check_pool
 from tasks.pools import Pool
-from tasks.progress import Counts, Progress
-from tasks.results import TaskResult, list_completed
+from tasks.spec.run_results import TaskResult
+from tasks.step import step
+from tasks.watch.completed_tasks import list_completed
+from tasks.watch.pool_watch import PoolWatch, check_pool
+from tasks.watch.progress import Counts, Progress
 
 FIRST_INTERVAL_SECONDS = 0.25
 BUSY_INTERVAL_MAX_SECONDS = 5.0

@@ -8,8 +8,8 @@ from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
 from batch_emulator.api.fields import IMAGES
 from batch_emulator.api.listing import list_page, read_filter, start_key
+from batch_emulator.catalogue.images import SUPPORTED_IMAGES
 from batch_emulator.errors import BatchError
-from batch_emulator.images import SUPPORTED_IMAGES
 
 
 def list_supported_images(call: Call) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import parse_select, project
 from batch_emulator.api.versions import json_type, trim
-from batch_emulator.model import Resource, Wire
+from batch_emulator.resources.model import Resource, Wire
 from batch_emulator.ticks import etag, http_date
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_emulator.api.conditions import check_conditions
-from batch_emulator.engine import Engine
-from batch_emulator.model import Resource
-from batch_emulator.store import Store
+from batch_emulator.engine.engine import Engine
+from batch_emulator.resources.model import Resource
+from batch_emulator.resources.store import Store
 from batch_emulator.ticks import etag
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from batch_emulator.api.odata import Filter
-from batch_emulator.jobtasks import STATES, JobTasks
-from batch_emulator.model import Task
+from batch_emulator.resources.job_tasks import STATES, JobTasks
+from batch_emulator.resources.model import Task
 
 #: Times of a task that are never later than the last change of its state.
 _NO_LATER_THAN_CHANGE = (

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from batch_emulator.api.bodies.base import parse_json
 from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError
-from batch_emulator.faults import Faults, Seconds
+from batch_emulator.faults.rules import Faults, Seconds
 from batch_emulator.scheduler import mishaps
 from batch_emulator.settings import is_loopback
 

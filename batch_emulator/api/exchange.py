@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from batch_emulator.api.call import Call
 from batch_emulator.api.versions import json_type
-from batch_emulator.engine import Engine
+from batch_emulator.engine.engine import Engine
 from batch_emulator.errors import BatchError
-from batch_emulator.faults import RequestFault
+from batch_emulator.faults.rules import RequestFault
 from batch_emulator.ticks import format_ticks
 
 MOST_BODY_BYTES = 1_048_576

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batch_emulator.api.odata import EQUALITY, TEXT, Field
-from batch_emulator.model import JobSchedule, Pool, Wire
+from batch_emulator.resources.model import JobSchedule, Pool, Wire
+from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 from batch_emulator.ticks import parse_ticks
-from batch_emulator.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 
 Fields = Mapping[str, Field]
 Get = Callable[[Any], Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
 
-from batch_emulator import nodefiles, ticks
+from batch_emulator import ticks
 from batch_emulator.api.answers import plain
 from batch_emulator.api.call import Call
 from batch_emulator.api.conditions import check_conditions
@@ -15,6 +15,7 @@ from batch_emulator.api.fields import FILES
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.files import content_type, file_headers, render_file
 from batch_emulator.errors import BatchError
+from batch_emulator.node import files as nodefiles
 from batch_emulator.scheduler.launches import task_directory
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError, not_supported
-from batch_emulator.model import Wire
+from batch_emulator.resources.model import Wire
 from batch_emulator.ticks import format_ticks
 
 _NO_TIME = "PT0S"

@@ -13,7 +13,7 @@ from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job, render_task_counts
 from batch_emulator.api.views.runs import render_preparation
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Job, key
+from batch_emulator.resources.model import Job, key
 from batch_emulator.scheduler import jobs
 
 

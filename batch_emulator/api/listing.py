@@ -12,7 +12,7 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.odata import Field, Filter, compile_filter, parse_select, project
 from batch_emulator.api.paging import decode_skiptoken, encode_skiptoken, next_link, parse_maxresults
 from batch_emulator.api.versions import trim
-from batch_emulator.model import Wire
+from batch_emulator.resources.model import Wire
 
 
 def read_filter(call: Call, fields: Mapping[str, Field]) -> Filter | None:

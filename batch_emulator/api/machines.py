@@ -14,8 +14,8 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.listing import list_page, start_key
 from batch_emulator.api.odata import parse_select, project
 from batch_emulator.errors import BatchError
-from batch_emulator.logupload import upload_text
-from batch_emulator.model import Node, Pool, Wire
+from batch_emulator.node.log_upload import upload_text
+from batch_emulator.resources.model import Node, Pool, Wire
 from batch_emulator.ticks import format_ticks, parse_ticks
 
 _LOG = "agent-debug.log"

@@ -20,7 +20,7 @@ from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.endpoints import login_port
 from batch_emulator.api.views.nodes import render_node
 from batch_emulator.errors import BatchError
-from batch_emulator.model import key
+from batch_emulator.resources.model import key
 from batch_emulator.scheduler import nodes
 
 

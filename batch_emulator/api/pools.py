@@ -20,7 +20,7 @@ from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.pools import render_node_counts, render_pool
-from batch_emulator.model import Wire
+from batch_emulator.resources.model import Wire
 from batch_emulator.scheduler import autoscaling, pools
 
 

@@ -12,7 +12,7 @@ from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job
 from batch_emulator.api.views.schedules import render_schedule
-from batch_emulator.model import JobSchedule
+from batch_emulator.resources.model import JobSchedule
 from batch_emulator.scheduler import schedules
 
 

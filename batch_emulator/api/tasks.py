@@ -13,7 +13,7 @@ from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.reading import read_body, read_object
 from batch_emulator.api.views.tasks import render_subtask, render_task
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Job, Task, Wire, key
+from batch_emulator.resources.model import Job, Task, Wire, key
 from batch_emulator.scheduler import tasks
 from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import etag, format_ticks

@@ -10,7 +10,7 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.fields import USAGE
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.paging import invalid_query
-from batch_emulator.model import Wire, key
+from batch_emulator.resources.model import Wire, key
 from batch_emulator.scheduler.usage import INTERVAL, PoolUsage, last_interval
 from batch_emulator.ticks import format_ticks, parse_ticks
 

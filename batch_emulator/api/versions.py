@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from batch_emulator.model import Wire
+from batch_emulator.resources.model import Wire
 
 JSON_TYPE = "application/json; odata=minimalmetadata"
 #: Until this version the service wrote no space after the semicolon.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue import core_count
-from batch_emulator.injection import resize_error
-from batch_emulator.model import Node, Pool, key
+from batch_emulator.catalogue.vm_sizes import core_count
+from batch_emulator.faults.injector import resize_error
+from batch_emulator.resources.model import Node, Pool, key
+from batch_emulator.resources.transitions import ALLOCATION, follow
 from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
-from batch_emulator.transitions import ALLOCATION, follow
 
 
 def move_allocation(world: World, pool: Pool, event: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Job, JobSchedule, Wire, key
+from batch_emulator.resources.model import Job, JobSchedule, Wire, key
 from batch_emulator.scheduler import pools
 from batch_emulator.scheduler.world import World, failure
 

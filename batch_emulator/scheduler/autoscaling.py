@@ -18,7 +18,7 @@ from batch_emulator.autoscale import (
 from batch_emulator.autoscale.parser import parse
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Pool, Wire, key
+from batch_emulator.resources.model import Pool, Wire, key
 from batch_emulator.scheduler import allocation
 from batch_emulator.scheduler.measures import measure
 from batch_emulator.scheduler.world import World

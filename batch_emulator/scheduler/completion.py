@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.model import Job, Task
+from batch_emulator.resources.model import Job, Task
 from batch_emulator.scheduler import dependencies, exitconditions, jobstates
 from batch_emulator.scheduler.world import World
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from batch_emulator.jobtasks import JobTasks
-from batch_emulator.model import Job, Task, Wire, key
+from batch_emulator.resources.job_tasks import JobTasks
+from batch_emulator.resources.model import Job, Task, Wire, key
 from batch_emulator.scheduler import exitconditions
 from batch_emulator.scheduler.world import World
 

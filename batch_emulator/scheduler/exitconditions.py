@@ -5,7 +5,7 @@ Source: REST documentation of Add Task, `exitConditions` and `exitOptions`.
 
 from __future__ import annotations
 
-from batch_emulator.model import Task, Wire
+from batch_emulator.resources.model import Task, Wire
 
 
 def dependency_action(task: Task) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.errors import BatchError, invalid_property
-from batch_emulator.model import Job, JobSchedule, Wire, key
+from batch_emulator.resources.model import Job, JobSchedule, Wire, key
 from batch_emulator.scheduler import autopools, jobstates
 from batch_emulator.scheduler.launches import limit_seconds
 from batch_emulator.scheduler.tasks import add_manager_task

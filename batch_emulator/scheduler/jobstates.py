@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.model import Job
+from batch_emulator.resources.model import Job
 from batch_emulator.scheduler import autopools, release
 from batch_emulator.scheduler.launches import removable_directory
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task

@@ -8,8 +8,8 @@ measured, and so have no samples.
 
 from __future__ import annotations
 
-from batch_emulator.model import Pool, key
-from batch_emulator.poolnodes import PoolNodes
+from batch_emulator.resources.model import Pool, key
+from batch_emulator.resources.pool_nodes import PoolNodes
 from batch_emulator.scheduler.world import World
 
 _USABLE = ("idle", "running")

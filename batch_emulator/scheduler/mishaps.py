@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Node, Wire, key
+from batch_emulator.resources.model import Node, Wire, key
+from batch_emulator.resources.transitions import NODE, allows
 from batch_emulator.scheduler import background, nodes
 from batch_emulator.scheduler.world import CloseNode, Stop, World
-from batch_emulator.transitions import NODE, allows
 
 DISK_FULL: Wire = {
     "code": "DiskFull",

@@ -5,8 +5,8 @@ Source: documentation page "Use multi-instance tasks to run Message Passing Inte
 
 from __future__ import annotations
 
-from batch_emulator.launch import Outcome
-from batch_emulator.model import Job, Node, Task, Wire, key
+from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.model import Job, Node, Task, Wire, key
 from batch_emulator.scheduler import preparation, slots
 from batch_emulator.scheduler.launches import application_launch, coordination_launch, retries_left
 from batch_emulator.scheduler.taskends import conclude, give_back, stop_instances

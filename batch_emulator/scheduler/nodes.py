@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batch_emulator.errors import BatchError
-from batch_emulator.launch import Outcome
-from batch_emulator.model import Node, Wire, key
+from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.model import Node, Wire, key
+from batch_emulator.resources.transitions import NODE, allows
 from batch_emulator.scheduler import background, release
 from batch_emulator.scheduler.launches import start_task_launch
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure_info
-from batch_emulator.transitions import NODE, allows
 
 _DOWN = ("creating", "starting", "rebooting", "reimaging", "deallocating", "deallocated", "leavingpool")
 

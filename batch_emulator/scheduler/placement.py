@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_emulator.model import Job, Node, Pool, Task, key
-from batch_emulator.poolnodes import PoolNodes, Suits
+from batch_emulator.resources.model import Job, Node, Pool, Task, key
+from batch_emulator.resources.pool_nodes import PoolNodes, Suits
 from batch_emulator.scheduler.preparation import has_failed
 from batch_emulator.scheduler.world import World
 

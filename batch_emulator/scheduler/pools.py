@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue import core_count
+from batch_emulator.catalogue.images import find_image
+from batch_emulator.catalogue.vm_sizes import core_count
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError, invalid_property
-from batch_emulator.images import find_image
-from batch_emulator.model import Pool, Wire, key
+from batch_emulator.resources.model import Pool, Wire, key
 from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 

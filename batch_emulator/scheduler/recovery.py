@@ -6,7 +6,7 @@ a node's reboot. Whatever was to happen later is still to happen: the timers are
 
 from __future__ import annotations
 
-from batch_emulator.model import Job, Node
+from batch_emulator.resources.model import Job, Node
 from batch_emulator.scheduler import autoscaling, dependencies, nodes, retention
 from batch_emulator.scheduler.taskends import requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, World

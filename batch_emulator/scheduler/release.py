@@ -5,8 +5,8 @@ Source: REST documentation of Add Job, `jobReleaseTask`.
 
 from __future__ import annotations
 
-from batch_emulator.launch import Outcome
-from batch_emulator.model import Job, Node, Preparation, key
+from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.model import Job, Node, Preparation, key
 from batch_emulator.scheduler import background, retention
 from batch_emulator.scheduler.launches import own_task_directory, release_launch
 from batch_emulator.scheduler.world import Start, World, failure_info

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from batch_emulator.durations import UNLIMITED, parse_duration_ticks
-from batch_emulator.model import Preparation, Task, Wire, key
+from batch_emulator.resources.model import Preparation, Task, Wire, key
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import RemoveDirectory, World
 from batch_emulator.ticks import TICKS_PER_SECOND

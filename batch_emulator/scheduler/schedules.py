@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from batch_emulator.durations import parse_duration_ticks
 from batch_emulator.errors import BatchError
-from batch_emulator.model import Job, JobSchedule, Wire, key
+from batch_emulator.resources.model import Job, JobSchedule, Wire, key
 from batch_emulator.scheduler import autopools, jobs, jobstates
 from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import TICKS_PER_SECOND, parse_ticks

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from batch_emulator.launch import Outcome
-from batch_emulator.model import Node, Task, Wire, key
+from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.model import Node, Task, Wire, key
 from batch_emulator.scheduler import retention, slots
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import Stop, World, failure, failure_info

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from batch_emulator.launch import Outcome
-from batch_emulator.model import Job, Node, Task
+from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.scheduler import multiinstance, preparation, slots
 from batch_emulator.scheduler.launches import retries_left, task_launch
 from batch_emulator.scheduler.taskends import conclude, give_back

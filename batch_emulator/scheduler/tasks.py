@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.errors import BatchError, invalid_property
-from batch_emulator.model import Job, Task, Wire, key
+from batch_emulator.resources.model import Job, Task, Wire, key
 from batch_emulator.scheduler import dependencies
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, stop_task

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from batch_emulator.catalogue import core_count
-from batch_emulator.model import Pool, key
-from batch_emulator.store import Store
+from batch_emulator.catalogue.vm_sizes import core_count
+from batch_emulator.resources.model import Pool, key
+from batch_emulator.resources.store import Store
 from batch_emulator.ticks import from_seconds
 
 INTERVAL = from_seconds(30 * 60)

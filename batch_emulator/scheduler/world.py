@@ -14,12 +14,12 @@ from typing import Any
 
 from batch_emulator.autoscale import Samples
 from batch_emulator.errors import BatchError
-from batch_emulator.injection import Injector
-from batch_emulator.launch import Failure, Launch
-from batch_emulator.model import Job, JobSchedule, Node, Pool, Resource, Task, Wire, key
+from batch_emulator.faults.injector import Injector
+from batch_emulator.node.launch import Failure, Launch
+from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Resource, Task, Wire, key
+from batch_emulator.resources.store import Store
 from batch_emulator.scheduler.usage import Usage
 from batch_emulator.settings import Settings
-from batch_emulator.store import Store
 from batch_emulator.ticks import from_seconds
 
 

@@ -12,7 +12,7 @@ from deployments.local.settings import BATCH_ACCOUNT, BATCH_KEY, Settings, clien
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 from tasks.errors import InputError
-from tasks.inputs import expand
+from tasks.spec.inputs import expand
 
 ENV_FILE = Path(".local", "stack.env")
 

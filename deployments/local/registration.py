@@ -7,8 +7,8 @@ from deployments.automations import apply, server
 from deployments.errors import AutomationError
 from deployments.local.early import run_prefect
 from deployments.local.settings import PREFECT_FILE
-from tasks.blocks import save_accounts
-from tasks.settings import read_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.blocks import save_accounts
 
 ACCOUNTS = "local"
 CLEANUP = "cleanup/local"

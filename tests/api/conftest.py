@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from batch_emulator.agent import ProcessRunner
 from batch_emulator.app import create_app
-from batch_emulator.engine import Engine
+from batch_emulator.engine.engine import Engine
+from batch_emulator.node.process_runner import ProcessRunner
 from batch_emulator.settings import Settings
 from tests.api.wire import URL, Wire
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from batch_emulator.operations import OPERATIONS
+from batch_emulator.catalogue.operations import OPERATIONS
 from tests.api.wire import LINUX
 
 POOLS, JOBS, TASKS = ["pool-a", "Pool-B"], ["job-a", "Job-B"], ["task-1", "Task-2", "task-3"]

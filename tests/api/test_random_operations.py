@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from batch_emulator.app import create_app
-from batch_emulator.engine import Engine
+from batch_emulator.engine.engine import Engine
+from batch_emulator.node.simulated_runner import SimulatedRunner
+from batch_emulator.node.simulation import Simulation
 from batch_emulator.settings import Settings
-from batch_emulator.simulation import Simulation
-from batch_emulator.simulator import SimulatedRunner
 from tests.api.operations import BODIES, JOBS, PLACES, POOLS, requests
 from tests.api.wire import LINUX, NEWEST, OLDEST, URL, Wire, eventually
 

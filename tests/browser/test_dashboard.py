@@ -6,7 +6,7 @@ import pytest
 
 from deployments.local.settings import REPOSITORY
 from flows.top_n_words import top_n_words
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.browser.conftest import PATIENCE_SECONDS
 from tests.browser.dashboard import description, field
 from tests.flows.services import write_files

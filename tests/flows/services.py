@@ -8,9 +8,9 @@ from azure.storage.blob import BlobServiceClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from tasks.clients import batch_client_of, blob_service_of
-from tasks.naming import names_of_run
-from tasks.settings import read_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.spec.naming import names_of_run
 from tests.waiting import wait_until
 
 GONE_WITHIN_SECONDS = 60

@@ -18,8 +18,8 @@ from prefect.states import Crashed, State
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up_after
 from tasks.errors import FilesFailedError, RefusedError
-from tasks.naming import names_of_run
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import (
     batch,
     blobs_of,

@@ -22,8 +22,8 @@ from prefect.variables import Variable
 
 from deployments.local.settings import REPOSITORY
 from deployments.processes import Command, running
-from tasks.blocks import save_accounts
-from tasks.settings import read_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.blocks import save_accounts
 from tests.flows.services import batch, write_files
 from tests.waiting import wait_until
 

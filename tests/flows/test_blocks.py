@@ -14,10 +14,16 @@ from deployments.accounts import main
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from flows.sweep import sweep
-from tasks.blocks import BLOCK_TYPES, AzureBatchAccount, AzureStorageAccount, load_accounts, save_accounts
+from tasks.azure.accounts import Accounts, read_accounts
+from tasks.azure.blocks import (
+    BLOCK_TYPES,
+    AzureBatchAccount,
+    AzureStorageAccount,
+    load_accounts,
+    save_accounts,
+)
 from tasks.errors import AccessError, FilesFailedError, SettingsError
-from tasks.settings import Accounts, read_accounts
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import write_files
 
 VARIABLES = (

@@ -21,9 +21,9 @@ from tasks.containers import create_containers
 from tasks.errors import InputError, PermanentError
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.naming import names_of_run
 from tasks.pools import create_pool
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 from tests.waiting import wait_until
 

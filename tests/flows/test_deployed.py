@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from deployments.local.settings import PREFECT_FILE, REPOSITORY
-from tasks.clients import batch_client_of, blob_service_of
-from tasks.naming import names_of_run
-from tasks.settings import read_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.spec.naming import names_of_run
 from tests.stacks import RUN_SECONDS, START_SECONDS, STOP_SECONDS, Stack, are_gone
 from tests.waiting import nudged, wait_until
 

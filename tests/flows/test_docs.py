@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import batch_emulator
-from tasks.blocks import save_accounts
-from tasks.settings import read_accounts
+from tasks.azure.accounts import read_accounts
+from tasks.azure.blocks import save_accounts
 from tests.documentation import REPOSITORY, blocks_of
 from tests.flows.services import batch, write_files
 

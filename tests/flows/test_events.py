@@ -8,8 +8,8 @@ from prefect.client.orchestration import get_client
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, PoolError
-from tasks.naming import names_of_run
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import write_files
 from tests.waiting import wait_until
 

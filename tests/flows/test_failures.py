@@ -10,8 +10,8 @@ from azure.core.exceptions import ResourceNotFoundError
 import batch_emulator
 from flows.fan_out import fan_out
 from tasks.errors import AccessError, JobError, PoolError, RunTimeoutError, SettingsError, UnreachableError
-from tasks.naming import names_of_run
-from tasks.specs import Cleanup, ImageSpec, PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
 from tests.flows.services import batch, remains_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from flows.fan_out import fan_out
 from tasks.errors import FilesFailedError, InputError, PermanentError
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import remains_of, wait_for_remains, write_files
 
 FILES = {"one.txt": "a b", "two.txt": "c d e", "sub/three.txt": ""}

@@ -10,7 +10,7 @@ import batch_emulator
 from batch_emulator.faults import AllocationFault, Faults, NodeFault, RequestFault
 from flows.fan_out import fan_out
 from tasks.errors import PoolError
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import tasks_of, wait_for_remains, write_files
 
 COUNT = 150

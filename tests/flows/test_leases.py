@@ -13,10 +13,10 @@ from azure.batch import models
 
 import batch_emulator
 from flows.fan_out import fan_out
-from tasks.autoscale import INTERVAL, build_formula, read_formula
 from tasks.cleanup import clean_up
-from tasks.naming import names_of_run
-from tasks.specs import Cleanup, PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tests.flows.services import batch, write_files
 from tests.waiting import wait_until
 

@@ -21,11 +21,11 @@ from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, InputError, PoolError
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.naming import names_of_run
 from tasks.pools import create_pool, delete_pool, find_pools, run_key_of
 from tasks.provisioning import provisioned
-from tasks.specs import Cleanup, ImageSpec, PoolSpec
-from tasks.task_specs import TaskSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
+from tasks.spec.task_specs import TaskSpec
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.fan_out import fan_out
-from tasks.specs import PoolSpec
+from tasks.spec.specs import PoolSpec
 from tests.flows.services import wait_for_remains, write_files
 
 COUNT = 400

@@ -10,8 +10,8 @@ import pytest
 from prefect import flow, task
 
 from deployments.local.settings import REPOSITORY
-from tasks.blocks import AzureStorageAccount
-from tasks.result_storage import AzureBlobResults
+from tasks.azure.blocks import AzureStorageAccount
+from tasks.reuse.result_storage import AzureBlobResults
 
 
 @pytest.fixture

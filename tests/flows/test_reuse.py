@@ -9,11 +9,11 @@ import pytest
 from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
 from flows.fan_out import fan_out
-from tasks.blocks import AzureStorageAccount
-from tasks.result_storage import AzureBlobResults
-from tasks.specs import Cleanup
-from tasks.summary import RunResult
-from tasks.task_specs import TaskSpec
+from tasks.azure.blocks import AzureStorageAccount
+from tasks.reuse.result_storage import AzureBlobResults
+from tasks.spec.run_results import RunResult
+from tasks.spec.specs import Cleanup
+from tasks.spec.task_specs import TaskSpec
 from tests.flows.services import remains_of, steps_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 

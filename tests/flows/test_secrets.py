@@ -10,11 +10,11 @@ from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH
 
 import batch_emulator
 from flows.fan_out import fan_out
+from tasks.azure.registries import password_of
 from tasks.errors import FilesFailedError, SettingsError
-from tasks.naming import names_of_run
-from tasks.registries import password_of
-from tasks.specs import Cleanup, ImageSpec, PoolSpec, RegistrySpec
-from tasks.task_specs import ContainerSpec, TaskSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, RegistrySpec
+from tasks.spec.task_specs import ContainerSpec, TaskSpec
 from tests.flows.services import batch, wait_for_remains, write_files
 
 

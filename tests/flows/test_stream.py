@@ -6,7 +6,7 @@ import pytest
 
 from flows.fan_out import fan_out
 from tasks.errors import InputError
-from tasks.stream import LINES_MAX
+from tasks.watch.live_output import LINES_MAX
 from tests.flows.services import write_files
 
 PROGRAM = (

@@ -19,11 +19,11 @@ from tasks.containers import create_containers
 from tasks.errors import PermanentError
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.naming import names_of_run
-from tasks.orphans import delete_resource, find_resources
-from tasks.ownership import MARGIN_SECONDS, as_batch_metadata, ownership
+from tasks.leftovers.orphans import delete_resource, find_resources
 from tasks.pools import create_pool
-from tasks.specs import Cleanup, PoolSpec, When
+from tasks.spec.naming import names_of_run
+from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, ownership
+from tasks.spec.specs import Cleanup, PoolSpec, When
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 
 ALL = {"containers", "job", "pool"}

@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import Artifact
 
 from flows.top_n_words import top_n_words
-from tasks.specs import PoolSpec
-from tasks.words import read_words
+from tasks.report.words_table import read_words
+from tasks.spec.specs import PoolSpec
 from tests.flows.services import wait_for_remains, write_files
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,11 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient
 
+from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tasks.containers import create_container, delete_container
+from tasks.downloads import download_file, prepare_output_folder
 from tasks.errors import AccessError, InputError, PermanentError
-from tasks.outputs import download_file, prepare_output_folder
-from tasks.ownership import ownership
-from tasks.sas import make_signer, read_blob_url, write_container_url
+from tasks.spec.ownership import ownership
 from tasks.uploads import upload_file
 from tests.flows.services import blobs, blobs_of
 

@@ -15,7 +15,8 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.storage.blob import ContainerClient, generate_blob_sas
 
 import batch_emulator
-from batch_emulator import Account, control
+from batch_emulator import Account
+from batch_emulator import control_client as control
 from batch_emulator.faults import (
     AllocationFault,
     DiskFault,

@@ -16,13 +16,13 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
 import batch_emulator
-from tasks.autoscale import Lease, build_formula, read_formula
 from tasks.images import Image
-from tasks.leases import renew
-from tasks.naming import names_of_run
-from tasks.ownership import Ownership, read_batch_ownership
 from tasks.pools import build_pool
-from tasks.specs import PoolSpec
+from tasks.spec.naming import names_of_run
+from tasks.spec.ownership import Ownership, read_batch_ownership
+from tasks.spec.specs import PoolSpec
+from tasks.watch.lease_formula import Lease, build_formula, read_formula
+from tasks.watch.leases import renew
 from tests.waiting import wait_until
 
 IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import batch_emulator
 from batch_emulator.app import ROUTES
-from batch_emulator.simulation import Simulation
+from batch_emulator.node.simulation import Simulation
 from bench.signing import open_account
 
 QUIETLY = settings(

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import batch_emulator
-from batch_emulator.simulation import Simulation
-from batch_emulator.transitions import JOB, TASK, Table
+from batch_emulator.node.simulation import Simulation
+from batch_emulator.resources.transitions import JOB, TASK, Table
 from bench.signing import follow, open_account
 
 EXAMPLES = int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "10"))

@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import batch_emulator
-from batch_emulator import Account, control
+from batch_emulator import Account
+from batch_emulator import control_client as control
 from batch_emulator.faults import Faults, RequestFault
 from tests.conformance.conftest import pool_parameters
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 
 import batch_emulator
-from batch_emulator.simulation import Simulation
+from batch_emulator.node.simulation import Simulation
 from tests.waiting import wait_until
 
 MACHINE = models.VirtualMachineConfiguration(

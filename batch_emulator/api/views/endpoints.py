@@ -5,7 +5,7 @@ Source: recorded nodes of Linux pools, of cloud service pools and of pools with 
 
 from __future__ import annotations
 
-from batch_emulator.model import Node, Pool, Wire
+from batch_emulator.resources.model import Node, Pool, Wire
 
 _ADDRESS = {"publicIPAddress": "127.0.0.1", "publicFQDN": "localhost"}
 _FIRST_LOGIN_PORT = 50000

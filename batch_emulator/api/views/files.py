@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from batch_emulator import ticks
-from batch_emulator.model import Wire
-from batch_emulator.nodefiles import NodeFile
+from batch_emulator.node.files import NodeFile
+from batch_emulator.resources.model import Wire
 
 
 def render_file(file: NodeFile, files_url: str) -> Wire:

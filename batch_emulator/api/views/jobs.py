@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
-from batch_emulator.jobtasks import JobTasks
-from batch_emulator.model import Job, Wire
+from batch_emulator.resources.job_tasks import JobTasks
+from batch_emulator.resources.model import Job, Wire
 from batch_emulator.ticks import etag, format_ticks
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from batch_emulator.api.views.endpoints import render_endpoints
 from batch_emulator.api.views.runs import render_run
 from batch_emulator.api.views.tasks import render_execution
-from batch_emulator.model import Node, Pool, Wire
-from batch_emulator.store import Store
+from batch_emulator.resources.model import Node, Pool, Wire
+from batch_emulator.resources.store import Store
 from batch_emulator.ticks import format_ticks
 
 _AGENT_VERSION = "1.13.8"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.model import Wire
+from batch_emulator.resources.model import Wire
 
 POOL = (
     "vmSize",

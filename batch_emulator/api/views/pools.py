@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
-from batch_emulator.model import Pool, Wire, key
-from batch_emulator.poolnodes import PoolNodes
-from batch_emulator.store import Store
+from batch_emulator.resources.model import Pool, Wire, key
+from batch_emulator.resources.pool_nodes import PoolNodes
+from batch_emulator.resources.store import Store
 from batch_emulator.ticks import etag, format_ticks
 
 _COUNTED = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.model import Job, Preparation, Wire
+from batch_emulator.resources.model import Job, Preparation, Wire
 from batch_emulator.scheduler.launches import own_task_directory
 from batch_emulator.ticks import format_ticks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
-from batch_emulator.model import JobSchedule, Wire
+from batch_emulator.resources.model import JobSchedule, Wire
 from batch_emulator.ticks import etag, format_ticks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
-from batch_emulator.model import Job, Task, Wire
+from batch_emulator.resources.model import Job, Task, Wire
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.ticks import etag, format_ticks
 

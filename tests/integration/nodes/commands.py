@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from batch_emulator import process
+from batch_emulator.node import process
 
 
 def processes_of(directory: Path) -> list[psutil.Process]:

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, generate_container_sas
 
-from batch_emulator.agent import ProcessRunner
-from batch_emulator.process import kill_orphans
-from batch_emulator.transfer import Transfers
+from batch_emulator.node.process import kill_orphans
+from batch_emulator.node.process_runner import ProcessRunner
+from batch_emulator.node.transfer import Transfers
 from deployments.azurite import BlobStorage
 from tests.integration.nodes.commands import processes_of
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient, generate_container_sas
 
-from batch_emulator.failures import AttemptFailed
-from batch_emulator.launch import Failure
-from batch_emulator.output_files import upload_output_files
-from batch_emulator.resource_files import download_resource_files
-from batch_emulator.transfer import Transfers
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.launch import Failure
+from batch_emulator.node.output_files import upload_output_files
+from batch_emulator.node.resource_files import download_resource_files
+from batch_emulator.node.transfer import Transfers
 
 NAMES = ["plain.txt", "sub folder/it's.txt", 'say "hi".txt', "a;b$(x)#?%41&=+.txt", "naïve/程序.txt", "-dash"]
 

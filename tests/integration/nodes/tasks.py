@@ -8,8 +8,8 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from batch_emulator.agent import ProcessRunner
-from batch_emulator.launch import Launch, Outcome
+from batch_emulator.node.launch import Launch, Outcome
+from batch_emulator.node.process_runner import ProcessRunner
 
 TASK = "workitems/job1/job-1/task1"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_emulator.agent import ProcessRunner
-from batch_emulator.launch import Outcome, Runner
-from batch_emulator.process import kill_orphans
+from batch_emulator.node.launch import Outcome, Runner
+from batch_emulator.node.process import kill_orphans
+from batch_emulator.node.process_runner import ProcessRunner
 from tests.integration.nodes.tasks import TASK, folder, launch, start, text
 from tests.integration.nodes.waiting import is_running, wait_until
 
@@ -186,8 +186,8 @@ def test_orphans_of_a_killed_emulator(tmp_path: Path) -> None:
     """When an emulator is killed its tasks live on, until kill_orphans ends them."""
     program = f"""
 import asyncio, pathlib
-from batch_emulator.agent import ProcessRunner
-from batch_emulator.launch import Launch
+from batch_emulator.node.process_runner import ProcessRunner
+from batch_emulator.node.launch import Launch
 
 
 async def main():

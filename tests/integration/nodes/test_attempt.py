@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
-from batch_emulator.agent import ProcessRunner
-from batch_emulator.launch import Outcome
+from batch_emulator.node.launch import Outcome
+from batch_emulator.node.process_runner import ProcessRunner
 from tests.integration.nodes.storing import (
     output,
 )

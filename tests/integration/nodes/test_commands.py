@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_emulator import process
-from batch_emulator.failures import AttemptFailed
+from batch_emulator.node import process
+from batch_emulator.node.failures import AttemptFailed
 from tests.integration.nodes.commands import run, stdout
 
 # Python without its site packages starts in a few milliseconds.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from batch_emulator.output_files import BLOCK_BYTES
-from batch_emulator.transfer import Transfers
+from batch_emulator.node.output_files import BLOCK_BYTES
+from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
     NAMES,
     blobs,

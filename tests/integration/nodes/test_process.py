@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_emulator import process
+from batch_emulator.node import process
 from tests.integration.nodes.commands import run, stdout
 from tests.integration.nodes.waiting import is_running, wait_until
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
-from batch_emulator.resource_files import download_resource_files
-from batch_emulator.transfer import Transfers
+from batch_emulator.node.resource_files import download_resource_files
+from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
     NAMES,
     blob_url,

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from azure.storage.blob import ContainerClient
 
-from batch_emulator.failures import AttemptFailed
-from batch_emulator.resource_files import download_resource_files
-from batch_emulator.transfer import Transfers
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.resource_files import download_resource_files
+from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
     blob_url,
     container_url,

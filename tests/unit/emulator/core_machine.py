@@ -12,7 +12,7 @@ from batch_emulator.api.bodies.jobs import JobAdd, JobPatch
 from batch_emulator.api.bodies.pools import PoolAdd
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskConstraints
 from batch_emulator.errors import BatchError
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.node.launch import Failure, Outcome
 from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from tests.unit.emulator.driver import FAILED, SUCCESS
 from tests.unit.emulator.invariants import check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.node.launch import Failure, Outcome
 from batch_emulator.scheduler import jobs, pools, tasks
 from batch_emulator.scheduler.settle import settle
 from batch_emulator.scheduler.world import Start, Timer, World

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from batch_emulator.jobtasks import STATES, JobTasks
-from batch_emulator.model import Job, Node, Task
-from batch_emulator.poolnodes import SCHEDULABLE, PoolNodes
+from batch_emulator.resources.job_tasks import STATES, JobTasks
+from batch_emulator.resources.model import Job, Node, Task
+from batch_emulator.resources.pool_nodes import SCHEDULABLE, PoolNodes
+from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 from batch_emulator.scheduler.preparation import has_failed
 from batch_emulator.scheduler.world import World
-from batch_emulator.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 
 BUSY = ("preparing", "running")
 #: States of nodes where tasks may run; on a full disk they go on.

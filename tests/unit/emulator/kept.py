@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import orjson
 
-from batch_emulator.records import Record, restore, to_records
+from batch_emulator.engine.records import Record, restore, to_records
+from batch_emulator.engine.timers import find_function, name_function
+from batch_emulator.resources.store import Store
 from batch_emulator.scheduler.recovery import recover
 from batch_emulator.scheduler.world import World
-from batch_emulator.store import Store
-from batch_emulator.timers import find_function, name_function
 from tests.unit.emulator.driver import Driver
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from batch_emulator.api.candidates import task_candidates
 from batch_emulator.api.fields import TASKS
 from batch_emulator.api.odata import compile_filter
-from batch_emulator.jobtasks import JobTasks
-from batch_emulator.model import Task
+from batch_emulator.resources.job_tasks import JobTasks
+from batch_emulator.resources.model import Task
 from batch_emulator.ticks import TICKS_PER_SECOND, format_ticks, from_unix
 
 START = from_unix(1_700_000_000)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_emulator.failures import AttemptFailed
-from batch_emulator.process import split_command_line
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.process import split_command_line
 
 
 @given(st.text(alphabet="ab \t\r\n'\"\\$#é\u00a0"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.node.launch import Failure, Outcome
 from batch_emulator.scheduler import tasks
 from tests.unit.emulator.driver import FAILED, SUCCESS, Driver
 

@@ -15,8 +15,8 @@ from batch_emulator import DEFAULT_KEY, Settings
 from batch_emulator.api import control
 from batch_emulator.api.refusals import REFUSALS
 from batch_emulator.app import ROUTES
+from batch_emulator.catalogue.operations import OPERATIONS
 from batch_emulator.faults import RESIZE_ERRORS, Faults, Rule
-from batch_emulator.operations import OPERATIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
 

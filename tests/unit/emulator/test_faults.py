@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from batch_emulator.errors import BatchError
-from batch_emulator.failures import make_failure
 from batch_emulator.faults import (
     RESIZE_ERRORS,
     AllocationFault,
@@ -18,8 +17,9 @@ from batch_emulator.faults import (
     RequestFault,
     StartTaskFault,
 )
-from batch_emulator.injection import Injector
-from batch_emulator.launch import Outcome
+from batch_emulator.faults.injector import Injector
+from batch_emulator.node.failures import make_failure
+from batch_emulator.node.launch import Outcome
 from batch_emulator.scheduler import mishaps, nodes, pools
 from batch_emulator.scheduler.world import CloseNode
 from tests.unit.emulator.driver import Driver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.images import SUPPORTED_IMAGES, find_image
+from batch_emulator.catalogue.images import SUPPORTED_IMAGES, find_image
 
 
 def test_images_are_listed_by_publisher_offer_and_sku() -> None:

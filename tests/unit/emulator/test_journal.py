@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_emulator.journal import Journal
-from batch_emulator.records import Record
+from batch_emulator.engine.journal import Journal
+from batch_emulator.engine.records import Record
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.node.launch import Failure, Outcome
 from batch_emulator.scheduler import jobs, nodes, tasks
 from batch_emulator.scheduler.world import RemoveDirectory, Stop
 from tests.unit.emulator.driver import FAILED, SUCCESS, Driver

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_emulator import nodefiles
 from batch_emulator.errors import BatchError
+from batch_emulator.node import files as nodefiles
 
 ESCAPES = [
     "..",

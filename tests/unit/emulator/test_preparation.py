@@ -7,7 +7,7 @@ import pytest
 from batch_emulator.api.bodies.base import parse_object
 from batch_emulator.api.bodies.jobs import JobAdd
 from batch_emulator.errors import BatchError
-from batch_emulator.launch import Failure, Outcome
+from batch_emulator.node.launch import Failure, Outcome
 from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from batch_emulator.scheduler.world import RemoveDirectory, Stop
 from tests.unit.emulator.driver import FAILED, SUCCESS, Driver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_emulator.launch import Outcome
+from batch_emulator.node.launch import Outcome
 from batch_emulator.scheduler import autoscaling, jobs, mishaps, nodes, pools, tasks
 from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory
 from tests.unit.emulator.driver import FAILED

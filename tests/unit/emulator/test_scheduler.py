@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_emulator.errors import BatchError
-from batch_emulator.launch import Outcome
+from batch_emulator.node.launch import Outcome
 from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from batch_emulator.scheduler.world import CloseNode, Stop
 from batch_emulator.settings import Settings

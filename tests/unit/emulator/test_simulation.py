@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from batch_emulator.launch import Launch
-from batch_emulator.simulation import Simulation, foresee, parse_simulation
+from batch_emulator.node.launch import Launch
+from batch_emulator.node.simulation import Simulation, foresee, parse_simulation
 
 
 def launch(

@@ -17,6 +17,7 @@ from batch_emulator import ticks
 from batch_emulator.api.conditions import check_conditions
 from batch_emulator.api.paging import decode_skiptoken, encode_skiptoken, next_link, parse_maxresults
 from batch_emulator.api.times import parse_http_date, parse_time
+from batch_emulator.catalogue.error_codes import CATALOGUE
 from batch_emulator.durations import (
     UNLIMITED,
     UNLIMITED_TICKS,
@@ -26,7 +27,6 @@ from batch_emulator.durations import (
     parse_duration,
     parse_duration_ticks,
 )
-from batch_emulator.error_catalogue import CATALOGUE
 from batch_emulator.errors import BatchError
 
 

@@ -28,11 +28,10 @@ from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
 from tasks.listeners import listening, tell
-from tasks.progress import Counts
-from tasks.results import TaskResult
-from tasks.specs import Cleanup, PoolSpec
-from tasks.summary import FileResult, RunResult
-from tasks.task_specs import TaskSpec
+from tasks.spec.run_results import FileResult, RunResult, TaskResult
+from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.spec.task_specs import TaskSpec
+from tasks.watch.progress import Counts
 
 FLOWS = [fan_out, top_n_words]
 MODELS = {"pool": PoolSpec, "cleanup": Cleanup, "task": TaskSpec}

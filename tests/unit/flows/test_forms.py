@@ -10,7 +10,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
-from tasks.specs import PoolSpec
+from tasks.spec.specs import PoolSpec
 
 REFUSED = [
     ({"num_words": 0}, "num_words"),

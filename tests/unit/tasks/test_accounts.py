@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from tasks import settings
-from tasks.clients import batch_client_of, blob_service_of
+from tasks.azure import accounts as settings
+from tasks.azure.accounts import Accounts, read_accounts
+from tasks.azure.clients import batch_client_of, blob_service_of
 from tasks.errors import SettingsError
-from tasks.settings import Accounts, read_accounts
 
 KEYS = {
     "AZURE_BATCH_ACCOUNT": "acc",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_emulator.autoscale import Samples, evaluate
-from tasks.autoscale import Lease, build_formula, merged, read_formula
+from tasks.watch.lease_formula import Lease, build_formula, merged, read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 LEASE = Lease(dedicated_nodes=3, low_priority_nodes=2, ends_at=NOW + timedelta(hours=1), idle_minutes=15)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.command import build_command, node_output, start_command_line, task_environment
 from tasks.errors import InputError
+from tasks.spec.command_line import build_command, node_output, start_command_line, task_environment
 
 # Prints its arguments: what a program on the node would see.
 SHOW = r"printf '%s\0'"

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tasks.health import PoolView, judge
+from tasks.watch.health import PoolView, judge
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUOTA = (("AccountCoreQuotaReached", "The specified account has reached core quota"),)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.inputs import find_inputs, name_output, why_no_blob_name
+from tasks.spec.inputs import find_inputs, name_output, why_no_blob_name
 
 DEFAULT = "{stem}_OUTPUT{suffix}"
 

@@ -4,11 +4,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from tasks.inputs import InputFile
-from tasks.labels import dataset_of, name_with
-from tasks.naming import names_of_run
-from tasks.portal import portal_links
-from tasks.settings import Accounts
+from tasks.azure.accounts import Accounts
+from tasks.azure.portal_links import portal_links
+from tasks.report.run_name import dataset_of, name_with
+from tasks.spec.inputs import InputFile
+from tasks.spec.naming import names_of_run
 
 GROUP = "/subscriptions/0000/resourceGroups/words/providers"
 BATCH_ID = f"{GROUP}/Microsoft.Batch/batchAccounts/b"

@@ -9,9 +9,9 @@ from azure.storage.blob import UserDelegationKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.azure.sas import ENTRA_MAX_SECONDS, Signer, read_blob_url, validity, write_container_url
 from tasks.errors import InputError
-from tasks.naming import names_of_run, task_id_of
-from tasks.sas import ENTRA_MAX_SECONDS, Signer, read_blob_url, validity, write_container_url
+from tasks.spec.naming import names_of_run, task_id_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 KEY = "018f2c1e-9f3b-7cc2-8f6a-1234567890ab"

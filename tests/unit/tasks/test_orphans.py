@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tasks.autoscale import Lease, build_formula
-from tasks.orphans import Resource, Rules, judge, leased
-from tasks.ownership import Ownership
+from tasks.leftovers.orphans import Resource, Rules, judge, leased
+from tasks.spec.ownership import Ownership
+from tasks.watch.lease_formula import Lease, build_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

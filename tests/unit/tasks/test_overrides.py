@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.overrides import merged
-from tasks.specs import PoolSpec
-from tasks.task_specs import TaskSpec
+from tasks.spec.overrides import merged
+from tasks.spec.specs import PoolSpec
+from tasks.spec.task_specs import TaskSpec
 
 
 def test_objects_are_merged_and_all_else_is_replaced():

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tasks.ownership import (
+from tasks.spec.ownership import (
     MARGIN_SECONDS,
     Ownership,
     as_batch_metadata,

@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.logs import run_logger
-from tasks.picture import picture_markdown, picture_of, publish_picture
-from tasks.results import TaskResult
-from tasks.summary import FileResult, RunResult
-from tasks.timeline import (
+from tasks.report.picture.artifact import picture_markdown, picture_of, publish_picture
+from tasks.report.picture.timeline import (
     Span,
     failed_cells,
     groups_of,
@@ -26,6 +24,7 @@ from tasks.timeline import (
     slot_rows,
     spans_of,
 )
+from tasks.spec.run_results import FileResult, RunResult, TaskResult
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 SVG = "{http://www.w3.org/2000/svg}"

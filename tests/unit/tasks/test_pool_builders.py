@@ -7,15 +7,15 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
-from tasks.autoscale import read_formula
+from tasks.azure.registries import build_pool_containers
 from tasks.errors import PoolError
 from tasks.images import Image, pick_image
 from tasks.jobs import Job, build_job, seconds_left
-from tasks.naming import names_of_run
-from tasks.ownership import Ownership
 from tasks.pools import build_pool, differences, is_shared_by_start_task, lease_of, run_key_of
-from tasks.registries import build_pool_containers
-from tasks.specs import Cleanup, ImageSpec, PoolSpec, is_due
+from tasks.spec.naming import names_of_run
+from tasks.spec.ownership import Ownership
+from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, is_due
+from tasks.watch.lease_formula import read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 NAMES = names_of_run("run-1")

@@ -11,24 +11,16 @@ from hypothesis import strategies as st
 from prefect.logging import disable_run_logger
 from prefect.states import Failed
 
-from tasks.azure_errors import explain, redacted
+from tasks.azure.azure_errors import explain, redacted
+from tasks.downloads import local_path
 from tasks.errors import PermanentError, TemporaryError, UnreachableError, is_temporary
-from tasks.outputs import local_path
-from tasks.progress import Counts
-from tasks.results import TaskResult
+from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
+from tasks.report.summary import describe_failures, summary_lines, summary_markdown
+from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
-from tasks.summary import (
-    FileResult,
-    FileResults,
-    RunResult,
-    describe_failures,
-    problem_of,
-    summary_lines,
-    summary_markdown,
-)
-from tasks.tables import ROWS_MAX, by_interest, file_row, write_table
+from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, problem_of
 from tasks.waiting import next_interval
-from tasks.words import read_words
+from tasks.watch.progress import Counts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 

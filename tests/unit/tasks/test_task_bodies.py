@@ -6,11 +6,11 @@ from datetime import datetime, timezone
 import pytest
 from azure.batch import models
 
+from tasks.azure.sas import Signer, validity, write_container_url
 from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task, ids_to_send_again
-from tasks.command import build_command
 from tasks.errors import JobError, RefusedError
-from tasks.naming import names_of_run
-from tasks.sas import Signer, validity, write_container_url
+from tasks.spec.command_line import build_command
+from tasks.spec.naming import names_of_run
 
 ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-1", 3, "")
 SIGNER = Signer(

@@ -7,16 +7,16 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
+from tasks.azure.registries import password_of
+from tasks.azure.sas import Signer, validity
 from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task
-from tasks.command import build_command
 from tasks.errors import InputError, SettingsError
 from tasks.extra_files import FILES_MAX, find_extra_files
-from tasks.naming import names_of_run
 from tasks.plans import plan_run
-from tasks.registries import password_of
-from tasks.sas import Signer, validity
-from tasks.specs import Cleanup, ContainersSpec, PoolSpec, RegistrySpec
-from tasks.task_specs import FileSpec, TaskSpec, pool_for
+from tasks.spec.command_line import build_command
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import Cleanup, ContainersSpec, PoolSpec, RegistrySpec
+from tasks.spec.task_specs import FileSpec, TaskSpec, pool_for
 
 IDENTITY = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/words"

@@ -1,0 +1,1 @@
+"""The running service, and how its state is kept."""

@@ -1,0 +1,102 @@
+"""Keeps a store and the pending timers in a journal, so that nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+
+from batch_emulator.engine.clock import Clock
+from batch_emulator.engine.journal import Journal
+from batch_emulator.engine.records import KINDS, Record, restore, to_records
+from batch_emulator.engine.timers import Timers
+from batch_emulator.scheduler.world import World
+
+_GARBAGE_PAUSE_SECONDS = 0.02
+_GARBAGE_AT_ONCE = 2000
+
+
+class Keeper:
+    """Without a journal it forgets what changed, and keeps nothing."""
+
+    def __init__(self, journal: Journal | None, world: World, timers: Timers):
+        self._journal = journal
+        self._world = world
+        self._timers = timers
+        self._loop = asyncio.get_running_loop()
+        self._flush_due = False
+        self._collector: asyncio.TimerHandle | None = None
+
+    def note(self) -> None:
+        """Something may have changed: it is written before this turn of the event loop is over."""
+        self._collect_later()
+        if self._journal is None:
+            self._world.store.changed.clear()
+            self._timers.changed.clear()
+        elif not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what has changed, in one transaction. Called before every answer; free if nothing has.
+
+        Raises sqlite3.Error where it can't be written; the next flush tries again.
+        """
+        if self._journal is None or not (self._flush_due or self._timers.changed):
+            return
+        self._flush_due = False
+        self._journal.write(self._changes())
+        self._world.store.changed.clear()
+        self._timers.changed.clear()
+
+    def _changes(self) -> list[Record]:
+        store = self._world.store
+        clock = orjson.dumps([self._world.now, store.last_number])
+        timers = [Record("timer", "", name, self._timers.record(name)) for name in self._timers.changed]
+        return [*to_records(store, store.changed), *timers, Record("clock", "", "", clock)]
+
+    def _collect_later(self) -> None:
+        if self._collector is None and self._has_garbage():
+            self._collector = self._loop.call_later(_GARBAGE_PAUSE_SECONDS, self._collect)
+
+    def _has_garbage(self) -> bool:
+        return bool(self._world.store.removed_tasks or (self._journal and self._journal.has_garbage))
+
+    def _collect(self) -> None:
+        """Free some of the memory, then some of the file, that deleted jobs have left."""
+        self._collector = None
+        removed = self._world.store.removed_tasks
+        if not removed:
+            self._journal.collect_garbage()
+        elif not removed[-1].free(_GARBAGE_AT_ONCE):
+            removed.pop()
+        self._collect_later()
+
+    def restore(self, clock: Clock) -> int | None:
+        """Fill the store and start the timers from the journal. Returns when it was written last, in ticks;
+        None if it is new."""
+        if self._journal is None:
+            return None
+        for number in restore(self._world.store, self._journal.read(*KINDS)):
+            self._journal.discard("task", number)
+        last = self._restore_clock(clock)
+        for record in self._journal.read("timer"):
+            self._timers.restore(record.name, record.body, clock.now())
+        self._world.store.changed.clear()
+        self._timers.changed.clear()
+        return last
+
+    def _restore_clock(self, clock: Clock) -> int | None:
+        for record in self._journal.read("clock"):
+            last, self._world.store.last_number = orjson.loads(record.body)
+            clock.go_on_from(last)
+            return last
+        return None
+
+    def close(self) -> None:
+        """Write what is left and let the journal go."""
+        self.flush()
+        if self._collector:
+            self._collector.cancel()
+        if self._journal:
+            self._journal.close()

@@ -1,0 +1,1 @@
+"""What runs on a node: the files of a task, its process, its outputs."""

@@ -1,0 +1,203 @@
+"""One attempt to run a task: its directory, its resource files, its process, its output files."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batch_emulator.node.disks import at_disk_speed
+from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
+from batch_emulator.node.launch import Failure, Launch, Outcome
+from batch_emulator.node.output_files import upload_output_files
+from batch_emulator.node.process import Command, Exit, open_output, run
+from batch_emulator.node.resource_files import AutoStorage, download_resource_files
+from batch_emulator.node.stray_processes import Sweeper
+from batch_emulator.node.transfer import Transfers
+from batch_emulator.node.trash import Trash
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the attempts of all nodes share. `search_path` is the PATH of tasks that set none."""
+
+    transfers: Transfers
+    trash: Trash
+    sweeper: Sweeper
+    auto_storage: AutoStorage | None
+    search_path: str
+    stop_grace_seconds: float
+
+
+class _Stopped(Exception):
+    pass
+
+
+class _LimitExceeded(Exception):
+    pass
+
+
+async def carry_out(
+    launch: Launch, node_root: Path, stop: asyncio.Future[None], equipment: Equipment
+) -> Outcome:
+    """Run the attempt to its end, which comes early when `stop` is done."""
+    directory = f"{node_root}/{launch.task_directory}"
+    environment = build_environment(launch, str(node_root), equipment.search_path)
+    try:
+        ended = await _execute(launch, directory, environment, stop, equipment)
+    except AttemptFailed as error:
+        return Outcome(None, error.failure, preprocessing_failure=True)
+    except _LimitExceeded:
+        return Outcome(None, limit_exceeded(), preprocessing_failure=True)
+    except _Stopped:
+        return stopped_outcome()
+    if launch.stage != "coordination" or ended.cause != "itself":
+        equipment.sweeper.later(directory)
+    if ended.cause == "stop":
+        return stopped_outcome(ended.code)
+    failure = _exit_failure(ended)
+    retriable = ended.cause == "itself" and ended.code != 0
+    if not launch.output_files or (retriable and launch.retries_left):
+        return Outcome(ended.code, failure, retriable=retriable)
+    equipment.sweeper.now(directory)
+    upload = upload_output_files(
+        equipment.transfers, launch.output_files, Path(directory), environment, ended.code
+    )
+    try:
+        upload_failure = await _until(stop, None, upload)
+    except _Stopped:
+        return stopped_outcome(ended.code)
+    return Outcome(
+        ended.code,
+        failure or upload_failure,
+        retriable=retriable,
+        upload_failure=upload_failure is not None,
+    )
+
+
+def stopped_outcome(exit_code: int | None = None) -> Outcome:
+    return Outcome(exit_code, make_failure("TaskEnded"), stopped=True)
+
+
+def build_environment(launch: Launch, node_root: str, search_path: str) -> dict[str, str]:
+    """All variables of the process: a few that any program expects, the launch's, the directories'."""
+    directory = f"{node_root}/{launch.task_directory}"
+    environment = {
+        "PATH": search_path,
+        "LANG": "C.UTF-8",
+        "HOME": f"{directory}/wd",
+        **launch.environment,
+        "AZ_BATCH_NODE_ROOT_DIR": node_root,
+        "AZ_BATCH_NODE_SHARED_DIR": f"{node_root}/shared",
+        "AZ_BATCH_NODE_STARTUP_DIR": f"{node_root}/startup",
+        "AZ_BATCH_NODE_MOUNTS_DIR": f"{node_root}/fsmounts",
+        "AZ_BATCH_TASK_DIR": directory,
+        "AZ_BATCH_TASK_WORKING_DIR": f"{directory}/wd",
+    }
+    if launch.job_preparation_directory is not None:
+        preparation = f"{node_root}/{launch.job_preparation_directory}"
+        environment["AZ_BATCH_JOB_PREP_DIR"] = preparation
+        environment["AZ_BATCH_JOB_PREP_WORKING_DIR"] = f"{preparation}/wd"
+    if launch.stage != "whole":
+        environment["AZ_BATCH_TASK_SHARED_DIR"] = directory
+    return environment
+
+
+async def _execute(
+    launch: Launch,
+    directory: str,
+    environment: dict[str, str],
+    stop: asyncio.Future[None],
+    equipment: Equipment,
+) -> Exit:
+    """All up to the end of the process. Raises AttemptFailed, _Stopped or _LimitExceeded before its start."""
+    loop = asyncio.get_running_loop()
+    limit = launch.max_wall_clock_seconds
+    deadline = None if limit is None else loop.time() + limit
+    # A retry may come to another node than the attempt before it: its first node has left the pool.
+    fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
+    if launch.stage != "application":
+        _prepare(directory, fresh, equipment)
+        if launch.resource_files or launch.common_resource_files or launch.disk_full:
+            _make_outputs(directory)
+    if launch.disk_full:
+        raise AttemptFailed("DiskFull", FilePath=directory, Message=os.strerror(errno.ENOSPC))
+    for files, target in ((launch.common_resource_files, ""), (launch.resource_files, "wd")):
+        if files and fresh:
+            download = download_resource_files(
+                equipment.transfers, files, Path(directory, target), equipment.auto_storage
+            )
+            await _until(stop, deadline, at_disk_speed(download, directory, launch.disk_bytes_per_second))
+    if stop.done():
+        raise _Stopped
+    command = Command(
+        launch.command_line,
+        f"{directory}/wd",
+        environment,
+        f"{directory}/stdout.txt",
+        f"{directory}/stderr.txt",
+        appends=launch.stage == "application",
+        leaves_running=launch.stage == "coordination",
+    )
+    left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
+    return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)
+
+
+def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:
+    """An empty directory if it shall be `fresh`, else what there is. Raises AttemptFailed."""
+    equipment.sweeper.now(directory)
+    try:
+        if fresh:
+            equipment.trash.take(directory)
+        _make_directories(f"{directory}/wd")
+    except OSError as error:
+        raise _directory_failure(directory, error) from error
+
+
+def _make_outputs(directory: str) -> None:
+    """Empty files for all to see while others are downloaded; the process's start makes them otherwise."""
+    try:
+        for name in ("stdout.txt", "stderr.txt"):
+            os.close(open_output(f"{directory}/{name}", appends=False))
+    except OSError as error:
+        raise _directory_failure(directory, error) from error
+
+
+def _directory_failure(directory: str, error: OSError) -> AttemptFailed:
+    return AttemptFailed("ResourceDirectoryCreateFailed", FilePath=directory, Message=str(error))
+
+
+def _make_directories(working_directory: str) -> None:
+    try:
+        os.mkdir(os.path.dirname(working_directory))
+        os.mkdir(working_directory)
+    except (FileNotFoundError, FileExistsError):
+        os.makedirs(working_directory, exist_ok=True)
+
+
+async def _until(stop: asyncio.Future[None], deadline: float | None, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; it is cancelled when stopped (raises _Stopped) or too late (_LimitExceeded)."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    timeout = None if deadline is None else max(0.0, deadline - loop.time())
+    try:
+        await asyncio.wait((task, stop), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled():
+        return task.result()
+    raise _Stopped if stop.done() else _LimitExceeded
+
+
+def _exit_failure(ended: Exit) -> Failure | None:
+    if ended.cause == "limit":
+        return limit_exceeded()
+    return nonzero_exit() if ended.code != 0 else None

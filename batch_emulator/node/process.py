@@ -1,0 +1,296 @@
+"""One task's processes: start the command, wait for it, end it and all that it started.
+
+A command line runs under no shell. It is split by POSIX quoting rules, as `shlex.split` does: white space
+separates, single quotes keep everything, double quotes and backslashes escape; `$`, `*`, `;`, `|` and `>`
+mean nothing.
+
+A command leads a session, and so a process group, of its own. What it leaves behind in its group is killed
+when it ends; what left the group (setsid, daemons) is found by its environment: AZ_BATCH_TASK_DIR.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from batch_emulator.node.failures import AttemptFailed, program_not_found
+
+_MAX_KILL_ROUNDS = 20
+_PART = re.compile(
+    r"""(?P<space>[ \t\r\n]+)
+    | (?P<plain>[^ \t\r\n'"\\]+)
+    | '(?P<single>[^']*)'
+    | "(?P<double>[^"\\]*(?:\\.[^"\\]*)*)"
+    | \\(?P<escaped>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED = re.compile(r'\\(["\\])')
+
+Cause = Literal["itself", "limit", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line with all that its process is given. The files `stdout` and `stderr` are emptied first,
+    unless it `appends`. Where it `leaves_running`, what it has started outlives an end of its own accord.
+
+    Paths are texts: for a short task `pathlib` would cost more than all else but the process itself.
+    """
+
+    command_line: str
+    working_directory: str
+    environment: Mapping[str, str]
+    stdout: str
+    stderr: str
+    appends: bool = False
+    leaves_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """`code` is the exit code, or -n for signal n; `cause` says who ended the process."""
+
+    code: int
+    cause: Cause
+
+
+def split_command_line(command_line: str) -> list[str]:
+    """The program and its arguments. Raises AttemptFailed for an open quote or a line without a program."""
+    # shlex would do, but takes quadratic time: half a minute for the megabyte that a task may have.
+    words: list[str] = []
+    parts: list[str] = []
+    position = 0
+    while position < len(command_line):
+        match = _PART.match(command_line, position)
+        if match is None:
+            raise AttemptFailed("CommandLaunchFailed", Message="The command line ends within a quotation")
+        position = match.end()
+        if match["space"]:
+            words += ["".join(parts)] if parts else []
+            parts = []
+        else:
+            parts.append(_unquote(match))
+    words += ["".join(parts)] if parts else []
+    if not words or not words[0]:
+        raise program_not_found()
+    return words
+
+
+def _unquote(match: re.Match[str]) -> str:
+    if match["double"] is not None:
+        return _ESCAPED.sub(r"\1", match["double"])
+    return next(match[name] for name in ("plain", "single", "escaped") if match[name] is not None)
+
+
+def find_program(name: str, working_directory: str, search_path: str) -> str:
+    """The program's absolute path: a path is relative to the working directory, a bare name is looked for in
+    `search_path` and then in the working directory. Raises AttemptFailed."""
+    found = None if os.sep in name else shutil.which(name, path=search_path)
+    if found and os.path.isabs(found):
+        return found
+    path = os.path.join(working_directory, name)
+    if not os.path.isfile(path):
+        raise program_not_found()
+    if not os.access(path, os.X_OK):
+        raise AttemptFailed("CommandLaunchFailed", Message=f"{name} is not executable")
+    return path
+
+
+async def run(
+    command: Command,
+    stop: asyncio.Future[None],
+    *,
+    limit_seconds: float | None,
+    grace_seconds: float,
+) -> Exit:
+    """Start the command and wait until it ends by itself, `stop` is done or the limit is over; in the last
+    two cases ask it to end (SIGTERM), and kill it after the grace. Its whole group is gone and it is reaped
+    when this returns or raises. Raises AttemptFailed if it can't be started."""
+    process = _spawn(command)
+    cause: Cause | None = None
+    try:
+        with _watch(process) as exited:
+            await asyncio.wait((exited, stop), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
+            cause = _cause(exited, stop)
+            if cause != "itself":
+                await _end(process, exited, grace_seconds)
+    finally:
+        # While the leader is not reaped nobody else can get its id, and so its group's.
+        if not (command.leaves_running and cause == "itself"):
+            _signal_group(process.pid, signal.SIGKILL)
+        code = process.wait()
+    return Exit(code, cause)
+
+
+def _cause(exited: asyncio.Future[None], stop: asyncio.Future[None]) -> Cause:
+    if exited.done():
+        return "itself"
+    return "stop" if stop.done() else "limit"
+
+
+def open_output(path: str, *, appends: bool) -> int:
+    """The descriptor of a file that takes what a process prints. Raises OSError."""
+    # Python's file objects ask three more questions of the system, and again for each task.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if appends else os.O_TRUNC), 0o644)
+
+
+@contextmanager
+def _outputs(command: Command) -> Iterator[list[int]]:
+    opened: list[int] = []
+    try:
+        for path in (command.stdout, command.stderr):
+            opened.append(open_output(path, appends=command.appends))
+        yield opened
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _spawn(command: Command) -> subprocess.Popen[bytes]:
+    try:
+        with _outputs(command) as (stdout, stderr):
+            argv = split_command_line(command.command_line)
+            program = find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
+            return subprocess.Popen(
+                argv,
+                executable=program,
+                cwd=command.working_directory,
+                env=command.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+    except (OSError, ValueError) as error:
+        raise AttemptFailed("CommandLaunchFailed", Message=str(error)) from error
+
+
+@contextmanager
+def _watch(process: subprocess.Popen[bytes]) -> Iterator[asyncio.Future[None]]:
+    """A future that is done when the process has ended; it is not yet reaped then, if the platform can."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[None] = loop.create_future()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        _watch_in_thread(process, loop, exited)
+        yield exited
+        return
+    loop.add_reader(descriptor, _settle, exited)
+    try:
+        yield exited
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _watch_in_thread(
+    process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: asyncio.Future[None]
+) -> None:
+    def wait() -> None:
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            process.wait()
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, exited)
+
+    threading.Thread(target=wait, name=f"wait-{process.pid}", daemon=True).start()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _end(process: subprocess.Popen[bytes], exited: asyncio.Future[None], grace_seconds: float) -> None:
+    family = _descendants(process.pid)
+    _signal_group(process.pid, signal.SIGTERM)
+    await asyncio.wait((exited,), timeout=grace_seconds)
+    _signal_group(process.pid, signal.SIGKILL)
+    for member in family:
+        with suppress(psutil.Error):
+            member.kill()
+    await exited
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def kill_strays(task_directories: Collection[str]) -> int:
+    """Kill every process whose AZ_BATCH_TASK_DIR is one of these; returns how many there were."""
+    return _kill_marked("AZ_BATCH_TASK_DIR", lambda directory: directory in task_directories)
+
+
+def kill_orphans(root: Path) -> int:
+    """Kill every process of a node below `root`: for those of an emulator that was itself killed. Returns how
+    many there were."""
+    top = os.path.realpath(root)
+    return _kill_marked(
+        "AZ_BATCH_NODE_ROOT_DIR", lambda node: node == top or node.startswith(os.path.join(top, ""))
+    )
+
+
+def _kill_marked(variable: str, wanted: Callable[[str], bool]) -> int:
+    """Repeats until a look finds none: what is being killed may be starting others."""
+    killed: set[int] = set()
+    for _ in range(_MAX_KILL_ROUNDS):
+        found = [pid for pid, value in _marked(variable) if wanted(value) and pid != os.getpid()]
+        if not found:
+            break
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(found)
+    return len(killed)
+
+
+def _marked(variable: str) -> Iterator[tuple[int, str]]:
+    """The value of an environment variable in every process that has it and may be looked at."""
+    if sys.platform == "linux":
+        yield from _marked_in_proc(variable)
+        return
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            value = process.environ().get(variable)
+            if value is not None:
+                yield process.pid, value
+
+
+def _marked_in_proc(variable: str) -> Iterator[tuple[int, str]]:
+    # psutil parses whole environments, at many times the cost of this search.
+    needle = b"\0" + os.fsencode(variable) + b"="
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb", buffering=0) as file:
+                environment = b"\0" + file.read()
+        except OSError:
+            continue
+        start = environment.find(needle)
+        if start >= 0:
+            value = environment[start + len(needle) :].partition(b"\0")[0]
+            yield int(name), os.fsdecode(value)

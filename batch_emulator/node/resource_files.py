@@ -1,0 +1,224 @@
+"""Resource files: what the service downloads into a task's working directory before the command starts.
+
+Source: REST `ResourceFile`. Details of failures are named BlobSource and FilePath as the service names them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
+
+import httpx
+
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.launch import WireObject
+from batch_emulator.node.transfer import READ_BYTES, StorageError, Transfers, answer, for_each
+
+DEFAULT_MODE = 0o770
+_WIDTH = 8
+_STORAGE_VERSION = {"x-ms-version": "2021-12-02"}
+
+AutoStorage = Callable[[str], str]
+"""From the name of a container in the account's auto-storage to its URL with a SAS that reads and lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    url: str
+    file_path: str
+    mode: int
+
+
+async def download_resource_files(
+    transfers: Transfers,
+    resource_files: list[WireObject],
+    working_directory: Path,
+    auto_storage: AutoStorage | None = None,
+) -> None:
+    """Download all, each to its `filePath`. Raises AttemptFailed at the first that can't be."""
+
+    async def download(item: _Download) -> None:
+        await _download(transfers, item, working_directory)
+
+    single = [_single(file) for file in resource_files if file.get("httpUrl")]
+    if single:
+        await for_each(download, single, _WIDTH)
+    for file in resource_files:
+        if not file.get("httpUrl"):
+            async for page in _pages(transfers, file, auto_storage):
+                await for_each(download, page, _WIDTH)
+
+
+def _single(file: WireObject) -> _Download:
+    return _Download(file["httpUrl"], file["filePath"], _mode(file))
+
+
+def _mode(file: WireObject) -> int:
+    text = file.get("fileMode")
+    return int(text, 8) & 0o7777 if text else DEFAULT_MODE
+
+
+async def _pages(
+    transfers: Transfers, file: WireObject, auto_storage: AutoStorage | None
+) -> AsyncIterator[list[_Download]]:
+    """The blobs of the container that the resource file names, a page of the listing at a time."""
+    container = file.get("storageContainerUrl") or _auto_storage_url(file, auto_storage)
+    directory = file.get("filePath") or ""
+    marker = ""
+    while True:
+        names, marker = await _list_blobs(transfers, container, file.get("blobPrefix") or "", marker)
+        yield [
+            _Download(blob_url(container, name), os.path.join(directory, name), _mode(file))
+            for name in names
+            if not name.endswith("/")
+        ]
+        if not marker:
+            return
+
+
+def _auto_storage_url(file: WireObject, auto_storage: AutoStorage | None) -> str:
+    name = file["autoStorageContainerName"]
+    if auto_storage is None:
+        raise AttemptFailed(
+            "ResourceContainerNotFound", Container=name, Message="The account has no auto-storage"
+        )
+    return auto_storage(name)
+
+
+def blob_url(container_url: str, name: str, query: str = "") -> str:
+    """The URL of a blob with the container's SAS, and `query` ("comp=block&...") after it."""
+    base, _, sas = container_url.partition("?")
+    url = f"{base.rstrip('/')}/{quote(name, safe='/~')}"
+    parameters = "&".join(part for part in (sas, query) if part)
+    return f"{url}?{parameters}" if parameters else url
+
+
+async def _list_blobs(
+    transfers: Transfers, container_url: str, prefix: str, marker: str
+) -> tuple[list[str], str]:
+    """One page of List Blobs: names, and the marker of the next page or an empty text."""
+    base, _, sas = container_url.partition("?")
+    query = f"restype=container&comp=list&prefix={quote(prefix, safe='')}&marker={quote(marker, safe='')}"
+    url = f"{base}?{query}&{sas}"
+
+    async def once(client: httpx.AsyncClient) -> bytes:
+        async with answer(client, "GET", url, headers=_STORAGE_VERSION) as response:
+            return await response.aread()
+
+    try:
+        listing = ElementTree.fromstring(await transfers.attempt(once))
+    except (StorageError, httpx.HTTPError, httpx.InvalidURL, ElementTree.ParseError) as error:
+        raise AttemptFailed(
+            _listing_code(error), BlobSource=container_url, Message=str(error) or type(error).__name__
+        ) from error
+    return [_blob_name(node) for node in listing.iterfind("Blobs/Blob/Name")], listing.findtext(
+        "NextMarker", ""
+    )
+
+
+def _blob_name(node: ElementTree.Element) -> str:
+    # List Blobs percent-encodes the names that XML can't hold.
+    text = node.text or ""
+    return unquote(text) if node.get("Encoded") == "true" else text
+
+
+def _listing_code(error: Exception) -> str:
+    status = error.status if isinstance(error, StorageError) else 0
+    if status == 404:
+        return "ResourceContainerNotFound"
+    if status in (401, 403) or (status == 409 and _is_private(error)):
+        return "ResourceContainerAccessDenied"
+    return "ResourceContainerListMiscError"
+
+
+def _download_code(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "BlobDownloadTimedOut"
+    status = error.status if isinstance(error, StorageError) else 0
+    if status == 404:
+        return "BlobNotFound"
+    if status in (401, 403) or (status == 409 and _is_private(error)):
+        return "BlobAccessDenied"
+    return "BlobDownloadMiscError"
+
+
+def _is_private(error: Exception) -> bool:
+    return getattr(error, "code", "") == "PublicAccessNotPermitted"
+
+
+async def _download(transfers: Transfers, item: _Download, working_directory: Path) -> None:
+    target = _target(working_directory, item.file_path)
+    _make_directory(target.parent)
+
+    async def once(client: httpx.AsyncClient) -> None:
+        # Blobs are kept as they are stored: no encoding is asked for and none undone.
+        async with answer(client, "GET", item.url, headers={"Accept-Encoding": "identity"}) as response:
+            await _write(response, target, item.mode)
+
+    try:
+        await transfers.attempt(once)
+    except (StorageError, httpx.HTTPError, httpx.InvalidURL) as error:
+        message = str(error) or type(error).__name__
+        raise AttemptFailed(
+            _download_code(error), BlobSource=item.url, FilePath=str(target), Message=message
+        ) from error
+
+
+def _target(working_directory: Path, file_path: str) -> Path:
+    """Where to write. Raises AttemptFailed for a path that leads out of the working directory, also by a
+    symbolic link that something left there."""
+    inside = os.path.realpath(working_directory)
+    target = os.path.normpath(os.path.join(inside, file_path))
+    parent = os.path.realpath(os.path.dirname(target)) if _is_name(file_path) else ""
+    if target == inside or not (parent == inside or parent.startswith(inside + os.sep)):
+        raise AttemptFailed(
+            "ResourceFileCreateFailed",
+            FilePath=file_path,
+            Message="The path leads out of the task's working directory",
+        )
+    return Path(target)
+
+
+def _is_name(file_path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(file_path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _disk_failure("ResourceDirectoryCreateFailed", directory, error) from error
+
+
+async def _write(response: httpx.Response, target: Path, mode: int) -> None:
+    try:
+        descriptor = _create(target, mode)
+    except OSError as error:
+        raise _disk_failure("ResourceFileCreateFailed", target, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            async for piece in response.aiter_raw(READ_BYTES):
+                file.write(piece)
+    except OSError as error:
+        raise _disk_failure("ResourceFileWriteFailed", target, error) from error
+
+
+def _create(target: Path, mode: int) -> int:
+    target.unlink(missing_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, mode)
+    return descriptor
+
+
+def _disk_failure(code: str, path: Path, error: OSError) -> AttemptFailed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        code = "DiskFull"
+    return AttemptFailed(code, FilePath=str(path), Message=error.strerror or str(error))

@@ -1,0 +1,1 @@
+"""What the service knows, with its indexes. Pure: no clock, process or socket."""

@@ -1,0 +1,50 @@
+"""Completed tasks whose directories are still on their nodes, in the order in which these may go."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from batch_emulator.resources.model import Task
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Three values for each task. Not the task itself: that may be deleted long before its retention ends."""
+
+    ends: deque[int] = field(default_factory=deque)
+    job_keys: deque[str] = field(default_factory=deque)
+    task_keys: deque[str] = field(default_factory=deque)
+
+
+class Retained:
+    """For each retention time the tasks that have it, in order of their end; 24 bytes a task.
+
+    A task that has run again is there once for each end, and only the last of these counts. `alarms` has the
+    number of the one timer that counts for each retention time.
+    """
+
+    def __init__(self) -> None:
+        self._queues: dict[str, _Queue] = {}
+        self.alarms: dict[str, int] = {}
+
+    def add(self, retention_time: str, task: Task) -> bool:
+        """Note the end of a task. Returns whether it is the only one with this retention time."""
+        queue = self._queues.setdefault(retention_time, _Queue())
+        queue.ends.append(task.ended)
+        queue.job_keys.append(task.job_key)
+        queue.task_keys.append(task.key)
+        return len(queue.ends) == 1
+
+    def pop_until(self, retention_time: str, ended: int) -> Iterator[tuple[int, str, str]]:
+        """Take out what ended at this time (ticks) or before: end, job key, task key. The task may be gone,
+        or have run again since."""
+        queue = self._queues.get(retention_time, _Queue())
+        while queue.ends and queue.ends[0] <= ended:
+            yield queue.ends.popleft(), queue.job_keys.popleft(), queue.task_keys.popleft()
+
+    def first_end(self, retention_time: str) -> int | None:
+        """When the first of those that are left ended."""
+        queue = self._queues.get(retention_time)
+        return queue.ends[0] if queue and queue.ends else None

@@ -1,0 +1,121 @@
+"""Azure's exceptions, turned into ours with a message that says what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from tasks.azure.accounts import current_source
+from tasks.errors import AccessError, FanOutError, RefusedError, TemporaryError, UnreachableError
+
+Service = Literal["Batch", "Storage"]
+
+VARIABLES = {
+    "Batch": "AZURE_BATCH_ACCOUNT and AZURE_BATCH_ACCESS_KEY",
+    "Storage": "AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY)",
+}
+ENDPOINT_VARIABLES = {
+    "Batch": "AZURE_BATCH_ENDPOINT",
+    "Storage": "AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT)",
+}
+BLOCKS = {"Batch": "azure-batch-account", "Storage": "azure-storage-account"}
+ROLES = {
+    "Batch": "Azure Batch Data Contributor",
+    "Storage": "Storage Blob Data Contributor and Storage Blob Delegator",
+}
+# 409 answers that pass by themselves: the name is free again once the deletion is done.
+PASSING_CODES = {
+    "ContainerBeingDeleted",
+    "PoolBeingDeleted",
+    "JobBeingDeleted",
+    "PoolBeingResized",
+    "OperationInvalidForCurrentState",
+}
+
+
+def place_of(variables: str, service: Service) -> str:
+    """Where the account's values came from: these environment variables, or a block."""
+    source = current_source()
+    return f"the block {BLOCKS[service]}/{source}" if source else variables
+
+
+def credentials_of(service: Service) -> str:
+    return place_of(VARIABLES[service], service)
+
+
+def endpoint_of(service: Service) -> str:
+    return place_of(ENDPOINT_VARIABLES[service], service)
+
+
+@contextmanager
+def explained(service: Service, doing: str) -> Iterator[None]:
+    """Raise what Azure's clients raise in this block as one of our errors; `doing` says what failed."""
+    try:
+        yield
+    except AzureError as error:
+        raise explain(error, service, doing) from error
+
+
+def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
+    """Our error for one of Azure's, retryable if a retry can heal it."""
+    where = f"{doing}: Azure {service}"
+    if isinstance(error, HttpResponseError) and error.status_code:
+        return explain_answer(error, service, where)
+    if isinstance(error, ClientAuthenticationError):
+        return AccessError(
+            f"{where}: no credentials. Set {credentials_of(service)}, or sign in (az login) with an identity "
+            f"that has the role {ROLES[service]}. {first_line(str(error))}"
+        )
+    if isinstance(error, (ServiceRequestError, ServiceResponseError)):
+        return UnreachableError(
+            f"{where} does not answer. Is {endpoint_of(service)} right, and the network up? "
+            f"{first_line(str(error))}"
+        )
+    return TemporaryError(f"{where}: {first_line(str(error))}")
+
+
+def explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:
+    said = f"{error.status_code} {code_of(error)}: {message_of(error)}"
+    if error.status_code in (401, 403):
+        return AccessError(
+            f"{where} refused the credentials. Look at {credentials_of(service)}; an identity needs the role "
+            f"{ROLES[service]}. It answered {said}"
+        )
+    if error.status_code in (408, 429) or error.status_code >= 500 or code_of(error) in PASSING_CODES:
+        return TemporaryError(f"{where} answered {said}")
+    return RefusedError(f"{where} answered {said}")
+
+
+def code_of(error: BaseException) -> str:
+    """The service's own code of an error answer, such as `PoolExists`; "" where there is none."""
+    model = getattr(error, "model", None)
+    code = getattr(model, "code", None) or getattr(error, "error_code", None) or ""
+    return str(getattr(code, "value", code))
+
+
+def message_of(error: HttpResponseError) -> str:
+    """The service's message and the values that say which property and why, with no SAS signature."""
+    model = getattr(error, "model", None)
+    message = getattr(getattr(model, "message", None), "value", None) or error.message or ""
+    values = [
+        f"{detail.key}: {first_line(detail.value or '')}"
+        for detail in getattr(model, "error_values", None) or []
+    ]
+    return redacted("; ".join([first_line(message), *values]))
+
+
+def first_line(text: str) -> str:
+    return redacted(text.strip().splitlines()[0]) if text.strip() else ""
+
+
+def redacted(text: str) -> str:
+    """The text with the signature of each SAS replaced, so that none gets into a log or an artifact."""
+    return re.sub(r"(?i)\b(sig=)[^&\s\"']+", r"\1REDACTED", text)

@@ -1,0 +1,187 @@
+"""The accounts as Prefect blocks, which a flow's parameter `accounts` names.
+
+Two block types, one of a Batch and one of a storage account, whose documents share a name: `prod`, say. The
+server keeps the keys encrypted; a flow run's parameters have the name only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated, TypeVar
+
+from azure.batch import BatchClient
+from azure.storage.blob import BlobServiceClient
+from prefect.blocks.core import Block
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
+
+from tasks.azure.accounts import Accounts, blob_endpoint, using, with_scheme
+from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.errors import SettingsError
+
+NOWHERE = Accounts(batch_endpoint="")
+ResourceId = Annotated[str, Field(pattern=r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/.+$")]
+Kind = TypeVar("Kind", bound=Block)
+
+
+class AzureBatchAccount(Block):
+    """An Azure Batch account, with a shared key or, without one, Entra ID."""
+
+    _block_type_name = "Azure Batch Account"
+    _block_type_slug = "azure-batch-account"
+    _description = "An Azure Batch account on which the flows of prefect-azure-batch run their tasks."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/batch/accounts")
+    _code_example = """\
+```python
+from tasks.azure.blocks import AzureBatchAccount
+
+with AzureBatchAccount.load("prod").get_client() as client:
+    print([pool.id for pool in client.list_pools()])
+```"""
+
+    endpoint: Annotated[str, AfterValidator(with_scheme)] = Field(
+        title="Endpoint",
+        description="The account's URL.",
+        examples=["https://mybatch.westeurope.batch.azure.com"],
+    )
+    account: str | None = Field(
+        None, title="Account", description="The account's name; a shared key signs with it."
+    )
+    key: SecretStr | None = Field(
+        None,
+        title="Key",
+        description="A shared key, base64. Empty: Entra ID, by whatever DefaultAzureCredential finds where "
+        "the flow runs, such as a managed identity.",
+    )
+    resource_id: ResourceId | None = Field(
+        None,
+        title="Resource id",
+        description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
+        examples=["/subscriptions/.../resourceGroups/words/providers/Microsoft.Batch/batchAccounts/mybatch"],
+    )
+
+    @model_validator(mode="after")
+    def name_of_key(self) -> "AzureBatchAccount":
+        if self.key is not None and not self.account:
+            raise ValueError("a shared key needs the account's name: it signs with it")
+        return self
+
+    def get_client(self) -> BatchClient:
+        """The official client of the account; it is shared, so leave it open."""
+        return batch_client_of(with_batch(NOWHERE, self))
+
+
+class AzureStorageAccount(Block):
+    """An Azure storage account, with a connection string, a shared key or, without either, Entra ID."""
+
+    _block_type_name = "Azure Storage Account"
+    _block_type_slug = "azure-storage-account"
+    _description = "An Azure storage account through which the flows of prefect-azure-batch move files."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/storage/common/storage-account-overview")
+    _code_example = """\
+```python
+from tasks.azure.blocks import AzureStorageAccount
+
+service = AzureStorageAccount.load("prod").get_client()
+print([container.name for container in service.list_containers()])
+```"""
+
+    account: str | None = Field(
+        None,
+        title="Account",
+        description="The account's name, or the URL of its blob endpoint.",
+        examples=["myfiles", "https://myfiles.blob.core.windows.net"],
+    )
+    key: SecretStr | None = Field(
+        None,
+        title="Key",
+        description="A shared key, base64. Empty: Entra ID, with user-delegation signatures for the nodes.",
+    )
+    connection_string: SecretStr | None = Field(
+        None, title="Connection string", description="Account and key in one, instead of both."
+    )
+    resource_id: ResourceId | None = Field(
+        None,
+        title="Resource id",
+        description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
+        examples=[
+            "/subscriptions/.../resourceGroups/words/providers/Microsoft.Storage/storageAccounts/myfiles"
+        ],
+    )
+
+    @model_validator(mode="after")
+    def some_account(self) -> "AzureStorageAccount":
+        if (self.account is None) == (self.connection_string is None):
+            raise ValueError("give either the account, with or without a key, or a connection string")
+        return self
+
+    def get_client(self) -> BlobServiceClient:
+        """The official client of the account; it is shared, so leave it open."""
+        return blob_service_of(with_storage(NOWHERE, self))
+
+
+BLOCK_TYPES = (AzureBatchAccount, AzureStorageAccount)
+
+
+def with_batch(accounts: Accounts, block: AzureBatchAccount) -> Accounts:
+    return replace(
+        accounts,
+        batch_endpoint=block.endpoint,
+        batch_account=block.account,
+        batch_key=revealed(block.key),
+        batch_resource_id=block.resource_id,
+    )
+
+
+def with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
+    return replace(
+        accounts,
+        storage_connection_string=revealed(block.connection_string),
+        storage_endpoint=blob_endpoint(block.account),
+        storage_key=revealed(block.key),
+        storage_resource_id=block.resource_id,
+    )
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    return (secret and secret.get_secret_value()) or None
+
+
+@contextmanager
+def using_accounts(name: str | None) -> Iterator[None]:
+    """Use the accounts of the blocks of that name; None: those of the environment. Raises SettingsError."""
+    with using(name and load_accounts(name)):
+        yield
+
+
+def load_accounts(name: str) -> Accounts:
+    """Both accounts from the blocks of that name. Raises SettingsError for one that isn't there."""
+    batch, storage = load(AzureBatchAccount, name), load(AzureStorageAccount, name)
+    return with_storage(with_batch(replace(NOWHERE, source=name), batch), storage)
+
+
+def load(kind: type[Kind], name: str) -> Kind:
+    try:
+        return kind.load(name, _sync=True)
+    except ValueError as error:
+        slug = kind.get_block_type_slug()
+        raise SettingsError(
+            f"There is no block {slug}/{name} that can be read. Make it in Prefect's dashboard, or by "
+            f"`python -m deployments.accounts save {name}`."
+        ) from error
+
+
+def save_accounts(name: str, accounts: Accounts) -> None:
+    """Keep the accounts as blocks of that name, instead of what these had."""
+    AzureBatchAccount(
+        endpoint=accounts.batch_endpoint,
+        account=accounts.batch_account,
+        key=accounts.batch_key,
+        resource_id=accounts.batch_resource_id,
+    ).save(name, overwrite=True, _sync=True)
+    in_one = accounts.storage_connection_string
+    AzureStorageAccount(
+        account=None if in_one else accounts.storage_endpoint,
+        key=None if in_one else accounts.storage_key,
+        connection_string=in_one,
+        resource_id=accounts.storage_resource_id,
+    ).save(name, overwrite=True, _sync=True)

@@ -1,0 +1,92 @@
+"""Azure's clients for the accounts in use, one of each for the process and for many threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import requests
+from azure.batch import BatchClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline.transport import RequestsTransport
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+from requests.adapters import HTTPAdapter
+
+from tasks.azure.accounts import Accounts, current_accounts
+from tasks.azure.azure_errors import explained, place_of
+from tasks.errors import SettingsError
+
+CONNECTIONS = 64
+CONNECTION_TIMEOUT_SECONDS = 10
+READ_TIMEOUT_SECONDS = 90
+# Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
+BLOCK_BYTES = 8 * 1024 * 1024
+# For `begin_delete_*`: the client's poller goes on in a thread of its own, for which nothing here waits.
+POLLING_SECONDS = 5
+
+
+@contextmanager
+def batch_client(doing: str) -> Iterator[BatchClient]:
+    """The Batch client; errors in the block become ours, with `doing` in front."""
+    client = batch_client_of(current_accounts())
+    with explained("Batch", doing):
+        yield client
+
+
+@contextmanager
+def blob_service(doing: str) -> Iterator[BlobServiceClient]:
+    """The storage client; errors in the block become ours, with `doing` in front."""
+    service = blob_service_of(current_accounts())
+    with explained("Storage", doing):
+        yield service
+
+
+@cache
+def batch_client_of(accounts: Accounts) -> BatchClient:
+    if accounts.batch_key:
+        credential = AzureNamedKeyCredential(accounts.batch_account, accounts.batch_key)
+    else:
+        credential = entra_credential()
+    return BatchClient(accounts.batch_endpoint, credential, transport=transport())
+
+
+@cache
+def blob_service_of(accounts: Accounts) -> BlobServiceClient:
+    options = {
+        "transport": transport(),
+        "max_single_put_size": BLOCK_BYTES,
+        "max_block_size": BLOCK_BYTES,
+        "max_single_get_size": BLOCK_BYTES,
+        "max_chunk_get_size": BLOCK_BYTES,
+        # The library waits 15 seconds before its first retry by default.
+        "retry_total": 3,
+        "initial_backoff": 1,
+        "increment_base": 2,
+    }
+    if accounts.storage_connection_string is None:
+        credential = accounts.storage_key or entra_credential()
+        return BlobServiceClient(accounts.storage_endpoint, credential, **options)
+    try:
+        return BlobServiceClient.from_connection_string(accounts.storage_connection_string, **options)
+    except ValueError as error:
+        place = place_of("AZURE_STORAGE_CONNECTION_STRING", "Storage")
+        raise SettingsError(f"{place} can't be read: {error}") from error
+
+
+@cache
+def entra_credential() -> DefaultAzureCredential:
+    return DefaultAzureCredential()
+
+
+def transport() -> RequestsTransport:
+    """Connections for as many threads as a run uses; the default pool of 10 would open and drop them."""
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return RequestsTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=CONNECTION_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+    )

@@ -1,0 +1,60 @@
+"""The end of what programs have printed, read from their nodes or, if these are gone, from storage."""
+
+from collections.abc import Callable, Iterator
+
+from azure.batch import BatchClient
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import batch_client, blob_service
+from tasks.errors import FanOutError
+from tasks.spec.naming import log_blob
+
+TAIL_BYTES = 2000
+
+
+def stderr_of_task(job_id: str, task_id: str, output_container: str) -> str:
+    """The end of a failed task's standard error, from its node or, if that is gone, from storage."""
+    try:
+        with batch_client("Reading stderr.txt") as client:
+            return tail(
+                lambda: client.get_task_file_properties(job_id, task_id, "stderr.txt").content_length,
+                lambda part: client.download_task_file(job_id, task_id, "stderr.txt", ocp_range=part),
+            )
+    except FanOutError:
+        return stored_stderr(output_container, task_id)
+
+
+def stored_stderr(output_container: str, task_id: str) -> str:
+    try:
+        with blob_service("Reading stderr.txt") as service:
+            blob = service.get_blob_client(output_container, log_blob(task_id, "stderr.txt"))
+            size = blob.get_blob_properties().size
+            offset = max(0, size - TAIL_BYTES)
+            return readable(blob.download_blob(offset, TAIL_BYTES).readall() if size else b"")
+    except FanOutError:
+        return ""
+
+
+def stderr_of_start_task(client: BatchClient, pool_id: str, node_id: str) -> str:
+    """The end of a start task's standard error; "" if the node doesn't give it."""
+    path = "startup/stderr.txt"
+    try:
+        return tail(
+            lambda: client.get_node_file_properties(pool_id, node_id, path).content_length,
+            lambda part: client.download_node_file(pool_id, node_id, path, ocp_range=part),
+        )
+    except (AzureError, ResourceNotFoundError):
+        return ""
+
+
+def tail(size_of: Callable[[], int], read: Callable[[str], Iterator[bytes]]) -> str:
+    """The last 2000 bytes of a file that is read by ranges, as text."""
+    size = size_of()
+    if not size:
+        return ""
+    return readable(b"".join(read(f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}")))
+
+
+def readable(content: bytes) -> str:
+    return redacted(content.decode(errors="replace").strip())

@@ -1,0 +1,101 @@
+"""Outputs from blobs into local files, under the output folder and nowhere else."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
+from uuid import uuid4
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobClient
+from prefect.states import State
+
+from tasks.azure.clients import blob_service
+from tasks.errors import InputError, PermanentError, TemporaryError
+from tasks.sharding import in_threads
+from tasks.step import outcome, step
+from tasks.uploads import content_md5, md5_of
+
+
+def prepare_output_folder(output_dir: str) -> Path:
+    """The folder, made if need be. Raises InputError if nothing can be written there."""
+    folder = Path(output_dir).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InputError(
+            f"Nothing can be written to the output folder {folder}: {error.strerror}."
+        ) from error
+
+
+def local_path(folder: Path, name: str) -> Path:
+    """Where an output lies in the folder. Raises PermanentError for a name that would lead out of it."""
+    parts = PurePosixPath(name).parts
+    is_odd = ".." in parts or PureWindowsPath(name).anchor or not parts or "\0" in name
+    if is_odd or PurePosixPath(name).is_absolute():
+        raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
+    path = folder.joinpath(*parts)
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise PermanentError(f"The output {name!r} would follow a link out of {folder}: left alone.")
+    return path
+
+
+@step("download output", "download {name}")
+def download_output(container: str, name: str, folder: Path) -> State[str | None]:
+    """Download one output, unless it is there already; its path, or None if there is no such blob."""
+    return outcome(*download_file(container, name, folder))
+
+
+@step("download outputs", "download shard {label}")
+def download_shard(label: str, container: str, names: list[str], folder: Path) -> State[list[str | None]]:
+    """Download a shard of the outputs, each unless it is there; their paths, None for a blob that isn't."""
+    found = in_threads(lambda name: download_file(container, name, folder), names)
+    return outcome([path for path, _ in found], all(was_there for _, was_there in found))
+
+
+def download_file(container: str, name: str, folder: Path) -> tuple[str | None, bool]:
+    """Stream a blob into a file that appears under its name only when it is whole; the file's path, None if
+    there is no such blob, and whether the same content was there already."""
+    path = local_path(folder, name)
+    with blob_service(f"Downloading {name}") as service:
+        blob = service.get_blob_client(container, name)
+        if path.is_file() and content_md5(blob) == md5_of(str(path))[0]:
+            return str(path), True
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            receive(blob, path)
+        except ResourceNotFoundError:
+            return None, False
+        except OSError as error:
+            raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
+    return str(path), False
+
+
+def receive(blob: BlobClient, path: Path) -> None:
+    """Download to a file beside `path` and rename it. Raises TemporaryError if its MD5 is another."""
+    download = blob.download_blob()
+    expected = download.properties.content_settings.content_md5
+    with replacing(path) as file:
+        digest = hashlib.md5(usedforsecurity=False)
+        for block in download.chunks():
+            digest.update(block)
+            file.write(block)
+        if expected and bytes(expected) != digest.digest():
+            raise TemporaryError(f"The content of {path.name} was changed on its way here.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes `path`'s place at the end, or vanishes if the block fails."""
+    temporary = path.with_name(f".download-{uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

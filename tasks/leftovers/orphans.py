@@ -1,0 +1,185 @@
+"""What runs have made and nobody needs any more, found by what each resource says of itself."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from azure.batch import models
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import ContainerProperties
+
+from tasks.azure.azure_errors import code_of
+from tasks.azure.clients import POLLING_SECONDS, batch_client, blob_service
+from tasks.leftovers.flow_runs import Standing
+from tasks.pools import pool_of
+from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
+from tasks.step import step
+from tasks.watch.lease_formula import read_formula
+
+# A run that Prefect still calls running so long after its time was killed, and nobody has noticed.
+FORGOTTEN = timedelta(days=1)
+POOL_SELECT = ["id", "state", "lastModified", "metadata", "autoScaleFormula"]
+JOB_SELECT = ["id", "state", "lastModified", "metadata", "poolInfo", "executionInfo"]
+CHANGED_CODES = {"ConditionNotMet", "PoolBeingDeleted", "JobBeingDeleted", "ContainerBeingDeleted"}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A pool, job or container that a run of ours made."""
+
+    kind: Literal["pool", "job", "container"]
+    name: str
+    modified_at: datetime
+    owned: Ownership
+    is_active: bool = False
+    """Whether its run has an active job."""
+
+    has_guests: bool = False
+    """Of a pool: whether an active job of another run, or of nobody's, runs on it."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When something counts as left behind."""
+
+    now: datetime
+    grace: timedelta
+    """How long after its expiry it is left alone, for clocks that differ and runs that end late."""
+
+    include_kept: bool
+    """Whether what a run's policy keeps goes too, once it has expired."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a resource is to be deleted, and why or why not."""
+
+    resource: Resource
+    is_orphan: bool
+    reason: str
+
+
+def judge(resource: Resource, standing: Standing, rules: Rules) -> Verdict:
+    """Whether a run, of which Prefect knows this, has left a resource behind."""
+    reason = why_needed(resource, standing, rules) or why_kept(resource, standing, rules)
+    if reason:
+        return Verdict(resource, False, reason)
+    if standing in ("succeeded", "failed"):
+        return Verdict(resource, True, f"its run has {standing}")
+    return Verdict(resource, True, f"expired at {resource.owned.expires_at}, its run is {standing}")
+
+
+def why_needed(resource: Resource, standing: Standing, rules: Rules) -> str:
+    """Why some run may still need it; "" if none can."""
+    if standing == "going on" and not has_expired(resource, rules, FORGOTTEN):
+        return "its run is going on"
+    if standing == "unknown" and not has_expired(resource, rules):
+        return "it has not expired"
+    if resource.is_active and standing == "unknown":
+        return "its run's job is active"
+    return "another job runs on it" if resource.has_guests else ""
+
+
+def why_kept(resource: Resource, standing: Standing, rules: Rules) -> str:
+    """Why it stays though no run needs it; "" if its policy lets it go."""
+    policy = resource.owned.delete_when
+    if policy == "always" or (policy == "on_success" and standing == "succeeded"):
+        return ""
+    if rules.include_kept and has_expired(resource, rules):
+        return ""
+    return f"its run's policy keeps it (delete {policy.replace('_', ' ')})"
+
+
+def has_expired(resource: Resource, rules: Rules, further: timedelta = timedelta()) -> bool:
+    """Whether its expiry is that long ago; one that says none never expires."""
+    expires_at = resource.owned.expires_at
+    return expires_at is not None and expires_at + rules.grace + further <= rules.now
+
+
+@step("find resources")
+def find_resources() -> list[Resource]:
+    """All pools, jobs and containers of the accounts that runs of ours made, but those being deleted."""
+    with batch_client("Listing pools and jobs") as client:
+        jobs = list(client.list_jobs(select=JOB_SELECT))
+        pools = list(client.list_pools(select=POOL_SELECT))
+    with blob_service("Listing containers") as service:
+        containers = list(service.list_containers(include_metadata=True))
+    active = [job for job in jobs if job.state == models.BatchJobState.ACTIVE]
+    busy_keys = {run_key_of(job) for job in active}
+    return [
+        *found_jobs(jobs, busy_keys),
+        *found_pools(pools, busy_keys, active),
+        *found_containers(containers, busy_keys),
+    ]
+
+
+def run_key_of(job: models.BatchJob) -> str | None:
+    """The key of the run that made a job; None for one that no run made."""
+    owned = read_batch_ownership(job.metadata)
+    return owned and owned.run_key
+
+
+def found_jobs(jobs: Iterable[models.BatchJob], busy_keys: set[str | None]) -> Iterator[Resource]:
+    for job in jobs:
+        owned = read_batch_ownership(job.metadata)
+        if owned and job.state != models.BatchJobState.DELETING:
+            yield Resource("job", job.id, job.last_modified, owned, owned.run_key in busy_keys)
+
+
+def found_pools(
+    pools: Iterable[models.BatchPool], busy_keys: set[str | None], active: Iterable[models.BatchJob]
+) -> Iterator[Resource]:
+    on_pools = {(pool_of(job), run_key_of(job)) for job in active}
+    for pool in pools:
+        owned = read_batch_ownership(pool.metadata)
+        if owned and pool.state != models.BatchPoolState.DELETING:
+            guests = {key for pool_id, key in on_pools if pool_id == pool.id} - {owned.run_key}
+            owned = leased(owned, pool.auto_scale_formula)
+            is_active = owned.run_key in busy_keys
+            yield Resource("pool", pool.id, pool.last_modified, owned, is_active, bool(guests))
+
+
+def found_containers(
+    containers: Iterable[ContainerProperties], busy_keys: set[str | None]
+) -> Iterator[Resource]:
+    for container in containers:
+        owned = read_ownership(container.metadata)
+        if owned:
+            is_active = owned.run_key in busy_keys
+            yield Resource("container", container.name, container.last_modified, owned, is_active)
+
+
+def leased(owned: Ownership, formula: str | None) -> Ownership:
+    """The ownership of a pool, which doesn't expire before its lease ends."""
+    lease = read_formula(formula)
+    ends = [time for time in (owned.expires_at, lease and lease.ends_at) if time]
+    return replace(owned, expires_at=max(ends, default=None))
+
+
+@step("delete", "delete {resource.kind} {resource.name}")
+def delete_resource(resource: Resource) -> bool:
+    """Delete a resource that nobody has changed since it was found; False if somebody has, or it is gone.
+
+    A run that comes to a pool renews its lease, and one that goes on extends its containers.
+    """
+    unchanged = {"if_unmodified_since": resource.modified_at}
+    if resource.kind == "container":
+        with blob_service(f"Deleting the container {resource.name}") as service:
+            return is_accepted(lambda: service.delete_container(resource.name, **unchanged))
+    with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
+        begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job
+        return is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))
+
+
+def is_accepted(delete: Callable[[], object]) -> bool:
+    """Whether the service took the deletion; a change since then, or one before us, is no error."""
+    try:
+        delete()
+    except ResourceNotFoundError:
+        return False
+    except HttpResponseError as error:
+        if code_of(error) not in CHANGED_CODES:
+            raise
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""The table of a run's files: as a Prefect artifact as far as one can read that, and all of it as a file."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_table_artifact
+
+from tasks.logs import run_logger
+
+if TYPE_CHECKING:
+    from tasks.spec.run_results import FileResult, RunResult
+
+FILES_KEY = "fan-out-files"
+# A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
+ROWS_MAX = 500
+Row = dict[str, str | int | float | None]
+
+
+def publish_files(result: RunResult) -> None:
+    """Publish the table of files; of a run with more than it can show, write the whole beside the outputs."""
+    files, note = by_interest(result.files), f"Files of the run, their outputs in {result.output_dir}"
+    if len(files) > ROWS_MAX:
+        shown = f"{ROWS_MAX} of {len(files):,} files: those that failed, then the slowest."
+        note = f"{shown} {write_table(result, files)}"
+    rows = [file_row(file, result.output_dir) for file in files[:ROWS_MAX]]
+    create_table_artifact(rows, key=FILES_KEY, description=note)
+
+
+def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
+    """Failures first; then by name, or where there are more than the table can show, the slowest."""
+    files = sorted(files, key=lambda file: (not file.problem, file.name))
+    if len(files) > ROWS_MAX:
+        files.sort(key=lambda file: (not file.problem, -((file.task and file.task.seconds) or 0)))
+    return files
+
+
+def file_row(file: FileResult, output_dir: str) -> Row:
+    task = file.task
+    # The widest come last: the UI shows the first ones, the others one has to scroll for.
+    return {
+        "file": file.name,
+        "state": file.state,
+        "exit code": task and task.exit_code,
+        "tries": task and task.tries,
+        "seconds": task and task.seconds and round(task.seconds, 2),
+        "problem": file.problem,
+        "output": (file.output_path or "").removeprefix(os.path.join(output_dir, "")),
+        "node": task and task.node_id,
+    }
+
+
+def write_table(result: RunResult, files: Sequence[FileResult]) -> str:
+    """Write all rows as CSV; a sentence that says where. A full disk doesn't fail a run that is done."""
+    path = Path(result.output_dir) / f"{FILES_KEY}-{result.run_key}.csv"
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            rows = (file_row(one, result.output_dir) for one in files)
+            writer = csv.DictWriter(file, list(file_row(files[0], "")))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        run_logger().warning("The table of all files can't be written to %s: %s", path, error.strerror)
+        return "The others could not be written to a file."
+    run_logger().info("Files: all are in %s", path)
+    return f"All of them are in {path}."

@@ -1,0 +1,54 @@
+"""The picture of a run as a Prefect artifact: nodes over time with their Batch tasks."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.logs import run_logger
+
+if TYPE_CHECKING:
+    from tasks.spec.run_results import RunResult
+
+PICTURE_KEY = "fan-out-timeline"
+
+
+def publish_picture(result: RunResult) -> None:
+    """Draw the run and publish it. It never fails the run: what goes wrong becomes a warning in the log."""
+    try:
+        markdown = picture_markdown(result)
+        if markdown:
+            description = "Nodes over time with their Batch tasks"
+            create_markdown_artifact(markdown, key=PICTURE_KEY, description=description)
+    except Exception as error:
+        run_logger().warning("There is no picture of this run: %s: %s", type(error).__name__, error)
+
+
+def picture_markdown(result: RunResult) -> str:
+    """Markdown with the picture in it, as a data URI that needs no network; "" if no Batch task ran."""
+    svg = picture_of(result)
+    if not svg:
+        return ""
+    uri = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
+    return f"![{title_of(result)}]({uri})"
+
+
+def picture_of(result: RunResult) -> str:
+    """The picture as SVG; "" if no Batch task ran."""
+    # Slow to load, and needed only at a run's end.
+    from tasks.report.picture.drawing import draw
+    from tasks.report.picture.timeline import spans_of
+
+    spans = spans_of(result.files)
+    return draw(spans, title_of(result), f"run {result.run_key}") if spans else ""
+
+
+def title_of(result: RunResult) -> str:
+    """How many files, what became of them, and how long it took."""
+    total = len(result.files)
+    files = f"{total:,} file{'' if total == 1 else 's'}"
+    elapsed = timedelta(seconds=round(result.elapsed_seconds))
+    return f"{files}, {result.tally} in {elapsed}"

@@ -1,0 +1,192 @@
+"""The picture of a run, drawn: nodes over time with their Batch tasks, and how many ran at once.
+
+It has a ground of its own, because Prefect's pages are dark or light; failed tasks differ from the others in
+hue, pattern and a mark, for those who tell no red from green.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from tasks.report.picture.bars import draw_bars
+from tasks.report.picture.heatmap import draw_shades
+from tasks.report.picture.style import FAILED_LOOK, GROUND, MARK_LOOK, QUIET, RULE, SUCCEEDED, TEXT, printable
+from tasks.report.picture.timeline import (
+    Row,
+    Span,
+    by_node,
+    groups_of,
+    merged_rows,
+    running_means,
+    running_steps,
+    slot_rows,
+)
+
+ROWS_MAX = 48
+BARS_MAX = 1500
+BARS_IN_ROW_MAX = 100
+STEPS_MAX = 1000
+NODE_LABELS_MAX = 24
+
+# Nearly as wide as Prefect's page of an artifact, so that letters keep their size.
+WIDTH_INCHES = 9.5
+ROW_HEIGHT_INCHES = 0.34
+ROWS_HEIGHT_INCHES = (0.9, 7.0)
+RUNNING_HEIGHT_INCHES = 0.9
+LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 0.95, 0.25, 0.62
+
+# Matplotlib's settings and Python's warning filters belong to the process.
+_rendering = threading.Lock()
+
+
+def draw(spans: Sequence[Span], title: str, note: str = "") -> str:
+    """The SVG, as text, of tasks on their nodes: each task a bar or, where that would be too fine, shades.
+
+    There must be a span. The size stays under 300 kB however many there are.
+    """
+    rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merged_rows(spans, ROWS_MAX)
+    are_bars = rows is slots and fit_as_bars(rows)
+    length_seconds = max(span.end_seconds for span in spans)
+    unit_seconds, unit = time_unit(length_seconds)
+    figure, upper, lower = frame(len(rows))
+    lower.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
+    lower.set_xlabel(f"{unit} since the first Batch task began", loc="left")
+    label_rows(upper, rows)
+    (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
+    draw_running(lower, spans, unit_seconds)
+    write_head(figure, title, note, subtitle(spans, rows, are_bars))
+    draw_legend(figure, {span.succeeded for span in spans})
+    return svg_of(figure, title)
+
+
+def fit_as_bars(rows: Sequence[Row]) -> bool:
+    counts = [len(row.spans) for row in rows]
+    return sum(counts) <= BARS_MAX and max(counts) <= BARS_IN_ROW_MAX
+
+
+def subtitle(spans: Sequence[Span], rows: Sequence[Row], are_bars: bool) -> str:
+    length = timedelta(seconds=round(max(span.end_seconds for span in spans)))
+    nodes, slots = len(by_node(spans)), sum(row.slots for row in rows)
+    line = {slots: "a slot of a node", nodes: "a node"}.get(len(rows), "several nodes")
+    shade = "" if are_bars else ", brighter where more of it is in use"
+    tasks = f"{plural(len(spans), 'Batch task')} on {plural(nodes, 'node')} in {length}"
+    return f"{tasks}. A line is {line}{shade}."
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def time_unit(length_seconds: float) -> tuple[float, str]:
+    """The unit that suits an axis of this length: its seconds and its name."""
+    if length_seconds <= 180:
+        return 1.0, "seconds"
+    return (60.0, "minutes") if length_seconds <= 3 * 3600 else (3600.0, "hours")
+
+
+def frame(rows: int) -> tuple[Figure, Axes, Axes]:
+    """A figure with axes for that many rows over axes for the running tasks; the first row is uppermost."""
+    least, most = ROWS_HEIGHT_INCHES
+    rows_height = min(most, max(least, rows * ROW_HEIGHT_INCHES))
+    upper_bottom = BOTTOM_INCHES + RUNNING_HEIGHT_INCHES + GAP_INCHES
+    figure = Figure(figsize=(WIDTH_INCHES, upper_bottom + rows_height + TOP_INCHES), facecolor=GROUND)
+    lower = add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES)
+    upper = add_axes(figure, upper_bottom, rows_height, sharex=lower)
+    upper.tick_params(labelbottom=False)
+    upper.set_ylim(rows, 0)
+    return figure, upper, lower
+
+
+def add_axes(figure: Figure, bottom_inches: float, height_inches: float, **options: Any) -> Axes:
+    width, height = figure.get_size_inches()
+    inner = width - LEFT_INCHES - RIGHT_INCHES
+    box = (LEFT_INCHES / width, bottom_inches / height, inner / width, height_inches / height)
+    axes = figure.add_axes(box, facecolor=GROUND, **options)
+    axes.tick_params(colors=QUIET, labelsize=8, length=3)
+    axes.xaxis.label.set(color=QUIET, fontsize=9)
+    axes.grid(axis="x", color=RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set(color=RULE, visible=side in ("left", "bottom"))
+    return axes
+
+
+def label_rows(axes: Axes, rows: Sequence[Row]) -> None:
+    """Name each node beside its rows, or every few nodes if there are many; draw a rule between nodes."""
+    groups = groups_of(rows)
+    every = -(-len(groups) // NODE_LABELS_MAX)
+    named = groups[::every]
+    axes.set_yticks([at + count / 2 for _, at, count in named], [row_label(label) for label, _, _ in named])
+    axes.tick_params(axis="y", length=0, labelcolor=TEXT)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    if len(rows) > len(groups):
+        axes.hlines([at for _, at, _ in groups[1:]], 0, 1, RULE, lw=0.8, transform=axes.get_yaxis_transform())
+
+
+def row_label(label: str) -> str:
+    """A node's id as far as there is room; of Azure's 72 characters the first few tell nodes apart."""
+    label = printable(label)
+    return label if len(label) <= 20 else f"{label[:14]}…{label[-2:]}"
+
+
+def draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> None:
+    """How many tasks run, as a step line; averages where the steps would be too fine."""
+    moments, running = running_steps(spans)
+    if len(moments) > STEPS_MAX:
+        moments, running = running_means(spans, STEPS_MAX // 2)
+    axes.step(moments / unit_seconds, running, where="post", color=TEXT, linewidth=1.1, gid="running")
+    axes.fill_between(moments / unit_seconds, running, step="post", color=SUCCEEDED, alpha=0.25, linewidth=0)
+    axes.set_ylim(0, max(1, running.max()) * 1.15)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    axes.set_ylabel("running", color=QUIET, fontsize=9)
+
+
+def write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
+    width, height = figure.get_size_inches()
+    left, right = 0.25 / width, 1 - RIGHT_INCHES / width
+    first, second = 1 - 0.32 / height, 1 - 0.62 / height
+    figure.text(left, first, title, color=TEXT, size=13, weight="bold", va="center")
+    figure.text(right, first, note, color=QUIET, size=8, va="center", ha="right")
+    figure.text(left, second, subtitle, color=QUIET, size=9, va="center")
+
+
+def draw_legend(figure: Figure, outcomes: set[bool]) -> None:
+    """What the colours mean that the picture has: True stands for tasks that succeeded."""
+    width, height = figure.get_size_inches()
+    kinds: list[Artist] = [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
+    if False in outcomes:
+        kinds += [Patch(**FAILED_LOOK, label="failed"), Line2D([], [], **MARK_LOOK, label="failed here")]
+    figure.legend(
+        handles=kinds,
+        loc="center right",
+        bbox_to_anchor=(1 - RIGHT_INCHES / width, 0.29 / height),
+        ncols=len(kinds),
+        frameon=False,
+        fontsize=9,
+        labelcolor=TEXT,
+        borderpad=0,
+        borderaxespad=0,
+    )
+
+
+def svg_of(figure: Figure, title: str) -> str:
+    """The figure as SVG whose text is text: small, and in the reader's fonts whatever script a name has."""
+    file = io.StringIO()
+    with _rendering, matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        # Only the measuring lacks those glyphs.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Title": title, "Date": None})
+    return file.getvalue()

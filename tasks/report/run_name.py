@@ -1,0 +1,42 @@
+"""What a flow run is called in Prefect's lists: the name that it was given, and what it is over."""
+
+import os
+from collections.abc import Sequence
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
+
+from tasks.logs import run_logger
+from tasks.spec.inputs import InputFile
+
+
+def label_flow_run(files: Sequence[InputFile]) -> None:
+    """Add the dataset and the number of its files to the flow run's name, and the dataset to its tags.
+
+    A server that refuses becomes a warning: a run doesn't fail for its name.
+    """
+    if flow_run.id is None:
+        return
+    dataset = dataset_of(files)
+    name, tags = name_with(flow_run.name, dataset, len(files)), {*flow_run.tags, f"dataset:{dataset}"}
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=name, tags=sorted(tags))
+    except (httpx.HTTPError, PrefectException) as error:
+        run_logger().warning("The flow run keeps its name: %s", error)
+
+
+def name_with(given: str, dataset: str, count: int) -> str:
+    """The name that a run was given and what it is over, which a later attempt of it finds there."""
+    over = f"{dataset}, {count:,} file{'' if count == 1 else 's'}"
+    return given if given.endswith(f": {over}") else f"{given}: {over}"
+
+
+def dataset_of(files: Sequence[InputFile]) -> str:
+    """The name of the folder in which all the files are, or of the only file."""
+    if len(files) == 1:
+        return os.path.basename(files[0].path)
+    folder = os.path.commonpath({os.path.dirname(os.path.abspath(file.path)) for file in files})
+    return os.path.basename(folder) or folder

@@ -1,0 +1,68 @@
+"""Prefect's result storage in a blob container, so that runs on any machine share what they remember."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient
+from prefect.filesystems import WritableFileSystem
+from pydantic import Field, HttpUrl
+
+from tasks.azure.blocks import AzureStorageAccount
+
+CONTAINER = "prefect-results"
+
+
+class AzureBlobResults(WritableFileSystem):
+    """A blob container as Prefect's result storage."""
+
+    _block_type_name = "Azure Blob Results"
+    _block_type_slug = "azure-blob-results"
+    _description = "A blob container in which Prefect keeps the results of flows and tasks."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/storage/blobs/storage-blobs-introduction")
+    _code_example = """\
+```python
+from flows.fan_out import fan_out
+from tasks.reuse.result_storage import AzureBlobResults
+
+fan_out.with_options(result_storage=AzureBlobResults.load("prod"))
+```"""
+
+    account: AzureStorageAccount = Field(title="Account", description="The storage account.")
+    container: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=3, max_length=63)] = (
+        Field(CONTAINER, title="Container", description="The blob container; it is made if there is none.")
+    )
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes | Coroutine[Any, Any, bytes]:
+        """The content of a blob; to be awaited unless `_sync`. Raises ValueError if there is none, as
+        Prefect's own storage does."""
+        return self.read(path) if _sync else asyncio.to_thread(self.read, path)
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str | Coroutine[Any, Any, str]:
+        """Replace the content of a blob; its name. To be awaited unless `_sync`."""
+        return self.write(path, content) if _sync else asyncio.to_thread(self.write, path, content)
+
+    def read(self, path: str) -> bytes:
+        try:
+            return self.blob(path).download_blob().readall()
+        except ResourceNotFoundError as error:
+            raise ValueError(f"There is no blob {path} in the container {self.container}.") from error
+
+    def write(self, path: str, content: bytes) -> str:
+        try:
+            self.blob(path).upload_blob(content, overwrite=True)
+        except ResourceNotFoundError:
+            self.make_container()
+            self.blob(path).upload_blob(content, overwrite=True)
+        return path
+
+    def make_container(self) -> None:
+        try:
+            self.account.get_client().create_container(self.container)
+        except ResourceExistsError:
+            # Another run was quicker.
+            pass
+
+    def blob(self, path: str) -> BlobClient:
+        return self.account.get_client().get_blob_client(self.container, path)

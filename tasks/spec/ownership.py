@@ -1,0 +1,82 @@
+"""What a resource says of itself: who made it, for which run, until when, and when it may be deleted.
+
+A pool and a job say it in their metadata, a container in its own. So what a run has left behind can be found
+and judged by whoever finds it, long after the run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import get_args
+
+from azure.batch import models
+
+from tasks.spec.naming import MADE_BY
+from tasks.spec.specs import When
+
+# Uploads come before the time of the Batch tasks, downloads after it.
+MARGIN_SECONDS = 60 * 60
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Whose a resource is."""
+
+    run_key: str
+    expires_at: datetime | None
+    """From then on no run needs it; None where it isn't said."""
+
+    delete_when: When
+    """What the run's policy says of it."""
+
+
+def ownership(
+    run_key: str, delete_when: When, timeout_seconds: float, now: datetime | None = None
+) -> Ownership:
+    """The ownership of what a run with this timeout makes now."""
+    return Ownership(run_key, expiry(now or datetime.now(timezone.utc), timeout_seconds), delete_when)
+
+
+def expiry(now: datetime, timeout_seconds: float) -> datetime:
+    """When a run that begins now, and takes its Batch tasks' whole time, is over; in whole seconds."""
+    return (now + timedelta(seconds=timeout_seconds + MARGIN_SECONDS)).replace(microsecond=0)
+
+
+def as_metadata(owned: Ownership) -> dict[str, str]:
+    """As the metadata of a container, whose names must be those of C# identifiers."""
+    values = {"made_by": MADE_BY, "run_key": owned.run_key, "delete_when": owned.delete_when}
+    if owned.expires_at is not None:
+        values["expires_at"] = owned.expires_at.isoformat(timespec="seconds")
+    return values
+
+
+def as_batch_metadata(owned: Ownership) -> list[models.BatchMetadataItem]:
+    """As the metadata of a pool or job."""
+    return [models.BatchMetadataItem(name=name, value=value) for name, value in as_metadata(owned).items()]
+
+
+def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
+    """What the metadata says; None if it doesn't say that this project made the resource."""
+    values = metadata or {}
+    if values.get("made_by") != MADE_BY or not values.get("run_key"):
+        return None
+    delete_when = values.get("delete_when", "always")
+    return Ownership(
+        run_key=values["run_key"],
+        expires_at=read_time(values.get("expires_at")),
+        # Of what we can't read we take the meaning that deletes least.
+        delete_when=delete_when if delete_when in get_args(When) else "never",
+    )
+
+
+def read_batch_ownership(metadata: Iterable[models.BatchMetadataItem] | None) -> Ownership | None:
+    """What the metadata of a pool or job says; None if it doesn't say that this project made it."""
+    return read_ownership({item.name: item.value for item in metadata or []})
+
+
+def read_time(text: str | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)

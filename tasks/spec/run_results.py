@@ -1,0 +1,123 @@
+"""What a run comes to: how each Batch task ended, what became of each file, and of the whole."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+# The service's code for a program that ended with another exit code than 0, which says nothing more.
+PLAIN_FAILURE = "FailureExitCode"
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """How a Batch task ended."""
+
+    task_id: str
+    changed_at: datetime
+    """When it became completed, by the service's clock."""
+
+    exit_code: int | None = None
+    """None if its program never ran to its end."""
+
+    node_id: str = ""
+    seconds: float | None = None
+    tries: int = 1
+    category: str = ""
+    """`UserError` or `ServerError` of a task that failed; "" of one that succeeded."""
+
+    code: str = ""
+    message: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0 and not self.category
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one input: its Batch task's result, and where its output is, or why there is none."""
+
+    name: str
+    task: TaskResult | None
+    output_path: str | None = None
+    problem: str = ""
+    """"" for a file that has its output."""
+
+    stderr: str = ""
+    """The end of what a failed task printed."""
+
+    unchanged: bool = False
+    """Whether the output is that of an earlier run, which still holds, so that no Batch task ran."""
+
+    @property
+    def state(self) -> Literal["succeeded", "failed", "unchanged"]:
+        if self.problem:
+            return "failed"
+        return "unchanged" if self.unchanged else "succeeded"
+
+    @property
+    def exit_code(self) -> int | None:
+        """None if the program never ran to its end."""
+        return self.task and self.task.exit_code
+
+
+class FileResults(Sequence[FileResult]):
+    """A tuple of results, but one that Prefect doesn't walk through.
+
+    It looks for futures in all lists and dataclasses that a flow returns: 12 seconds for 100,000 files.
+    """
+
+    def __init__(self, results: Iterable[FileResult] = ()):
+        self._results = tuple(results)
+
+    def __getitem__(self, index):
+        return self._results[index]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A whole run: `outputs` says for each input that succeeded where its output is."""
+
+    run_key: str
+    job_id: str
+    """Empty, like `pool_id`, if all outputs of an earlier run still held and nothing had to be made."""
+
+    pool_id: str
+    output_dir: str
+    elapsed_seconds: float
+    files: FileResults = field(repr=False)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return {file.name: file.output_path for file in self.files if file.output_path is not None}
+
+    @property
+    def failures(self) -> list[FileResult]:
+        return [file for file in self.files if file.problem]
+
+    @property
+    def unchanged(self) -> list[FileResult]:
+        return [file for file in self.files if file.unchanged]
+
+    @property
+    def tally(self) -> str:
+        """How many files came to which end, in words."""
+        failed, unchanged = len(self.failures), len(self.unchanged)
+        ran = f"{len(self.files) - failed - unchanged:,} succeeded, {failed:,} failed"
+        return f"{ran}, {unchanged:,} unchanged" if unchanged else ran
+
+
+def problem_of(task: TaskResult | None, has_output: bool) -> str:
+    """Why a file has no output, in words; "" if it has one."""
+    if task is None:
+        return "its Batch task did not complete"
+    if not task.succeeded:
+        exit_code = "did not run" if task.exit_code is None else f"exit code {task.exit_code}"
+        said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]
+        service = ": ".join(part for part in said if part)
+        return f"{exit_code} ({service})" if service else exit_code
+    return "" if has_output else "exit code 0, but the program wrote no output"

@@ -1,0 +1,167 @@
+"""What a user says about a run: the parameters that Prefect's form shows, with their bounds and defaults."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from tasks.spec.overrides import check_pool_overrides
+
+When = Literal["always", "on_success", "never"]
+ABBREVIATIONS = {"vm": "VM", "sku": "SKU", "id": "ID", "url": "URL", "http": "HTTP"}
+BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+SubnetId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/virtualNetworks/[^/]+/subnets/[^/]+$")]
+IdentityId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$")]
+
+
+def title_of(name: str, _info: object) -> str:
+    """A field's name as the form has it: "VM size", not "Vm Size"."""
+    first, *others = (ABBREVIATIONS.get(word, word) for word in name.split("_"))
+    return " ".join([first[0].upper() + first[1:], *others])
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, field_title_generator=title_of)
+
+
+class ImageSpec(Spec):
+    """A marketplace image, which must be among those that Azure Batch has verified."""
+
+    publisher: str = Field("canonical", description="The image's publisher.")
+    offer: str = Field("ubuntu-24_04-lts", description="The image's offer.")
+    sku: str = Field("server", description="The image's SKU.")
+
+
+class RegistrySpec(Spec):
+    """Where container images come from, if not from a public registry. The password is never given itself:
+    parameters are recorded."""
+
+    server: str | None = Field(
+        None, description="The registry's host. Empty: public images.", examples=["mywords.azurecr.io"]
+    )
+    username: str | None = Field(None, description="Who signs in to the registry.")
+    password_secret: BlockName | None = Field(
+        None, description="The name of the Prefect Secret block that has the password."
+    )
+    password_variable: VariableName | None = Field(
+        None, description="Or the environment variable that has it where the flow runs."
+    )
+    identity: IdentityId | None = Field(
+        None,
+        description="Or, instead of user and password, the resource id of a managed identity of the pool.",
+    )
+
+    @model_validator(mode="after")
+    def one_way_in(self) -> "RegistrySpec":
+        passwords = [self.password_secret, self.password_variable]
+        if self.server is None:
+            if any([self.username, self.identity, *passwords]):
+                raise ValueError("name the registry's server")
+        elif self.identity is not None:
+            if self.username or any(passwords):
+                raise ValueError("sign in with an identity or with a password, not with both")
+        elif not self.username or passwords.count(None) != 1:
+            raise ValueError(
+                "a registry needs an identity, or a username with one of password_secret and "
+                "password_variable"
+            )
+        return self
+
+
+class ContainersSpec(Spec):
+    """What nodes need to run container tasks."""
+
+    images: list[str] = Field(
+        [],
+        description="Container images that each node fetches before its first task.",
+        examples=[["python:3.12-slim"]],
+    )
+    registry: RegistrySpec = Field(RegistrySpec(), description="Where they come from.")
+
+    @property
+    def are_wanted(self) -> bool:
+        return bool(self.images or self.registry.server)
+
+
+# What `some_node` says, for those who have only the schema: Prefect refuses such a run before it is made.
+NODES_IN_SCHEMA = {
+    "dedicated_nodes": {
+        "anyOf": [
+            {"properties": {"dedicated_nodes": {"minimum": 1}}},
+            {"not": {"properties": {"low_priority_nodes": {"const": 0}}}},
+        ]
+    }
+}
+
+
+class PoolSpec(Spec):
+    """The machines: a pool made for this run, or one to reuse."""
+
+    model_config = ConfigDict(json_schema_extra={"dependentSchemas": NODES_IN_SCHEMA})
+
+    pool_id: BatchId | None = Field(
+        None,
+        description="The id of a pool to reuse; it is made if there is none. Empty: a pool of the run's own.",
+    )
+    vm_size: str = Field(
+        "STANDARD_D2S_V3",
+        min_length=1,
+        description="The size of a node. A reused pool must have this size.",
+        examples=["STANDARD_D2S_V3", "STANDARD_F4S_V2"],
+    )
+    dedicated_nodes: int = Field(1, ge=0, le=1000, description="Nodes that stay until they are removed.")
+    low_priority_nodes: int = Field(
+        0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
+    )
+    task_slots_per_node: int = Field(1, ge=1, le=256, description="Batch tasks that a node runs at once.")
+    idle_minutes: int = Field(
+        15,
+        ge=5,
+        le=7 * 24 * 60,
+        description="Minutes without a Batch task after which a pool that a run made gives its nodes back; "
+        "they come again with the next task.",
+    )
+    image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
+    start_command: str | None = Field(
+        None,
+        description="A shell command that each node runs as root before its first task, to install things.",
+        examples=["apt-get update && apt-get install -y ffmpeg"],
+    )
+    containers: ContainersSpec = Field(
+        ContainersSpec(), description="For container tasks: what nodes fetch. The image must know Docker."
+    )
+    subnet_id: SubnetId | None = Field(
+        None, description="The resource id of the subnet of a virtual network that the nodes join."
+    )
+    overrides: Annotated[dict[str, Any], AfterValidator(check_pool_overrides)] = Field(
+        {},
+        description="Whatever else the service knows of a pool, as REST operation Pool Add has it. "
+        "No secrets: it is recorded.",
+        examples=[{"taskSchedulingPolicy": {"nodeFillType": "pack"}}],
+    )
+
+    @model_validator(mode="after")
+    def some_node(self) -> "PoolSpec":
+        if self.dedicated_nodes + self.low_priority_nodes == 0:
+            raise ValueError("a pool needs a node: dedicated_nodes or low_priority_nodes must be 1 or more")
+        return self
+
+
+class Cleanup(Spec):
+    """What a run deletes when it ends."""
+
+    containers: When = Field("always", description="When to delete the run's storage containers.")
+    job: When = Field("always", description="When to delete the job with its tasks.")
+    pool: When = Field(
+        "always", description="When to delete a pool that the run made; a pool that it found stays."
+    )
+
+
+def is_due(when: When, succeeded: bool) -> bool:
+    """Whether something with this policy is deleted at the end of a run."""
+    return when == "always" or (when == "on_success" and succeeded)
+
+
+DEFAULT_POOL = PoolSpec()
+DEFAULT_CLEANUP = Cleanup()

@@ -1,0 +1,45 @@
+"""Which Batch tasks have completed, and how."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from azure.batch import BatchClient, models
+
+from tasks.azure.azure_errors import redacted
+from tasks.spec.run_results import TaskResult
+
+SELECT = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
+PAGE_MAX = 1000
+
+
+def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[TaskResult]:
+    """The tasks of a job that are completed; with `since`, only those that became so from then on."""
+    condition = "state eq 'completed'"
+    if since is not None:
+        condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
+    listed = client.list_tasks(job_id, filter=condition, select=SELECT, max_results=PAGE_MAX)
+    return (result_of(found) for found in listed)
+
+
+def result_of(found: models.BatchTask) -> TaskResult:
+    ran = found.execution_info
+    failure = ran and ran.failure_info
+    ended = ran and ran.start_time and ran.end_time
+    return TaskResult(
+        task_id=found.id,
+        changed_at=found.state_transition_time,
+        exit_code=ran and ran.exit_code,
+        node_id=(found.node_info and found.node_info.node_id) or "",
+        seconds=(ran.end_time - ran.start_time).total_seconds() if ended else None,
+        tries=1 + ((ran and ran.retry_count) or 0),
+        category=str(getattr(failure.category, "value", failure.category)) if failure else "",
+        code=(failure and failure.code) or "",
+        message=failure_message(failure) if failure else "",
+    )
+
+
+def failure_message(failure: models.BatchTaskFailureInfo) -> str:
+    """The service's message, with its details where they say more."""
+    said = {failure.message or ""}
+    details = [detail for detail in failure.details or [] if detail.value not in said]
+    return redacted("; ".join([failure.message or "", *(f"{item.name}: {item.value}" for item in details)]))

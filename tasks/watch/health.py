@@ -1,0 +1,85 @@
+"""Whether a pool can still run the tasks that wait for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from tasks.watch.lease_formula import Lease
+
+# Codes after which asking again may help; all others stand until somebody does something. In lower case, as
+# documentation and service don't agree (AllocationTimedOut, AllocationTimedout).
+PASSING_RESIZE_CODES = {
+    "allocationfailed",
+    "allocationtimedout",
+    "removenodesfailed",
+    "resizestopped",
+    "unknown",
+}
+REMEDIES = {
+    "AccountCoreQuotaReached": "ask for fewer or smaller nodes, or for more quota of dedicated cores",
+    "AccountVMSeriesCoreQuotaReached": "take another vm_size, or ask for more quota of this VM series",
+    "AccountLowPriorityCoreQuotaReached": "ask for fewer low_priority_nodes, or for more quota of them",
+    "AccountSpotCoreQuotaReached": "ask for fewer low_priority_nodes, or for more quota of Spot cores",
+    "UnsupportedVMSize": "take a vm_size that the account's region has",
+}
+Verdict = Literal["well", "ask again", "lost"]
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """A pool at one moment, as far as it matters to the tasks waiting for it."""
+
+    is_deleting: bool
+    is_steady: bool
+    has_autoscale: bool
+    targets: tuple[int, int]
+    """Dedicated and low-priority nodes asked for."""
+
+    node_count: int
+    resized_at: datetime | None
+    resize_errors: tuple[tuple[str, str], ...] = ()
+    """(code, message) of the last resize."""
+
+    lost_nodes: int = 0
+    """Nodes whose start task failed, or that are unusable."""
+
+    lease: Lease | None = None
+    """What the pool's own formula holds it to; None for a pool of others."""
+
+    formula_error: str = ""
+    """Why the service could not evaluate that formula."""
+
+
+def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
+    """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
+
+    Lost is a pool of which nothing can be expected any more. Nodes that are there count more than a resize
+    that failed, and errors from before `since` count only where there is no node and nobody asks again: a
+    formula does, at each of its evaluations.
+    """
+    if view.is_deleting:
+        return "lost", "it is being deleted"
+    if view.node_count and view.lost_nodes >= view.node_count and view.is_steady:
+        return "lost", f"none of its {view.node_count} nodes can run tasks"
+    if not view.is_steady:
+        return "well", ""
+    is_ours = since is None or view.resized_at is None or view.resized_at >= since
+    errors = view.resize_errors if is_ours or not (view.node_count or view.has_autoscale) else ()
+    if view.node_count:
+        return "well", words_for(errors) or (f"{view.lost_nodes} nodes are lost" if view.lost_nodes else "")
+    if view.has_autoscale and not sum(view.targets):
+        return "well", view.formula_error
+    if not sum(view.targets):
+        return "lost", "it was resized to no nodes"
+    if not errors:
+        return "well", ""
+    passing = all(code.lower() in PASSING_RESIZE_CODES for code, _ in errors)
+    return ("ask again" if passing else "lost"), words_for(errors)
+
+
+def words_for(errors: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(
+        f"{code}: {message}" + (f" What helps: {REMEDIES[code]}." if code in REMEDIES else "")
+        for code, message in errors
+    )

@@ -1,0 +1,51 @@
+"""The leases of pools: renewed by each run that comes to a pool, or that takes longer than planned."""
+
+from datetime import datetime, timezone
+from typing import Literal
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError
+
+from tasks.azure.azure_errors import code_of
+from tasks.spec.ownership import Ownership, as_batch_metadata, read_batch_ownership
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, merged, read_formula
+
+# The service changes no pool that is being resized, and none twice within 30 seconds.
+LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
+SELECT = ["id", "metadata", "enableAutoScale", "autoScaleFormula"]
+Renewal = Literal["lasts", "renewed", "later", "not ours"]
+
+
+def renew(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = False) -> Renewal:
+    """Let the pool hold the nodes of the lease at least until its end.
+
+    A lease that does already is left alone, unless the service is to `evaluate` it at once, which asks for
+    missing nodes again. "later": the service takes no change just now. "not ours": the pool has no lease.
+    """
+    pool = client.get_pool(pool_id, select=SELECT)
+    held, owned = read_formula(pool.auto_scale_formula), read_batch_ownership(pool.metadata)
+    if held is None or owned is None:
+        return "not ours"
+    lease = merged(held, wanted, datetime.now(timezone.utc))
+    if lease == held and not evaluate:
+        return "lasts"
+    if not enable(client, pool_id, lease):
+        return "later"
+    # For whoever looks at the pool, and for `sweep`.
+    extended = Ownership(owned.run_key, lease.ends_at, owned.delete_when)
+    client.update_pool(pool_id, models.BatchPoolUpdateOptions(metadata=as_batch_metadata(extended)))
+    return "renewed"
+
+
+def enable(client: BatchClient, pool_id: str, lease: Lease) -> bool:
+    """Give the pool the formula of the lease, which the service evaluates at once; False if it won't now."""
+    options = models.BatchPoolEnableAutoScaleOptions(
+        auto_scale_formula=build_formula(lease), auto_scale_evaluation_interval=INTERVAL
+    )
+    try:
+        client.enable_pool_auto_scale(pool_id, options, retry_total=0)
+    except HttpResponseError as error:
+        if code_of(error) not in LATER_CODES:
+            raise
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""What the program of one file prints, in the run's log as it comes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from azure.batch import BatchClient
+from azure.core.exceptions import AzureError
+
+from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import batch_client
+from tasks.errors import FanOutError
+from tasks.logs import run_logger
+
+LOGS = ("stdout.txt", "stderr.txt")
+BYTES_AT_ONCE = 256 * 1024
+# A log is for reading: beyond, the file itself is the place to look.
+LINES_MAX = 2000
+
+
+@dataclass
+class Stream:
+    """The lines that the Batch task of one file has printed so far. Whatever goes wrong with them is no
+    reason to fail a run: then there are none."""
+
+    job_id: str
+    task_id: str
+    name: str
+    offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LOGS, 0))
+    partial: dict[str, bytes] = field(default_factory=lambda: dict.fromkeys(LOGS, b""))
+    lines: int = 0
+
+    def tell(self, is_last: bool = False) -> None:
+        """Log what has been printed since the last call; a line without its end only if it is the last."""
+        if self.lines >= LINES_MAX:
+            return
+        try:
+            with batch_client(f"Reading what {self.name} prints") as client:
+                for log in LOGS:
+                    self.log(self.fresh_lines(client, log, is_last))
+        except FanOutError as error:
+            run_logger().debug("%s", error)
+
+    def fresh_lines(self, client: BatchClient, log: str, is_last: bool) -> Iterator[str]:
+        while block := self.fresh_block(client, log):
+            *whole, self.partial[log] = (self.partial[log] + block).split(b"\n")
+            yield from map(text_of, whole)
+            if len(self.partial[log]) >= BYTES_AT_ONCE:
+                yield text_of(self.cut(log))
+        if is_last and self.partial[log]:
+            yield text_of(self.cut(log))
+
+    def cut(self, log: str) -> bytes:
+        """What there is of a line whose end is not awaited."""
+        partial, self.partial[log] = self.partial[log], b""
+        return partial
+
+    def fresh_block(self, client: BatchClient, log: str) -> bytes:
+        """What the file has beyond what was read, up to a limit; nothing while the task has no such file."""
+        begin = self.offsets[log]
+        end = min(self.size_of(client, log), begin + BYTES_AT_ONCE)
+        if end <= begin:
+            return b""
+        part = f"bytes={begin}-{end - 1}"
+        block = b"".join(client.download_task_file(self.job_id, self.task_id, log, ocp_range=part))
+        self.offsets[log] = end
+        return block
+
+    def size_of(self, client: BatchClient, log: str) -> int:
+        try:
+            return client.get_task_file_properties(self.job_id, self.task_id, log).content_length or 0
+        except AzureError:
+            # It has not begun, or its node is gone.
+            return 0
+
+    def log(self, lines: Iterator[str]) -> None:
+        for line in islice(lines, LINES_MAX - self.lines):
+            self.lines += 1
+            run_logger().info("%s | %s", self.name, line)
+            if self.lines == LINES_MAX:
+                run_logger().info("%s | ... is not shown beyond %d lines", self.name, LINES_MAX)
+
+
+def text_of(line: bytes) -> str:
+    return redacted(line.decode(errors="replace"))

@@ -1,0 +1,154 @@
+"""Looking at the pool while waiting, so that a run whose nodes can't work fails soon and says why."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceNotFoundError
+
+from tasks.azure.azure_errors import redacted
+from tasks.azure.node_logs import stderr_of_start_task
+from tasks.errors import PoolError
+from tasks.pools import Pool
+from tasks.report.events import tell_pool
+from tasks.watch.health import PoolView, Verdict, judge
+from tasks.watch.lease_formula import Lease, read_formula
+from tasks.watch.leases import renew
+
+POOL_SELECT = [
+    "id",
+    "state",
+    "allocationState",
+    "allocationStateTransitionTime",
+    "resizeErrors",
+    "currentDedicatedNodes",
+    "currentLowPriorityNodes",
+    "targetDedicatedNodes",
+    "targetLowPriorityNodes",
+    "enableAutoScale",
+    "autoScaleFormula",
+    "autoScaleRun",
+]
+# A resize takes minutes; asked more often it would only be refused.
+RENEW_AGAIN_SECONDS = 60
+# The service takes no change of a pool that is being resized, or was changed just now.
+RENEW_LATER_SECONDS = 10
+NODES_SHOWN = 3
+
+
+@dataclass
+class PoolWatch:
+    """What one wait remembers of its looks at the pool."""
+
+    pool: Pool
+    since: datetime | None
+    """When the run came to the pool, by the service's clock: errors from before are not its own. None for a
+    pool that the run made."""
+
+    until: datetime
+    """When the wait ends at the latest."""
+
+    told: set[str] = field(default_factory=set)
+    next_renewal_at: float = 0.0
+
+
+def look_at(client: BatchClient, pool_id: str) -> PoolView:
+    """The pool now, in two small calls. Raises PoolError if it is gone."""
+    try:
+        pool = client.get_pool(pool_id, select=POOL_SELECT)
+        counts = next(iter(client.list_pool_node_counts(filter=f"poolId eq '{pool_id}'")), None)
+    except ResourceNotFoundError as error:
+        raise PoolError(f"The pool {pool_id} was deleted while its tasks were waiting.") from error
+    return PoolView(
+        is_deleting=pool.state == models.BatchPoolState.DELETING,
+        is_steady=pool.allocation_state == models.AllocationState.STEADY,
+        has_autoscale=bool(pool.enable_auto_scale),
+        targets=(pool.target_dedicated_nodes or 0, pool.target_low_priority_nodes or 0),
+        node_count=(pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0),
+        resized_at=pool.allocation_state_transition_time,
+        resize_errors=tuple(described(error) for error in pool.resize_errors or []),
+        lost_nodes=sum(lost_in(part) for part in (counts and (counts.dedicated, counts.low_priority)) or ()),
+        lease=read_formula(pool.auto_scale_formula),
+        formula_error=formula_error(pool.auto_scale_run),
+    )
+
+
+def described(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
+    values = [f"{item.name}: {item.value}" for item in error.error_values or []]
+    return error.code or "", redacted("; ".join([error.message or "", *values]))
+
+
+def formula_error(run: models.AutoScaleRun | None) -> str:
+    """Why the service could not evaluate the pool's formula; "" if it could."""
+    return ": ".join(described(run.error)) if run and run.error else ""
+
+
+def lost_in(counts: models.BatchNodeCounts | None) -> int:
+    return ((counts.start_task_failed or 0) + (counts.unusable or 0)) if counts else 0
+
+
+def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> list[str]:
+    """Look at the pool; what there is to tell that wasn't told before. Raises PoolError if it is lost."""
+    view = look_at(client, watch.pool.id)
+    verdict, reason = judge(view, watch.since)
+    news = []
+    if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
+        watch.told.add("lost nodes")
+        news = lost_node_reports(client, watch.pool.id)
+    if verdict == "lost":
+        tell_pool(watch.pool.id, "lost", reason)
+        raise PoolError("\n".join([f"The pool {watch.pool.id} can't run the tasks: {reason}.", *news]))
+    if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
+        reason += renewed(client, watch, now_seconds, verdict == "ask again")
+    if reason and reason not in watch.told:
+        watch.told.add(reason)
+        news.insert(0, f"The pool {watch.pool.id}: {reason}")
+    return news
+
+
+def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool:
+    """Whether the pool would give this run too few nodes, or not until its end."""
+    wanted = watch.pool.lease
+    if wanted is None or held is None:
+        return False
+    return (
+        verdict == "ask again"
+        or held.ends_at < watch.until
+        or held.dedicated_nodes < wanted.dedicated_nodes
+        or held.low_priority_nodes < wanted.low_priority_nodes
+    )
+
+
+def renewed(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
+    """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
+    wanted = replace(watch.pool.lease, ends_at=max(watch.pool.lease.ends_at, watch.until))
+    renewal = renew(client, watch.pool.id, wanted, evaluate=ask_again)
+    pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
+    watch.next_renewal_at = now_seconds + pause_seconds
+    return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
+
+
+def lost_node_reports(client: BatchClient, pool_id: str) -> list[str]:
+    """A few lines for each of the first nodes that can't run tasks: why, and the end of its stderr."""
+    nodes = client.list_nodes(
+        pool_id,
+        filter="state eq 'starttaskfailed' or state eq 'unusable'",
+        select=["id", "state", "startTaskInfo", "errors"],
+        max_results=NODES_SHOWN,
+    )
+    return [
+        lost_node_report(client, pool_id, node) for _, node in zip(range(NODES_SHOWN), nodes, strict=False)
+    ]
+
+
+def lost_node_report(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
+    if node.state != models.BatchNodeState.START_TASK_FAILED:
+        errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
+        return redacted(f"Node {node.id} is {node.state}: {errors or 'no reason given'}")
+    ran = node.start_task_info
+    failure = ran and ran.failure_info
+    why = f"{failure.code}: {failure.message}" if failure else ""
+    printed = stderr_of_start_task(client, pool_id, node.id)
+    exit_code = f"exit code {ran.exit_code}" if ran and ran.exit_code is not None else "no exit code"
+    report = redacted(f"Node {node.id}: the start task failed, {exit_code}. {why}".rstrip())
+    return report + (f"\nThe end of its stderr:\n{printed}" if printed else "\nIts stderr is empty.")
