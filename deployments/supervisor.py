@@ -1,4 +1,4 @@
-"""Start parts, wait until they are ready, notice when one ends, stop them all in reverse order."""
+"""Start services, wait until they are ready, notice when one ends, stop them all in reverse order."""
 
 import signal
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from deployments.errors import PartDiedError, StartError
+from deployments.errors import ServiceDiedError, StartError
 from deployments.processes import Command, Service, end_of, start, stop
 
 POLL_SECONDS = 0.05
@@ -15,7 +15,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Part:
+class ServiceSpec:
     """A service of the stack. `is_ready` is asked again and again, and must answer within a second or two."""
 
     command: Command
@@ -30,26 +30,26 @@ class Supervisor:
     services: list[Service] = field(default_factory=list)
     commands: list[Service] = field(default_factory=list)
 
-    def start(self, *parts: Part) -> None:
-        """Start the parts all at once; return when each is ready. Raises StartError, PartDiedError."""
-        self.launch(*parts)
-        self.wait_until_ready(*parts)
+    def start(self, *specs: ServiceSpec) -> None:
+        """Start the services all at once; return when each is ready. Raises StartError, ServiceDiedError."""
+        self.launch(*specs)
+        self.wait_until_ready(*specs)
 
-    def launch(self, *parts: Part) -> None:
-        self.services += [start(part.command) for part in parts]
+    def launch(self, *specs: ServiceSpec) -> None:
+        self.services += [start(spec.command) for spec in specs]
 
-    def wait_until_ready(self, *parts: Part) -> None:
-        started, waiting = time.monotonic(), list(parts)
+    def wait_until_ready(self, *specs: ServiceSpec) -> None:
+        started, waiting = time.monotonic(), list(specs)
         while waiting:
             self.check()
-            waiting = [part for part in waiting if not part.is_ready()]
-            for part in waiting:
-                if time.monotonic() - started > part.timeout_seconds:
-                    raise StartError(f"{part.command.name} was not ready in time\n{end_of(part.command.log)}")
+            waiting = [spec for spec in waiting if not spec.is_ready()]
+            for spec in waiting:
+                if time.monotonic() - started > spec.timeout_seconds:
+                    raise StartError(f"{spec.command.name} was not ready in time\n{end_of(spec.command.log)}")
             time.sleep(POLL_SECONDS)
 
     def run(self, *commands: Command) -> None:
-        """Run the commands to their end, all at once. Raises StartError for one that fails, PartDiedError."""
+        """Run the commands to their end, all at once. Raises StartError if one fails, ServiceDiedError."""
         self.begin(*commands)
         self.finish()
 
@@ -57,7 +57,7 @@ class Supervisor:
         self.commands += [start(command) for command in commands]
 
     def finish(self) -> None:
-        """Wait until all commands that were begun have ended. Raises StartError, PartDiedError."""
+        """Wait until all commands that were begun have ended. Raises StartError, ServiceDiedError."""
         while any(command.process.poll() is None for command in self.commands):
             self.check()
             time.sleep(POLL_SECONDS)
@@ -67,15 +67,15 @@ class Supervisor:
             raise StartError(f"{command.command.name} failed\n{end_of(command.command.log)}")
 
     def check(self) -> None:
-        """Raise PartDiedError when a service has ended."""
+        """Raise ServiceDiedError when a service has ended."""
         for service in self.services:
             exit_code = service.process.poll()
             if exit_code is not None:
                 name, log = service.command.name, service.command.log
-                raise PartDiedError(f"{name} ended with exit code {exit_code}\n{end_of(log)}")
+                raise ServiceDiedError(f"{name} ended with exit code {exit_code}\n{end_of(log)}")
 
     def watch(self) -> None:
-        """Never return; raise PartDiedError when a service ends."""
+        """Never return; raise ServiceDiedError when a service ends."""
         while True:
             self.check()
             time.sleep(POLL_SECONDS)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from deployments import azurite
-from deployments.local import parts
+from deployments.local import services
 from deployments.local.database import create_prefect_home
 from deployments.local.settings import Settings
 from deployments.processes import free_port
@@ -92,7 +92,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     create_prefect_home(settings.prefect_home)
     api_url = f"{settings.dashboard}/api"
     with supervised() as supervisor, pytest.MonkeyPatch.context() as patch:
-        supervisor.start(parts.prefect_server(settings))
+        supervisor.start(services.prefect_server(settings))
         patch.setenv("PREFECT_API_URL", api_url)
         patch.setenv("PREFECT_HOME", str(settings.prefect_home))
         with temporary_settings(

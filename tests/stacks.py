@@ -29,7 +29,7 @@ class Stack:
         self.env_file = folder / "stack.env"
         self.log = folder / "up.log"
         # Of its own: the usual ones may be those of another worker of the test run.
-        ports = [f"--{part}-port={free_port()}" for part in ("storage", "batch", "prefect")]
+        ports = [f"--{service}-port={free_port()}" for service in ("storage", "batch", "prefect")]
         argv = [sys.executable, "-m", "deployments.local", "up", "--env-file", str(self.env_file), *ports]
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*argv, *options], stdout=log, stderr=log, cwd=REPOSITORY)

@@ -18,7 +18,7 @@ ENV_FILE = Path(".local", "stack.env")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 1 when a part could not start or has died."""
+    """Run one command; return its exit code: 1 when a service could not start or has died."""
     options = parser().parse_args(arguments)
     try:
         with interrupted_by_signals():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.local.parts import is_healthy
+from deployments.local.services import is_healthy
 from deployments.local.settings import Settings, client_environment
 from deployments.local.stack import LOCK
 from deployments.locks import is_locked

@@ -5,7 +5,7 @@ import sys
 import flows.fan_out  # noqa: F401  # All that the deployments' flows import, while the server starts.
 from deployments.automations import apply, server
 from deployments.errors import AutomationError
-from deployments.local.early import run_prefect
+from deployments.local.prefect_when_ready import run_prefect
 from deployments.local.settings import PREFECT_FILE
 from tasks.azure.accounts import read_accounts
 from tasks.azure.blocks import save_accounts

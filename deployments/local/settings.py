@@ -40,7 +40,7 @@ class Settings:
     """One local stack. Every port is of 127.0.0.1 and was free when these settings were made."""
 
     location: Path
-    """Folder of everything that the parts keep: blobs, nodes, Prefect's database, logs. Absolute."""
+    """Folder of everything that the services keep: blobs, nodes, Prefect's database, logs. Absolute."""
 
     storage_port: int
     batch_port: int
@@ -94,9 +94,9 @@ def client_environment(settings: Settings) -> dict[str, str]:
 
 
 def base_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The caller's variables without those that could point a part at another account or another server.
+    """The caller's variables without those that could point a service at another account or another server.
 
-    The parts find their own programs and this interpreter first, and speak to 127.0.0.1 through no proxy.
+    The services find their own programs and this interpreter first, and speak to 127.0.0.1 through no proxy.
     """
     kept = {name: value for name, value in variables.items() if not name.startswith(FOREIGN)}
     path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
@@ -105,8 +105,8 @@ def base_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PATH": path, "NO_PROXY": no_proxy, "no_proxy": no_proxy, "PYTHONUNBUFFERED": "1"}
 
 
-def part_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of every part, and of the flow runs that the worker starts."""
+def service_environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of every service, and of the flow runs that the worker starts."""
     temporary = {"TMPDIR": str(settings.temporary)}
     return {
         **base_environment(os.environ),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deployments import azurite
 from deployments.errors import StartError
-from deployments.local import database, parts
+from deployments.local import database, services
 from deployments.local.settings import (
     BATCH_PORT,
     PREFECT_PORT,
@@ -90,12 +90,12 @@ def start(supervisor: Supervisor, settings: Settings, say: Say) -> None:
     """Start everything at once: what needs the Prefect server waits for the work pool by itself."""
     say("Starting Azurite, the local Azure Batch, and Prefect")
     database.create_prefect_home(settings.prefect_home)
-    services = [parts.storage(settings), parts.batch(settings), parts.prefect_server(settings)]
-    worker = parts.worker(settings)
-    supervisor.launch(*services, worker)
-    supervisor.begin(parts.registration(settings))
-    supervisor.wait_until_ready(*services)
+    launched = [services.storage(settings), services.batch(settings), services.prefect_server(settings)]
+    worker = services.worker(settings)
+    supervisor.launch(*launched, worker)
+    supervisor.begin(services.registration(settings))
+    supervisor.wait_until_ready(*launched)
     say("Deploying the flows")
-    parts.create_work_pool(settings.prefect_port)
+    services.create_work_pool(settings.prefect_port)
     supervisor.finish()
     supervisor.wait_until_ready(worker)

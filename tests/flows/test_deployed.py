@@ -257,8 +257,8 @@ def test_sigterm_in_the_middle_of_a_run(tmp_path):
 def test_a_signal_while_starting(tmp_path, number, exit_code):
     """A stack that is interrupted or killed before it is ready leaves no process either."""
     with Stack(tmp_path) as stack:
-        # Three parts, each on its leash.
-        wait_until(lambda: len(stack.processes()) >= 6, START_SECONDS, "start of all parts")
+        # Three services, each under its guard.
+        wait_until(lambda: len(stack.processes()) >= 6, START_SECONDS, "start of all services")
         processes = stack.processes()
         assert stack.stop(number) == exit_code
     wait_until(lambda: are_gone(processes), STOP_SECONDS, "end of all processes")
@@ -268,7 +268,7 @@ def test_a_signal_while_starting(tmp_path, number, exit_code):
 def test_a_part_that_dies_ends_the_stack(tmp_path):
     """When a part ends by itself, the stack names it, stops the others and ends with exit code 1."""
     with Stack(tmp_path) as stack:
-        # Its leash, then the service itself.
+        # Its guard, then the service itself.
         wait_until(lambda: len(stack.processes("-m batch_emulator")) == 2, START_SECONDS, "Batch service")
         processes = stack.processes()
         stack.processes("-m batch_emulator")[1].kill()

@@ -10,71 +10,71 @@ from collections.abc import Callable
 import pytest
 
 from deployments import supervisor as supervisor_module
-from deployments.errors import PartDiedError, StartError
+from deployments.errors import ServiceDiedError, StartError
 from deployments.local import environment
 from deployments.locks import locked_at_once
 from deployments.processes import Command, free_port
-from deployments.supervisor import Part, interrupted_by_signals, supervised
+from deployments.supervisor import ServiceSpec, interrupted_by_signals, supervised
 
 UP = [sys.executable, "-m", "deployments.local", "up"]
 SERVE = "import time; print('ready', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
-def part(tmp_path) -> Callable[..., Part]:
-    """Makes a part that runs a line of Python, ready when it has printed `ready`."""
+def service(tmp_path) -> Callable[..., ServiceSpec]:
+    """Makes a service that runs a line of Python, ready when it has printed `ready`."""
 
-    def make(name: str, code: str = SERVE, timeout_seconds: float = 30) -> Part:
+    def make(name: str, code: str = SERVE, timeout_seconds: float = 30) -> ServiceSpec:
         log = tmp_path / f"{name}.log"
         command = Command(name, [sys.executable, "-c", code], dict(os.environ), log, grace_seconds=1)
-        return Part(command, lambda: "ready" in log.read_text(), timeout_seconds)
+        return ServiceSpec(command, lambda: "ready" in log.read_text(), timeout_seconds)
 
     return make
 
 
-def test_parts_start_side_by_side(part):
-    """`start` returns when all parts are ready, however they wait for one another."""
-    log = part("first").command.log
+def test_services_start_side_by_side(service):
+    """`start` returns when all services are ready, however they wait for one another."""
+    log = service("first").command.log
     wait = f"import time\nwhile 'ready' not in open({str(log)!r}).read(): time.sleep(0.02)\n{SERVE}"
     with supervised() as supervisor:
-        supervisor.start(part("first"), part("second", wait))
+        supervisor.start(service("first"), service("second", wait))
         assert [service.command.name for service in supervisor.services] == ["first", "second"]
 
 
-def test_a_part_that_ends_early_is_named(part):
-    """A part that ends before it is ready is an error with its name, exit code and last words."""
+def test_a_service_that_ends_early_is_named(service):
+    """A service that ends before it is ready is an error with its name, exit code and last words."""
     with (
         supervised() as supervisor,
-        pytest.raises(PartDiedError, match=r"(?s)^broken ended .* 3\n.*no luck"),
+        pytest.raises(ServiceDiedError, match=r"(?s)^broken ended .* 3\n.*no luck"),
     ):
-        supervisor.start(part("broken", "print('no luck'); raise SystemExit(3)"))
+        supervisor.start(service("broken", "print('no luck'); raise SystemExit(3)"))
 
 
-def test_a_part_that_is_never_ready_is_named(part):
-    """A part that runs but doesn't answer in time is an error with its name and last words."""
+def test_a_service_that_is_never_ready_is_named(service):
+    """A service that runs but doesn't answer in time is an error with its name and last words."""
     silent = "import time; print('thinking', flush=True); time.sleep(600)"
     with supervised() as supervisor, pytest.raises(StartError, match=r"(?s)^slow was not ready .*thinking$"):
-        supervisor.start(part("slow", silent, timeout_seconds=1))
+        supervisor.start(service("slow", silent, timeout_seconds=1))
 
 
-def test_a_death_while_another_starts_is_noticed(part):
-    """While one part is waited for, the end of another isn't overlooked."""
+def test_a_death_while_another_starts_is_noticed(service):
+    """While one service is waited for, the end of another isn't overlooked."""
     silent = "import time; time.sleep(600)"
-    with supervised() as supervisor, pytest.raises(PartDiedError, match=r"^broken ended"):
-        supervisor.start(part("slow", silent), part("broken", "print('ready')"))
+    with supervised() as supervisor, pytest.raises(ServiceDiedError, match=r"^broken ended"):
+        supervisor.start(service("slow", silent), service("broken", "print('ready')"))
 
 
-def test_a_later_death_is_noticed(part):
-    """`watch` ends with the name of the part that ended, even by a signal."""
+def test_a_later_death_is_noticed(service):
+    """`watch` ends with the name of the service that ended, even by a signal."""
     with supervised() as supervisor:
-        supervisor.start(part("first"), part("second"))
+        supervisor.start(service("first"), service("second"))
         supervisor.services[1].process.kill()
-        with pytest.raises(PartDiedError, match=r"^second ended with exit code -9"):
+        with pytest.raises(ServiceDiedError, match=r"^second ended with exit code -9"):
             supervisor.watch()
 
 
-def test_stopped_in_reverse_order(part, tmp_path):
-    """Parts are stopped one after another, the youngest first, each having ended before the next is asked."""
+def test_stopped_in_reverse_order(service, tmp_path):
+    """Services are stopped one by one, the youngest first, each having ended before the next is asked."""
     order = tmp_path / "order"
     code = (
         "import signal, sys, time\n"
@@ -84,17 +84,18 @@ def test_stopped_in_reverse_order(part, tmp_path):
     names = ["first", "second", "third"]
     with supervised() as supervisor:
         for name in names:
-            supervisor.start(part(name, code.format(order=str(order), name=name)))
+            supervisor.start(service(name, code.format(order=str(order), name=name)))
     assert order.read_text().split() == list(reversed(names))
 
 
-def test_commands_run_to_their_end(part, tmp_path):
+def test_commands_run_to_their_end(service, tmp_path):
     """`run` returns when all commands have ended well, and names one that hasn't."""
     with supervised() as supervisor:
-        supervisor.run(part("one", f"open({str(tmp_path / 'done')!r}, 'w')").command, part("two", "").command)
+        touching = service("one", f"open({str(tmp_path / 'done')!r}, 'w')").command
+        supervisor.run(touching, service("two", "").command)
         assert (tmp_path / "done").exists()
         with pytest.raises(StartError, match=r"(?s)^bad failed.*reason$"):
-            supervisor.run(part("good", "").command, part("bad", "raise SystemExit('reason')").command)
+            supervisor.run(service("good", "").command, service("bad", "raise SystemExit('reason')").command)
 
 
 @pytest.mark.parametrize("number", supervisor_module.STOP_SIGNALS)
@@ -116,7 +117,7 @@ def up(*options: str) -> subprocess.CompletedProcess[str]:
     [("--storage-port", "Azurite"), ("--batch-port", "Azure Batch"), ("--prefect-port", "Prefect server")],
 )
 def test_a_taken_port_is_named(option, name):
-    """A port that was asked for and is in use is reported, with the part that wanted it."""
+    """A port that was asked for and is in use is reported, with the service that wanted it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = up(option, str(port))
@@ -127,7 +128,7 @@ def test_a_taken_port_is_named(option, name):
 
 
 def test_a_broken_key_is_named(tmp_path):
-    """A key that isn't base64 stops the start; the message names the part and has the end of its log."""
+    """A key that isn't base64 stops the start; the message names the service and has the end of its log."""
     ports = ["--storage-port", str(free_port()), "--prefect-port", str(free_port())]
     result = up("--key", "not base64!", "--location", str(tmp_path), *ports)
     assert result.returncode == 1

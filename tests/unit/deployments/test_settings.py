@@ -1,4 +1,4 @@
-"""The variables that the parts of the local stack and its clients get."""
+"""The variables that the services of the local stack and its clients get."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def test_a_client_gets_all_that_it_needs():
 
 
 def test_nothing_is_reported_to_anyone():
-    """Prefect's usage reports are off for parts and clients."""
+    """Prefect's usage reports are off for services and clients."""
     variables = client_environment(SETTINGS)
     assert variables["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert variables["DO_NOT_TRACK"] == "1"
@@ -43,8 +43,8 @@ def test_no_part_reaches_the_accounts_of_the_caller():
     assert variables["HOME"] == "/home/me"
 
 
-def test_parts_find_this_python_first():
-    """`python3` in a part, and so on a local node, is the interpreter that everything is installed in."""
+def test_services_find_this_python_first():
+    """`python3` in a service, and so on a local node, is the interpreter that everything is installed in."""
     assert base_environment({"PATH": "/usr/bin"})["PATH"].split(os.pathsep) == [
         str(Path(sys.executable).parent),
         "/usr/bin",

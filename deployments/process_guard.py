@@ -1,6 +1,7 @@
 """Run a command so that neither it nor anything it starts can outlive whoever asked for it.
 
-`python leash.py [OPTION ...] COMMAND [ARGUMENT ...]`; standard input is a pipe that the starter holds open.
+`python process_guard.py [OPTION ...] COMMAND [ARGUMENT ...]`, with a pipe as standard input whose other end
+the starter holds open.
 
 The command is stopped when that pipe is closed, which the kernel does even for a starter that was killed
 with SIGKILL, or when this process gets SIGTERM, SIGINT or SIGHUP. Stopping is: SIGTERM to the command
@@ -30,7 +31,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass
-class Leash:
+class GuardedCommand:
     """A running command: its process id, the pipe on which signal numbers arrive, and its wait status."""
 
     pid: int
@@ -43,12 +44,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     signals_fd = catch_signals()
     set_process_option(PR_SET_CHILD_SUBREAPER, 1)
-    leash = Leash(pid=start(options.command), signals_fd=signals_fd)
-    follow(leash)
-    stop(leash, options)
+    guarded = GuardedCommand(pid=start(options.command), signals_fd=signals_fd)
+    follow(guarded)
+    stop(guarded, options)
     if options.scratch and is_let_go():
         shutil.rmtree(options.scratch, ignore_errors=True)
-    return exit_code(leash)
+    return exit_code(guarded)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,11 +80,11 @@ def set_process_option(option: int, value: int) -> None:
 
 def start(command: Sequence[str]) -> int:
     """Fork and execute the command with an empty standard input; return its process id."""
-    leash_pid = os.getpid()
+    guard_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
-            become(command, leash_pid)
+            become(command, guard_pid)
         except OSError as error:
             print(f"can't run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
         finally:
@@ -91,27 +92,27 @@ def start(command: Sequence[str]) -> int:
     return pid
 
 
-def become(command: Sequence[str], leash_pid: int) -> None:
+def become(command: Sequence[str], guard_pid: int) -> None:
     """Turn this forked process into the command. Never returns, unless by an OSError."""
     signal.set_wakeup_fd(-1)
     for number in STOP_SIGNALS | {signal.SIGCHLD, signal.SIGPIPE}:
         signal.signal(number, signal.SIG_DFL)
     set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != leash_pid:
+    if os.getppid() != guard_pid:
         os._exit(128 + signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
     os.execvp(command[0], command)
 
 
-def follow(leash: Leash) -> None:
+def follow(guarded: GuardedCommand) -> None:
     """Return when the command has ended or has to be stopped."""
-    while leash.status is None:
-        readable, _, _ = select.select([STDIN, leash.signals_fd], [], [])
+    while guarded.status is None:
+        readable, _, _ = select.select([STDIN, guarded.signals_fd], [], [])
         if is_let_go():
             return
-        if leash.signals_fd in readable and STOP_SIGNALS.intersection(os.read(leash.signals_fd, 4096)):
+        if guarded.signals_fd in readable and STOP_SIGNALS.intersection(os.read(guarded.signals_fd, 4096)):
             return
-        reap(leash)
+        reap(guarded)
 
 
 def is_let_go() -> bool:
@@ -120,7 +121,7 @@ def is_let_go() -> bool:
     return bool(readable) and not os.read(STDIN, 4096)
 
 
-def reap(leash: Leash) -> None:
+def reap(guarded: GuardedCommand) -> None:
     """Collect every ended child, the orphans that came to us too; remember the command's own status."""
     while True:
         try:
@@ -129,36 +130,36 @@ def reap(leash: Leash) -> None:
             return
         if pid == 0:
             return
-        if pid == leash.pid:
-            leash.status = status
+        if pid == guarded.pid:
+            guarded.status = status
 
 
-def stop(leash: Leash, options: argparse.Namespace) -> None:
+def stop(guarded: GuardedCommand, options: argparse.Namespace) -> None:
     """Ask the command, then ask whatever is left, then kill."""
     if options.children_first:
-        signal_all(signal.SIGTERM, spared=leash.pid)
-        wait(leash, options.grace, lambda: not descendants(spared=leash.pid))
-    if leash.status is None:
-        os.kill(leash.pid, signal.SIGTERM)
-        wait(leash, options.grace, lambda: leash.status is not None)
+        signal_all(signal.SIGTERM, spared=guarded.pid)
+        wait(guarded, options.grace, lambda: not descendants(spared=guarded.pid))
+    if guarded.status is None:
+        os.kill(guarded.pid, signal.SIGTERM)
+        wait(guarded, options.grace, lambda: guarded.status is not None)
     signal_all(signal.SIGTERM)
-    wait(leash, options.leftovers_grace, lambda: not descendants())
+    wait(guarded, options.leftovers_grace, lambda: not descendants())
     while descendants():
         signal_all(signal.SIGKILL)
-        wait(leash, 0.2, lambda: not descendants())
+        wait(guarded, 0.2, lambda: not descendants())
 
 
-def wait(leash: Leash, timeout_seconds: float, condition: Callable[[], bool]) -> None:
+def wait(guarded: GuardedCommand, timeout_seconds: float, condition: Callable[[], bool]) -> None:
     """Reap until the condition holds or the time is over."""
     deadline = time.monotonic() + timeout_seconds
-    reap(leash)
+    reap(guarded)
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
-        reap(leash)
+        reap(guarded)
 
 
-def exit_code(leash: Leash) -> int:
-    code = os.waitstatus_to_exitcode(leash.status) if leash.status is not None else -signal.SIGKILL
+def exit_code(guarded: GuardedCommand) -> int:
+    code = os.waitstatus_to_exitcode(guarded.status) if guarded.status is not None else -signal.SIGKILL
     return code if code >= 0 else 128 - code
 
 

@@ -2,7 +2,7 @@
 
 Importing Prefect takes longer than what there is to do. So the processes that need the server are started
 with it, and have everything imported when the supervisor makes the work pool, which is their sign to begin.
-`python -m deployments.local.early ARGUMENT ...` is `prefect ARGUMENT ...` in that way.
+`python -m deployments.local.prefect_when_ready ARGUMENT ...` is `prefect ARGUMENT ...` in that way.
 """
 
 import os
@@ -16,7 +16,7 @@ import prefect.cli.worker
 import prefect.workers.process  # noqa: F401
 from prefect.cli import app
 
-from deployments.local.parts import probe
+from deployments.local.services import probe
 from deployments.local.settings import WORK_POOL
 
 POLL_SECONDS = 0.1

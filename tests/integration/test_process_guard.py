@@ -1,4 +1,4 @@
-"""Processes on a leash: real ones, stopped in every way that there is."""
+"""Processes under a guard: real ones, stopped in every way that there is."""
 
 import signal
 import subprocess
@@ -70,7 +70,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize(("ending", "exit_code"), [("sys.exit(7)", 7), ("os.kill(os.getpid(), 9)", 137)])
 def test_exit_code_is_the_commands(tmp_path, ending, exit_code):
-    """The leash ends as its command does, like a shell when a signal ended it."""
+    """The guard ends as its command does, like a shell when a signal ended it."""
     with running(python(f"import os, sys; {ending}", tmp_path / "log")) as service:
         assert service.process.wait(30) == exit_code
         assert stop(service) == exit_code
@@ -135,16 +135,16 @@ def test_nothing_survives_a_killed_starter(tmp_path):
     scratch.mkdir()
     argv = [sys.executable, "-c", STARTER, str(scratch), str(log), STUBBORN]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as starter:
-        leash = int(starter.stdout.readline())
+        guard = int(starter.stdout.readline())
         child = int(wait_until(lambda: words(log), 30, "child")[0])
         starter.kill()
-    wait_until(lambda: not is_running(leash), 30, "end of the leash")
+    wait_until(lambda: not is_running(guard), 30, "end of the guard")
     assert not is_running(child)
     assert not scratch.exists()
 
 
-def test_the_command_dies_with_a_killed_leash(tmp_path):
-    """Even the leash's own death by SIGKILL ends the command."""
+def test_the_command_dies_with_a_killed_guard(tmp_path):
+    """Even the guard's own death by SIGKILL ends the command."""
     log = tmp_path / "log"
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     with running(python(code, log)) as service:

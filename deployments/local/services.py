@@ -1,4 +1,4 @@
-"""The parts of the local stack, as data: how each is started and how one sees that it is ready."""
+"""The services of the local stack, as data: how each is started and how one sees that it is ready."""
 
 import http.client
 import json
@@ -12,9 +12,9 @@ from typing import Any
 
 from deployments import azurite
 from deployments.errors import StartError
-from deployments.local.settings import REPOSITORY, WORK_POOL, Settings, part_environment
+from deployments.local.settings import REPOSITORY, WORK_POOL, Settings, service_environment
 from deployments.processes import Command
-from deployments.supervisor import Part
+from deployments.supervisor import ServiceSpec
 
 PROBE_TIMEOUT_SECONDS = 5.0
 REQUEST_TIMEOUT_SECONDS = 60.0
@@ -24,42 +24,42 @@ CONCURRENT_FLOW_RUNS = 4
 WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2"}
 
 
-def storage(settings: Settings) -> Part:
+def storage(settings: Settings) -> ServiceSpec:
     folder = settings.location / "storage"
     folder.mkdir(exist_ok=True)
     log = settings.logs / "azurite.log"
     command = replace(
         azurite.command(folder, settings.storage_port),
         log=log,
-        env=part_environment(settings),
+        env=service_environment(settings),
         scratch=scratch(settings),
     )
-    return Part(command, lambda: bool(azurite.listening_at(log)), azurite.START_TIMEOUT_SECONDS)
+    return ServiceSpec(command, lambda: bool(azurite.listening_at(log)), azurite.START_TIMEOUT_SECONDS)
 
 
-def batch(settings: Settings) -> Part:
+def batch(settings: Settings) -> ServiceSpec:
     argv = [sys.executable, "-m", "batch_emulator", "--port", str(settings.batch_port)]
     argv += ["--account", settings.batch_account, "--key", settings.batch_key]
     argv += ["--location", str(settings.location / "batch")]
     command = named(settings, "Azure Batch (local)", argv, "batch.log")
     # It stops its tasks first, which have five seconds of their own.
-    return Part(replace(command, grace_seconds=10), lambda: " is ready at " in command.log.read_text())
+    return ServiceSpec(replace(command, grace_seconds=10), lambda: " is ready at " in command.log.read_text())
 
 
-def prefect_server(settings: Settings) -> Part:
+def prefect_server(settings: Settings) -> ServiceSpec:
     address = ["--host", "127.0.0.1", "--port", str(settings.prefect_port)]
     argv = [sys.executable, "-m", "prefect", "server", "start", *address]
     command = named(settings, "Prefect server", argv, "prefect-server.log")
-    return Part(command, lambda: is_healthy(settings.prefect_port))
+    return ServiceSpec(command, lambda: is_healthy(settings.prefect_port))
 
 
-def worker(settings: Settings) -> Part:
+def worker(settings: Settings) -> ServiceSpec:
     options = ["--pool", WORK_POOL, "--name", WORKER_NAME, "--limit", str(CONCURRENT_FLOW_RUNS)]
-    argv = [sys.executable, "-m", "deployments.local.early", "worker", "start", *options]
+    argv = [sys.executable, "-m", "deployments.local.prefect_when_ready", "worker", "start", *options]
     command = named(settings, "Prefect worker", argv, "prefect-worker.log")
     since = datetime.now(timezone.utc)
     # It would kill its flow runs. Asked before it, they can still delete what they have made.
-    return Part(
+    return ServiceSpec(
         replace(command, env={**command.env, **WORKER_QUERY}, grace_seconds=10, children_first=True),
         lambda: is_worker_online(settings.prefect_port, since),
     )
@@ -75,7 +75,7 @@ def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
     return Command(
         name,
         argv,
-        part_environment(settings),
+        service_environment(settings),
         settings.logs / log,
         cwd=REPOSITORY,
         scratch=scratch(settings),
@@ -83,7 +83,7 @@ def named(settings: Settings, name: str, argv: list[str], log: str) -> Command:
 
 
 def scratch(settings: Settings) -> Path | None:
-    """The last part to stop after the stack was killed deletes the folder."""
+    """The last service to stop after the stack was killed deletes the folder."""
     return settings.location if settings.is_temporary else None
 
 
