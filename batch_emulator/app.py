@@ -23,7 +23,6 @@ from batch_emulator.api import (
     account,
     control,
     files,
-    former,
     jobs,
     machines,
     nodes,
@@ -31,6 +30,7 @@ from batch_emulator.api import (
     schedules,
     tasks,
     usage,
+    withdrawn_operations,
 )
 from batch_emulator.api.auth import Access, verify
 from batch_emulator.api.call import Call
@@ -51,7 +51,7 @@ log = logging.getLogger("batch_emulator")
 
 Handler = Callable[[Call], Response | Awaitable[Response]]
 
-_MODULES = (account, usage, pools, nodes, machines, schedules, jobs, tasks, files, former)
+_MODULES = (account, usage, pools, nodes, machines, schedules, jobs, tasks, files, withdrawn_operations)
 ROUTES: list[tuple[str, str, Handler]] = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from batch_emulator.api.times import parse_http_date
 from batch_emulator.errors import BatchError
-from batch_emulator.jobtokens import read_token
+from batch_emulator.job_tokens import read_token
 
 Query = Sequence[tuple[str, str]]
 

@@ -1,16 +1,21 @@
-"""One request, as the handlers see it."""
+"""One request, as the handlers see it, and its body as the API version that the client speaks defines it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from batch_emulator.api.bodies.base import Body, parse_json, parse_object, unknown_property
 from batch_emulator.api.conditions import check_conditions
+from batch_emulator.api.refusals import ALLOWED
+from batch_emulator.api.versions import find_unknown
 from batch_emulator.engine.engine import Engine
 from batch_emulator.resources.model import Resource
 from batch_emulator.resources.store import Store
 from batch_emulator.ticks import etag
+
+B = TypeVar("B", bound=Body)
 
 
 @dataclass(slots=True)
@@ -60,3 +65,16 @@ class Call:
         check_conditions(
             self.headers, etag=etag(resource.modified), last_modified=resource.modified, reading=reading
         )
+
+
+def read_body(call: Call, model: type[B], kind: str = "") -> B:
+    """The request's body; `kind` names what it describes in `versions.PROPERTIES`. 400 for what is wrong."""
+    return read_object(call, model, parse_json(call.body), kind)
+
+
+def read_object(call: Call, model: type[B], value: Any, kind: str) -> B:
+    """One object of a body, as `read_body`."""
+    name = find_unknown(kind, value, call.version)
+    if name is not None:
+        raise unknown_property(name)
+    return parse_object(model, value, ALLOWED[call.engine.settings.containers])

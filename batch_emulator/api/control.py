@@ -23,7 +23,7 @@ from batch_emulator.api.bodies.base import parse_json
 from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError
 from batch_emulator.faults.rules import Faults, Seconds
-from batch_emulator.scheduler import mishaps
+from batch_emulator.scheduler import node_faults
 from batch_emulator.settings import is_loopback
 
 _PORT = re.compile(r":\d+$")
@@ -77,7 +77,7 @@ def strike_node(call: Call) -> Response:
     if event not in EVENTS:
         raise BatchError("InvalidUri", ("Reason", f"Nodes {', '.join(EVENTS)}"))
     request = _read(NodeEvent, parse_json(call.body)).model_dump(by_alias=True)
-    node = call.do(mishaps.happen_to, call.parameters["pool"], call.parameters["node"], event, request)
+    node = call.do(node_faults.strike_node, call.parameters["pool"], call.parameters["node"], event, request)
     return _json({"id": node.id, "state": node.state})
 
 

@@ -6,10 +6,9 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
 from batch_emulator.api.bodies.jobs import JobAdd, JobDisable, JobPatch, JobReplace, JobTerminate
-from batch_emulator.api.call import Call
+from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import JOBS, PREPARATIONS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job, render_task_counts
 from batch_emulator.api.views.runs import render_preparation
 from batch_emulator.errors import BatchError

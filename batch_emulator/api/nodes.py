@@ -13,10 +13,9 @@ from batch_emulator.api.bodies.nodes import (
     NodeUserAdd,
     NodeUserReplace,
 )
-from batch_emulator.api.call import Call
+from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.endpoints import login_port
 from batch_emulator.api.views.nodes import render_node
 from batch_emulator.errors import BatchError

@@ -15,10 +15,9 @@ from batch_emulator.api.bodies.pools import (
     PoolReplace,
     PoolResize,
 )
-from batch_emulator.api.call import Call
+from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.pools import render_node_counts, render_pool
 from batch_emulator.resources.model import Wire
 from batch_emulator.scheduler import autoscaling, pools

@@ -6,10 +6,9 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, plain
 from batch_emulator.api.bodies.schedules import JobScheduleAdd, JobSchedulePatch, JobScheduleReplace
-from batch_emulator.api.call import Call
+from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import JOBS_OF_SCHEDULE, SCHEDULES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.reading import read_body
 from batch_emulator.api.views.jobs import render_job
 from batch_emulator.api.views.schedules import render_schedule
 from batch_emulator.resources.model import JobSchedule

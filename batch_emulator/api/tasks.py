@@ -6,11 +6,10 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
-from batch_emulator.api.call import Call
+from batch_emulator.api.call import Call, read_body, read_object
 from batch_emulator.api.candidates import task_candidates
 from batch_emulator.api.fields import TASKS
 from batch_emulator.api.listing import list_page, read_filter, start_key
-from batch_emulator.api.reading import read_body, read_object
 from batch_emulator.api.views.tasks import render_subtask, render_task
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, Task, Wire, key

@@ -4,10 +4,12 @@ Source: the documentation page "Create a formula to automatically scale compute 
 What is supported, and where it may differ from the service, stands in docs/autoscale.md.
 """
 
-from batch_emulator.autoscale.errors import FormulaError, InsufficientSampleData, Position
-from batch_emulator.autoscale.evaluation import Evaluation, evaluate
+from batch_emulator.autoscale.errors import FormulaError, InsufficientSampleData
+from batch_emulator.autoscale.evaluation import evaluate
+from batch_emulator.autoscale.results import Evaluation
 from batch_emulator.autoscale.samples import SAMPLE_PERIOD_SECONDS, Samples
 from batch_emulator.autoscale.symbols import METRICS
+from batch_emulator.autoscale.syntax import Position
 
 __all__ = [
     "METRICS",

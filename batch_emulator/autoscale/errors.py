@@ -2,23 +2,13 @@
 
 FormulaError                what is wrong and where, with what had been evaluated until then
     InsufficientSampleData  a metric has fewer samples than the formula asks for
-Problem                     what is wrong, before its place is known; never leaves this package
-    MissingSamples          becomes InsufficientSampleData
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from batch_emulator.autoscale.evaluation import Evaluation
-
-
-class Position(NamedTuple):
-    """A place in a formula; line and column count characters from 1."""
-
-    line: int
-    column: int
+from batch_emulator.autoscale.problems import MissingSamples, Problem
+from batch_emulator.autoscale.results import Evaluation
+from batch_emulator.autoscale.syntax import Position
 
 
 class FormulaError(Exception):
@@ -45,21 +35,7 @@ class InsufficientSampleData(FormulaError):
     summary = "Autoscale evaluation failed due to insufficient sample data"
 
 
-class Problem(Exception):
-    """Something that an operator, function or conversion refuses; the interpreter knows where."""
-
-    reported_as = FormulaError
-
-    def at(self, position: Position) -> FormulaError:
-        return self.reported_as(position, str(self))
-
-
-class MissingSamples(Problem):
-    """Too few samples of a metric; both figures are percentages of those that the window could hold."""
-
-    reported_as = InsufficientSampleData
-
-    def __init__(self, metric: str, wanted: float, received: float):
-        super().__init__(
-            f"Insufficient data from data set: {metric} wanted {wanted:.6g}%, received {received:.6g}%"
-        )
+def place_problem(problem: Problem, position: Position) -> FormulaError:
+    """The error that tells of a problem, now that its place is known."""
+    kind = InsufficientSampleData if isinstance(problem, MissingSamples) else FormulaError
+    return kind(position, str(problem))

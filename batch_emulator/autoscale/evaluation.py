@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from batch_emulator.autoscale.errors import FormulaError, Position, Problem
+from batch_emulator.autoscale.errors import FormulaError, place_problem
 from batch_emulator.autoscale.functions import Moment
 from batch_emulator.autoscale.interpreter import Scope, read_variable, run
 from batch_emulator.autoscale.names import check_names
 from batch_emulator.autoscale.parser import parse
+from batch_emulator.autoscale.problems import Problem
+from batch_emulator.autoscale.results import Evaluation
 from batch_emulator.autoscale.samples import Samples
 from batch_emulator.autoscale.symbols import (
     NODE_DEALLOCATION_OPTION,
-    READ_WRITE,
     TARGET_ALIASES,
     TARGET_DEDICATED_NODES,
     TARGET_LOW_PRIORITY_NODES,
     TARGETS,
 )
-from batch_emulator.autoscale.values import Value, from_datetime, render, to_integer
+from batch_emulator.autoscale.syntax import Position
+from batch_emulator.autoscale.values import Value, from_datetime, to_integer
 
 MAX_NODES = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a formula came to; `variables` are those it assigned, in the order of their first assignment."""
-
-    variables: Mapping[str, Value]
-    target_dedicated_nodes: int
-    target_low_priority_nodes: int
-    node_deallocation_option: str
-
-    @property
-    def results(self) -> str:
-        """`results` of the service's AutoScaleRun: its own variables, then the formula's, sorted by name."""
-        service = {
-            TARGET_DEDICATED_NODES: str(self.target_dedicated_nodes),
-            TARGET_LOW_PRIORITY_NODES: str(self.target_low_priority_nodes),
-            NODE_DEALLOCATION_OPTION: self.node_deallocation_option,
-        }
-        own = sorted(self.variables.keys() - {*READ_WRITE, *TARGET_ALIASES})
-        values = {**service, **{name: render(self.variables[name]) for name in own}}
-        return ";".join(f"{name}={value}" for name, value in values.items())
 
 
 def evaluate(
@@ -96,7 +75,7 @@ def _settled_target(name: str, scope: Scope) -> int:
     try:
         return _to_nodes(name, scope)
     except Problem as problem:
-        raise problem.at(_place(name, scope)) from None
+        raise place_problem(problem, _place(name, scope)) from None
 
 
 def _salvaged_target(name: str, scope: Scope) -> int:

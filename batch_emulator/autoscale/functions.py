@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from batch_emulator.autoscale.errors import Problem
+from batch_emulator.autoscale.problems import Problem
 from batch_emulator.autoscale.times import parse_time
 from batch_emulator.autoscale.values import Timestamp, Value, render, to_double, to_vector, type_name
 

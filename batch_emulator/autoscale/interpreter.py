@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from batch_emulator.autoscale.errors import Position, Problem
+from batch_emulator.autoscale.errors import place_problem
 from batch_emulator.autoscale.functions import FUNCTIONS, Moment, Stopped
 from batch_emulator.autoscale.metrics import METHODS, Metric, latest_value
 from batch_emulator.autoscale.operators import apply_binary, apply_unary, is_true
+from batch_emulator.autoscale.problems import Problem
 from batch_emulator.autoscale.samples import Samples
 from batch_emulator.autoscale.symbols import (
     CONSTANTS,
@@ -28,6 +29,7 @@ from batch_emulator.autoscale.syntax import (
     Name,
     Node,
     Number,
+    Position,
     Statement,
     Text,
     Unary,
@@ -74,7 +76,7 @@ def _execute(statement: Statement, scope: Scope) -> None:
     try:
         scope.assigned[statement.target] = _fit(statement.target, value)
     except Problem as problem:
-        raise problem.at(statement.position) from None
+        raise place_problem(problem, statement.position) from None
     scope.places[statement.target] = statement.position
 
 
@@ -101,7 +103,7 @@ def _evaluate(node: Node, scope: Scope) -> Value:
     try:
         return _RULES[type(node)](node, scope)
     except Problem as problem:
-        raise problem.at(node.position) from None
+        raise place_problem(problem, node.position) from None
 
 
 def _name(node: Name, scope: Scope) -> Value:

@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batch_emulator.autoscale.errors import FormulaError, Position
+from batch_emulator.autoscale.errors import FormulaError
+from batch_emulator.autoscale.syntax import Position
 
 _TOKEN = re.compile(
     r"""

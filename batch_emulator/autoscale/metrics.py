@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batch_emulator.autoscale.errors import MissingSamples, Problem
+from batch_emulator.autoscale.problems import MissingSamples, Problem
 from batch_emulator.autoscale.samples import SAMPLE_PERIOD, Samples
 from batch_emulator.autoscale.values import TimeInterval, Timestamp, Value, render, to_double, type_name
 

@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable
 
-from batch_emulator.autoscale.errors import Problem
+from batch_emulator.autoscale.problems import Problem
 from batch_emulator.autoscale.values import (
     TimeInterval,
     Timestamp,

@@ -6,7 +6,7 @@ evaluator, set so that no formula can exhaust the stack.
 
 from __future__ import annotations
 
-from batch_emulator.autoscale.errors import FormulaError, Position
+from batch_emulator.autoscale.errors import FormulaError
 from batch_emulator.autoscale.lexer import Token, tokenize
 from batch_emulator.autoscale.syntax import (
     Binary,
@@ -17,6 +17,7 @@ from batch_emulator.autoscale.syntax import (
     Name,
     Node,
     Number,
+    Position,
     Statement,
     Text,
     Unary,

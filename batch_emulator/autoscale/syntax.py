@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from batch_emulator.autoscale.errors import Position
+
+class Position(NamedTuple):
+    """A place in a formula; line and column count characters from 1."""
+
+    line: int
+    column: int
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
-from batch_emulator.autoscale.errors import Problem
+from batch_emulator.autoscale.problems import Problem
 from batch_emulator.autoscale.values import Timestamp, from_datetime
 
 _W3C = re.compile(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from batch_emulator.autoscale.errors import Problem
+from batch_emulator.autoscale.problems import Problem
 
 TICKS_PER_SECOND = 10_000_000
 MAX_VECTOR = 5_000

@@ -12,8 +12,8 @@ from typing import Any
 
 from batch_emulator.engine.clock import Clock
 from batch_emulator.engine.journal import Journal
-from batch_emulator.engine.keeper import Keeper
 from batch_emulator.engine.node_logs import NodeLogs
+from batch_emulator.engine.persistence import Persistence
 from batch_emulator.engine.timers import Timers
 from batch_emulator.node.launch import Outcome, Runner
 from batch_emulator.scheduler.recovery import recover
@@ -42,7 +42,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._clock = Clock(settings.speed)
         self._timers = Timers(self.do, settings.speed)
-        self._keeper = Keeper(journal, self.world, self._timers)
+        self._persistence = Persistence(journal, self.world, self._timers)
         self.logs = NodeLogs()
         self._background: set[asyncio.Task] = set()
         self._running: set[tuple[str, str]] = set()
@@ -57,7 +57,7 @@ class Engine:
             Stop: self._stop,
             RemoveDirectory: self._remove_directory,
         }
-        last = self._keeper.restore(self._clock)
+        last = self._persistence.restore(self._clock)
         if last is not None:
             self.do(recover, last)
             self.runner.keep_only({node.id for node in self.store.all_nodes()})
@@ -78,13 +78,13 @@ class Engine:
         self.world.now = self.now()
         result = command(self.world, *arguments)
         settle(self.world)
-        self._keeper.note()
+        self._persistence.note()
         self._perform_actions()
         return result
 
     def flush(self) -> None:
         """Write what has changed, if it is kept at all. To be called before an answer tells of it."""
-        self._keeper.flush()
+        self._persistence.flush()
 
     def _perform_actions(self) -> None:
         actions, self.world.actions = self.world.actions, []
@@ -173,4 +173,4 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.runner.close()
-        self._keeper.close()
+        self._persistence.close()

@@ -29,7 +29,7 @@ _DELETE_SOME = """
     DELETE FROM record WHERE kind = ? AND parent = ? AND name IN
         (SELECT name FROM record WHERE kind = ? AND parent = ? LIMIT ?)
 """
-_GARBAGE_AT_ONCE = 2000
+_RECORDS_DELETED_AT_ONCE = 2000
 
 
 class Journal:
@@ -98,8 +98,8 @@ class Journal:
     def collect_garbage(self) -> None:
         """Delete some of what was discarded, in a few milliseconds."""
         place = self._garbage[-1]
-        deleted = self._connection.execute(_DELETE_SOME, (*place, *place, _GARBAGE_AT_ONCE)).rowcount
-        if deleted < _GARBAGE_AT_ONCE:
+        deleted = self._connection.execute(_DELETE_SOME, (*place, *place, _RECORDS_DELETED_AT_ONCE)).rowcount
+        if deleted < _RECORDS_DELETED_AT_ONCE:
             self._garbage.remove(place)
 
     def close(self) -> None:

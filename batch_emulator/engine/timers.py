@@ -14,6 +14,8 @@ from batch_emulator.ticks import TICKS_PER_SECOND
 Function = Callable[..., Any]
 
 _PACKAGE = "batch_emulator."
+_MOVED = {"batch_emulator.scheduler.mishaps": "batch_emulator.scheduler.node_faults"}
+"""Modules that journals of this format know by another name."""
 
 
 class Call(NamedTuple):
@@ -73,7 +75,8 @@ def name_function(function: Function) -> str:
 
 
 def find_function(name: str) -> Function:
+    """The function that a journal names. Raises ValueError for one that is not of this package."""
     module, _, function = name.partition(":")
     if not module.startswith(_PACKAGE):
         raise ValueError(f"{name} is not a function of this service")
-    return getattr(import_module(module), function)
+    return getattr(import_module(_MOVED.get(module, module)), function)

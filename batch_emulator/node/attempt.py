@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batch_emulator.node.disks import at_disk_speed
 from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.node.launch import Failure, Launch, Outcome
 from batch_emulator.node.output_files import upload_output_files
@@ -133,7 +132,7 @@ async def _execute(
             download = download_resource_files(
                 equipment.transfers, files, Path(directory, target), equipment.auto_storage
             )
-            await _until(stop, deadline, at_disk_speed(download, directory, launch.disk_bytes_per_second))
+            await _until(stop, deadline, _at_disk_speed(download, directory, launch.disk_bytes_per_second))
     if stop.done():
         raise _Stopped
     command = Command(
@@ -147,6 +146,24 @@ async def _execute(
     )
     left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
     return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)
+
+
+async def _at_disk_speed(work: Awaitable[None], directory: str, bytes_per_second: float | None) -> None:
+    """Do `work`, and wait until a disk of that speed could have taken what is in `directory` after it."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await work
+    if bytes_per_second is not None:
+        await asyncio.sleep(begun + _size_bytes(directory) / bytes_per_second - loop.time())
+
+
+def _size_bytes(directory: str) -> int:
+    """What all files below a folder take."""
+    return sum(
+        os.lstat(os.path.join(folder, name)).st_size
+        for folder, _, names in os.walk(directory)
+        for name in names
+    )
 
 
 def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict, SortedList
 
 from batch_emulator.resources.job_tasks import JobTasks
-from batch_emulator.resources.loads import JobsOfPools, Load, add_up
 from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Preparation, Task, key
+from batch_emulator.resources.pool_jobs import JobsOfPools, Load, add_up
 from batch_emulator.resources.pool_nodes import PoolNodes
 from batch_emulator.resources.retained import Retained
 from batch_emulator.resources.transitions import JOB, NODE, SCHEDULE, TASK, follow

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from batch_emulator.catalogue.vm_sizes import core_count
 from batch_emulator.durations import UNLIMITED, parse_duration
-from batch_emulator.jobtokens import issue_token
+from batch_emulator.job_tokens import issue_token
 from batch_emulator.node.launch import Launch
 from batch_emulator.resources.model import Job, Node, Pool, Task, Wire
 from batch_emulator.scheduler.world import World

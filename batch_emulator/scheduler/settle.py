@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.scheduler import allocation, completion, mishaps, nodes, schedules, taskruns
+from batch_emulator.scheduler import allocation, completion, node_faults, nodes, schedules, taskruns
 from batch_emulator.scheduler.placement import next_placement
 from batch_emulator.scheduler.world import World
 
@@ -28,9 +28,9 @@ def _consequence(world: World) -> bool:
     elif world.allocations_to_check:
         allocation.check_allocation(world, world.allocations_to_check.popitem()[0])
     elif world.booted:
-        mishaps.node_booted(world, world.booted.pop())
+        node_faults.node_booted(world, world.booted.pop())
     elif world.full_disks:
-        mishaps.disk_full(world, world.full_disks.pop())
+        node_faults.disk_full(world, world.full_disks.pop())
     elif world.to_place:
         _place(world, world.to_place.popitem()[0])
     else:

@@ -20,7 +20,7 @@ from batch_emulator.faults import (
 from batch_emulator.faults.injector import Injector
 from batch_emulator.node.failures import make_failure
 from batch_emulator.node.launch import Outcome
-from batch_emulator.scheduler import mishaps, nodes, pools
+from batch_emulator.scheduler import node_faults, nodes, pools
 from batch_emulator.scheduler.world import CloseNode
 from tests.unit.emulator.driver import Driver
 
@@ -38,7 +38,7 @@ def spot_driver(**settings) -> Driver:
 
 
 def happen(driver: Driver, event: str, **request):
-    driver.do(mishaps.happen_to, "pool", driver.nodes[0].id, event, request)
+    driver.do(node_faults.strike_node, "pool", driver.nodes[0].id, event, request)
 
 
 def test_preempted_node_is_replaced():

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from batch_emulator.engine import timers
 from batch_emulator.engine.journal import Journal
 from batch_emulator.engine.records import Record
+from batch_emulator.engine.timers import find_function
+from batch_emulator.scheduler import node_faults
 
 
 @pytest.fixture
@@ -88,3 +92,11 @@ def test_other_programs_file_is_refused(path):
     with pytest.raises(OSError, match="not what a local Batch service keeps"):
         Journal(path)
     assert path.read_text().startswith("something else")
+
+
+def test_timers_of_renamed_modules_are_found():
+    """A timer whose function has moved to another module since it was kept is still called."""
+    for before, now in timers._MOVED.items():
+        assert find_spec(before) is None
+        assert find_spec(now) is not None
+    assert find_function("batch_emulator.scheduler.mishaps:_replace") is node_faults._replace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_emulator.node.launch import Outcome
-from batch_emulator.scheduler import autoscaling, jobs, mishaps, nodes, pools, tasks
+from batch_emulator.scheduler import autoscaling, jobs, node_faults, nodes, pools, tasks
 from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory
 from tests.unit.emulator.driver import FAILED
 from tests.unit.emulator.kept import KeptDriver
@@ -132,7 +132,7 @@ def test_lost_node_stays_lost_until_it_recovers(driver):
     """A node that was lost on purpose comes back when it was to come back."""
     driver.add_pool()
     mishap = {"recoverSeconds": 60}
-    driver.do(mishaps.happen_to, "pool", driver.nodes[0].id, "lose", mishap)
+    driver.do(node_faults.strike_node, "pool", driver.nodes[0].id, "lose", mishap)
     crash(driver)
     driver.pass_seconds(50)
     assert driver.nodes[0].state == "unknown"

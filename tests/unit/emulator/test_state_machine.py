@@ -16,7 +16,7 @@ from batch_emulator.api.bodies.base import parse_object
 from batch_emulator.api.bodies.jobs import JobAdd
 from batch_emulator.api.bodies.schedules import JobScheduleAdd
 from batch_emulator.api.bodies.tasks import TaskAdd
-from batch_emulator.scheduler import autoscaling, jobs, mishaps, schedules, tasks
+from batch_emulator.scheduler import autoscaling, jobs, node_faults, schedules, tasks
 from tests.unit.emulator.core_machine import JOBS, MACHINE, POOLS, TASKS, Core
 
 SCHEDULES = st.sampled_from(["schedule-a", "Schedule-B"])
@@ -47,7 +47,7 @@ class Everything(Core):
     def befall(self, data, event, recovery):
         node = self.choose_node(data)
         request = {"recoverSeconds": recovery, "errors": [{"code": "x", "message": "y"}]}
-        self.do(mishaps.happen_to, node.pool_key, node.id, event, request)
+        self.do(node_faults.strike_node, node.pool_key, node.id, event, request)
 
     @rule(pool=POOLS, enable=st.booleans())
     def autoscale(self, pool, enable):

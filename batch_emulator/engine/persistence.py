@@ -13,10 +13,10 @@ from batch_emulator.engine.timers import Timers
 from batch_emulator.scheduler.world import World
 
 _GARBAGE_PAUSE_SECONDS = 0.02
-_GARBAGE_AT_ONCE = 2000
+_TASKS_FREED_AT_ONCE = 2000
 
 
-class Keeper:
+class Persistence:
     """Without a journal it forgets what changed, and keeps nothing."""
 
     def __init__(self, journal: Journal | None, world: World, timers: Timers):
@@ -68,7 +68,7 @@ class Keeper:
         removed = self._world.store.removed_tasks
         if not removed:
             self._journal.collect_garbage()
-        elif not removed[-1].free(_GARBAGE_AT_ONCE):
+        elif not removed[-1].free(_TASKS_FREED_AT_ONCE):
             removed.pop()
         self._collect_later()
 

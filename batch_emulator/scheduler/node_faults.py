@@ -45,10 +45,10 @@ def _strike(
 ) -> None:
     node = world.store.find_node(pool_key, node_id)
     if node and node.boot_number == boot_number and allows(NODE, node.state, event):
-        happen(world, node, event, errors=errors, recover_seconds=recover_seconds)
+        apply_event(world, node, event, errors=errors, recover_seconds=recover_seconds)
 
 
-def happen(
+def apply_event(
     world: World,
     node: Node,
     event: str,
@@ -116,7 +116,7 @@ def disk_full(world: World, node: Node) -> None:
         node.errors = [DISK_FULL]
 
 
-def happen_to(world: World, pool_id: str, node_id: str, event: str, request: Wire) -> Node:
+def strike_node(world: World, pool_id: str, node_id: str, event: str, request: Wire) -> Node:
     """`preempt`, `lose`, `break`, `filldisk` or `recover` a node, as the control API wishes."""
     node = world.node(pool_id, node_id)
     if event == "filldisk":
@@ -124,7 +124,7 @@ def happen_to(world: World, pool_id: str, node_id: str, event: str, request: Wir
     elif event == "recover":
         _recover(world, node)
     else:
-        happen(
+        apply_event(
             world,
             node,
             event,

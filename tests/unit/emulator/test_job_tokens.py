@@ -9,7 +9,7 @@ import pytest
 
 from batch_emulator.api.auth import Access, verify
 from batch_emulator.errors import BatchError
-from batch_emulator.jobtokens import issue_token, read_token
+from batch_emulator.job_tokens import issue_token, read_token
 from tests.unit.emulator.driver import Driver
 
 KEY = base64.b64encode(b"a key of the account").decode()
