@@ -1,18 +1,17 @@
 """A fan-out whose results another flow takes as they come, while Batch tasks still run."""
 
-import functools
-import inspect
 from collections.abc import Iterator
 from contextvars import copy_context
 from typing import Any
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from flows.fan_out import fan_out
+from flows.parameters import takes
 from flows.running import AS_A_RUN, Shards, run_in_shards
 from tasks.plans import plan_run
 from tasks.spec.run_results import FileResult
+from tasks.spec.run_spec import RunSpec
 
 
 def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
@@ -24,7 +23,7 @@ def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
     """
     # In a context of its own: else what the caller does meanwhile would be counted to the subflow run.
     context = copy_context()
-    shards = context.run(as_shards, **parameters)
+    shards = context.run(_as_shards, **parameters)
     try:
         while (shard := context.run(next, shards, None)) is not None:
             yield shard
@@ -33,8 +32,6 @@ def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
 
 
 @flow(name=fan_out.name, **AS_A_RUN)
-@functools.wraps(fan_out.fn)
-def as_shards(*args: Any, **keywords: Any) -> Shards:
-    parameters = inspect.signature(fan_out.fn).bind(*args, **keywords).arguments
-    parameters["run_key"] = parameters.get("run_key") or flow_run.id
-    return (yield from run_in_shards(plan_run(**parameters)))
+@takes(RunSpec)
+def _as_shards(spec: RunSpec) -> Shards:
+    return (yield from run_in_shards(plan_run(spec)))

@@ -25,7 +25,8 @@ from tasks.spec.command_line import (
 )
 from tasks.spec.naming import RunNames, log_blob
 from tasks.spec.overrides import merged
-from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec, UserSpec
+from tasks.spec.run_spec import RunSpec
+from tasks.spec.task_specs import UserSpec
 from tasks.step import step
 
 # The service takes no more in one collection (REST operation Task Add Collection).
@@ -50,13 +51,11 @@ class TaskPlan:
     """What the Batch tasks of a run have in common."""
 
     names: RunNames
+    spec: RunSpec
     command: NodeCommand
-    application: str | None
+    application: str | None = None
     """The blob that each task gets a copy of; None if there is none, or the nodes have it already."""
 
-    max_task_retry_count: int
-    timeout_seconds: float
-    task: TaskSpec = DEFAULT_TASK
     files: tuple[ExtraFile, ...] = ()
     """The local files that each task gets besides its input."""
 
@@ -70,7 +69,7 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     memory. Raises RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
     """
     with blob_service("Signing the URLs of inputs and outputs") as service:
-        signer = make_signer(service, plan.timeout_seconds)
+        signer = make_signer(service, plan.spec.timeout_seconds)
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
         known = ids_in_job(client, job.id) if job.existed else set()
@@ -149,7 +148,7 @@ def refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError |
 
 def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
     """What the bodies of all tasks have in common. It may have a registry's password: keep it nowhere."""
-    task = plan.task
+    task = plan.spec.task
     files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
     common = {"environmentSettings": settings_of(task.environment), "resourceFiles": files}
     container = build_task_container(task.container)
@@ -180,9 +179,9 @@ def build_task(
         "environmentSettings": [*common["environmentSettings"], *environment],
         "resourceFiles": [*resource_files(item, plan, signer), *common["resourceFiles"]],
         "outputFiles": list(output_files(item, plan.command, container_url)),
-        "constraints": {"maxTaskRetryCount": plan.max_task_retry_count},
+        "constraints": {"maxTaskRetryCount": plan.spec.max_task_retry_count},
     }
-    return merged(body, plan.task.overrides)
+    return merged(body, plan.spec.task.overrides)
 
 
 def resource_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:

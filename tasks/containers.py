@@ -8,7 +8,7 @@ from tasks.azure.clients import blob_service
 from tasks.errors import RefusedError
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
-from tasks.spec.specs import When
+from tasks.spec.run_spec import RunOptions
 from tasks.step import step
 
 
@@ -23,9 +23,9 @@ def check_storage(names: RunNames) -> bool:
 
 
 @step("create containers")
-def create_containers(names: RunNames, timeout_seconds: float = 0, delete_when: When = "always") -> bool:
+def create_containers(names: RunNames, spec: RunOptions) -> bool:
     """Create the run's containers where they don't exist; whether the one for inputs is new, so empty."""
-    owned = ownership(names.key, delete_when, timeout_seconds)
+    owned = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
     with blob_service("Creating the containers") as service:
         created = [create_container(service, container, owned) for container in names.containers]
     return created[names.containers.index(names.input_container)]

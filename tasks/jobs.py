@@ -11,7 +11,7 @@ from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import as_batch_metadata, ownership
-from tasks.spec.specs import When
+from tasks.spec.run_spec import RunOptions
 from tasks.step import step
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
@@ -29,10 +29,10 @@ class Job:
 
 
 @step("create job")
-def create_job(names: RunNames, timeout_seconds: float, delete_when: When = "always") -> Job:
+def create_job(names: RunNames, spec: RunOptions) -> Job:
     """Create the run's job, or take the one that an earlier attempt of the run has made."""
     with batch_client(f"Creating the job {names.job_id}") as client:
-        existed = not create_if_absent(client, build_job(names, timeout_seconds, delete_when))
+        existed = not create_if_absent(client, build_job(names, spec))
         if existed:
             run_logger().info("The job %s is there: going on where an earlier attempt stopped", names.job_id)
         created_at = client.get_job(names.job_id, select=["id", "creationTime"]).creation_time
@@ -67,19 +67,17 @@ def seconds_left(job: Job, timeout_seconds: float, now: datetime) -> float:
     return timeout_seconds - max(0, (now - job.created_at).total_seconds())
 
 
-def build_job(
-    names: RunNames, timeout_seconds: float, delete_when: When = "always"
-) -> models.BatchJobCreateOptions:
+def build_job(names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions:
     """The job's body, as REST operation Job Add takes it.
 
     The service ends it after its wall-clock time, whatever has become of us.
     """
-    limit = timedelta(seconds=timeout_seconds + GUARD_SECONDS)
+    limit = timedelta(seconds=spec.timeout_seconds + GUARD_SECONDS)
     return models.BatchJobCreateOptions(
         id=names.job_id,
         pool_info=models.BatchPoolInfo(pool_id=names.pool_id),
         constraints=models.BatchJobConstraints(max_wall_clock_time=limit),
-        metadata=as_batch_metadata(ownership(names.key, delete_when, timeout_seconds)),
+        metadata=as_batch_metadata(ownership(names.key, spec.cleanup.job, spec.timeout_seconds)),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect.runtime import flow_run
+
 from tasks.batch_tasks import TaskPlan, WorkItem
 from tasks.downloads import prepare_output_folder
 from tasks.errors import InputError
@@ -11,84 +13,60 @@ from tasks.pools import is_shared_by_start_task
 from tasks.spec.command_line import NodeCommand, build_command
 from tasks.spec.inputs import InputFile, find_inputs, why_no_blob_name
 from tasks.spec.naming import RunNames, names_of_run, task_id_of
-from tasks.spec.specs import Cleanup, PoolSpec
-from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec, pool_for, uses_identity
+from tasks.spec.run_spec import RunSpec
+from tasks.spec.specs import PoolSpec
+from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a run needs to know beforehand."""
+    """All that a run needs to know beforehand: what it was told, and what follows from that."""
 
+    spec: RunSpec
     names: RunNames
     files: list[InputFile]
     application: Path | None
+    is_shared: bool
+    """Whether the start task brings the application to the nodes, or each Batch task its own copy."""
+
     command: NodeCommand
     output_folder: Path
-    pool: PoolSpec
-    cleanup: Cleanup
-    timeout_seconds: float
-    max_task_retry_count: int
-    accounts: str | None = None
-    """The name of the blocks of the accounts; None: those of the environment."""
-
-    task: TaskSpec = DEFAULT_TASK
     extra_files: tuple[ExtraFile, ...] = ()
     """The local files that each Batch task gets besides its input."""
-
-    refresh: bool = False
-    """Whether files are run whose outputs of an earlier run still hold."""
-
-    stream_output: str | None = None
-    """The name of the input whose program's lines go into the log."""
 
     @property
     def shared_application(self) -> str | None:
         """The application's name if the start task brings it to the nodes."""
         return self.application.name if self.application and self.is_shared else None
 
-    @property
-    def is_shared(self) -> bool:
-        return is_shared_by_start_task(self.pool, self.cleanup)
 
-
-def plan_run(
-    run_key: str,
-    inputs: str | list[str],
-    application: str | None,
-    command: str,
-    output_dir: str,
-    output_name: str,
-    pool: PoolSpec,
-    cleanup: Cleanup,
-    timeout_seconds: float,
-    max_task_retry_count: int = 0,
-    accounts: str | None = None,
-    task: TaskSpec = DEFAULT_TASK,
-    refresh: bool = False,
-    stream_output: str | None = None,
-) -> Plan:
+def plan_run(spec: RunSpec) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
-    refuse_identity(task, pool)
-    program = None if application is None else find_application(application)
-    is_shared = is_shared_by_start_task(pool, cleanup)
-    files = find_inputs(inputs, output_name)
-    check_stream(stream_output, files)
+    refuse_identity(spec.task, spec.pool)
+    # The nodes fetch the image of the tasks' container before the first task.
+    spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
+    program = None if spec.application is None else find_application(spec.application)
+    is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
+    files = find_inputs(spec.inputs, spec.output_name)
+    check_stream(spec.stream_output, files)
     return Plan(
-        names=names_of_run(run_key, pool.pool_id),
+        spec=spec,
+        names=names_of_run(choose_run_key(spec), spec.pool.pool_id),
         files=files,
         application=program,
-        command=build_command(command, program and program.name, is_shared),
-        output_folder=prepare_output_folder(output_dir),
-        pool=pool_for(task, pool),
-        cleanup=cleanup,
-        timeout_seconds=timeout_seconds,
-        max_task_retry_count=max_task_retry_count,
-        accounts=accounts,
-        task=task,
-        extra_files=tuple(find_extra_files(task.files)),
-        refresh=refresh,
-        stream_output=stream_output,
+        is_shared=is_shared,
+        command=build_command(spec.command, program and program.name, is_shared),
+        output_folder=prepare_output_folder(spec.output_dir),
+        extra_files=tuple(find_extra_files(spec.task.files)),
     )
+
+
+def choose_run_key(spec: RunSpec) -> str:
+    """The key that the run was given, else the id of the flow run that this is in."""
+    key = spec.run_key or flow_run.id
+    if key is None:
+        raise InputError("A run outside of a flow needs a run_key, which names what it makes.")
+    return key
 
 
 def check_stream(name: str | None, files: list[InputFile]) -> None:
@@ -129,12 +107,4 @@ def work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
 
 def task_plan(plan: Plan) -> TaskPlan:
     copied = plan.application.name if plan.application and not plan.is_shared else None
-    return TaskPlan(
-        names=plan.names,
-        command=plan.command,
-        application=copied,
-        max_task_retry_count=plan.max_task_retry_count,
-        timeout_seconds=plan.timeout_seconds,
-        task=plan.task,
-        files=plan.extra_files,
-    )
+    return TaskPlan(plan.names, plan.spec, plan.command, copied, plan.extra_files)

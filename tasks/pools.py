@@ -20,6 +20,7 @@ from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merged
 from tasks.spec.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
 from tasks.step import step
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula
@@ -46,25 +47,19 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
 
 
 @step("create pool")
-def create_pool(
-    names: RunNames,
-    spec: PoolSpec,
-    image: Image,
-    application: str | None,
-    timeout_seconds: float,
-    delete_when: When = "always",
-) -> Pool:
+def create_pool(names: RunNames, options: RunOptions, image: Image, application: str | None = None) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 
     `application` is the blob that the start task copies to the nodes' shared folder, if any.
     """
+    spec, timeout_seconds = options.pool, options.timeout_seconds
     url = application and application_url(names, application, timeout_seconds)
-    owned = ownership(names.key, delete_when, timeout_seconds)
+    owned = ownership(names.key, options.cleanup.pool, timeout_seconds)
     lease = lease_of(spec, owned.expires_at)
     containers = build_pool_containers(spec.containers)
-    options = build_pool(names, spec, image, application, url, owned, containers)
+    body = build_pool(names, spec, image, application, url, owned, containers)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
-        if create_if_absent(client, options):
+        if create_if_absent(client, body):
             tell_pool(names.pool_id, "created")
             return Pool(names.pool_id, is_own=True, lease=lease)
         return attach_to_pool(client, names, spec, image, lease)
@@ -74,9 +69,9 @@ def lease_of(spec: PoolSpec, ends_at: datetime) -> Lease:
     return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
-def create_if_absent(client: BatchClient, options: models.BatchPoolCreateOptions) -> bool:
+def create_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
     try:
-        client.create_pool(options)
+        client.create_pool(body)
     except ResourceExistsError as error:
         if code_of(error) != "PoolExists":
             raise

@@ -11,6 +11,7 @@ from tasks.errors import InputError
 from tasks.images import choose_image
 from tasks.pools import create_pool
 from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.run_spec import RunOptions, Seconds
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
 
 
@@ -18,7 +19,7 @@ from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, Cleanup, PoolSpec
 def provisioned(
     pool: PoolSpec = DEFAULT_POOL,
     cleanup: Cleanup = DEFAULT_CLEANUP,
-    timeout_seconds: float = 1200,
+    timeout_seconds: Seconds = 1200,
     accounts: str | None = None,
 ) -> Iterator[PoolSpec]:
     """A pool that the fan-outs in the block share: made, or found by its `pool_id`, and deleted at the end.
@@ -32,6 +33,7 @@ def provisioned(
     on, stays. Raises InputError outside of a flow.
     """
     names = pool_names(pool)
+    options = RunOptions(pool=pool, cleanup=cleanup, timeout_seconds=timeout_seconds)
 
     def clean(succeeded: bool) -> None:
         with using_accounts(accounts):
@@ -42,7 +44,7 @@ def provisioned(
         image = choose_image(pool.image, pool.containers.are_wanted)
     with ended_by(clean):
         with using_accounts(accounts):
-            create_pool(names, pool, image, None, timeout_seconds, cleanup.pool)
+            create_pool(names, options, image)
         yield pool.model_copy(update={"pool_id": names.pool_id})
 
 

@@ -35,7 +35,7 @@ class Candidate:
     made: Made
 
 
-def find_unchanged(plan: Plan, way: str) -> dict[str, str]:
+def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
     """The paths of the outputs that still hold, by the names of their inputs."""
     known = recall(plan.output_folder)
     found = [Candidate(file, known[file.name]) for file in plan.files if file.name in known]
@@ -43,10 +43,10 @@ def find_unchanged(plan: Plan, way: str) -> dict[str, str]:
         return {}
     size = shard_size(len(found))
     if size == 1:
-        futures = [look_up_output.submit(one.file.name, one, way, plan.output_folder) for one in found]
+        futures = [look_up_output.submit(one.file.name, one, recipe, plan.output_folder) for one in found]
     else:
         futures = [
-            look_up_shard.submit(str(number), opaque(shard), way, plan.output_folder)
+            look_up_shard.submit(str(number), opaque(shard), recipe, plan.output_folder)
             for number, shard in enumerate(split(found, size), 1)
         ]
     wait(futures)
@@ -54,50 +54,55 @@ def find_unchanged(plan: Plan, way: str) -> dict[str, str]:
 
 
 @step("look up output", "look up {name}")
-def look_up_output(name: str, candidate: Candidate, way: str, folder: Path) -> State[list[tuple[str, str]]]:
+def look_up_output(
+    name: str, candidate: Candidate, recipe: str, folder: Path
+) -> State[list[tuple[str, str]]]:
     """Does the output of one file still hold? If so, its name and its output's path."""
-    return checked([candidate], way, folder)
+    return checked([candidate], recipe, folder)
 
 
 @step("look up outputs", "look up shard {label}")
 def look_up_shard(
-    label: str, candidates: list[Candidate], way: str, folder: Path
+    label: str, candidates: list[Candidate], recipe: str, folder: Path
 ) -> State[list[tuple[str, str]]]:
     """Do the outputs of a shard of files still hold? The names and the paths of those that do."""
-    return checked(candidates, way, folder)
+    return checked(candidates, recipe, folder)
 
 
-def checked(candidates: list[Candidate], way: str, folder: Path) -> State[list[tuple[str, str]]]:
-    paths = in_threads(lambda one: unchanged_output(one, way, folder), candidates)
+def checked(candidates: list[Candidate], recipe: str, folder: Path) -> State[list[tuple[str, str]]]:
+    paths = in_threads(lambda one: unchanged_output(one, recipe, folder), candidates)
     held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
     return outcome(held, len(held) == len(candidates))
 
 
-def unchanged_output(candidate: Candidate, way: str, folder: Path) -> str | None:
+def unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> str | None:
     """The path of the file's output, None if that, the file, or how it is made has changed."""
     try:
         path = str(local_path(folder, candidate.file.output_name))
         # The output first: where it is gone, the input need not be read.
         is_same = content_of(path) == candidate.made.output and (
-            source_of(way, candidate.file, content_of(candidate.file.path)) == candidate.made.source
+            source_of(recipe, candidate.file, content_of(candidate.file.path)) == candidate.made.source
         )
     except (OSError, PermanentError):
         return None
     return path if is_same else None
 
 
-def way_of(plan: Plan) -> str:
+def digest_recipe(plan: Plan) -> str:
     """A digest of all that makes outputs out of inputs: command, programs, environment, image."""
     application = plan.application and (plan.application.name, content_of(str(plan.application)))
     extra = [(file.node_path, content_of(file.path)) for file in plan.extra_files]
-    task, pool = plan.task.model_dump(mode="json"), plan.pool.model_dump(mode="json", include=OF_THE_POOL)
+    task, pool = (
+        plan.spec.task.model_dump(mode="json"),
+        plan.spec.pool.model_dump(mode="json", include=OF_THE_POOL),
+    )
     command = [plan.command.command_line, plan.command.environment]
     return digest_of([command, application, extra, task, pool])
 
 
-def source_of(way: str, file: InputFile | WorkItem, content_md5: str) -> str:
+def source_of(recipe: str, file: InputFile | WorkItem, content_md5: str) -> str:
     """A digest of all that made the output of one file, whose program knows its name too."""
-    return digest_of([way, file.name, file.output_name, content_md5])
+    return digest_of([recipe, file.name, file.output_name, content_md5])
 
 
 def content_of(path: str) -> str:
@@ -105,18 +110,18 @@ def content_of(path: str) -> str:
 
 
 @step("remember outputs")
-def remember_outputs(folder: Path, way: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
+def remember_outputs(folder: Path, recipe: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
     """Remember how outputs were made, of each what was to be done and its path; how many. Those that somebody
     has taken away meanwhile are not, and nothing here fails a run."""
-    made = in_threads(lambda one: made_of(way, *one), outputs)
+    made = in_threads(lambda one: made_of(recipe, *one), outputs)
     found = {item.name: one for (item, _), one in zip(outputs, made, strict=True) if one is not None}
     remember(folder, found)
     return len(found)
 
 
-def made_of(way: str, item: WorkItem, path: str) -> Made | None:
+def made_of(recipe: str, item: WorkItem, path: str) -> Made | None:
     """How an output was made; None if it can't be read any more."""
     try:
-        return Made(source_of(way, item, item.content_md5), content_of(path))
+        return Made(source_of(recipe, item, item.content_md5), content_of(path))
     except OSError:
         return None

@@ -1,7 +1,7 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prefect.futures import PrefectFuture, wait
@@ -17,79 +17,85 @@ from tasks.spec.run_results import FileResult, FileResults, TaskResult, problem_
 STDERRS_MAX = 50
 
 
-@dataclass
-class Downloads:
-    """The outputs of a run on their way; tasks are handed in as they complete, files taken as they arrive."""
+class Outputs:
+    """The outputs of a run on their way: tasks are handed in as they complete, files taken as they arrive."""
 
-    job_id: str
-    container: str
-    folder: Path
-    items: dict[str, WorkItem]
-    """By Batch task id."""
+    def __init__(self, job_id: str, container: str, folder: Path, items: Iterable[WorkItem]):
+        self.job_id = job_id
+        self.container = container
+        self.folder = folder
+        self.items = {item.task_id: item for item in items}
+        self.tasks: dict[str, TaskResult] = {}
+        self.pending: list[WorkItem] = []
+        self.downloads: list[PrefectFuture] = []
+        # The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
+        # None for tasks that failed.
+        self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
+        self.paths: dict[str, str | None] = {}
+        self.problems: dict[str, str] = {}
+        self.stderrs: dict[str, str] = {}
 
-    results: dict[str, TaskResult] = field(default_factory=dict)
-    pending: list[WorkItem] = field(default_factory=list)
-    started: list[PrefectFuture] = field(default_factory=list)
-    arrived: deque[tuple[list[str], PrefectFuture | None]] = field(default_factory=deque)
-    """The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
-    None for tasks that failed."""
-
-    paths: dict[str, str | None] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    stderrs: dict[str, str] = field(default_factory=dict)
+    def find_tasks(self, name: str | None) -> dict[str, str]:
+        """The names of the inputs that are called so, by Batch task id."""
+        return {task_id: item.name for task_id, item in self.items.items() if item.name == name}
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
-        new = [result for result in completed if result.task_id not in self.results]
-        self.results.update({result.task_id: result for result in new})
-        failed = [result.task_id for result in new if not result.succeeded]
+        new = [task for task in completed if task.task_id not in self.tasks]
+        self.tasks.update({task.task_id: task for task in new})
+        failed = [task.task_id for task in new if not task.succeeded]
         if failed:
             self.arrived.append((failed, None))
-        self.pending += [self.items[result.task_id] for result in new if result.succeeded]
+        self.pending += [self.items[task.task_id] for task in new if task.succeeded]
         size = shard_size(len(self.items))
         while len(self.pending) >= size:
-            self.submit(self.pending[:size])
+            self._download(self.pending[:size])
             del self.pending[:size]
 
-    def submit(self, items: list[WorkItem]) -> None:
+    def _download(self, items: list[WorkItem]) -> None:
         names, ids = [item.output_name for item in items], [item.task_id for item in items]
         if shard_size(len(self.items)) == 1:
             future = download_output.submit(self.container, names[0], self.folder)
         else:
-            label = str(len(self.started) + 1)
+            label = str(len(self.downloads) + 1)
             future = download_shard.submit(label, self.container, opaque(names), self.folder)
-        self.started.append(future)
+        self.downloads.append(future)
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
 
-    def take(self) -> list[FileResult]:
-        """What became of the files that have arrived, or failed, since the last call."""
-        taken = []
+    def take(self) -> Iterator[list[FileResult]]:
+        """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
+        taken: list[str] = []
         while self.arrived:
-            ids, future = self.arrived.popleft()
-            if future is None:
-                self.read_stderrs(ids)
-            elif (error := failure_of(future)) is None:
-                self.paths.update(zip(ids, paths_of(future), strict=True))
+            ids, download = self.arrived.popleft()
+            if download is None:
+                self._read_stderrs(ids)
+            elif (error := failure_of(download)) is None:
+                self.paths.update(zip(ids, _read_paths(download), strict=True))
             else:
                 self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             taken += ids
-        return [self.file_result(task_id) for task_id in taken]
+        if taken:
+            yield [self._result(task_id) for task_id in taken]
 
-    def finish(self) -> list[FileResult]:
+    def finish(self) -> Iterator[list[FileResult]]:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
         if self.pending:
-            self.submit(self.pending)
+            self._download(self.pending)
             self.pending = []
-        wait(self.started)
-        return self.take()
+        wait(self.downloads)
+        yield from self.take()
 
-    def file_results(self) -> FileResults:
+    def fetched(self) -> list[tuple[WorkItem, str]]:
+        """What is on disk: of each output what was to be done for it, and its path."""
+        return [(item, path) for task_id, item in self.items.items() if (path := self.paths.get(task_id))]
+
+    def results(self) -> FileResults:
         """What became of each file, in the order of the items."""
-        return FileResults(map(self.file_result, self.items))
+        return FileResults(map(self._result, self.items))
 
-    def file_result(self, task_id: str) -> FileResult:
-        task, path = self.results.get(task_id), self.paths.get(task_id)
+    def _result(self, task_id: str) -> FileResult:
+        task, path = self.tasks.get(task_id), self.paths.get(task_id)
         return FileResult(
             name=self.items[task_id].name,
             task=task,
@@ -98,14 +104,14 @@ class Downloads:
             stderr=self.stderrs.get(task_id, ""),
         )
 
-    def read_stderrs(self, task_ids: list[str]) -> None:
+    def _read_stderrs(self, task_ids: list[str]) -> None:
         """Read the ends of the standard errors of tasks that failed, while they are among the first."""
         first = task_ids[: max(0, STDERRS_MAX - len(self.stderrs))]
         texts = in_threads(lambda task_id: stderr_of_task(self.job_id, task_id, self.container), first)
         self.stderrs.update(zip(first, texts, strict=True))
 
 
-def paths_of(future: PrefectFuture) -> list[str | None]:
+def _read_paths(download: PrefectFuture) -> list[str | None]:
     """What a download of one file, or of a shard, has returned."""
-    found = future.result()
+    found = download.result()
     return found if isinstance(found, list) else [found]

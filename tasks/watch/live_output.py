@@ -1,6 +1,6 @@
 """What the program of one file prints, in the run's log as it comes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -18,8 +18,21 @@ BYTES_AT_ONCE = 256 * 1024
 LINES_MAX = 2000
 
 
+class LiveOutput:
+    """What the Batch tasks of some files print, which a run asks for now and then."""
+
+    def __init__(self, job_id: str, names: Mapping[str, str]):
+        """`names` are those of the files, by Batch task id."""
+        self.streams = [_Stream(job_id, task_id, name) for task_id, name in names.items()]
+
+    def log(self, is_last: bool = False) -> None:
+        """Log what has been printed since the last call; a line without its end only if it is the last."""
+        for stream in self.streams:
+            stream.log(is_last)
+
+
 @dataclass
-class Stream:
+class _Stream:
     """The lines that the Batch task of one file has printed so far. Whatever goes wrong with them is no
     reason to fail a run: then there are none."""
 
@@ -30,25 +43,24 @@ class Stream:
     partial: dict[str, bytes] = field(default_factory=lambda: dict.fromkeys(LOGS, b""))
     lines: int = 0
 
-    def tell(self, is_last: bool = False) -> None:
-        """Log what has been printed since the last call; a line without its end only if it is the last."""
+    def log(self, is_last: bool) -> None:
         if self.lines >= LINES_MAX:
             return
         try:
             with batch_client(f"Reading what {self.name} prints") as client:
                 for log in LOGS:
-                    self.log(self.fresh_lines(client, log, is_last))
+                    self.log_lines(self.fresh_lines(client, log, is_last))
         except FanOutError as error:
             run_logger().debug("%s", error)
 
     def fresh_lines(self, client: BatchClient, log: str, is_last: bool) -> Iterator[str]:
         while block := self.fresh_block(client, log):
             *whole, self.partial[log] = (self.partial[log] + block).split(b"\n")
-            yield from map(text_of, whole)
+            yield from map(_decode, whole)
             if len(self.partial[log]) >= BYTES_AT_ONCE:
-                yield text_of(self.cut(log))
+                yield _decode(self.cut(log))
         if is_last and self.partial[log]:
-            yield text_of(self.cut(log))
+            yield _decode(self.cut(log))
 
     def cut(self, log: str) -> bytes:
         """What there is of a line whose end is not awaited."""
@@ -73,7 +85,7 @@ class Stream:
             # It has not begun, or its node is gone.
             return 0
 
-    def log(self, lines: Iterator[str]) -> None:
+    def log_lines(self, lines: Iterator[str]) -> None:
         for line in islice(lines, LINES_MAX - self.lines):
             self.lines += 1
             run_logger().info("%s | %s", self.name, line)
@@ -81,5 +93,5 @@ class Stream:
                 run_logger().info("%s | ... is not shown beyond %d lines", self.name, LINES_MAX)
 
 
-def text_of(line: bytes) -> str:
+def _decode(line: bytes) -> str:
     return redacted(line.decode(errors="replace"))

@@ -23,7 +23,8 @@ from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
-from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.spec.run_spec import RunOptions
+from tasks.spec.specs import Cleanup
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 from tests.waiting import wait_until
 
@@ -58,9 +59,10 @@ def left_by(prefect) -> Iterator[Callable[..., FlowRun]]:
 
 def make_resources(key: str) -> None:
     names = names_of_run(key)
-    create_containers.fn(names, 60)
-    create_pool.fn(names, PoolSpec(), choose_image.fn(PoolSpec().image), None, 60)
-    create_job.fn(names, 60)
+    options = RunOptions(timeout_seconds=60)
+    create_containers.fn(names, options)
+    create_pool.fn(names, options, choose_image.fn(options.pool.image))
+    create_job.fn(names, options)
 
 
 def outcomes_of(deeds) -> list[str]:
@@ -145,7 +147,7 @@ def test_a_pool_that_another_run_has_come_to_stays_for_it(left_by, run_key):
     """A run doesn't take its pool from another one's job; the next clean-up does."""
     flow_run = left_by(Completed())
     guest = names_of_run(run_key, f"fan-out-{flow_run.id}")
-    create_job.fn(guest, 60)
+    create_job.fn(guest, RunOptions(timeout_seconds=60))
     assert outcomes_of(cleanup(flow_run.id)) == ["deleted", "nothing to do", "deleted"]
     assert batch().get_pool(guest.pool_id).state == "active"
     batch().begin_delete_job(guest.job_id, polling_interval=0.1).wait()
@@ -168,7 +170,7 @@ def test_what_others_own_is_left_alone(left_by, run_key):
         assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
         assert blobs().get_container_client(theirs).exists()
         with pytest.raises(PermanentError, match="was not made for the run"):
-            create_containers.fn(names_of_run(run_key))
+            create_containers.fn(names_of_run(run_key), RunOptions())
     finally:
         blobs().delete_container(theirs)
         clean_up(names_of_run(run_key), Cleanup(), succeeded=True)

@@ -24,6 +24,7 @@ from tasks.jobs import create_job
 from tasks.pools import create_pool, delete_pool, find_pools, run_key_of
 from tasks.provisioning import provisioned
 from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
 from tasks.spec.task_specs import TaskSpec
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains, write_files
@@ -195,8 +196,9 @@ def crashed_with_subflow(pool_id: str, when: str) -> tuple[FlowRun, FlowRun]:
             fan_out, parameters={"pool": {"pool_id": pool_id}}, parent_task_run_id=link.id, state=Running()
         )
     spec = PoolSpec(pool_id=pool_id)
-    create_pool.fn(names_of_run(str(parent.id), pool_id), spec, choose_image.fn(spec.image), None, 60, when)
-    create_job.fn(names_of_run(str(child.id), pool_id), 60)
+    options = RunOptions(pool=spec, cleanup=Cleanup(pool=when), timeout_seconds=60)
+    create_pool.fn(names_of_run(str(parent.id), pool_id), options, choose_image.fn(spec.image))
+    create_job.fn(names_of_run(str(child.id), pool_id), options)
     return parent, child
 
 
@@ -222,7 +224,7 @@ def test_a_provisioned_pool_says_itself_what_is_to_become_of_it(accounts, run_ke
 def test_a_job_with_nothing_left_to_do_keeps_no_pool(accounts, run_key):
     """The service takes a while to end a job whose tasks are all done; the pool needn't wait for that."""
     names = names_of_run(run_key)
-    create_pool.fn(names, PoolSpec(), choose_image.fn(PoolSpec().image), None, 60)
+    create_pool.fn(names, RunOptions(timeout_seconds=60), choose_image.fn(PoolSpec().image))
     other = models.BatchJobCreateOptions(
         id=f"other-{run_key}", pool_info=models.BatchPoolInfo(pool_id=names.pool_id)
     )
@@ -275,7 +277,8 @@ def test_container_tasks_run_where_they_are_taken(accounts, use_batch, inputs, t
         machine = batch().get_pool(result.pool_id).virtual_machine_configuration
         (sent, _) = batch().list_tasks(result.job_id)
         plain = PoolSpec(image=DOCKER_IMAGE, pool_id=f"plain-{run_key}")
-        create_pool.fn(names_of_run(run_key, plain.pool_id), plain, choose_image.fn(plain.image), None, 60)
+        options = RunOptions(pool=plain, timeout_seconds=60)
+        create_pool.fn(names_of_run(run_key, plain.pool_id), options, choose_image.fn(plain.image))
         with pytest.raises(PoolError, match="no container configuration"):
             fan_out(*run[:3], tmp_path / "other", plain, task=told, run_key=f"{run_key}-plain")
     assert len(result.outputs) == 2

@@ -23,7 +23,8 @@ from tasks.leftovers.orphans import delete_resource, find_resources
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, ownership
-from tasks.spec.specs import Cleanup, PoolSpec, When
+from tasks.spec.run_spec import RunOptions
+from tasks.spec.specs import Cleanup, When
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 
 ALL = {"containers", "job", "pool"}
@@ -46,10 +47,11 @@ def make(accounts) -> Iterator[Callable[..., str]]:
     def make_resources(key: str, timeout_seconds: float, policy: When = "always", pool: str | None = None):
         made.append(key)
         names = names_of_run(key, pool)
-        create_containers.fn(names, timeout_seconds, policy)
-        image = choose_image.fn(PoolSpec().image)
-        create_pool.fn(names, PoolSpec(), image, None, timeout_seconds, policy)
-        create_job.fn(names, max(60, timeout_seconds), policy)
+        cleanup = Cleanup(containers=policy, job=policy, pool=policy)
+        options = RunOptions(cleanup=cleanup).model_copy(update={"timeout_seconds": timeout_seconds})
+        create_containers.fn(names, options)
+        create_pool.fn(names, options, choose_image.fn(options.pool.image))
+        create_job.fn(names, RunOptions(cleanup=cleanup, timeout_seconds=max(60, timeout_seconds)))
         owned = as_batch_metadata(ownership(key, policy, timeout_seconds))
         batch().update_job(names.job_id, models.BatchJobUpdateOptions(metadata=owned))
         return key
@@ -141,7 +143,7 @@ def test_a_pool_that_another_run_works_on_stays(prefect, make, run_key):
     shared = f"shared-{run_key}"
     host = make(flow_run_key(prefect, Completed()), LATER, pool=shared)
     guest = names_of_run(f"{run_key}-guest", shared)
-    create_job.fn(guest, 60)
+    create_job.fn(guest, RunOptions(timeout_seconds=60))
     sweep()
     wait_for_remains(host, set(), pool_id=None)
     assert batch().get_pool(shared).state == "active"

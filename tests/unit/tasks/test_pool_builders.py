@@ -14,6 +14,7 @@ from tasks.jobs import Job, build_job, seconds_left
 from tasks.pools import build_pool, differences, is_shared_by_start_task, lease_of, run_key_of
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, is_due
 from tasks.watch.lease_formula import read_formula
 
@@ -180,7 +181,9 @@ def test_a_pool_without_nodes_but_with_autoscale_will_do():
 
 def test_the_service_ends_the_job_if_nobody_else_does():
     """A job has a wall-clock limit a little beyond the run's own."""
-    assert build_job(NAMES, 1200).constraints.max_wall_clock_time == timedelta(minutes=30)
+    assert build_job(NAMES, RunOptions(timeout_seconds=1200)).constraints.max_wall_clock_time == timedelta(
+        minutes=30
+    )
 
 
 def test_a_second_attempt_has_what_the_first_left_of_the_time():

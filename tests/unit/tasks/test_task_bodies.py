@@ -11,6 +11,7 @@ from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task, ids_
 from tasks.errors import JobError, RefusedError
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunSpec
 
 ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-1", 3, "")
 SIGNER = Signer(
@@ -23,7 +24,8 @@ URL = write_container_url(SIGNER, "output-run")
 
 
 def body(command: str, application: str | None = None) -> dict:
-    plan = TaskPlan(names_of_run("run"), build_command(command, "app.py", False), application, 2, 60)
+    spec = RunSpec(inputs="in", application="app.py", command=command, max_task_retry_count=2)
+    plan = TaskPlan(names_of_run("run"), spec, build_command(command, "app.py", False), application)
     return build_task(ITEM, plan, SIGNER, URL, build_common(plan, SIGNER))
 
 

@@ -15,7 +15,8 @@ from tasks.extra_files import FILES_MAX, find_extra_files
 from tasks.plans import plan_run
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
-from tasks.spec.specs import Cleanup, ContainersSpec, PoolSpec, RegistrySpec
+from tasks.spec.run_spec import RunSpec
+from tasks.spec.specs import ContainersSpec, PoolSpec, RegistrySpec
 from tasks.spec.task_specs import FileSpec, TaskSpec, pool_for
 
 IDENTITY = (
@@ -33,7 +34,8 @@ ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-1", 3, "")
 def body_of(task: TaskSpec) -> models.BatchTaskCreateOptions:
     """The body as the official model reads it."""
     files = tuple(find_extra_files(task.files))
-    plan = TaskPlan(names_of_run("run"), build_command("cat {input}"), None, 0, 60, task, files)
+    spec = RunSpec(inputs="in", application=None, command="cat {input}", task=task)
+    plan = TaskPlan(names_of_run("run"), spec, build_command(spec.command), files=files)
     return models.BatchTaskCreateOptions(
         build_task(ITEM, plan, SIGNER, "https://out", build_common(plan, SIGNER))
     )
@@ -220,20 +222,18 @@ def test_an_identity_needs_a_pool_that_has_it(tmp_path):
     task = TaskSpec(files=[FileSpec(http_url="https://x/a", identity=IDENTITY)])
     with pytest.raises(InputError, match="has no managed identity"):
         plan(tmp_path, PoolSpec(), task)
-    assert plan(tmp_path, PoolSpec(pool_id="mine"), task).pool.pool_id == "mine"
+    assert plan(tmp_path, PoolSpec(pool_id="mine"), task).spec.pool.pool_id == "mine"
 
 
 def plan(tmp_path, pool: PoolSpec, task: TaskSpec):
     (tmp_path / "in.txt").touch()
-    return plan_run(
+    spec = RunSpec(
         run_key="run",
-        inputs=str(tmp_path / "in.txt"),
+        inputs=tmp_path / "in.txt",
         application=None,
         command="cat {input}",
-        output_dir=str(tmp_path / "out"),
-        output_name="{name}",
+        output_dir=tmp_path / "out",
         pool=pool,
-        cleanup=Cleanup(),
-        timeout_seconds=60,
         task=task,
     )
+    return plan_run(spec)

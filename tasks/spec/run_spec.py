@@ -1,0 +1,95 @@
+"""What a run is told: the parameters of the flows, each declared once.
+
+A flow draws its signature, its form in the dashboard and the options of its command line from one of these
+classes (`flows/parameters.py`), and is handed an instance of it. A new parameter is a field here, and is read
+from the spec where it is used. Those of `RunOptions` are parameters of every flow that makes a run.
+"""
+
+import os
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
+from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
+
+
+def _as_text(value: object) -> object:
+    """Paths as Prefect's form sends them, so that a `Path` does as well."""
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
+Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
+RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
+
+
+class RunOptions(Spec):
+    """How a run is run, whatever program it runs."""
+
+    pool: PoolSpec = Field(DEFAULT_POOL, description="The machines.")
+    cleanup: Cleanup = Field(DEFAULT_CLEANUP, description="What is deleted at the end, and when.")
+    timeout_seconds: Seconds = Field(
+        1200, description="How long the Batch tasks may take together, the start of the nodes included."
+    )
+    run_key: RunKey | None = Field(
+        None,
+        description="Names the run's resources. With the key of an earlier run, this one goes on where that "
+        "one stopped. Empty: the flow run's id.",
+    )
+    accounts: BlockName | None = Field(
+        None,
+        description="The name of the Prefect blocks of the Batch and the storage account. Empty: the "
+        "accounts of the environment.",
+    )
+    refresh: bool = Field(
+        False,
+        description="Run every file. Else those are left out whose outputs are there from an earlier run, of "
+        "the same content, by the same command, program and settings.",
+    )
+    stream_output: Text | None = Field(
+        None,
+        description="The name of an input. What its Batch task prints appears in the log while it runs.",
+    )
+
+    def options(self) -> dict[str, Any]:
+        """These alone, to be handed on to `fan_out` by a flow that has parameters of its own."""
+        return {name: getattr(self, name) for name in RunOptions.model_fields}
+
+
+class TaskOptions(Spec):
+    """How the Batch tasks of a run are run."""
+
+    output_name: str = Field(
+        "{stem}_OUTPUT{suffix}",
+        description="What an output is called, from the input's {stem}, {suffix} and {name}.",
+    )
+    max_task_retry_count: int = Field(
+        0, ge=0, le=100, description="How often Batch repeats a task whose program fails."
+    )
+    task: TaskSpec = Field(
+        DEFAULT_TASK, description="The container, environment, user and further files of each Batch task."
+    )
+
+
+class RunSpec(RunOptions, TaskOptions):
+    """A run of any command over any files."""
+
+    inputs: Texts = Field(
+        description="A folder (with its sub-folders), a glob, or a list of those. Each file is one Batch "
+        "task."
+    )
+    application: Text | None = Field(
+        description="A program to bring to the nodes, which the command calls {application}. Empty: none."
+    )
+    command: str = Field(
+        description="What to run for each file. {input} and {output} are its files on the node, {name} is "
+        "the input's name, {application} the program. It runs under no shell; without {output}, what it "
+        "prints is the output."
+    )
+    output_dir: Text = Field(
+        "output", description="The local folder for the outputs; sub-folders of the inputs are kept."
+    )
