@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.scalars import (
     Bool,
+    Choice,
     ElevationLevel,
     FileMode,
     NonEmpty,
-    choice,
-    integer,
+    Number,
     refusable,
+    within,
 )
 from batch_emulator.api.refusals import check_packages
 from batch_emulator.errors import BatchError, invalid_property
@@ -46,7 +47,7 @@ class HttpHeader(Body):
 
 
 class AutoUser(Body):
-    scope: choice("task", "pool") = "pool"
+    scope: Choice[Literal["task", "pool"]] = "pool"
     elevation_level: ElevationLevel = "nonadmin"
 
 
@@ -76,7 +77,7 @@ class ContainerRegistry(Body):
 
 
 class ContainerHostBindMount(Body):
-    source: choice("Shared", "Startup", "VfsMounts", "Task", "JobPrep", "Applications") | None = None
+    source: Choice[Literal["Shared", "Startup", "VfsMounts", "Task", "JobPrep", "Applications"]] | None = None
     is_read_only: Bool | None = None
 
 
@@ -84,7 +85,7 @@ class ContainerSettings(Body):
     container_run_options: str | None = None
     image_name: NonEmpty
     registry: ContainerRegistry | None = None
-    working_directory: choice("taskWorkingDirectory", "containerImageDefault") | None = None
+    working_directory: Choice[Literal["taskWorkingDirectory", "containerImageDefault"]] | None = None
     container_host_batch_bind_mounts: list[ContainerHostBindMount] | None = None
 
 
@@ -132,7 +133,7 @@ class OutputFileDestination(Body):
 
 
 class OutputFileUploadOptions(Body):
-    upload_condition: choice("TaskSuccess", "TaskFailure", "TaskCompletion") = "TaskCompletion"
+    upload_condition: Choice[Literal["TaskSuccess", "TaskFailure", "TaskCompletion"]] = "TaskCompletion"
 
 
 class OutputFile(Body):
@@ -147,7 +148,7 @@ class ApplicationPackageReference(Body):
 
 
 class AuthenticationTokenSettings(Body):
-    access: list[choice("job")] | None = None
+    access: list[Choice[Literal["job"]]] | None = None
 
 
 def check_references(references: list[ApplicationPackageReference] | None) -> Any:
@@ -164,4 +165,4 @@ Container = Annotated[ContainerSettings | None, refusable("containerSettings")]
 AuthenticationToken = AuthenticationTokenSettings | None
 ApplicationPackages = Annotated[list[ApplicationPackageReference] | None, AfterValidator(check_references)]
 
-RequiredSlots = integer(1, 256)
+RequiredSlots = Annotated[Number, within(1, 256)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -22,25 +22,26 @@ from batch_emulator.api.bodies.common import (
 from batch_emulator.api.bodies.pools import PoolSpecification
 from batch_emulator.api.bodies.scalars import (
     Bool,
+    Choice,
     CommandLine,
     DisplayName,
     Id,
     Limit,
     NonEmpty,
+    Number,
     Retries,
-    choice,
     duration,
-    integer,
-    text,
+    up_to,
+    within,
 )
 from batch_emulator.api.bodies.tasks import TaskConstraints
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import invalid_property
 
-Priority = integer(-1000, 1000)
-ParallelTasks = integer(-1)
-OnAllTasksComplete = choice("noaction", "terminatejob")
-OnTaskFailure = choice("noaction", "performexitoptionsjobaction")
+Priority = Annotated[Number, within(-1000, 1000)]
+ParallelTasks = Annotated[Number, within(-1)]
+OnAllTasksComplete = Choice[Literal["noaction", "terminatejob"]]
+OnTaskFailure = Choice[Literal["noaction", "performexitoptionsjobaction"]]
 
 
 class JobConstraints(Body):
@@ -89,14 +90,14 @@ class JobReleaseTask(Body):
     container_settings: Container = None
     resource_files: ResourceFiles = None
     environment_settings: EnvironmentSettings = None
-    max_wall_clock_time: duration(greatest="PT15M") = "PT15M"
+    max_wall_clock_time: Annotated[str, duration(greatest="PT15M")] = "PT15M"
     retention_time: Limit = "P7D"
     user_identity: UserIdentity = DEFAULT_USER
 
 
 class AutoPoolSpecification(Body):
-    auto_pool_id_prefix: text(20) | None = None
-    pool_lifetime_option: choice("jobschedule", "job")
+    auto_pool_id_prefix: Annotated[str, up_to(20)] | None = None
+    pool_lifetime_option: Choice[Literal["jobschedule", "job"]]
     keep_alive: Bool = False
     pool: PoolSpecification | None = None
 
@@ -187,7 +188,7 @@ class JobPatch(Body):
 
 
 class JobDisable(Body):
-    disable_tasks: choice("requeue", "terminate", "wait")
+    disable_tasks: Choice[Literal["requeue", "terminate", "wait"]]
 
 
 class JobTerminate(Body):

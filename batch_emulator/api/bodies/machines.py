@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import ContainerRegistry
-from batch_emulator.api.bodies.scalars import Bool, Duration, NonEmpty, choice, integer
+from batch_emulator.api.bodies.scalars import Bool, Choice, Duration, NonEmpty, Number, within
 from batch_emulator.errors import BatchError, invalid_property
 
-StorageAccountType = choice("standard_lrs", "premium_lrs", "standardssd_lrs")
-Caching = choice("none", "readonly", "readwrite")
+StorageAccountType = Choice[Literal["standard_lrs", "premium_lrs", "standardssd_lrs"]]
+SecurityEncryptionType = Choice[Literal["DiskWithVMGuestState", "NonPersistedTPM", "VMGuestStateOnly"]]
+Caching = Choice[Literal["none", "readonly", "readwrite"]]
 
 IMAGE_FORMATS = (
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/"
@@ -89,9 +90,9 @@ class DiskEncryptionSet(Body):
 
 
 class DiskSecurityProfile(Body):
-    security_encryption_type: choice("DiskWithVMGuestState", "NonPersistedTPM", "VMGuestStateOnly") | None = (
-        None
-    )
+    security_encryption_type: (
+        Choice[Literal["DiskWithVMGuestState", "NonPersistedTPM", "VMGuestStateOnly"]] | None
+    ) = None
 
 
 class ManagedDisk(Body):
@@ -103,9 +104,9 @@ class ManagedDisk(Body):
 class DataDisk(Body):
     """`storageAccountType` is of API versions before 2025-06-01, `managedDisk` of those since."""
 
-    lun: integer(0, 63)
+    lun: Annotated[Number, within(0, 63)]
     caching: Caching = "none"
-    disk_size_gb: integer(1) = Field(alias="diskSizeGB")
+    disk_size_gb: Annotated[Number, within(1)] = Field(alias="diskSizeGB")
     storage_account_type: StorageAccountType | None = None
     managed_disk: ManagedDisk | None = None
 
@@ -118,7 +119,7 @@ class DataDisk(Body):
 
 
 class ContainerConfiguration(Body):
-    type: choice("dockerCompatible", "criCompatible")
+    type: Choice[Literal["dockerCompatible", "criCompatible"]]
     container_image_names: list[str] | None = None
     container_registries: list[ContainerRegistry] | None = None
 
@@ -130,12 +131,12 @@ class DiskCustomerManagedKey(Body):
 
 
 class DiskEncryptionConfiguration(Body):
-    targets: list[choice("osdisk", "temporarydisk")] | None = None
+    targets: list[Choice[Literal["osdisk", "temporarydisk"]]] | None = None
     customer_managed_key: DiskCustomerManagedKey | None = None
 
 
 class NodePlacementConfiguration(Body):
-    policy: choice("regional", "zonal") | None = None
+    policy: Choice[Literal["regional", "zonal"]] | None = None
 
 
 class VmExtension(Body):
@@ -151,14 +152,14 @@ class VmExtension(Body):
 
 
 class DiffDiskSettings(Body):
-    placement: choice("cachedisk") | None = None
+    placement: Choice[Literal["cachedisk"]] | None = None
 
 
 class OsDisk(Body):
     ephemeral_os_disk_settings: DiffDiskSettings | None = Field(None, alias="ephemeralOSDiskSettings")
     caching: Caching | None = None
     managed_disk: ManagedDisk | None = None
-    disk_size_gb: integer(1) | None = Field(None, alias="diskSizeGB")
+    disk_size_gb: Annotated[Number, within(1)] | None = Field(None, alias="diskSizeGB")
     write_accelerator_enabled: Bool | None = None
 
 
@@ -169,7 +170,7 @@ class UefiSettings(Body):
 
 class HostEndpointSettings(Body):
     access_control_profile: str | None = Field(None, alias="inVMAccessControlProfileReferenceId")
-    mode: choice("Audit", "Enforce") | None = None
+    mode: Choice[Literal["Audit", "Enforce"]] | None = None
 
 
 class ProxyAgentSettings(Body):
@@ -181,7 +182,7 @@ class ProxyAgentSettings(Body):
 class SecurityProfile(Body):
     encryption_at_host: Bool | None = None
     proxy_agent_settings: ProxyAgentSettings | None = None
-    security_type: choice("trustedLaunch", "confidentialvm") | None = None
+    security_type: Choice[Literal["trustedLaunch", "confidentialvm"]] | None = None
     uefi_settings: UefiSettings | None = None
 
 
@@ -218,16 +219,16 @@ class AutomaticOsUpgradePolicy(Body):
 
 class RollingUpgradePolicy(Body):
     enable_cross_zone_upgrade: Bool | None = None
-    max_batch_instance_percent: integer(5, 100) | None = None
-    max_unhealthy_instance_percent: integer(5, 100) | None = None
-    max_unhealthy_upgraded_instance_percent: integer(0, 100) | None = None
+    max_batch_instance_percent: Annotated[Number, within(5, 100)] | None = None
+    max_unhealthy_instance_percent: Annotated[Number, within(5, 100)] | None = None
+    max_unhealthy_upgraded_instance_percent: Annotated[Number, within(0, 100)] | None = None
     pause_time_between_batches: Duration | None = None
     prioritize_unhealthy_instances: Bool | None = None
     rollback_failed_instances_on_policy_breach: Bool | None = None
 
 
 class UpgradePolicy(Body):
-    mode: choice("automatic", "manual", "rolling")
+    mode: Choice[Literal["automatic", "manual", "rolling"]]
     automatic_os_upgrade_policy: AutomaticOsUpgradePolicy | None = Field(
         None, alias="automaticOSUpgradePolicy"
     )

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import IdentityReference
-from batch_emulator.api.bodies.scalars import Bool, ElevationLevel, Int, NonEmpty, choice, integer, text
+from batch_emulator.api.bodies.scalars import (
+    Bool,
+    Choice,
+    ElevationLevel,
+    Int,
+    NonEmpty,
+    Number,
+    up_to,
+    within,
+)
 from batch_emulator.errors import invalid_property
 
-Port = integer(1, 65535)
+VNetScope = Choice[Literal["none", "job"]]
+Port = Annotated[Number, within(1, 65535)]
 Secret = Annotated[str | None, Field(exclude=True)]
 RequiredSecret = Annotated[str, Field(exclude=True)]
 
 
 class NetworkSecurityGroupRule(Body):
-    priority: integer(150, 4096)
-    access: choice("allow", "deny")
+    priority: Annotated[Number, within(150, 4096)]
+    access: Choice[Literal["allow", "deny"]]
     source_address_prefix: NonEmpty
     source_port_ranges: list[str] = Field(default_factory=lambda: ["*"])
 
 
 class InboundNatPool(Body):
-    name: text(77)
-    protocol: choice("tcp", "udp")
+    name: Annotated[str, up_to(77)]
+    protocol: Choice[Literal["tcp", "udp"]]
     backend_port: Port
     frontend_port_range_start: Port
     frontend_port_range_end: Port
@@ -49,15 +59,17 @@ class IpTag(Body):
 
 
 class PublicIpAddressConfiguration(Body):
-    provision: choice("batchmanaged", "usermanaged", "nopublicipaddresses") | None = None
-    ip_families: list[choice("IPv4", "IPv6")] | None = None
+    provision: Choice[Literal["batchmanaged", "usermanaged", "nopublicipaddresses"]] | None = None
+    ip_families: list[Choice[Literal["IPv4", "IPv6"]]] | None = None
     ip_address_ids: list[str] | None = None
     ip_tags: list[IpTag] | None = None
 
 
 class NetworkConfiguration(Body):
     subnet_id: str | None = None
-    dynamic_vnet_assignment_scope: choice("none", "job") = Field("none", alias="dynamicVNetAssignmentScope")
+    dynamic_vnet_assignment_scope: Choice[Literal["none", "job"]] = Field(
+        "none", alias="dynamicVNetAssignmentScope"
+    )
     endpoint_configuration: PoolEndpointConfiguration | None = None
     public_ip_address_configuration: PublicIpAddressConfiguration | None = Field(
         None, alias="publicIPAddressConfiguration"
@@ -72,11 +84,11 @@ class LinuxUserConfiguration(Body):
 
 
 class WindowsUserConfiguration(Body):
-    login_mode: choice("batch", "interactive") | None = None
+    login_mode: Choice[Literal["batch", "interactive"]] | None = None
 
 
 class UserAccount(Body):
-    name: text(20)
+    name: Annotated[str, up_to(20)]
     password: RequiredSecret
     elevation_level: ElevationLevel = "nonadmin"
     linux_user_configuration: LinuxUserConfiguration | None = None

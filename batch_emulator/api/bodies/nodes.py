@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,12 +10,12 @@ from batch_emulator.api.bodies.base import Body
 from batch_emulator.api.bodies.common import IdentityReference
 from batch_emulator.api.bodies.scalars import (
     Bool,
+    Choice,
     DeallocationOption,
     NonEmpty,
     Time,
-    choice,
     refusable,
-    text,
+    up_to,
 )
 
 
@@ -32,13 +32,13 @@ class NodeDeallocate(Body):
 
 
 class NodeDisableScheduling(Body):
-    node_disable_scheduling_option: choice("requeue", "terminate", "taskcompletion") = "requeue"
+    node_disable_scheduling_option: Choice[Literal["requeue", "terminate", "taskcompletion"]] = "requeue"
 
 
 class NodeUserAdd(Body):
     """The body of Add User; the password is checked and forgotten."""
 
-    name: text(20)
+    name: Annotated[str, up_to(20)]
     is_admin: Bool = False
     expiry_time: Time | None = None
     password: Annotated[str | None, Field(exclude=True)] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,7 @@ from batch_emulator.api.bodies.machines import (
 from batch_emulator.api.bodies.networks import MountConfiguration, NetworkConfiguration, UserAccount
 from batch_emulator.api.bodies.scalars import (
     Bool,
+    Choice,
     CommandLine,
     Count,
     DeallocationOption,
@@ -32,18 +33,18 @@ from batch_emulator.api.bodies.scalars import (
     Id,
     Lower,
     NonEmpty,
+    Number,
     Retries,
-    choice,
     duration,
-    integer,
-    text,
+    up_to,
+    within,
 )
 from batch_emulator.errors import BatchError, invalid_property
 
-ResizeTimeout = duration("PT5M")
-EvaluationInterval = duration("PT5M", "P7D")
-NodeCommunicationMode = choice("default", "classic", "simplified")
-TaskSlots = integer(1, 256)
+ResizeTimeout = Annotated[str, duration("PT5M")]
+EvaluationInterval = Annotated[str, duration("PT5M", "P7D")]
+NodeCommunicationMode = Choice[Literal["default", "classic", "simplified"]]
+TaskSlots = Annotated[Number, within(1, 256)]
 
 TARGET_DEFAULTS = {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0}
 FORMULA_DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
@@ -63,16 +64,16 @@ class StartTask(Body):
 
 
 class TaskSchedulingPolicy(Body):
-    job_default_order: choice("none", "creationtime") | None = None
-    node_fill_type: choice("Spread", "Pack") = "Spread"
+    job_default_order: Choice[Literal["none", "creationtime"]] | None = None
+    node_fill_type: Choice[Literal["Spread", "Pack"]] = "Spread"
 
 
 class CertificateReference(Body):
     thumbprint: Annotated[Lower, Field(min_length=1)]
     thumbprint_algorithm: NonEmpty
-    store_location: choice("CurrentUser", "LocalMachine") | None = None
+    store_location: Choice[Literal["CurrentUser", "LocalMachine"]] | None = None
     store_name: str | None = None
-    visibility: list[choice("starttask", "task", "remoteuser")] | None = None
+    visibility: list[Choice[Literal["starttask", "task", "remoteuser"]]] | None = None
 
 
 class PoolSpecification(Body):
@@ -208,7 +209,7 @@ class PoolResize(Body):
 class NodeRemove(Body):
     """The body of Remove Nodes."""
 
-    node_list: Annotated[list[text(256)], Field(min_length=1, max_length=MAX_NODES_REMOVED)]
+    node_list: Annotated[list[Annotated[str, up_to(256)]], Field(min_length=1, max_length=MAX_NODES_REMOVED)]
     resize_timeout: ResizeTimeout = "PT15M"
     node_deallocation_option: DeallocationOption = "requeue"
 

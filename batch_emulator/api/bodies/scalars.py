@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
-from pydantic_core import PydanticKnownError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from batch_emulator import ticks
 from batch_emulator.api.refusals import check_supported
 from batch_emulator.api.times import parse_time
 from batch_emulator.durations import UNLIMITED, normalise_duration, parse_duration_ticks
+
+T = TypeVar("T")
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
@@ -33,30 +42,33 @@ def read_boolean(value: Any) -> Any:
     return value
 
 
-def integer(least: int = INT32_MIN, greatest: int = INT32_MAX) -> Any:
-    """A whole number, also as text, as the Azure CLI sends it."""
-    return Annotated[int, BeforeValidator(reject_boolean), Field(ge=least, le=greatest)]
+def within(least: int = INT32_MIN, greatest: int = INT32_MAX) -> Any:
+    """The bounds of a `Number`."""
+    return Field(ge=least, le=greatest)
 
 
-def text(greatest: int) -> Any:
-    """Text of 1 to `greatest` characters."""
-    return Annotated[str, StringConstraints(min_length=1, max_length=greatest)]
+def up_to(characters: int) -> StringConstraints:
+    """The length of a text that must not be empty."""
+    return StringConstraints(min_length=1, max_length=characters)
 
 
-def choice(*values: str) -> Any:
-    """One of `values` in any case, kept in the case given here: the one that the service answers in."""
-    canonical = {value.lower(): value for value in values}
+class _AnyCase:
+    """Takes the values of a `Literal` in any case, and keeps them in the case in which it names them."""
 
-    def choose(value: str) -> str:
-        chosen = canonical.get(value.lower())
-        if chosen is None:
-            raise ValueError(f"The value must be one of {', '.join(values)}")
-        return chosen
+    def __get_pydantic_core_schema__(self, source: Any, _: GetCoreSchemaHandler) -> CoreSchema:
+        values: tuple[str, ...] = get_args(source)
+        canonical = {value.lower(): value for value in values}
 
-    return Annotated[str, AfterValidator(choose)]
+        def choose(value: str) -> str:
+            chosen = canonical.get(value.lower())
+            if chosen is None:
+                raise ValueError(f"The value must be one of {', '.join(values)}")
+            return chosen
+
+        return core_schema.no_info_after_validator_function(choose, core_schema.str_schema())
 
 
-def duration(least: str | None = None, greatest: str | None = None) -> Any:
+def duration(least: str | None = None, greatest: str | None = None) -> AfterValidator:
     """An ISO 8601 duration within bounds, normalised."""
     low = parse_duration_ticks(least) if least else 0
     high = parse_duration_ticks(greatest) if greatest else None
@@ -70,7 +82,7 @@ def duration(least: str | None = None, greatest: str | None = None) -> Any:
             raise ValueError(f"The value must not be greater than {greatest}")
         return normalise_duration(value)
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
 
 
 def read_limit(value: Any) -> Any:
@@ -107,13 +119,19 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A
 DisplayName = Annotated[str, StringConstraints(max_length=1024)]
 CommandLine = Annotated[str, StringConstraints(min_length=1)]
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+Choice = Annotated[T, _AnyCase()]
+"""`Choice[Literal["task", "pool"]]`: one of these in any case, kept, and answered, in the case given here."""
+
+Number = Annotated[int, BeforeValidator(reject_boolean)]
+"""A whole number, also as text, as the Azure CLI sends it. Give it bounds with `within`."""
+
 Bool = Annotated[bool, BeforeValidator(read_boolean)]
-Int = integer()
-Count = integer(0)
-Retries = integer(-1)
+Int = Annotated[Number, within()]
+Count = Annotated[Number, within(0)]
+Retries = Annotated[Number, within(-1)]
 """-1 is without limit."""
 
-Duration = duration()
+Duration = Annotated[str, duration()]
 Limit = Annotated[Duration, BeforeValidator(read_limit)]
 """A duration; -1 is without limit."""
 
@@ -121,5 +139,5 @@ Time = Annotated[str, AfterValidator(normalise_time)]
 Lower = Annotated[str, AfterValidator(lower)]
 FileMode = Annotated[str, AfterValidator(check_file_mode)]
 
-ElevationLevel = choice("nonadmin", "admin")
-DeallocationOption = choice("requeue", "terminate", "taskcompletion", "retaineddata")
+ElevationLevel = Choice[Literal["nonadmin", "admin"]]
+DeallocationOption = Choice[Literal["requeue", "terminate", "taskcompletion", "retaineddata"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict
 
@@ -17,8 +17,8 @@ LEAST_INTERVAL = "PT1M"
 class Schedule(Body):
     do_not_run_until: Time | None = None
     do_not_run_after: Time | None = None
-    start_window: duration(LEAST_INTERVAL) | None = None
-    recurrence_interval: duration(LEAST_INTERVAL) | None = None
+    start_window: Annotated[str, duration(LEAST_INTERVAL)] | None = None
+    recurrence_interval: Annotated[str, duration(LEAST_INTERVAL)] | None = None
 
 
 class JobScheduleAdd(Body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, model_validator
 
@@ -20,6 +20,7 @@ from batch_emulator.api.bodies.common import (
     UserIdentity,
 )
 from batch_emulator.api.bodies.scalars import (
+    Choice,
     CommandLine,
     Count,
     DisplayName,
@@ -27,9 +28,9 @@ from batch_emulator.api.bodies.scalars import (
     Int,
     Limit,
     NonEmpty,
+    Number,
     Retries,
-    choice,
-    integer,
+    within,
 )
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import BatchError, invalid_property
@@ -49,8 +50,8 @@ class TaskConstraints(Body):
 
 
 class ExitOptions(Body):
-    job_action: choice("none", "disable", "terminate") | None = None
-    dependency_action: choice("satisfy", "block") | None = None
+    job_action: Choice[Literal["none", "disable", "terminate"]] | None = None
+    dependency_action: Choice[Literal["satisfy", "block"]] | None = None
 
 
 class ExitCode(Body):
@@ -101,7 +102,7 @@ class TaskDependencies(Body):
 
 
 class MultiInstanceSettings(Body):
-    number_of_instances: integer(1) = 1
+    number_of_instances: Annotated[Number, within(1)] = 1
     coordination_command_line: CommandLine
     common_resource_files: ResourceFiles = None
 
