@@ -14,17 +14,15 @@ FanOutError
     └── UnreachableError      nothing answers at an endpoint
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tasks.spec.run_results import RunResult
+from typing import Any
 
 
 class FanOutError(Exception):
     """A run can't go on; the message says what is wrong, where, and what to do."""
 
-    result: "RunResult | None" = None
-    """What became of each file, of a run that got as far as its Batch tasks."""
+    result: Any = None
+    """What became of each file, a `tasks.spec.run_results.RunResult`; None of a run that did not get as far
+    as its Batch tasks."""
 
 
 class PermanentError(FanOutError):

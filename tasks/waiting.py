@@ -44,7 +44,7 @@ def wait_for_tasks(
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
-        watch = PoolWatch(pool, None if pool.is_own else job.created_at, until)
+        watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
         yield from wait(client, job, watch, task_ids, deadline_seconds, on_completed)
 
 

@@ -1,19 +1,14 @@
 """The table of a run's files: as a Prefect artifact as far as one can read that, and all of it as a file."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
 from tasks.logs import run_logger
-
-if TYPE_CHECKING:
-    from tasks.spec.run_results import FileResult, RunResult
+from tasks.spec.run_results import FileResult, RunResult
 
 FILES_KEY = "fan-out-files"
 # A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.

@@ -9,7 +9,6 @@ from azure.core.exceptions import ResourceNotFoundError
 from tasks.azure.azure_errors import redacted
 from tasks.azure.node_logs import stderr_of_start_task
 from tasks.errors import PoolError
-from tasks.pools import Pool
 from tasks.report.events import tell_pool
 from tasks.watch.health import PoolView, Verdict, judge
 from tasks.watch.lease_formula import Lease, read_formula
@@ -40,7 +39,10 @@ NODES_SHOWN = 3
 class PoolWatch:
     """What one wait remembers of its looks at the pool."""
 
-    pool: Pool
+    pool_id: str
+    wanted: Lease | None
+    """What the run wants of the pool; None for a pool of others, which has no lease of ours."""
+
     since: datetime | None
     """When the run came to the pool, by the service's clock: errors from before are not its own. None for a
     pool that the run made."""
@@ -89,40 +91,39 @@ def lost_in(counts: models.BatchNodeCounts | None) -> int:
 
 def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> list[str]:
     """Look at the pool; what there is to tell that wasn't told before. Raises PoolError if it is lost."""
-    view = look_at(client, watch.pool.id)
+    view = look_at(client, watch.pool_id)
     verdict, reason = judge(view, watch.since)
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
         watch.told.add("lost nodes")
-        news = lost_node_reports(client, watch.pool.id)
+        news = lost_node_reports(client, watch.pool_id)
     if verdict == "lost":
-        tell_pool(watch.pool.id, "lost", reason)
-        raise PoolError("\n".join([f"The pool {watch.pool.id} can't run the tasks: {reason}.", *news]))
+        tell_pool(watch.pool_id, "lost", reason)
+        raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
     if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
         reason += renewed(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
-        news.insert(0, f"The pool {watch.pool.id}: {reason}")
+        news.insert(0, f"The pool {watch.pool_id}: {reason}")
     return news
 
 
 def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool:
     """Whether the pool would give this run too few nodes, or not until its end."""
-    wanted = watch.pool.lease
-    if wanted is None or held is None:
+    if watch.wanted is None or held is None:
         return False
     return (
         verdict == "ask again"
         or held.ends_at < watch.until
-        or held.dedicated_nodes < wanted.dedicated_nodes
-        or held.low_priority_nodes < wanted.low_priority_nodes
+        or held.dedicated_nodes < watch.wanted.dedicated_nodes
+        or held.low_priority_nodes < watch.wanted.low_priority_nodes
     )
 
 
 def renewed(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
     """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
-    wanted = replace(watch.pool.lease, ends_at=max(watch.pool.lease.ends_at, watch.until))
-    renewal = renew(client, watch.pool.id, wanted, evaluate=ask_again)
+    wanted = replace(watch.wanted, ends_at=max(watch.wanted.ends_at, watch.until))
+    renewal = renew(client, watch.pool_id, wanted, evaluate=ask_again)
     pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
     watch.next_renewal_at = now_seconds + pause_seconds
     return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""

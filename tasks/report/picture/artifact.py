@@ -1,17 +1,12 @@
 """The picture of a run as a Prefect artifact: nodes over time with their Batch tasks."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.logs import run_logger
-
-if TYPE_CHECKING:
-    from tasks.spec.run_results import RunResult
+from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
 
