@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
 
-.PHONY: help setup demo up test test-browser docs check bench
+.PHONY: help setup demo up test test-browser docs check bench constraints
 
 help:
 	@echo "make demo    run the example on a local Azure Batch; INPUTS=folder OUTPUT=folder NUM_WORDS=n"
@@ -20,6 +20,7 @@ help:
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make check   run the linters"
 	@echo "make bench   measure"
+	@echo "make constraints   take the newest versions of everything into constraints.txt; needs uv"
 	@echo "make setup   only install, into .venv and the cache folder"
 
 setup: $(INSTALLED)
@@ -68,6 +69,11 @@ check: setup
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@.venv/bin/lint-imports
+
+# For all Python versions that we claim at once; without an index or a host in it.
+constraints:
+	@uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --no-annotate --no-header \
+		--no-emit-index-url pyproject.toml --output-file constraints.txt
 
 bench: setup
 	@$(IN_VENV) -m bench

@@ -13,7 +13,8 @@ import jwt
 import psutil
 import pytest
 from azure.core.credentials import AccessToken
-from azure.storage.blob import BlobServiceClient
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,8 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from deployments import azurite
 from deployments.errors import LocalServiceError
 from deployments.processes import is_free
+from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tests.waiting import wait_until
 
+SOMEBODY = "00000000-0000-0000-0000-000000000001"
 INSTALL = [sys.executable, "-m", "deployments.azurite"]
 KILLED_USER = """
 import time
@@ -126,13 +129,14 @@ class Tokens:
 
     def get_token(self, *scopes: str, **options: object) -> AccessToken:
         now = int(time.time())
-        claims = {"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/"}
+        claims = {"aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{SOMEBODY}/"}
+        claims |= {"tid": SOMEBODY, "oid": SOMEBODY}
         token = jwt.encode({**claims, "iat": now - 60, "nbf": now - 60, "exp": now + 600}, "k" * 32)
         return AccessToken(token, now + 600)
 
 
 def test_bearer_tokens_over_tls(certificate):
-    """With a certificate and `oauth`, a client without the key signs in with a token."""
+    """With a certificate and `oauth`, a client signs in with a token, and has keys to sign URLs with."""
     with azurite.serve(cert=certificate[0], key=certificate[1], oauth=True) as storage:
         assert storage.blob_endpoint.startswith("https://127.0.0.1:")
         with BlobServiceClient(
@@ -140,6 +144,23 @@ def test_bearer_tokens_over_tls(certificate):
         ) as service:
             service.create_container("secure")
             assert [container.name for container in service.list_containers()] == ["secure"]
+            check_delegated_signatures(service, certificate[0])
+
+
+def check_delegated_signatures(service: BlobServiceClient, certificate: Path) -> None:
+    """What a run without an account key gives its nodes: one URL reads one blob, one writes a container."""
+    signer = make_signer(service, timeout_seconds=60)
+    assert (signer.account_key, signer.account_name) == (None, azurite.ACCOUNT_NAME)
+    service.get_blob_client("secure", "a.txt").upload_blob(b"text")
+    trusted = {"connection_verify": str(certificate)}
+    with BlobClient.from_blob_url(read_blob_url(signer, "secure", "a.txt"), **trusted) as blob:
+        assert blob.download_blob().readall() == b"text"
+        with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+            blob.upload_blob(b"other", overwrite=True)
+    with ContainerClient.from_container_url(write_container_url(signer, "secure"), **trusted) as container:
+        container.upload_blob("b.txt", b"output")
+        with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
+            list(container.list_blobs())
 
 
 @pytest.mark.slow
