@@ -18,7 +18,7 @@ help:
 	@echo "make test    run all tests but those in a browser"
 	@echo "make test-browser   open the dashboard in Chromium"
 	@echo "make docs    build the documentation into build/docs"
-	@echo "make check   run the linters"
+	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make bench   measure"
 	@echo "make constraints   take the newest versions of everything into constraints.txt; needs uv"
 	@echo "make setup   only install, into .venv and the cache folder"
@@ -69,6 +69,7 @@ check: setup
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@.venv/bin/lint-imports
+	@.venv/bin/basedpyright
 
 # For all Python versions that we claim at once; without an index or a host in it.
 constraints:

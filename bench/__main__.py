@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = parser.add_subparsers(required=True, metavar="NAME")
     for name, module in _MODULES.items():
-        module.add_arguments(names.add_parser(name, help=module.__doc__.splitlines()[0]))
+        module.add_arguments(names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0]))
     for arguments in [sys.argv[1:]] if sys.argv[1:] else [[name] for name in _MODULES]:
         given = parser.parse_args(arguments)
         given.run(given)

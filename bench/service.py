@@ -46,6 +46,7 @@ def run_echo():
 def _run(module: str, *arguments: str) -> Iterator[Service]:
     command = [sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
     try:
         ready = re.search(r"http://\S+:\d+", process.stdout.readline())
         if ready is None:

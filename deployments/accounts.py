@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="python -m deployments.accounts", description=__doc__.splitlines()[0])
+    root = argparse.ArgumentParser(
+        prog="python -m deployments.accounts", description=(__doc__ or "").partition("\n")[0]
+    )
     commands = root.add_subparsers(required=True)
     save = commands.add_parser("save", help="keep the environment's accounts under a name")
     save.add_argument("name", help="what the flows' parameter `accounts` will call them")

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
-        prog="python -m deployments.automations", description=__doc__.splitlines()[0]
+        prog="python -m deployments.automations", description=(__doc__ or "").partition("\n")[0]
     )
     commands = root.add_subparsers(required=True)
     applied = commands.add_parser("apply", help="create and update the automations of automations.yaml")
@@ -91,12 +91,13 @@ def resolved(entry: Mapping[str, Any], ids: Mapping[str, tuple[str, UUID | None]
 
 def put(client: SyncPrefectClient, wanted: AutomationCore) -> str:
     """Create or update the automation of that name; of several with that name one is left. What was done."""
-    first, *others = client.read_automations_by_name(wanted.name) or [None]
-    for other in others:
-        client.delete_automation(other.id)
-    if first is None:
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
         client.create_automation(wanted)
         return "Created"
+    first, *others = found
+    for other in others:
+        client.delete_automation(other.id)
     wanted = wanted.model_copy(update={"enabled": first.enabled})
     if core_of(first) == core_of(wanted):
         return "Unchanged"

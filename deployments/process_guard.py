@@ -101,7 +101,7 @@ def become(command: Sequence[str], guard_pid: int) -> None:
     if os.getppid() != guard_pid:
         os._exit(128 + signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 def follow(guarded: GuardedCommand) -> None:

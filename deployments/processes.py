@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Command:
     """A program to run as a service.
 
     `name` is how messages speak of it. `env` is its whole environment. Output of both streams goes to `log`,
-    which starts anew (None: to our own streams). It has `grace_seconds` to stop by itself when asked, and
+    which starts anew. It has `grace_seconds` to stop by itself when asked, and
     what it leaves running has `leftovers_grace_seconds`. With `children_first` its children are
     asked before it is, with the same grace. `scratch` is a folder to delete if this process dies before it
     has stopped it.
@@ -27,7 +27,7 @@ class Command:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    log: Path | None
+    log: Path
     cwd: Path | None = None
     grace_seconds: float = 5.0
     leftovers_grace_seconds: float = 10.0
@@ -46,8 +46,7 @@ class Service:
 def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process in any event."""
     argv = [sys.executable, str(GUARD), *guard_options(command), *command.argv]
-    with ExitStack() as stack:
-        log = stack.enter_context(command.log.open("wb")) if command.log else None
+    with command.log.open("wb") as log:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -91,10 +90,8 @@ def running(command: Command) -> Iterator[Service]:
         stop(service)
 
 
-def end_of(log: Path | None, lines: int = 20) -> str:
+def end_of(log: Path, lines: int = 20) -> str:
     """The last lines of a log, under its path."""
-    if log is None:
-        return ""
     size_bytes = log.stat().st_size if log.exists() else 0
     if size_bytes == 0:
         return f"({log} is empty)"

@@ -8,6 +8,7 @@ its environment, or of the blocks that `--accounts` names.
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
@@ -26,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__.splitlines()[0])
+    root = argparse.ArgumentParser(
+        prog="python -m deployments.serve", description=(__doc__ or "").partition("\n")[0]
+    )
     root.add_argument("--limit", type=int, default=CONCURRENT_FLOW_RUNS, help="flow runs at once")
     root.add_argument("--accounts", help="blocks of the accounts (default: the environment's accounts)")
     return root
@@ -40,7 +43,7 @@ def served(accounts: str | None = None) -> list[RunnerDeployment]:
 def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment:
     flow = flow_of(entry)
     limit = entry.get("concurrency_limit")
-    return flow.to_deployment(
+    deployment = flow.to_deployment(
         name=served_name(entry["name"]),
         description=entry["description"],
         tags=[tag for tag in entry["tags"] if tag != "local"] + ["served"],
@@ -48,6 +51,8 @@ def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment
         schedules=[to_schedule(schedule) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit and ConcurrencyLimitConfig(**limit),
     )
+    # A coroutine only where a loop runs.
+    return cast(RunnerDeployment, deployment)
 
 
 def served_name(name: str) -> str:

@@ -41,8 +41,8 @@ def read(path: Path) -> dict[str, str]:
     """The variables in the file; empty when there is none."""
     if not path.exists():
         return {}
-    words = shlex.split(path.read_text(), comments=True)
-    return dict(word.partition("=")[::2] for word in words if "=" in word)
+    pairs = (word.partition("=") for word in shlex.split(path.read_text(), comments=True))
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def read_live(path: Path) -> dict[str, str]:

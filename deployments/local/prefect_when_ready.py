@@ -35,7 +35,7 @@ def run_prefect(arguments: Sequence[str]) -> int:
 
 def wait_for_work_pool() -> None:
     """Without a limit of time: whoever has started this process stops it if the server doesn't start."""
-    port = urlsplit(os.environ["PREFECT_API_URL"]).port
+    port = urlsplit(os.environ["PREFECT_API_URL"]).port or 80
     while not probe(port, "GET", f"/api/work_pools/{WORK_POOL}"):
         time.sleep(POLL_SECONDS)
 
