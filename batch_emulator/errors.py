@@ -13,10 +13,10 @@ class BatchError(Exception):
 
     `code` is a code of the documentation page "Batch Status and Error Codes" and fixes the HTTP status and
     the message; `values` are the (key, value) pairs that say which property, why, and so on, in order.
-    `headers` go with the answer.
+    A value that is None was not sent. `headers` go with the answer.
     """
 
-    def __init__(self, code: str, *values: tuple[str, str]):
+    def __init__(self, code: str, *values: tuple[str, str | None]):
         self.status, self.message = CATALOGUE[code]
         self.code = code
         self.values = values
@@ -27,7 +27,10 @@ class BatchError(Exception):
 def invalid_property(name: str, value: object, reason: str) -> BatchError:
     """400 InvalidPropertyValue naming the property, what was sent and why it is refused."""
     return BatchError(
-        "InvalidPropertyValue", ("PropertyName", name), ("PropertyValue", str(value)), ("Reason", reason)
+        "InvalidPropertyValue",
+        ("PropertyName", name),
+        ("PropertyValue", None if value is None else str(value)),
+        ("Reason", reason),
     )
 
 

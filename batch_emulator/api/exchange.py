@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from batch_emulator.api.call import Call
-from batch_emulator.api.versions import json_type
+from batch_emulator.api.versions import API_VERSIONS, json_type
 from batch_emulator.engine.engine import Engine
 from batch_emulator.errors import BatchError
 from batch_emulator.faults.rules import RequestFault
@@ -15,7 +15,6 @@ from batch_emulator.ticks import format_ticks
 
 MOST_BODY_BYTES = 1_048_576
 _NEWEST = "2025-06-01"
-API_VERSIONS = ("2022-10-01.16.0", "2024-02-01.19.0", "2024-07-01.20.0", "2025-06-01")
 
 
 async def read_call(engine: Engine, request: Request) -> Call:
@@ -51,17 +50,12 @@ async def _read_body(request: Request) -> bytes:
 
 
 def check_api_version(call: Call) -> None:
-    """400 for a request without an API version, or with what is none."""
+    """400 for a request without an API version, or with one that the service never had."""
     version = call.option("api-version")
     if version is None:
         raise BatchError("MissingRequiredQueryParameter", ("QueryParameterName", "api-version"))
-    if not version[:4].isdigit():
-        raise BatchError(
-            "InvalidQueryParameterValue",
-            ("QueryParameterName", "api-version"),
-            ("QueryParameterValue", version),
-            ("Reason", f"Supported are {', '.join(API_VERSIONS)}"),
-        )
+    if version not in API_VERSIONS:
+        raise BatchError("UnsupportedRequestVersion")
 
 
 def error_answer(engine: Engine, error: BatchError, request: Request, request_id: str) -> Response:
@@ -77,8 +71,12 @@ def error_answer(engine: Engine, error: BatchError, request: Request, request_id
         "message": {"lang": "en-US", "value": f"{error.message}\nRequestId:{request_id}\nTime:{time}"},
     }
     if error.values:
-        wire["values"] = [{"key": name, "value": value} for name, value in error.values]
+        wire["values"] = [_describe_value(name, value) for name, value in error.values]
     return Response(orjson.dumps(wire), error.status, error.headers, media_type=json_type(version))
+
+
+def _describe_value(name: str, value: str | None) -> dict[str, str]:
+    return {"key": name} if value is None else {"key": name, "value": value}
 
 
 def fault_answer(fault: RequestFault) -> Response:
@@ -97,6 +95,8 @@ def add_common_headers(response: Response, request: Request, request_id: str) ->
     response.headers["request-id"] = request_id
     response.headers["DataServiceVersion"] = "3.0"
     response.headers["Server"] = "Microsoft-HTTPAPI/2.0"
+    response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    response.headers["X-Content-Type-Options"] = "nosniff"
     wants_its_id = request.headers.get("return-client-request-id", "").lower() == "true"
     if wants_its_id and (client_id := request.headers.get("client-request-id")):
         response.headers["client-request-id"] = client_id

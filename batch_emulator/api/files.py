@@ -16,18 +16,36 @@ from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.files import content_type, file_headers, render_file
 from batch_emulator.errors import BatchError
 from batch_emulator.node import files as nodefiles
+from batch_emulator.resources.model import key
 from batch_emulator.scheduler.launches import task_directory
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _RAN = ("running", "completed")
+#: In these states of a node there is no machine, or nothing on it that could show its files.
+_WITHOUT_FILES = frozenset(
+    [
+        "creating",
+        "starting",
+        "rebooting",
+        "reimaging",
+        "deallocating",
+        "deallocated",
+        "preempted",
+        "unknown",
+        "upgradingos",
+    ]
+)
 
 
 def _task_root(call: Call) -> Path:
     """The folder of a task on the node that ran it; TaskFilesUnavailable where there is none any more."""
     world = call.engine.world
     task = world.task(call.parameters["job"], call.parameters["task"])
-    root = call.engine.runner.node_root(task.node_id) if task.node_id else None
-    if root is None or task.state not in _RAN:
+    if task.state not in _RAN:
+        raise BatchError("OperationInvalidForCurrentState")
+    node = world.store.find_node(key(task.pool_id), task.node_id) if task.node_id else None
+    root = call.engine.runner.node_root(node.id) if node and node.state not in _WITHOUT_FILES else None
+    if root is None:
         raise BatchError("TaskFilesUnavailable", *_why_none(call))
     folder = root / task_directory(world.job(call.parameters["job"]), task)
     if not folder.is_dir():
@@ -38,7 +56,7 @@ def _task_root(call: Call) -> Path:
 def _node_root(call: Call) -> Path:
     node = call.engine.world.node(call.parameters["pool"], call.parameters["node"])
     root = call.engine.runner.node_root(node.id)
-    if root is None:
+    if root is None or node.state in _WITHOUT_FILES:
         raise BatchError("NodeNotReady", *_why_none(call))
     return root
 

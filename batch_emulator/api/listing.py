@@ -10,7 +10,13 @@ from starlette.responses import Response
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import Field, Filter, compile_filter, parse_select, project
-from batch_emulator.api.paging import decode_skiptoken, encode_skiptoken, next_link, parse_maxresults
+from batch_emulator.api.paging import (
+    MAX_PAGE,
+    decode_skiptoken,
+    encode_skiptoken,
+    next_link,
+    parse_maxresults,
+)
 from batch_emulator.api.versions import trim
 from batch_emulator.resources.model import Wire
 
@@ -33,9 +39,10 @@ def list_page(
     candidates: Iterable[tuple[str, Any]],
     render: Callable[[Any], Wire],
     wanted: Filter | None,
+    longest: int = MAX_PAGE,
 ) -> Response:
-    """One page of `candidates`, which are (key, resource) in order from `start_key` on."""
-    most = parse_maxresults(call.option("maxresults"))
+    """One page of `candidates`, which are (key, resource) in order from `start_key` on; at most `longest`."""
+    most = parse_maxresults(call.option("maxresults"), longest)
     select = parse_select(call.option("$select"))
     version = call.version
     page: list[Wire] = []

@@ -16,7 +16,7 @@ from batch_emulator.api.bodies.nodes import (
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.views.endpoints import login_port
+from batch_emulator.api.views.endpoints import render_login
 from batch_emulator.api.views.nodes import render_node
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import key
@@ -28,7 +28,7 @@ def list_nodes(call: Call) -> Response:
     candidates = behind(call.store.nodes(key(pool.id)).by_id, start_key(call))
 
     def render(node):
-        return render_node(node, pool, call.store, call.base_url)
+        return render_node(node, pool, call.store, call.base_url, call.version)
 
     return list_page(call, "nodes", candidates, render, read_filter(call, NODES))
 
@@ -36,7 +36,7 @@ def list_nodes(call: Call) -> Response:
 def get_node(call: Call) -> Response:
     node = _node(call)
     pool = call.engine.world.pool(call.parameters["pool"])
-    return element(call, "nodes", None, render_node(node, pool, call.store, call.base_url))
+    return element(call, "nodes", None, render_node(node, pool, call.store, call.base_url, call.version))
 
 
 def _node(call: Call):
@@ -113,7 +113,7 @@ def delete_user(call: Call) -> Response:
 
 def get_remote_login_settings(call: Call) -> Response:
     """An address as the service gives one; nothing listens there."""
-    body = {"remoteLoginIPAddress": "127.0.0.1", "remoteLoginPort": login_port(_node(call))}
+    body = render_login(_node(call), call.engine.world.pool(call.parameters["pool"]))
     metadata = "Microsoft.Azure.Batch.Protocol.Entities.RemoteLoginSettings"
     return json_answer(call, metadata, body, headers={"DataServiceId": call.url})
 

@@ -2,14 +2,15 @@
 
     filter      = and-terms joined by "or"
     and-terms   = terms joined by "and"
-    term        = ["not"] term | "(" filter ")" | comparison | function "(" path "," text ")"
+    term        = "(" filter ")" | comparison | function "(" path "," text ")"
     comparison  = path operator literal
     operator    = eq ne gt ge lt le
     function    = startswith
-    literal     = 'text' | number | true | false | null | datetime'...' | 2024-01-31T12:00:00Z
+    literal     = 'text' | number | true | false | datetime'...' | 2024-01-31T12:00:00Z
 
-Which properties and operators a list allows is the caller's table of fields. Source: REST documentation
-page "OData filters in Azure Batch"; errors are worded as by the OData library that the service is built on.
+Which properties and operators a list allows is the caller's table of fields; `not` and `null` are refused, as
+the page has neither. Source: REST documentation page "OData filters in Azure Batch"; errors are worded as by
+the OData library that the service is built on.
 """
 
 from __future__ import annotations
@@ -182,9 +183,6 @@ class Parser:
         return node
 
     def parse_unnested(self) -> Node:
-        if self.take_word("not"):
-            inner = self.parse_term().matches
-            return Node(lambda item: not inner(item))
         if self.take_mark("("):
             node = self.parse_or()
             self.expect_mark(")", "')' or operator expected")
@@ -238,8 +236,6 @@ class Parser:
     def read_literal(self, path: str, field: Field, token: Token) -> Any:
         if token.kind in ("end", "mark", "bad"):
             raise self.error(self.expected("Expression expected", token))
-        if token.kind == "word" and token.value.lower() == "null":
-            return None
         try:
             value = LITERALS[field.kind](token)
         except ValueError:

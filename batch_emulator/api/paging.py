@@ -20,18 +20,18 @@ PREFIX = "WATV2:"
 BARE = "$:=/,'()*!@;"
 
 
-def parse_maxresults(text: str | None) -> int:
-    """The greatest number of items that the client wants in one page; 400 unless 1 to 1000."""
+def parse_maxresults(text: str | None, most: int = MAX_PAGE) -> int:
+    """The greatest number of items that the client wants in one page; 400 unless 1 to `most`."""
     if text is None:
-        return MAX_PAGE
+        return most
     try:
         number = int(text)
     except ValueError:
         raise invalid_query("maxresults", text, "MaxResults is not a number") from None
     if number < 1:
         raise invalid_query("maxresults", text, "MaxResults cannot be less than 1")
-    if number > MAX_PAGE:
-        raise invalid_query("maxresults", text, f"MaxResults cannot be greater than {MAX_PAGE}")
+    if number > most:
+        raise invalid_query("maxresults", text, f"MaxResults cannot be greater than {most}")
     return number
 
 

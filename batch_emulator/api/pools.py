@@ -18,15 +18,21 @@ from batch_emulator.api.bodies.pools import (
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.versions import FIRST_WITHOUT_RETIRED
 from batch_emulator.api.views.pools import render_node_counts, render_pool
 from batch_emulator.resources.model import Wire
 from batch_emulator.scheduler import autoscaling, pools
+
+#: As many pools are counted in one page of List Pool Node Counts.
+_MOST_NODE_COUNTS = 10
 
 
 def add_pool(call: Call) -> Response:
     spec = read_body(call, PoolAdd, "pools").to_wire()
     if call.signed:
         refuse_managed_image(_image_id(spec))
+    if call.version >= FIRST_WITHOUT_RETIRED:
+        pools.refuse_retired(spec)
     pool = call.do(pools.add_pool, spec)
     return created(call, pool, f"{call.url}/{pool.id}")
 
@@ -42,14 +48,14 @@ def list_pools(call: Call) -> Response:
         call,
         "pools",
         candidates,
-        lambda p: render_pool(p, call.store, call.base_url),
+        lambda p: render_pool(p, call.store, call.base_url, call.version),
         read_filter(call, POOLS),
     )
 
 
 def get_pool(call: Call) -> Response:
     pool = _pool(call)
-    return element(call, "pools", pool, render_pool(pool, call.store, call.base_url))
+    return element(call, "pools", pool, render_pool(pool, call.store, call.base_url, call.version))
 
 
 def _pool(call: Call):
@@ -64,6 +70,8 @@ def delete_pool(call: Call) -> Response:
 
 def change_pool(call: Call) -> Response:
     body = read_body(call, PoolPatch, "patched pools").to_wire()
+    if call.version >= FIRST_WITHOUT_RETIRED:
+        pools.refuse_retired(body)
     call.check(_pool(call))
     return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))
 
@@ -115,6 +123,7 @@ def list_node_counts(call: Call) -> Response:
         candidates,
         lambda pool: render_node_counts(pool, call.store),
         read_filter(call, NODE_COUNTS),
+        longest=_MOST_NODE_COUNTS,
     )
 
 

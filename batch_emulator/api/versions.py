@@ -12,6 +12,43 @@ from typing import Any
 
 from batch_emulator.resources.model import Wire
 
+API_VERSIONS = frozenset(
+    (
+        "2014-01-01.1.0",
+        "2014-10-01.1.0",
+        "2015-03-01.1.1",
+        "2015-06-01.2.0",
+        "2015-11-01.2.1",
+        "2015-12-01.2.2",
+        "2016-02-01.3.0",
+        "2016-07-01.3.1",
+        "2017-01-01.4.0",
+        "2017-05-01.5.0",
+        "2017-06-01.5.1",
+        "2017-09-01.6.0",
+        "2018-02-01.6.1",
+        "2018-03-01.6.1",
+        "2018-08-01.7.0",
+        "2018-12-01.8.0",
+        "2019-06-01.9.0",
+        "2019-08-01.10.0",
+        "2020-03-01.11.0",
+        "2020-09-01.12.0",
+        "2021-06-01.14.0",
+        "2022-01-01.15.0",
+        "2022-10-01.16.0",
+        "2023-05-01.17.0",
+        "2023-11-01.18.0",
+        "2024-02-01.19.0",
+        "2024-07-01.20.0",
+        "2025-06-01",
+    )
+)
+"""All that the service has had. Source: REST documentation page "Batch service REST API versioning"."""
+
+FIRST_WITHOUT_RETIRED = "2025-06"
+"""From this version on retired images and VM sizes are refused; recorded clients of older ones got them."""
+
 JSON_TYPE = "application/json; odata=minimalmetadata"
 #: Until this version the service wrote no space after the semicolon.
 _FIRST_WITH_SPACE = "2024-07"
@@ -78,7 +115,7 @@ _PATCHED_SINCE_2024_07 = (
     "vmSize",
 )
 
-_TASK = {"authenticationTokenSettings": until("2025-06"), **_CONTAINER}
+_TASK = _CONTAINER
 
 _JOB = {
     "allowTaskPreemption": since("2022-01"),

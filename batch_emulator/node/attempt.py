@@ -130,7 +130,11 @@ async def _execute(
     for files, target in ((launch.common_resource_files, ""), (launch.resource_files, "wd")):
         if files and fresh:
             download = download_resource_files(
-                equipment.transfers, files, Path(directory, target), equipment.auto_storage
+                equipment.transfers,
+                files,
+                Path(directory, target),
+                equipment.auto_storage,
+                Path(directory.removesuffix(launch.task_directory)),
             )
             await _until(stop, deadline, _at_disk_speed(download, directory, launch.disk_bytes_per_second))
     if stop.done():

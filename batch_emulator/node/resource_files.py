@@ -39,19 +39,40 @@ async def download_resource_files(
     resource_files: list[WireObject],
     working_directory: Path,
     auto_storage: AutoStorage | None = None,
+    node_root: Path | None = None,
 ) -> None:
-    """Download all, each to its `filePath`. Raises AttemptFailed at the first that can't be."""
+    """Download all, each to its `filePath`. Raises AttemptFailed at the first that can't be.
+
+    A path may be absolute, or lead out of the working directory, as on Azure; here it ends below `node_root`,
+    the working directory where none is given. The blobs of a container never leave the folder that they fill.
+    """
+    root = node_root or working_directory
 
     async def download(item: _Download) -> None:
-        await _download(transfers, item, working_directory)
+        await _download(transfers, item, _target(working_directory, root, item.file_path))
 
     single = [_single(file) for file in resource_files if file.get("httpUrl")]
     if single:
         await for_each(download, single, _WIDTH)
     for file in resource_files:
         if not file.get("httpUrl"):
-            async for page in _pages(transfers, file, auto_storage):
-                await for_each(download, page, _WIDTH)
+            await _download_container(transfers, file, auto_storage, _folder(working_directory, root, file))
+
+
+async def _download_container(
+    transfers: Transfers, file: WireObject, auto_storage: AutoStorage | None, folder: Path
+) -> None:
+    async def download(item: _Download) -> None:
+        await _download(transfers, item, _target(folder, folder, item.file_path))
+
+    async for page in _pages(transfers, file, auto_storage):
+        await for_each(download, page, _WIDTH)
+
+
+def _folder(working_directory: Path, root: Path, file: WireObject) -> Path:
+    """What the blobs of a container are to fill."""
+    path = file.get("filePath")
+    return _target(working_directory, root, path) if path else working_directory
 
 
 def _single(file: WireObject) -> _Download:
@@ -68,12 +89,11 @@ async def _pages(
 ) -> AsyncIterator[list[_Download]]:
     """The blobs of the container that the resource file names, a page of the listing at a time."""
     container = file.get("storageContainerUrl") or _auto_storage_url(file, auto_storage)
-    directory = file.get("filePath") or ""
     marker = ""
     while True:
         names, marker = await _list_blobs(transfers, container, file.get("blobPrefix") or "", marker)
         yield [
-            _Download(blob_url(container, name), os.path.join(directory, name), _mode(file))
+            _Download(blob_url(container, name), name, _mode(file))
             for name in names
             if not name.endswith("/")
         ]
@@ -151,8 +171,7 @@ def _is_private(error: Exception) -> bool:
     return getattr(error, "code", "") == "PublicAccessNotPermitted"
 
 
-async def _download(transfers: Transfers, item: _Download, working_directory: Path) -> None:
-    target = _target(working_directory, item.file_path)
+async def _download(transfers: Transfers, item: _Download, target: Path) -> None:
     _make_directory(target.parent)
 
     async def once(client: httpx.AsyncClient) -> None:
@@ -169,17 +188,18 @@ async def _download(transfers: Transfers, item: _Download, working_directory: Pa
         ) from error
 
 
-def _target(working_directory: Path, file_path: str) -> Path:
-    """Where to write. Raises AttemptFailed for a path that leads out of the working directory, also by a
-    symbolic link that something left there."""
-    inside = os.path.realpath(working_directory)
-    target = os.path.normpath(os.path.join(inside, file_path))
+def _target(directory: Path, root: Path, file_path: str) -> Path:
+    """Where to write. Raises AttemptFailed for a path that leads out of `root`, also by a symbolic link
+    that something left there."""
+    inside = os.path.realpath(root)
+    target = os.path.normpath(os.path.join(os.path.realpath(directory), file_path))
     parent = os.path.realpath(os.path.dirname(target)) if _is_name(file_path) else ""
-    if target == inside or not (parent == inside or parent.startswith(inside + os.sep)):
+    is_inside = parent == inside or parent.startswith(inside + os.sep)
+    if target in (inside, os.path.realpath(directory)) or not is_inside:
         raise AttemptFailed(
             "ResourceFileCreateFailed",
             FilePath=file_path,
-            Message="The path leads out of the task's working directory",
+            Message="The path leads out of the node's folder",
         )
     return Path(target)
 

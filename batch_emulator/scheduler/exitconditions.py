@@ -1,11 +1,17 @@
 """What the end of a task means for the tasks that depend on it, and for its job: `exitConditions`.
 
-Source: REST documentation of Add Task, `exitConditions` and `exitOptions`.
+An exit condition is how a task ended by itself: its exit code, an error before it started, or one of
+uploading its files; `default` stands for those of them that are not listed. A task that was ended by request
+has met none: nothing happens to its job, and what depends on it stays blocked.
+
+Source: REST documentation of Add Task, `exitConditions` and `exitOptions`; Microsoft's live tests terminate a
+task of a job with `performexitoptionsjobaction` and go on with that job.
 """
 
 from __future__ import annotations
 
 from batch_emulator.resources.model import Task, Wire
+from batch_emulator.scheduler.taskends import TASK_ENDED
 
 
 def dependency_action(task: Task) -> str:
@@ -16,14 +22,19 @@ def dependency_action(task: Task) -> str:
 
 def job_action(task: Task) -> str:
     """`none`, `disable` or `terminate`."""
-    default = "none" if task.result == "success" else "terminate"
+    default = "none" if task.result == "success" or was_ended(task) else "terminate"
     return _matching_options(task).get("jobAction", default)
+
+
+def was_ended(task: Task) -> bool:
+    """Whether a request ended the task: a client's to terminate it, its job, or what ran on its node."""
+    return task.exit_code is None and task.failure == TASK_ENDED
 
 
 def _matching_options(task: Task) -> Wire:
     """Those of the exit code, if it is listed; else those of what failed; else the default of a failure."""
     conditions = task.spec.get("exitConditions")
-    if not conditions:
+    if not conditions or was_ended(task):
         return {}
     listed = None if task.exit_code is None else _options_of_code(conditions, task.exit_code)
     if listed is not None:

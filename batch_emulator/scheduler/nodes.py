@@ -241,7 +241,7 @@ def enable_scheduling(world: World, pool_id: str, node_id: str) -> None:
 
 def set_user(world: World, pool_id: str, node_id: str, user: Wire, *, new: bool) -> None:
     """Add or change a user account of a node; it is kept, not created on this machine."""
-    node = world.node(pool_id, node_id)
+    node = _node_with_users(world, pool_id, node_id)
     if new and user["name"] in node.users:
         raise BatchError("NodeUserExists")
     if not new and user["name"] not in node.users:
@@ -250,8 +250,16 @@ def set_user(world: World, pool_id: str, node_id: str, user: Wire, *, new: bool)
     world.store.touch("node", node.pool_key, node.id)
 
 
-def delete_user(world: World, pool_id: str, node_id: str, name: str) -> None:
+def _node_with_users(world: World, pool_id: str, node_id: str) -> Node:
+    """The node, if it takes changes of its users: an idle or running one does."""
     node = world.node(pool_id, node_id)
+    if node.state not in ("idle", "running"):
+        raise BatchError("NodeNotReady")
+    return node
+
+
+def delete_user(world: World, pool_id: str, node_id: str, name: str) -> None:
+    node = _node_with_users(world, pool_id, node_id)
     if node.users.pop(name, None) is None:
         raise BatchError("NodeUserNotFound")
     world.store.touch("node", node.pool_key, node.id)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from batch_emulator.catalogue.images import find_image
+from batch_emulator.catalogue.images import is_retired as is_retired_image
 from batch_emulator.catalogue.vm_sizes import core_count
+from batch_emulator.catalogue.vm_sizes import is_retired as is_retired_size
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError, invalid_property
 from batch_emulator.resources.model import Pool, Wire, key
@@ -11,6 +13,8 @@ from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 
 _NIL = "00000000-0000-0000-0000-000000000000"
+SLOTS_PER_CORE = 4
+MOST_SLOTS = 256
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
 
 
@@ -55,13 +59,28 @@ def _timeout_seconds(request: Wire) -> float:
 
 
 def refuse_pool_spec(spec: Wire) -> None:
-    """400 for a VM size or an image that the account does not offer."""
-    if core_count(spec["vmSize"]) is None:
+    """400 for a VM size or an image that the account does not offer, or too many task slots for the size."""
+    cores = core_count(spec["vmSize"])
+    if cores is None:
         raise invalid_property("vmSize", spec["vmSize"], "The specified VM size is not supported")
+    most = min(SLOTS_PER_CORE * cores, MOST_SLOTS)
+    if spec.get("taskSlotsPerNode", 1) > most:
+        reason = f"The value must not be greater than {most}, which is what VM size {spec['vmSize']} allows"
+        raise invalid_property("taskSlotsPerNode", spec["taskSlotsPerNode"], reason)
     machine = spec.get("virtualMachineConfiguration")
     if machine:
         _refuse_image(machine)
     _refuse_subnet(spec.get("networkConfiguration", {}).get("subnetId"))
+
+
+def refuse_retired(spec: Wire) -> None:
+    """400 for a VM size or an image that the service has taken off its lists."""
+    if is_retired_size(spec.get("vmSize", "")):
+        raise invalid_property("vmSize", spec["vmSize"], "The specified VM size is not supported")
+    reference = spec.get("virtualMachineConfiguration", {}).get("imageReference", {})
+    image = find_image(reference)
+    if image is not None and is_retired_image(image):
+        raise _unsupported_image(reference)
 
 
 def _refuse_subnet(subnet_id: str | None) -> None:
@@ -79,19 +98,24 @@ def _refuse_image(machine: Wire) -> None:
     if "publisher" not in reference:
         return
     image = find_image(reference)
-    named = "publisher {publisher} offer {offer} sku {sku}".format_map(reference)
     if image is None:
-        raise BatchError(
-            "InvalidPropertyValue",
-            ("PropertyName", "imageReference"),
-            ("Reason", f"The specified imageReference with {named} is not supported."),
-        )
+        raise _unsupported_image(reference)
+    named = _describe(reference)
     if image["nodeAgentSKUId"] != machine["nodeAgentSKUId"]:
         raise BatchError(
             "InvalidPropertyValue",
             ("PropertyName", "nodeAgentSKUId"),
             ("Reason", f"The specified nodeAgentSKUId is not valid for imageReference with {named}."),
         )
+
+
+def _unsupported_image(reference: Wire) -> BatchError:
+    reason = f"The specified imageReference with {_describe(reference)} is not supported."
+    return BatchError("InvalidPropertyValue", ("PropertyName", "imageReference"), ("Reason", reason))
+
+
+def _describe(reference: Wire) -> str:
+    return "publisher {publisher} offer {offer} sku {sku}".format_map(reference)
 
 
 def delete_pool(world: World, pool_id: str) -> None:
@@ -111,6 +135,7 @@ def delete_pool(world: World, pool_id: str) -> None:
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
     """PATCH: each named property is replaced whole."""
     pool = world.live_pool(pool_id)
+    refuse_pool_spec(pool.spec | changes)
     pool.spec = pool.spec | changes
     _changed(world, pool)
     return pool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, Task, Wire, key
 from batch_emulator.scheduler import dependencies
 from batch_emulator.scheduler.launches import task_directory
@@ -71,14 +71,11 @@ def _refuse_task(world: World, job: Job, spec: Wire) -> None:
         if name in job.spec and key(job.spec[name]["id"]) == key(spec["id"]):
             raise BatchError(refusal)
     if spec.get("dependsOn") and not job.spec.get("usesTaskDependencies"):
-        raise BatchError("TaskDependenciesNotSpecifiedOnJob")
-    slots = spec.get("requiredSlots", 1)
-    pool = world.store.pools.get(job.pool_key) if slots > 1 else None
-    if pool and slots > pool.slots_per_node:
-        reason = f"The pool's taskSlotsPerNode is {pool.slots_per_node}"
-        raise invalid_property("requiredSlots", slots, reason)
+        # Not the code that the page of errors has for it, but the one that users of the service report.
+        raise BatchError("UnsupportedProperty", ("PropertyName", "dependsOn"), ("Reason", _NO_DEPENDENCIES))
 
 
+_NO_DEPENDENCIES = "Task dependencies are only allowed in a job with usesTaskDependencies set to true"
 _TAKEN_IDS = {
     "jobPreparationTask": "TaskIdSameAsJobPreparationTask",
     "jobReleaseTask": "TaskIdSameAsJobReleaseTask",

@@ -37,7 +37,7 @@ async def test_new_pool_has_every_default(wire: Wire) -> None:
         "virtualMachineConfiguration",
     ]
     assert (pool["url"], pool["resizeTimeout"], pool["taskSlotsPerNode"]) == (f"{URL}/pools/p", "PT15M", 1)
-    assert pool["taskSchedulingPolicy"] == {"nodeFillType": "Spread"}
+    assert pool["taskSchedulingPolicy"] == {"nodeFillType": "Spread", "jobDefaultOrder": "none"}
     assert pool["virtualMachineConfiguration"]["imageReference"]["version"] == "latest"
     assert (pool["enableAutoScale"], pool["enableInterNodeCommunication"]) == (False, False)
 
@@ -126,9 +126,11 @@ async def test_idle_node_tells_what_it_is(wire: Wire) -> None:
     assert (node["ipAddress"], node["vmSize"], node["isDedicated"]) == ("127.0.0.4", "standard_d2s_v3", True)
     endpoints = node["endpointConfiguration"]["inboundEndpoints"]
     assert [(each["name"], each["frontendPort"], each["backendPort"]) for each in endpoints] == [
-        ("web.0", 60000, 8080),
-        ("SSHRule.0", 50000, 22),
+        ("web.0", 60000, 8080)
     ]
+    (old,) = (await wire.get("/pools/p/nodes", version="2024-02-01.19.0"))["value"]
+    names = [each["name"] for each in old["endpointConfiguration"]["inboundEndpoints"]]
+    assert names == ["web.0", "SSHRule.0"]
     assert set(node["nodeAgentInfo"]) == {"version", "lastUpdateTime"}
     assert set(node["virtualMachineInfo"]["imageReference"]) >= {"publisher", "version", "exactVersion"}
     assert node["stateTransitionTime"] >= node["lastBootTime"] > node["allocationTime"]
@@ -152,7 +154,7 @@ async def test_node_lists_its_extensions_and_the_services_own(wire: Wire) -> Non
 
 _NETWORK = {
     "dynamicVNetAssignmentScope": "none",
-    "publicIPAddressConfiguration": {"provision": "usermanaged", "ipAddressIds": ["/an/address"]},
+    "publicIPAddressConfiguration": {"provision": "UserManaged", "ipAddressIds": ["/an/address"]},
     "enableAcceleratedNetworking": True,
 }
 
@@ -162,12 +164,13 @@ _MOUNTS = [{"nfsMountConfiguration": {"source": "host:/share", "relativeMountPat
 
 _MACHINE = {
     "osDisk": {
-        "caching": "readwrite",
-        "diskSizeGB": 64,
+        "ephemeralOSDiskSettings": {"placement": "cachedisk"},
         "managedDisk": {"storageAccountType": "premium_lrs"},
+        "diskSizeGB": 64,
+        "caching": "ReadWrite",
     },
-    "nodePlacementConfiguration": {"policy": "zonal"},
-    "securityProfile": {"securityType": "trustedLaunch", "uefiSettings": {"secureBootEnabled": True}},
+    "nodePlacementConfiguration": {"policy": "Zonal"},
+    "securityProfile": {"securityType": "trustedlaunch", "uefiSettings": {"secureBootEnabled": True}},
     "diskEncryptionConfiguration": {"targets": ["temporarydisk"]},
 }
 

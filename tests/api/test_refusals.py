@@ -108,6 +108,7 @@ async def test_subnet_of_no_subscription_is_refused(wire: Wire) -> None:
     assert (await wire.get("/pools/p"))["networkConfiguration"] == {
         "subnetId": mine,
         "dynamicVNetAssignmentScope": "none",
+        "enableAcceleratedNetworking": False,
     }
 
 

@@ -85,7 +85,9 @@ class ContainerSettings(Body):
     container_run_options: str | None = None
     image_name: NonEmpty
     registry: ContainerRegistry | None = None
-    working_directory: Choice[Literal["taskWorkingDirectory", "containerImageDefault"]] | None = None
+    working_directory: Choice[Literal["taskWorkingDirectory", "containerImageDefault"]] = (
+        "taskWorkingDirectory"
+    )
     container_host_batch_bind_mounts: list[ContainerHostBindMount] | None = None
 
 
@@ -122,9 +124,9 @@ def source_error(sources: tuple[str | None, ...]) -> BatchError:
 
 
 class BlobContainerDestination(Body):
-    path: str | None = None
     container_url: NonEmpty
     identity_reference: Annotated[IdentityReference | None, refusable("identityReference")] = None
+    path: str | None = None
     upload_headers: list[HttpHeader] | None = None
 
 

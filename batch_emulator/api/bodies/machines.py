@@ -15,6 +15,10 @@ from batch_emulator.errors import BatchError, invalid_property
 StorageAccountType = Choice[Literal["standard_lrs", "premium_lrs", "standardssd_lrs"]]
 SecurityEncryptionType = Choice[Literal["DiskWithVMGuestState", "NonPersistedTPM", "VMGuestStateOnly"]]
 Caching = Choice[Literal["none", "readonly", "readwrite"]]
+OsDiskCaching = Choice[Literal["None", "ReadOnly", "ReadWrite"]]
+"""As the service writes it of an operating system's disk, where of a data disk it writes small letters."""
+
+DEFAULT_STORAGE = "standard_lrs"
 
 IMAGE_FORMATS = (
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/"
@@ -96,26 +100,32 @@ class DiskSecurityProfile(Body):
 
 
 class ManagedDisk(Body):
-    storage_account_type: StorageAccountType | None = None
+    storage_account_type: StorageAccountType = DEFAULT_STORAGE
     disk_encryption_set: DiskEncryptionSet | None = None
     security_profile: DiskSecurityProfile | None = None
 
 
 class DataDisk(Body):
-    """`storageAccountType` is of API versions before 2025-06-01, `managedDisk` of those since."""
+    """`storageAccountType` is of API versions before 2025-06-01, `managedDisk` of those since. Both are
+    kept, so that a client of either sees the kind of its disks."""
 
     lun: Annotated[Number, within(0, 63)]
     caching: Caching = "none"
     disk_size_gb: Annotated[Number, within(1)] = Field(alias="diskSizeGB")
-    storage_account_type: StorageAccountType | None = None
-    managed_disk: ManagedDisk | None = None
+    storage_account_type: StorageAccountType = DEFAULT_STORAGE
+    managed_disk: ManagedDisk = ManagedDisk()
 
     @model_validator(mode="before")
     @classmethod
     def fill_type(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "managedDisk" not in value:
-            return {"storageAccountType": "standard_lrs", **value}
-        return value
+        """Either of the two says it for the other."""
+        if not isinstance(value, dict):
+            return value
+        managed = value.get("managedDisk") or {}
+        kind = managed.get("storageAccountType") if isinstance(managed, dict) else None
+        kind = kind or value.get("storageAccountType") or DEFAULT_STORAGE
+        whole = {"storageAccountType": kind, **managed} if isinstance(managed, dict) else managed
+        return {**value, "storageAccountType": kind, "managedDisk": whole}
 
 
 class ContainerConfiguration(Body):
@@ -134,9 +144,17 @@ class DiskEncryptionConfiguration(Body):
     targets: list[Choice[Literal["osdisk", "temporarydisk"]]] | None = None
     customer_managed_key: DiskCustomerManagedKey | None = None
 
+    @model_validator(mode="after")
+    def check_key(self) -> DiskEncryptionConfiguration:
+        """A pool gets its identity from Azure Resource Manager only, so that no pool made here has one."""
+        if self.customer_managed_key is not None:
+            reason = "Pool Identity is required when using CustomerManagedKey."
+            raise invalid_property("identity", None, reason)
+        return self
+
 
 class NodePlacementConfiguration(Body):
-    policy: Choice[Literal["regional", "zonal"]] | None = None
+    policy: Choice[Literal["Regional", "Zonal"]] | None = None
 
 
 class VmExtension(Body):
@@ -156,11 +174,11 @@ class DiffDiskSettings(Body):
 
 
 class OsDisk(Body):
-    ephemeral_os_disk_settings: DiffDiskSettings | None = Field(None, alias="ephemeralOSDiskSettings")
-    caching: Caching | None = None
-    managed_disk: ManagedDisk | None = None
+    ephemeral_os_disk_settings: DiffDiskSettings = Field(DiffDiskSettings(), alias="ephemeralOSDiskSettings")
+    managed_disk: ManagedDisk = ManagedDisk()
     disk_size_gb: Annotated[Number, within(1)] | None = Field(None, alias="diskSizeGB")
     write_accelerator_enabled: Bool | None = None
+    caching: OsDiskCaching = "None"
 
 
 class UefiSettings(Body):
@@ -180,10 +198,10 @@ class ProxyAgentSettings(Body):
 
 
 class SecurityProfile(Body):
+    security_type: Choice[Literal["trustedlaunch", "confidentialvm"]] | None = None
     encryption_at_host: Bool | None = None
-    proxy_agent_settings: ProxyAgentSettings | None = None
-    security_type: Choice[Literal["trustedLaunch", "confidentialvm"]] | None = None
     uefi_settings: UefiSettings | None = None
+    proxy_agent_settings: ProxyAgentSettings | None = None
 
 
 class ServiceArtifactReference(Body):
@@ -192,6 +210,7 @@ class ServiceArtifactReference(Body):
 
 class VirtualMachineConfiguration(Body):
     image_reference: ImageReference
+    os_disk: OsDisk | None = None
     node_agent_sku_id: NonEmpty = Field(alias="nodeAgentSKUId")
     windows_configuration: WindowsConfiguration | None = None
     data_disks: list[DataDisk] | None = None
@@ -200,7 +219,6 @@ class VirtualMachineConfiguration(Body):
     disk_encryption_configuration: DiskEncryptionConfiguration | None = None
     node_placement_configuration: NodePlacementConfiguration | None = None
     extensions: list[VmExtension] | None = None
-    os_disk: OsDisk | None = None
     security_profile: SecurityProfile | None = None
     service_artifact_reference: ServiceArtifactReference | None = None
 

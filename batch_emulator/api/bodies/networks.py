@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import IdentityReference
@@ -58,9 +58,12 @@ class IpTag(Body):
     tag: str | None = None
 
 
+IpFamilies = Annotated[list[Choice[Literal["IPv4", "IPv6"]]], AfterValidator(sorted)]
+
+
 class PublicIpAddressConfiguration(Body):
-    provision: Choice[Literal["batchmanaged", "usermanaged", "nopublicipaddresses"]] | None = None
-    ip_families: list[Choice[Literal["IPv4", "IPv6"]]] | None = None
+    provision: Choice[Literal["BatchManaged", "UserManaged", "NoPublicIPAddresses"]] = "BatchManaged"
+    ip_families: IpFamilies | None = None
     ip_address_ids: list[str] | None = None
     ip_tags: list[IpTag] | None = None
 
@@ -74,7 +77,7 @@ class NetworkConfiguration(Body):
     public_ip_address_configuration: PublicIpAddressConfiguration | None = Field(
         None, alias="publicIPAddressConfiguration"
     )
-    enable_accelerated_networking: Bool | None = None
+    enable_accelerated_networking: Bool = False
 
 
 class LinuxUserConfiguration(Body):

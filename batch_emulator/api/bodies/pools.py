@@ -64,8 +64,8 @@ class StartTask(Body):
 
 
 class TaskSchedulingPolicy(Body):
-    job_default_order: Choice[Literal["none", "creationtime"]] | None = None
     node_fill_type: Choice[Literal["Spread", "Pack"]] = "Spread"
+    job_default_order: Choice[Literal["none", "creationtime"]] = "none"
 
 
 class CertificateReference(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.api.views.endpoints import render_endpoints
+from batch_emulator.api.views.endpoints import ipv6_address, render_endpoints
 from batch_emulator.api.views.runs import render_run
 from batch_emulator.api.views.tasks import render_execution
 from batch_emulator.resources.model import Node, Pool, Wire
@@ -10,11 +10,10 @@ from batch_emulator.resources.store import Store
 from batch_emulator.ticks import format_ticks
 
 _AGENT_VERSION = "1.13.8"
-_LATEST = "1.0.0"
 
 
-def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
-    """A node, as Get Node answers it."""
+def render_node(node: Node, pool: Pool, store: Store, base_url: str, version: str) -> Wire:
+    """A node, as Get Node of an API version answers it."""
     wire: Wire = {
         "id": node.id,
         "url": f"{base_url}/pools/{pool.id}/nodes/{node.id}",
@@ -27,6 +26,10 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
     wire |= {
         "allocationTime": format_ticks(node.allocated),
         "ipAddress": node.address,
+    }
+    if address := ipv6_address(pool):
+        wire["ipv6Address"] = address
+    wire |= {
         "affinityId": f"TVM:{node.id}",
         "vmSize": pool.spec["vmSize"],
         "totalTasksRun": node.tasks_run,
@@ -34,7 +37,7 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
         "runningTasksCount": len(node.occupants),
         "runningTaskSlotsCount": node.slots_used,
     }
-    return wire | _render_tasks(node, pool, store, base_url) | _render_machine(node, pool)
+    return wire | _render_tasks(node, pool, store, base_url) | _render_machine(node, pool, version)
 
 
 def _render_tasks(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
@@ -50,7 +53,7 @@ def _render_tasks(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
     return wire
 
 
-def _render_machine(node: Node, pool: Pool) -> Wire:
+def _render_machine(node: Node, pool: Pool, version: str) -> Wire:
     """What a node is; its agent tells of itself once it is up."""
     wire: Wire = {}
     if node.booted:
@@ -58,7 +61,8 @@ def _render_machine(node: Node, pool: Pool) -> Wire:
     if node.errors:
         wire["errors"] = node.errors
     wire["isDedicated"] = node.dedicated
-    wire["endpointConfiguration"] = {"inboundEndpoints": render_endpoints(node, pool)}
+    if endpoints := render_endpoints(node, pool, version):
+        wire["endpointConfiguration"] = {"inboundEndpoints": endpoints}
     if node.booted:
         wire["nodeAgentInfo"] = {"lastUpdateTime": format_ticks(node.booted), "version": _AGENT_VERSION}
     if machine := pool.spec.get("virtualMachineConfiguration"):
@@ -67,11 +71,8 @@ def _render_machine(node: Node, pool: Pool) -> Wire:
 
 
 def _used_image(reference: Wire) -> Wire:
-    """The image with the version that `latest` stands for, which here is always the same."""
-    if "publisher" not in reference:
-        return reference
-    version = reference["version"]
-    return {**reference, "exactVersion": _LATEST if version.lower() == "latest" else version}
+    """The image with its exact version, for which the service repeats `latest`."""
+    return reference | {"exactVersion": reference["version"]} if "publisher" in reference else reference
 
 
 def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wire | None:

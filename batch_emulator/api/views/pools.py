@@ -11,6 +11,8 @@ from batch_emulator.ticks import etag, format_ticks
 
 _COUNTED = (
     ("creating", "creating"),
+    ("deallocated", "deallocated"),
+    ("deallocating", "deallocating"),
     ("idle", "idle"),
     ("leavingPool", "leavingpool"),
     ("offline", "offline"),
@@ -22,15 +24,13 @@ _COUNTED = (
     ("startTaskFailed", "starttaskfailed"),
     ("unusable", "unusable"),
     ("unknown", "unknown"),
-    ("waitingForStartTask", "waitingforstarttask"),
-    ("deallocated", "deallocated"),
-    ("deallocating", "deallocating"),
     ("upgradingOS", "upgradingos"),
+    ("waitingForStartTask", "waitingforstarttask"),
 )
 
 
-def render_pool(pool: Pool, store: Store, base_url: str) -> Wire:
-    """A pool, as Get Pool answers it."""
+def render_pool(pool: Pool, store: Store, base_url: str, version: str) -> Wire:
+    """A pool, as Get Pool of an API version answers it."""
     nodes = store.nodes(key(pool.id))
     wire: Wire = {
         "id": pool.id,
@@ -45,7 +45,12 @@ def render_pool(pool: Pool, store: Store, base_url: str) -> Wire:
     }
     if "displayName" in pool.spec:
         wire["displayName"] = pool.spec["displayName"]
-    return wire | arrange(pool.spec | _render_size(pool, nodes), order.POOL)
+    return wire | arrange(_defaults(version) | pool.spec | _render_size(pool, nodes), order.POOL)
+
+
+def _defaults(version: str) -> Wire:
+    """What the answers of a version always have: as recorded, 2024-07-01 an empty list of certificates."""
+    return {"certificateReferences": []} if version.startswith("2024-07") else {}
 
 
 def _render_size(pool: Pool, nodes: PoolNodes) -> Wire:

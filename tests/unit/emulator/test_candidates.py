@@ -64,7 +64,7 @@ CONDITIONS = st.one_of(
         st.sampled_from(["ge", "gt", "lt"]),
         st.integers(0, 450).map(time),
     ),
-    st.just("not (state eq 'completed')"),
+    st.just("state ne 'completed'"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue.images import SUPPORTED_IMAGES, find_image
+from batch_emulator.catalogue.images import SUPPORTED_IMAGES, find_image, is_retired
 
 
 def test_images_are_listed_by_publisher_offer_and_sku() -> None:
@@ -29,4 +29,16 @@ def test_windows_images_run_the_windows_agent() -> None:
     """Every image of Windows Server names Windows' node agent and operating system."""
     of_windows = [each for each in SUPPORTED_IMAGES if each["osType"] == "windows"]
     assert {each["nodeAgentSKUId"] for each in of_windows} == {"batch.node.windows amd64"}
-    assert {each["imageReference"]["offer"] for each in of_windows} == {"windowsserver"}
+    assert {each["imageReference"]["publisher"] for each in of_windows} == {
+        "microsoft-dsvm",
+        "microsoftwindowsserver",
+        "mirantis",
+    }
+
+
+def test_retired_images_are_known_but_not_listed() -> None:
+    """What the service has taken off its list is in none of ours."""
+    found = find_image({"publisher": "canonical", "offer": "ubuntuserver", "sku": "18.04-lts"})
+    assert is_retired(found)
+    assert found not in SUPPORTED_IMAGES
+    assert not any(is_retired(image) for image in SUPPORTED_IMAGES)

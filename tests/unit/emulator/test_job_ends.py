@@ -7,7 +7,7 @@ import pytest
 from batch_emulator.api.bodies.base import parse_object
 from batch_emulator.api.bodies.jobs import JobAdd
 from batch_emulator.errors import BatchError
-from batch_emulator.scheduler import jobs, pools
+from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from tests.unit.emulator.driver import FAILED, SUCCESS, Driver
 
 
@@ -166,3 +166,38 @@ def test_automatic_end_cannot_be_taken_back(driver, command):
     driver.add_job(onAllTasksComplete="terminatejob")
     with pytest.raises(BatchError, match="onAllTasksComplete"):
         driver.do(command, "job", {"onAllTasksComplete": "noaction", "poolInfo": {"poolId": "pool"}})
+
+
+@pytest.mark.parametrize("conditions", [{}, {"exitConditions": {"default": {"jobAction": "terminate"}}}])
+def test_one_terminated_task_does_not_end_its_job(driver, conditions):
+    """A task that a request ended has met no exit condition: its job goes on, with or without a default."""
+    driver.add_pool()
+    driver.add_job(onTaskFailure="performexitoptionsjobaction", usesTaskDependencies=True)
+    driver.add_task("t", **conditions)
+    driver.add_task("after", dependsOn={"taskIds": ["t"]})
+    driver.do(tasks.terminate_task, "job", "t")
+    assert driver.task("t").result == "failure"
+    assert driver.world.job("job").state == "active"
+    assert driver.task("after").state == "active"
+
+
+@pytest.mark.parametrize("option", ["terminate"])
+def test_a_task_ended_with_its_node_does_not_end_its_job(driver, option):
+    """What a reboot ends is ended by request, too."""
+    driver.add_pool()
+    driver.add_job(onTaskFailure="performexitoptionsjobaction")
+    driver.add_task("t")
+    (node,) = driver.world.store.nodes("pool")
+    driver.do(nodes.interrupt_node, "pool", node.id, option, "reboot")
+    assert driver.task("t").failure["code"] == "TaskEnded"
+    assert driver.world.job("job").state == "active"
+
+
+def test_a_failed_task_ends_its_job(driver):
+    """A task that fails of itself ends its job, unless its exit conditions say otherwise."""
+    driver.add_pool()
+    driver.add_job(onTaskFailure="performexitoptionsjobaction")
+    driver.add_task("t")
+    driver.end("t", FAILED)
+    driver.pass_seconds(1)
+    assert driver.world.job("job").terminate_reason == "TaskFailed"

@@ -41,7 +41,7 @@ def test_a_pool_gets_the_services_defaults() -> None:
         "vmSize": "standard_d2_v2",
         "virtualMachineConfiguration": {**MACHINE, "imageReference": {**IMAGE, "version": "latest"}},
         "taskSlotsPerNode": 1,
-        "taskSchedulingPolicy": {"nodeFillType": "Spread"},
+        "taskSchedulingPolicy": {"nodeFillType": "Spread", "jobDefaultOrder": "none"},
         "resizeTimeout": "PT15M",
         "targetDedicatedNodes": 0,
         "targetLowPriorityNodes": 0,
@@ -113,7 +113,7 @@ def test_enumerations_come_back_in_the_services_case() -> None:
             "targetNodeCommunicationMode": "Simplified",
         },
     )
-    assert answer["taskSchedulingPolicy"] == {"nodeFillType": "Pack"}
+    assert answer["taskSchedulingPolicy"] == {"nodeFillType": "Pack", "jobDefaultOrder": "none"}
     assert answer["certificateReferences"][0]["storeLocation"] == "LocalMachine"
     assert answer["targetNodeCommunicationMode"] == "simplified"
 
@@ -172,7 +172,7 @@ def test_what_is_not_done_here_is_kept() -> None:
             "networkConfiguration": {
                 "subnetId": "/s",
                 "endpointConfiguration": {"inboundNATPools": [endpoint]},
-                "publicIPAddressConfiguration": {"provision": "batchmanaged", "ipFamilies": ["ipv4"]},
+                "publicIPAddressConfiguration": {"provision": "batchmanaged", "ipFamilies": ["ipv6", "ipv4"]},
             },
             "upgradePolicy": {
                 "mode": "automatic",
@@ -183,15 +183,23 @@ def test_what_is_not_done_here_is_kept() -> None:
     )
     network = answer["networkConfiguration"]
     assert network["dynamicVNetAssignmentScope"] == "none"
-    assert network["publicIPAddressConfiguration"] == {"provision": "batchmanaged", "ipFamilies": ["IPv4"]}
+    assert network["publicIPAddressConfiguration"] == {
+        "provision": "BatchManaged",
+        "ipFamilies": ["IPv4", "IPv6"],
+    }
+    assert network["enableAcceleratedNetworking"] is False
     [pool] = network["endpointConfiguration"]["inboundNATPools"]
     assert pool["protocol"] == "tcp"
     assert pool["networkSecurityGroupRules"] == [rule | {"sourcePortRanges": ["*"]}]
     machine = answer["virtualMachineConfiguration"]
-    first, second = machine["dataDisks"]
-    assert first == {"lun": 0, "caching": "none", "diskSizeGB": 8, "storageAccountType": "standard_lrs"}
-    assert second == {"lun": 1, "caching": "none", "diskSizeGB": 8, "managedDisk": {}}
-    assert machine["osDisk"] == {"ephemeralOSDiskSettings": {"placement": "cachedisk"}}
+    for number, disk in enumerate(machine["dataDisks"]):
+        assert (disk["lun"], disk["caching"], disk["diskSizeGB"]) == (number, "none", 8)
+        assert disk["storageAccountType"] == disk["managedDisk"]["storageAccountType"] == "standard_lrs"
+    assert machine["osDisk"] == {
+        "ephemeralOSDiskSettings": {"placement": "cachedisk"},
+        "managedDisk": {"storageAccountType": "standard_lrs"},
+        "caching": "None",
+    }
     assert machine["securityProfile"]["uefiSettings"] == {"vTpmEnabled": True}
     assert answer["upgradePolicy"]["automaticOSUpgradePolicy"] == {"enableAutomaticOSUpgrade": True}
 

@@ -128,7 +128,7 @@ def test_dependency_action_of_a_failure(driver, action, runs):
 def test_dependencies_need_the_jobs_consent(driver):
     """dependsOn is refused in a job without usesTaskDependencies, and nothing is added."""
     driver.add_job()
-    with pytest.raises(BatchError, match="TaskDependenciesNotSpecifiedOnJob"):
+    with pytest.raises(BatchError, match="UnsupportedProperty"):
         driver.add_task("t", dependsOn={"taskIds": ["a"]})
     assert not driver.world.store.tasks("job").by_id
 

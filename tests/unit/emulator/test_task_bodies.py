@@ -152,7 +152,10 @@ def test_container_tasks_are_taken_where_they_may_run_as_processes() -> None:
     """With the setting `host` their settings are kept, and nothing else that is refused is taken."""
     allowed = ALLOWED["host"]
     body = parse_object(TaskAdd, REFUSED_PARTS["containerSettings"], allowed).to_wire()
-    assert body["containerSettings"] == {"imageName": "alpine"}
+    assert body["containerSettings"] == {
+        "imageName": "alpine",
+        "workingDirectory": "taskWorkingDirectory",
+    }
     with pytest.raises(BatchError) as caught:
         parse_object(TaskAdd, REFUSED_PARTS["identityReference"], allowed)
     assert caught.value.code == "UnsupportedProperty"

@@ -20,7 +20,7 @@ JULY_2024, NEWEST = "2024-07-01.20.0", "2025-06-01"
         ("pools", "certificateReferences", OCTOBER_2022, JULY_2024),
         ("pools", "targetNodeCommunicationMode", OCTOBER_2022, JULY_2024),
         ("pools", "resourceTags", FEBRUARY_2024, JULY_2024),
-        ("tasks", "authenticationTokenSettings", OCTOBER_2022, JULY_2024),
+        ("tasks", "authenticationTokenSettings", OCTOBER_2022, NEWEST),
         ("nodes", "virtualMachineInfo", OCTOBER_2022, NEWEST),
     ],
 )
