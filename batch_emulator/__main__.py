@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from batch_emulator.faults.rules import Faults
 from batch_emulator.logs import set_up_log
 from batch_emulator.node.simulation import Simulation, parse_simulation
 from batch_emulator.server import running
-from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, Settings
+from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, KEY_VARIABLE, Settings
 
 
 def main() -> int:
@@ -32,12 +33,13 @@ def main() -> int:
 
 
 def read_settings(arguments: list[str]) -> Settings:
-    """Settings from command line arguments. ValueError for a file of faults that is none."""
+    """Settings from arguments and the key's variable. ValueError for a file of faults that is none."""
     given = vars(_parser().parse_args(arguments))
     set_up_log(logging.DEBUG if given.pop("debug") else logging.INFO)
     if faults := given.pop("faults"):
         given["faults"] = Faults.model_validate_json(faults.read_bytes())
-    return Settings(**given)
+    # Taken away, so that nothing that is started from here has it.
+    return Settings(**given, key=os.environ.pop(KEY_VARIABLE, DEFAULT_KEY))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,13 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m batch_emulator",
         description="A local Azure Batch service. It listens on 127.0.0.1 only, unless told otherwise.",
+        epilog=f"The account's key, base64, is taken from {KEY_VARIABLE} (by default a well-known one).",
+        allow_abbrev=False,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="TCP port, 0 for a free one (%(default)s)"
     )
     parser.add_argument("--account", default=DEFAULT_ACCOUNT, help="name of the Batch account (%(default)s)")
-    parser.add_argument("--key", default=DEFAULT_KEY, help="its key, base64 (a well-known one)")
     parser.add_argument("--cert", dest="certificate", type=Path, help="PEM certificate, to serve HTTPS")
     parser.add_argument("--key-file", dest="certificate_key", type=Path, help="PEM private key of --cert")
     parser.add_argument("--oauth", choices=["basic"], help="take Microsoft Entra access tokens too")

@@ -33,6 +33,7 @@ from batch_emulator.api import (
     withdrawn_operations,
 )
 from batch_emulator.api.auth import Access, verify
+from batch_emulator.api.browsers import refuse_pages
 from batch_emulator.api.call import Call
 from batch_emulator.api.exchange import (
     add_common_headers,
@@ -100,6 +101,7 @@ def _endpoint(engine: Engine, target: _Target, respond: Respond) -> Callable[[Re
     async def answer(request: Request) -> Response:
         request_id, begun = str(uuid.uuid4()), time.perf_counter()
         try:
+            refuse_pages(request.headers, engine.settings.host)
             response = await respond(await read_call(engine, request), target, request)
         except BatchError as error:
             response = error_answer(engine, error, request, request_id)

@@ -14,6 +14,8 @@ DEFAULT_PORT = 10003
 DEFAULT_ACCOUNT = "devbatchaccount1"
 #: A well-known key, as Azurite has one: it protects nothing and is written in the documentation.
 DEFAULT_KEY = "ZGV2YmF0Y2hhY2NvdW50MSBsb2NhbCBCYXRjaCBzZXJ2aWNlIHdlbGwta25vd24ga2V5ISEhIQ=="
+#: Environment variable of the command line that has the account's key.
+KEY_VARIABLE = "BATCH_EMULATOR_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ def check(settings: Settings) -> None:
     if settings.oauth and not settings.certificate:
         raise ValueError("access tokens need HTTPS: give a certificate and its key (--cert and --key-file)")
     if not is_loopback(settings.host) and settings.key == DEFAULT_KEY:
-        raise ValueError(f"who can reach {settings.host} knows the default key: give another one (--key)")
+        raise ValueError(
+            f"who can reach {settings.host} knows the default key: give another one ({KEY_VARIABLE})"
+        )
     if settings.containers not in ("refuse", "host"):
         raise ValueError(f"container tasks can't be {settings.containers!r}: it is refuse or host")
     if not settings.speed > 0:

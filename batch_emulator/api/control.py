@@ -11,7 +11,6 @@ answers this machine only, and no page of a browser: changes are to be sent as J
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import orjson
@@ -20,13 +19,13 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from batch_emulator.api.bodies.base import parse_json
+from batch_emulator.api.browsers import forbidden, host_of
 from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError
 from batch_emulator.faults.rules import Faults, Seconds
 from batch_emulator.scheduler import node_faults
 from batch_emulator.settings import is_loopback
 
-_PORT = re.compile(r":\d+$")
 EVENTS = ("preempt", "lose", "break", "filldisk", "recover")
 
 
@@ -41,16 +40,11 @@ class NodeEvent(BaseModel):
 
 def check_client(call: Call, peer: str | None) -> None:
     """403 for whoever is not on this machine, or could be a page in a browser."""
-    host = _PORT.sub("", call.headers.get("host", ""))
-    if not is_loopback(peer or "") or not is_loopback(host):
-        raise _forbidden("The control API is for this machine, by a loopback address")
+    if not is_loopback(peer or "") or not is_loopback(host_of(call.headers)):
+        raise forbidden("The control API is for this machine, by a loopback address")
     is_json = call.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
     if call.method in ("PUT", "POST") and not is_json:
-        raise _forbidden("Changes are to be sent with Content-Type: application/json")
-
-
-def _forbidden(reason: str) -> BatchError:
-    return BatchError("Forbidden", ("Reason", reason))
+        raise forbidden("Changes are to be sent with Content-Type: application/json")
 
 
 def get_faults(call: Call) -> Response:

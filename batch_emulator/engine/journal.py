@@ -39,6 +39,9 @@ class Journal:
         """Open or make the file. Raises OSError if another service has it, or wrote it in another format."""
         self._path = path
         self._garbage: list[tuple[str, str]] = []
+        # It holds the signatures of files' URLs; what SQLite keeps beside it has the same mode.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         try:
             self._prepare()

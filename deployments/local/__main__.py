@@ -8,7 +8,8 @@ from pathlib import Path
 
 from deployments.errors import LocalServiceError
 from deployments.local import demo, environment
-from deployments.local.settings import BATCH_ACCOUNT, BATCH_KEY, Settings, client_environment
+from deployments.local.keys import keys_of
+from deployments.local.settings import BATCH_ACCOUNT, Settings, client_environment
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 from tasks.errors import InputError
@@ -49,7 +50,6 @@ def add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     up.add_argument("--batch-port", type=int, help="port of Azure Batch (default: 10003, or a free one)")
     up.add_argument("--prefect-port", type=int, help="port of Prefect (default: 4200, or a free one)")
     up.add_argument("--account", default=BATCH_ACCOUNT, help="name of the Batch account")
-    up.add_argument("--key", default=BATCH_KEY, help="its key, base64 (default: the well-known one)")
     up.set_defaults(run=run_up, interrupted_exit_code=0)
 
 
@@ -81,7 +81,8 @@ def run_demo(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if not variables:
             location = stack.enter_context(temporary_location())
-            settings = Settings(location, *choose_ports(None, None, None), is_temporary=True)
+            ports = choose_ports(None, None, None)
+            settings = Settings(location, *ports, keys_of(location), is_temporary=True)
             stack.enter_context(serve(settings, say))
             variables = client_environment(settings)
         return demo.run(variables, options.inputs, options.output, options.num_words, say)
@@ -99,16 +100,16 @@ def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     return Settings(
         location,
         *ports,
+        keys_of(location),
         is_temporary=options.location is None,
         batch_account=options.account,
-        batch_key=options.key,
     )
 
 
 def welcome(settings: Settings, env_file: Path | None) -> str:
     lines = [
         "",
-        f"  Dashboard      {settings.dashboard}",
+        f"  Dashboard      {settings.dashboard_link}",
         f"  Azure Batch    {settings.batch_endpoint}  (account {settings.batch_account})",
         f"  Azure Storage  {settings.storage.blob_endpoint}",
         f"  Data and logs  {settings.location}",

@@ -1,13 +1,12 @@
 """The file through which a stack tells its clients where it is: shell lines, `. FILE` sets the variables."""
 
-import os
 import shlex
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.local.services import is_healthy
+from deployments.local.keys import write_for_owner
+from deployments.local.prefect_api import is_healthy
 from deployments.local.settings import Settings, client_environment
 from deployments.local.stack import LOCK
 from deployments.locks import is_locked
@@ -31,10 +30,7 @@ def write(path: Path, variables: Mapping[str, str]) -> None:
     """Replace the file in one step; it holds keys, so only the owner may read it."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())]
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.writelines([HEADER, *lines])
-    os.replace(partial, path)
+    write_for_owner(path, "".join([HEADER, *lines]))
 
 
 def read(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ import prefect.cli.worker
 import prefect.workers.process  # noqa: F401
 from prefect.cli import app
 
-from deployments.local.services import probe
+from deployments.local.prefect_api import PrefectApi, probe
 from deployments.local.settings import WORK_POOL
 
 POLL_SECONDS = 0.1
@@ -36,7 +36,8 @@ def run_prefect(arguments: Sequence[str]) -> int:
 def wait_for_work_pool() -> None:
     """Without a limit of time: whoever has started this process stops it if the server doesn't start."""
     port = urlsplit(os.environ["PREFECT_API_URL"]).port or 80
-    while not probe(port, "GET", f"/api/work_pools/{WORK_POOL}"):
+    api = PrefectApi(port, os.environ["PREFECT_API_AUTH_STRING"])
+    while not probe(api, "GET", f"/api/work_pools/{WORK_POOL}"):
         time.sleep(POLL_SECONDS)
 
 

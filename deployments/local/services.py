@@ -1,23 +1,23 @@
 """The services of the local stack, as data: how each is started and how one sees that it is ready."""
 
-import http.client
-import json
 import sys
-from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from deployments import azurite
 from deployments.errors import StartError
-from deployments.local.settings import REPOSITORY, WORK_POOL, Settings, service_environment
+from deployments.local.prefect_api import PrefectApi, is_healthy, probe, request
+from deployments.local.settings import (
+    REPOSITORY,
+    WORK_POOL,
+    Settings,
+    server_protection,
+    service_environment,
+)
 from deployments.processes import Command
 from deployments.supervisor import ServiceSpec
 
-PROBE_TIMEOUT_SECONDS = 5.0
-REQUEST_TIMEOUT_SECONDS = 60.0
 WORKER_NAME = "local"
 CONCURRENT_FLOW_RUNS = 4
 # New runs are looked for this often; Prefect's default of 10 s is meant for distant servers.
@@ -29,9 +29,9 @@ def storage(settings: Settings) -> ServiceSpec:
     folder.mkdir(exist_ok=True)
     log = settings.logs / "azurite.log"
     command = replace(
-        azurite.command(folder, settings.storage_port),
+        azurite.command(folder, settings.storage_port, settings.keys.storage),
         log=log,
-        env=service_environment(settings),
+        env=azurite.environment(service_environment(settings), settings.keys.storage),
         scratch=scratch(settings),
     )
     return ServiceSpec(command, lambda: bool(azurite.listening_at(log)), azurite.START_TIMEOUT_SECONDS)
@@ -39,17 +39,19 @@ def storage(settings: Settings) -> ServiceSpec:
 
 def batch(settings: Settings) -> ServiceSpec:
     argv = [sys.executable, "-m", "batch_emulator", "--port", str(settings.batch_port)]
-    argv += ["--account", settings.batch_account, "--key", settings.batch_key]
-    argv += ["--location", str(settings.location / "batch")]
+    argv += ["--account", settings.batch_account, "--location", str(settings.location / "batch")]
     command = named(settings, "Azure Batch (local)", argv, "batch.log")
     # It stops its tasks first, which have five seconds of their own.
-    return ServiceSpec(replace(command, grace_seconds=10), lambda: " is ready at " in command.log.read_text())
+    command = replace(
+        command, env={**command.env, "BATCH_EMULATOR_KEY": settings.keys.batch}, grace_seconds=10
+    )
+    return ServiceSpec(command, lambda: " is ready at " in command.log.read_text())
 
 
 def prefect_server(settings: Settings) -> ServiceSpec:
-    address = ["--host", "127.0.0.1", "--port", str(settings.prefect_port)]
-    argv = [sys.executable, "-m", "prefect", "server", "start", *address]
+    argv = [sys.executable, "-m", "deployments.local.prefect_server", str(settings.prefect_port)]
     command = named(settings, "Prefect server", argv, "prefect-server.log")
+    command = replace(command, env={**command.env, **server_protection(settings)})
     return ServiceSpec(command, lambda: is_healthy(settings.prefect_port))
 
 
@@ -61,7 +63,7 @@ def worker(settings: Settings) -> ServiceSpec:
     # It would kill its flow runs. Asked before it, they can still delete what they have made.
     return ServiceSpec(
         replace(command, env={**command.env, **WORKER_QUERY}, grace_seconds=10, children_first=True),
-        lambda: is_worker_online(settings.prefect_port, since),
+        lambda: is_worker_online(prefect_api(settings), since),
     )
 
 
@@ -87,45 +89,19 @@ def scratch(settings: Settings) -> Path | None:
     return settings.location if settings.is_temporary else None
 
 
-def is_healthy(port: int) -> bool:
-    """Does a Prefect server answer at this port?"""
-    return probe(port, "GET", "/api/health") is True
+def prefect_api(settings: Settings) -> PrefectApi:
+    return PrefectApi(settings.prefect_port, settings.keys.prefect)
 
 
-def create_work_pool(port: int) -> None:
+def create_work_pool(api: PrefectApi) -> None:
     """Make the pool that the worker and the deployments share; it may exist already. Raises StartError."""
-    status, _ = request(port, "POST", "/api/work_pools/", {"name": WORK_POOL, "type": "process"})
+    status, _ = request(api, "POST", "/api/work_pools/", {"name": WORK_POOL, "type": "process"})
     if status not in (201, 409):
         raise StartError(f"Prefect server refused to make the work pool {WORK_POOL}: status {status}")
 
 
-def is_worker_online(port: int, since: datetime) -> bool:
+def is_worker_online(api: PrefectApi, since: datetime) -> bool:
     """Has our worker reported to the server since then? One of an earlier session may still be listed."""
-    workers = probe(port, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {}) or []
+    workers = probe(api, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {}) or []
     beats = [one["last_heartbeat_time"] for one in workers if one["name"] == WORKER_NAME]
     return any(datetime.fromisoformat(beat.replace("Z", "+00:00")) > since for beat in beats)
-
-
-def probe(port: int, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """The answer to a request, None if there is none within a few seconds."""
-    try:
-        return request(port, method, path, body, PROBE_TIMEOUT_SECONDS)[1]
-    except (OSError, http.client.HTTPException):
-        return None
-
-
-def request(
-    port: int,
-    method: str,
-    path: str,
-    body: Mapping[str, Any] | None = None,
-    timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
-) -> tuple[int, Any]:
-    """One request to 127.0.0.1: the status, and the decoded JSON if it succeeded."""
-    server = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
-    with closing(server) as connection:
-        content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        text = response.read()
-        return response.status, json.loads(text) if response.status < 300 and text else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments import azurite
+from deployments.local.keys import Keys
 
 REPOSITORY = Path(__file__).parents[2]
 PREFECT_FILE = Path("deployments", "prefect.yaml")
@@ -14,9 +15,9 @@ WORK_POOL = "local-process"
 STORAGE_PORT = 10000
 BATCH_PORT = 10003
 PREFECT_PORT = 4200
-# The account that the local Batch service has when it is told nothing else; its documentation names both.
+OPEN_PATH = "/open"
+# The account that the local Batch service has when it is told nothing else.
 BATCH_ACCOUNT = "devbatchaccount1"
-BATCH_KEY = "ZGV2YmF0Y2hhY2NvdW50MSBsb2NhbCBCYXRjaCBzZXJ2aWNlIHdlbGwta25vd24ga2V5ISEhIQ=="
 
 # Without these the server records task runs one at a time and drops those of a large fan-out.
 RECORDER = {
@@ -46,14 +47,14 @@ class Settings:
     batch_port: int
     prefect_port: int
 
+    keys: Keys
+    """What signs in to the services. A page in a browser can't know them."""
+
     is_temporary: bool = False
     """Whether the folder is to go with the stack, also when that is killed."""
 
     batch_account: str = BATCH_ACCOUNT
     """Name of the Batch account that is served."""
-
-    batch_key: str = BATCH_KEY
-    """Its shared key, base64."""
 
     @property
     def logs(self) -> Path:
@@ -72,24 +73,39 @@ class Settings:
         return f"http://127.0.0.1:{self.prefect_port}"
 
     @property
+    def dashboard_link(self) -> str:
+        """Opens the dashboard, signed in: what is behind `#` never leaves the browser."""
+        return f"{self.dashboard}{OPEN_PATH}#{self.keys.prefect}"
+
+    @property
     def batch_endpoint(self) -> str:
         return f"http://127.0.0.1:{self.batch_port}"
 
     @property
     def storage(self) -> azurite.BlobStorage:
-        return azurite.blob_storage(f"http://127.0.0.1:{self.storage_port}")
+        return azurite.blob_storage(f"http://127.0.0.1:{self.storage_port}", self.keys.storage)
 
 
 def client_environment(settings: Settings) -> dict[str, str]:
     """What a client of the stack sets: Azure's variables as the Azure CLI names them, and Prefect's own."""
     return {
         "AZURE_BATCH_ACCOUNT": settings.batch_account,
-        "AZURE_BATCH_ACCESS_KEY": settings.batch_key,
+        "AZURE_BATCH_ACCESS_KEY": settings.keys.batch,
         "AZURE_BATCH_ENDPOINT": settings.batch_endpoint,
         "AZURE_STORAGE_CONNECTION_STRING": settings.storage.connection_string,
+        "PREFECT_API_AUTH_STRING": settings.keys.prefect,
         "PREFECT_API_URL": f"{settings.dashboard}/api",
         "PREFECT_HOME": str(settings.prefect_home),
         **NO_TELEMETRY,
+    }
+
+
+def server_protection(settings: Settings) -> dict[str, str]:
+    """Prefect's own settings by which its server asks for the key, and lets no other page read an answer."""
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": settings.keys.prefect,
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": settings.dashboard,
     }
 
 

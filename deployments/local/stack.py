@@ -96,6 +96,6 @@ def start(supervisor: Supervisor, settings: Settings, say: Say) -> None:
     supervisor.begin(services.registration(settings))
     supervisor.wait_until_ready(*launched)
     say("Deploying the flows")
-    services.create_work_pool(settings.prefect_port)
+    services.create_work_pool(services.prefect_api(settings))
     supervisor.finish()
     supervisor.wait_until_ready(worker)

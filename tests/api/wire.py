@@ -17,7 +17,7 @@ import httpx
 
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY
 
-HOST = "devbatchaccount1.local.batch.example"
+HOST = "localhost:10003"
 URL = f"http://{HOST}"
 NEWEST = "2025-06-01"
 OLDEST = "2022-10-01.16.0"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.local.keys import keys_of
 from deployments.local.settings import Settings
 from deployments.local.stack import serve
 from deployments.processes import free_port
@@ -46,14 +47,14 @@ def browser() -> Iterator[object]:
 def dashboard(browser, tmp_path_factory) -> Iterator[Dashboard]:
     """The dashboard of a local stack of this session's own."""
     location = tmp_path_factory.mktemp("stack")
-    settings = Settings(location, free_port(), free_port(), free_port())
+    settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
     with serve(settings, lambda _text: None):
-        yield Dashboard(settings.dashboard)
+        yield Dashboard(settings.dashboard, settings.dashboard_link, settings.keys.prefect)
 
 
 @pytest.fixture
-def page(browser) -> Iterator[object]:
-    """A page that has to do with nothing but this machine."""
+def page(browser, dashboard) -> Iterator[object]:
+    """A page that is signed in to the dashboard, and has to do with nothing but this machine."""
     page = browser.new_page(viewport=VIEWPORT)
     page.set_default_timeout(PATIENCE_SECONDS * 1000)
     abroad = []
@@ -63,6 +64,7 @@ def page(browser) -> Iterator[object]:
         route.abort()
 
     page.route(is_abroad, refuse)
+    dashboard.sign_in(page)
     yield page
     page.close()
     assert [url for url in abroad if not url.startswith(TELEMETRY)] == [], (

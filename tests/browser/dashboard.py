@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.stacks import csrf_headers, prefect_client
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,9 +20,16 @@ BUSY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One stack's dashboard."""
+    """One stack's dashboard; `link` opens it signed in, `auth_string` is for its API."""
 
     address: str
+    link: str
+    auth_string: str
+
+    def sign_in(self, page: Page) -> None:
+        """Follow the link that the stack prints."""
+        page.goto(self.link)
+        page.wait_for_url(f"{self.address}/dashboard")
 
     def open_form(self, page: Page, deployment: str) -> None:
         """The page on which a run of the deployment, `flow/name`, is started."""
@@ -71,13 +79,14 @@ class Dashboard:
 
     def api(self, method: str, path: str, body: object = None):
         """The server's answer, also if its database is busy at first."""
-        url = f"{self.address}/api{path}"
+        with prefect_client(self.address, self.auth_string) as client:
+            headers = csrf_headers(client) if method != "GET" else {}
 
-        def ask() -> httpx.Response | None:
-            response = httpx.request(method, url, json=body, trust_env=False, timeout=30)
-            return None if response.status_code == 503 else response
+            def ask() -> httpx.Response | None:
+                response = client.request(method, f"/api{path}", json=body, headers=headers)
+                return None if response.status_code == 503 else response
 
-        response = wait_until(ask, BUSY_SECONDS, "answer of the Prefect server", 0.2)
+            response = wait_until(ask, BUSY_SECONDS, "answer of the Prefect server", 0.2)
         response.raise_for_status()
         return response.json()
 

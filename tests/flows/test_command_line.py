@@ -10,8 +10,8 @@ import sys
 from base64 import b64decode
 from pathlib import Path
 
-import httpx
 import pytest
+from prefect.client.orchestration import get_client
 
 from deployments.local.database import create_prefect_home
 from tests.flows.services import wait_for_remains, write_files
@@ -75,13 +75,14 @@ def test_a_run_with_failed_files_says_so_once(terminal, prefect_server, inputs, 
     assert summary["failures"][0]["stderr"] == "cannot"
     assert ended.stderr.count("sub/two.txt: exit code 3") == 1
     assert "Traceback" not in ended.stderr
-    assert "2 files, 1 succeeded, 1 failed" in picture_of(prefect_server, run_key)
+    assert "2 files, 1 succeeded, 1 failed" in picture_of(run_key)
 
 
-def picture_of(api_url: str, run_key: str) -> str:
+def picture_of(run_key: str) -> str:
     """The SVG in the latest picture artifact of that run."""
     wanted = {"artifacts": {"key": {"any_": ["fan-out-timeline"]}}, "sort": "CREATED_DESC"}
-    found = httpx.post(f"{api_url}/artifacts/filter", json=wanted).raise_for_status().json()
+    with get_client(sync_client=True) as client:
+        found = client.request("POST", "/artifacts/filter", json=wanted).json()
     uri = re.compile(r"\(data:image/svg\+xml;base64,(.*)\)$")
     pictures = [b64decode(uri.search(artifact["data"]).group(1)).decode() for artifact in found]
     return next(picture for picture in pictures if f"run {run_key}<" in picture)

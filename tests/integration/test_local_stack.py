@@ -1,5 +1,6 @@
 """The supervisor with small real processes, and the ways in which `up` can fail to start."""
 
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from deployments import supervisor as supervisor_module
+from deployments.azurite import new_account_key
 from deployments.errors import ServiceDiedError, StartError
 from deployments.local import environment
 from deployments.locks import locked_at_once
@@ -130,7 +132,9 @@ def test_a_taken_port_is_named(option, name):
 def test_a_broken_key_is_named(tmp_path):
     """A key that isn't base64 stops the start; the message names the service and has the end of its log."""
     ports = ["--storage-port", str(free_port()), "--prefect-port", str(free_port())]
-    result = up("--key", "not base64!", "--location", str(tmp_path), *ports)
+    keys = {"prefect": "a:b", "storage": new_account_key(), "batch": "not base64!"}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    result = up("--location", str(tmp_path), *ports)
     assert result.returncode == 1
     assert "Azure Batch (local) ended with exit code" in result.stderr
     assert "base64" in result.stderr

@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 from deployments.local import environment
+from deployments.local.keys import new_keys
 from deployments.local.settings import Settings
 
 ODD = {
@@ -17,7 +18,7 @@ ODD = {
 
 
 def settings(location: Path) -> Settings:
-    return Settings(location, storage_port=1, batch_port=2, prefect_port=3)
+    return Settings(location, storage_port=1, batch_port=2, prefect_port=3, keys=new_keys())
 
 
 def test_values_survive_the_file(tmp_path):

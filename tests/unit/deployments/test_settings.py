@@ -2,24 +2,33 @@
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from batch_emulator import settings as emulator
 from deployments.local import settings as local
+from deployments.local.keys import new_keys
 from deployments.local.settings import Settings, base_environment, client_environment
 
-SETTINGS = Settings(Path("/stack"), storage_port=1, batch_port=2, prefect_port=3)
+SETTINGS = Settings(Path("/stack"), storage_port=1, batch_port=2, prefect_port=3, keys=new_keys())
 
 
 def test_a_client_gets_all_that_it_needs():
     """Azure's variables have the Azure CLI's names; Prefect's point at the stack's own server."""
     variables = client_environment(SETTINGS)
     assert variables["AZURE_BATCH_ACCOUNT"] == "devbatchaccount1"
-    assert variables["AZURE_BATCH_ACCESS_KEY"] == local.BATCH_KEY
+    assert variables["AZURE_BATCH_ACCESS_KEY"] == SETTINGS.keys.batch
     assert variables["AZURE_BATCH_ENDPOINT"] == "http://127.0.0.1:2"
     assert "BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;" in variables["AZURE_STORAGE_CONNECTION_STRING"]
     assert variables["PREFECT_API_URL"] == "http://127.0.0.1:3/api"
     assert variables["PREFECT_HOME"] == "/stack/prefect"
+
+
+def test_no_key_is_known_to_others():
+    """Each location has keys of its own, which no print shows: not the published ones, not another's."""
+    keys, others = asdict(SETTINGS.keys), asdict(new_keys())
+    assert not set(keys.values()) & {*others.values(), emulator.DEFAULT_KEY}
+    assert not any(key in repr(SETTINGS) for key in keys.values())
 
 
 def test_nothing_is_reported_to_anyone():
@@ -32,7 +41,6 @@ def test_nothing_is_reported_to_anyone():
 def test_defaults_are_those_of_the_batch_service():
     """Without options the stack serves the account that the local Batch service has by itself."""
     assert emulator.DEFAULT_ACCOUNT == local.BATCH_ACCOUNT
-    assert emulator.DEFAULT_KEY == local.BATCH_KEY
     assert emulator.DEFAULT_PORT == local.BATCH_PORT
 
 

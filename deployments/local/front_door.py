@@ -1,0 +1,83 @@
+"""What stands before Prefect's server: no page of another origin gets in, and one link opens the dashboard.
+
+Prefect's own settings ask every client for a key, but look at no Host: a page whose name was rebound to
+this machine would be of the same origin as the dashboard. Here a request has to name the address that is
+served, and a browser's has to come from the dashboard itself.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from deployments.local.settings import OPEN_PATH
+
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+# No page may show the dashboard in a frame, over which it would lay its own buttons.
+UNFRAMED = {"X-Frame-Options": "DENY", "Content-Security-Policy": "frame-ancestors 'none'"}
+OPEN_HEADERS = {**UNFRAMED, "Cache-Control": "no-store"}
+POLICY_VIOLATION = 1008
+
+# Both dashboards keep their user's key under this name. It is tried before: anybody could make such a link.
+OPEN_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>Prefect</title>
+<p id="told">Opening the dashboard ...</p>
+<script>
+const key = btoa(decodeURIComponent(location.hash.slice(1)));
+const page = new URLSearchParams(location.search).get("page") || "/";
+fetch("/api/admin/version", {headers: {Authorization: "Basic " + key}}).then(answer => {
+  if (!answer.ok) throw new Error();
+  localStorage.setItem("prefect-password", key);
+  location.replace(page.startsWith("/") && !/^[/\\\\]{2}/.test(page) ? page : "/");
+}).catch(() => {
+  document.getElementById("told").textContent =
+    "This link is of another local stack. The one that runs here has printed its own at its start.";
+});
+</script>
+"""
+
+
+def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
+    """The application, for those who come by a loopback address and no other site's page."""
+    hosts = frozenset(f"{host}:{port}" for host in HOSTS)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif why := why_refused(Headers(scope=scope), hosts):
+            await refusal(scope, why)(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == OPEN_PATH:
+            await HTMLResponse(OPEN_PAGE, headers={**UNFRAMED, "Cache-Control": "no-store"})(
+                scope, receive, send
+            )
+        else:
+            await app(scope, receive, unframed(send))
+
+    return answer
+
+
+def why_refused(headers: Mapping[str, str], hosts: Iterable[str]) -> str | None:
+    """Why a request with these headers gets no answer; None if it may go on."""
+    if headers.get("host", "").lower() not in hosts:
+        return "This server answers by its loopback address only."
+    if headers.get("origin", "http://" + headers["host"]).lower() not in {f"http://{host}" for host in hosts}:
+        return "This server answers no page but its own dashboard."
+    return None
+
+
+def refusal(scope: Scope, why: str) -> ASGIApp:
+    if scope["type"] == "websocket":
+        return WebSocketClose(POLICY_VIOLATION, why)
+    return PlainTextResponse(why, status_code=403)
+
+
+def unframed(send: Send) -> Send:
+    async def send_unframed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(UNFRAMED)
+        await send(message)
+
+    return send_unframed
