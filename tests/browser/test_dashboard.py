@@ -149,3 +149,23 @@ def test_the_form_describes_each_parameter(dashboard, page, deployment, keep_scr
     assert {"inputs", "VM size", "timeout_seconds"} <= set(names)
     assert [name for name in names if not description(page, name)] == []
     keep_screenshot(f"form-{deployment.partition('/')[0]}")
+
+
+@pytest.mark.parametrize("ui", ["", "/v2"])
+def test_the_printed_link_signs_in(browser, dashboard, ui):
+    """In a browser that knows nothing, both dashboards list the deployments after one click on the link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(dashboard.link.replace("#", f"?page={ui}/deployments#"))
+    page.get_by_text("nightly").first.wait_for()
+    context.close()
+
+
+def test_a_link_of_another_stack_is_told(browser, dashboard):
+    """A key that doesn't open this stack is not kept, and the page says what to do."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{dashboard.address}/open#local:another")
+    page.get_by_text("This link is of another local stack").wait_for()
+    assert page.evaluate("localStorage.length") == 0
+    context.close()

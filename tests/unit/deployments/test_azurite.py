@@ -30,11 +30,10 @@ def test_half_of_tls_is_refused(tmp_path, options):
 
 
 def test_settings_of_another_azurite_are_ignored():
-    """Variables that would change Azurite's accounts or database don't reach it."""
-    variables = azurite.environment(
-        {"AZURITE_ACCOUNTS": "a:b", "AZURITE_DB": "mysql", "HOME": "/home/me"}, KEY
-    )
-    assert variables == {"HOME": "/home/me"}
+    """Variables that would change Azurite's accounts or database don't reach it; the one account is ours."""
+    others = {"AZURITE_ACCOUNTS": "a:b", "AZURITE_DB": "mysql", "HOME": "/home/me"}
+    variables = azurite.environment(others, KEY)
+    assert variables == {"HOME": "/home/me", "AZURITE_ACCOUNTS": f"devstoreaccount1:{KEY}"}
 
 
 def test_the_connection_string_is_understood_by_the_sdk():
