@@ -9,7 +9,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
 from tasks.azure.azure_errors import explain, first_line
-from tasks.azure.clients import batch_client, blob_service
+from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
 from tasks.errors import JobError, RefusedError, TemporaryError
@@ -68,8 +68,7 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     write the same outputs. Bodies are built a collection at a time, as those of 100,000 tasks would fill the
     memory. Raises RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
     """
-    with blob_service("Signing the URLs of inputs and outputs") as service:
-        signer = make_signer(service, plan.spec.timeout_seconds)
+    signer = make_signer(plan.spec.timeout_seconds)
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
         known = ids_in_job(client, job.id) if job.existed else set()

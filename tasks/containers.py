@@ -1,11 +1,7 @@
 """The storage containers of a run: one for the application, one for inputs, one for outputs."""
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContainerClient
-
-from tasks.azure.azure_errors import code_of
-from tasks.azure.clients import blob_service
-from tasks.errors import RefusedError
+from tasks.azure import blobs
+from tasks.errors import RefusedError, TemporaryError
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
@@ -18,62 +14,51 @@ def check_storage(names: RunNames) -> bool:
 
     The client's own retries must do, for the reason that `choose_image` gives.
     """
-    with blob_service("Looking for the run's containers") as service:
-        return service.get_container_client(names.input_container).exists()
+    return blobs.find_container(names.input_container) is not None
 
 
 @step("create containers")
 def create_containers(names: RunNames, spec: RunOptions) -> bool:
     """Create the run's containers where they don't exist; whether the one for inputs is new, so empty."""
     owned = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
-    with blob_service("Creating the containers") as service:
-        created = [create_container(service, container, owned) for container in names.containers]
+    created = [_create_container(container, owned) for container in names.containers]
     return created[names.containers.index(names.input_container)]
 
 
-def create_container(service: BlobServiceClient, container: str, owned: Ownership) -> bool:
+def _create_container(container: str, owned: Ownership) -> bool:
     """Create one container and say whose it is; False if the run had made it before."""
-    try:
-        service.create_container(container, metadata=as_metadata(owned))
-    except ResourceExistsError as error:
-        if code_of(error) != "ContainerAlreadyExists":
-            raise
-        extend(service.get_container_client(container), owned)
-        return False
-    return True
+    if blobs.create_container(container, as_metadata(owned)):
+        return True
+    _extend(container, owned)
+    return False
 
 
-def extend(container: ContainerClient, owned: Ownership) -> None:
+def _extend(container: str, owned: Ownership) -> None:
     """Let the run's own container expire later. Raises RefusedError for one that is not the run's."""
-    if owner_of(container) != owned.run_key:
+    found = blobs.find_container(container)
+    if found is None:
+        raise TemporaryError(f"The container {container} is being deleted: its name will be free soon.")
+    if _find_run_key(found) != owned.run_key:
         raise RefusedError(
-            f"The container {container.container_name} exists, and was not made for the run "
-            f"{owned.run_key}. Choose another run_key."
+            f"The container {container} exists, and was not made for the run {owned.run_key}. "
+            f"Choose another run_key."
         )
-    container.set_container_metadata(as_metadata(owned))
+    blobs.set_container_metadata(container, as_metadata(owned))
 
 
-def owner_of(container: ContainerClient) -> str | None:
+def _find_run_key(container: blobs.Container) -> str | None:
     """The key of the run that made a container; None for one that no run made."""
-    owned = read_ownership(container.get_container_properties().metadata)
+    owned = read_ownership(container.metadata)
     return owned and owned.run_key
 
 
 @step("delete containers")
 def delete_containers(names: RunNames) -> int:
     """Delete the run's containers with all in them; how many there were."""
-    with blob_service("Deleting the containers") as service:
-        return sum(delete_container(service, container, names.key) for container in names.containers)
+    return sum(_delete_container(container, names.key) for container in names.containers)
 
 
-def delete_container(service: BlobServiceClient, container: str, run_key: str) -> bool:
+def _delete_container(container: str, run_key: str) -> bool:
     """Delete one container; False if there is none, or it is not the run's."""
-    try:
-        if owner_of(service.get_container_client(container)) != run_key:
-            return False
-        service.delete_container(container)
-    except (ResourceNotFoundError, ResourceExistsError) as error:
-        if code_of(error) not in ("ContainerNotFound", "ContainerBeingDeleted"):
-            raise
-        return False
-    return True
+    found = blobs.find_container(container)
+    return found is not None and _find_run_key(found) == run_key and blobs.delete_container(container)

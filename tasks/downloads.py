@@ -1,6 +1,5 @@
 """Outputs from blobs into local files, under the output folder and nowhere else."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +7,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 from uuid import uuid4
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobClient
 from prefect.states import State
 
-from tasks.azure.clients import blob_service
-from tasks.errors import InputError, PermanentError, TemporaryError
+from tasks.azure import blobs
+from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.sharding import in_threads
 from tasks.step import outcome, step
-from tasks.uploads import content_md5, md5_of
+from tasks.uploads import has_content, md5_of
 
 
 def prepare_output_folder(output_dir: str) -> Path:
@@ -61,31 +58,17 @@ def download_file(container: str, name: str, folder: Path) -> tuple[str | None, 
     """Stream a blob into a file that appears under its name only when it is whole; the file's path, None if
     there is no such blob, and whether the same content was there already."""
     path = local_path(folder, name)
-    with blob_service(f"Downloading {name}") as service:
-        blob = service.get_blob_client(container, name)
-        if path.is_file() and content_md5(blob) == md5_of(str(path))[0]:
-            return str(path), True
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            receive(blob, path)
-        except ResourceNotFoundError:
-            return None, False
-        except OSError as error:
-            raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
+    if path.is_file() and has_content(container, name, md5_of(path)[0]):
+        return str(path), True
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            blobs.download_blob(container, name, file)
+    except NotFoundError:
+        return None, False
+    except OSError as error:
+        raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
     return str(path), False
-
-
-def receive(blob: BlobClient, path: Path) -> None:
-    """Download to a file beside `path` and rename it. Raises TemporaryError if its MD5 is another."""
-    download = blob.download_blob()
-    expected = download.properties.content_settings.content_md5
-    with replacing(path) as file:
-        digest = hashlib.md5(usedforsecurity=False)
-        for block in download.chunks():
-            digest.update(block)
-            file.write(block)
-        if expected and bytes(expected) != digest.digest():
-            raise TemporaryError(f"The content of {path.name} was changed on its way here.")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ FanOutError
 │   ├── InputError            files, names, command or output folder are wrong; nothing was created
 │   ├── AccessError           an account refused the credentials
 │   ├── RefusedError          a service refused a request for what is in it
+│   │   └── NotFoundError     there is nothing of the name that it has
 │   ├── PoolError             the pool can't run the tasks
 │   ├── JobError              the job ended, or was deleted, before its tasks had run
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
@@ -43,6 +44,10 @@ class AccessError(PermanentError):
 
 class RefusedError(PermanentError):
     """A service refused a request for what is in it (other 4xx)."""
+
+
+class NotFoundError(RefusedError):
+    """A service has nothing of the name that a request has (404)."""
 
 
 class PoolError(PermanentError):

@@ -9,7 +9,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from tasks.azure.azure_errors import code_of
-from tasks.azure.clients import POLLING_SECONDS, batch_client, blob_service
+from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
 from tasks.errors import PoolError
@@ -80,9 +80,7 @@ def create_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -
 
 
 def application_url(names: RunNames, application: str, timeout_seconds: float) -> str:
-    with blob_service("Signing the application's URL") as service:
-        signer = make_signer(service, timeout_seconds)
-        return read_blob_url(signer, names.application_container, application)
+    return read_blob_url(make_signer(timeout_seconds), names.application_container, application)
 
 
 def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:

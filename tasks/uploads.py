@@ -2,14 +2,13 @@
 
 import hashlib
 import os
+from pathlib import Path
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContentSettings
 from prefect.runtime import task_run
 from prefect.states import State
 from prefect.utilities.annotations import opaque
 
-from tasks.azure.clients import blob_service
+from tasks.azure import blobs
 from tasks.errors import InputError
 from tasks.sharding import in_threads, results_of, shard_size, split
 from tasks.spec.inputs import InputFile
@@ -59,34 +58,23 @@ def is_first_try() -> bool:
 
 def upload_file(container: str, name: str, path: str, fresh: bool) -> tuple[str, bool]:
     """Stream a file into a blob, unless it has the same content; the MD5, hexadecimal, and whether it had."""
-    with blob_service(f"Uploading {name}") as service:
-        blob = service.get_blob_client(container, name)
-        try:
-            digest, size_bytes = md5_of(path)
-            was_there = not fresh and content_md5(blob) == digest
-            if not was_there:
-                send(blob, path, digest, size_bytes)
-        except OSError as error:
-            raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
+    try:
+        digest, size_bytes = md5_of(path)
+        was_there = not fresh and has_content(container, name, digest)
+        if not was_there:
+            blobs.upload_file(container, name, path, size_bytes, digest)
+    except OSError as error:
+        raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
     return digest.hex(), was_there
 
 
-def send(blob: BlobClient, path: str, digest: bytes, size_bytes: int) -> None:
-    settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(digest))
-    with open(path, "rb") as stream:
-        blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+def has_content(container: str, name: str, content_md5: bytes) -> bool:
+    """Whether there is a blob that carries this MD5."""
+    blob = blobs.find_blob(container, name)
+    return blob is not None and blob.content_md5 == content_md5
 
 
-def content_md5(blob: BlobClient) -> bytes | None:
-    """The MD5 that a blob carries; None if there is no blob, or it carries none."""
-    try:
-        digest = blob.get_blob_properties().content_settings.content_md5
-    except ResourceNotFoundError:
-        return None
-    return bytes(digest) if digest else None
-
-
-def md5_of(path: str) -> tuple[bytes, int]:
+def md5_of(path: str | Path) -> tuple[bytes, int]:
     """The MD5 of a file's content, and its size in bytes."""
     with open(path, "rb") as stream:
         digest = hashlib.md5(usedforsecurity=False)

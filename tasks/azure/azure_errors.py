@@ -14,7 +14,14 @@ from azure.core.exceptions import (
 )
 
 from tasks.azure.accounts import current_source
-from tasks.errors import AccessError, FanOutError, RefusedError, TemporaryError, UnreachableError
+from tasks.errors import (
+    AccessError,
+    FanOutError,
+    NotFoundError,
+    RefusedError,
+    TemporaryError,
+    UnreachableError,
+)
 
 Service = Literal["Batch", "Storage"]
 
@@ -91,7 +98,8 @@ def explain_answer(error: HttpResponseError, service: Service, where: str) -> Fa
         )
     if error.status_code in (408, 429) or error.status_code >= 500 or code_of(error) in PASSING_CODES:
         return TemporaryError(f"{where} answered {said}")
-    return RefusedError(f"{where} answered {said}")
+    kind = NotFoundError if error.status_code == 404 else RefusedError
+    return kind(f"{where} answered {said}")
 
 
 def code_of(error: BaseException) -> str:

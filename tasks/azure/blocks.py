@@ -15,7 +15,7 @@ from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 
 from tasks.azure.accounts import Accounts, blob_endpoint, using, with_scheme
-from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.errors import SettingsError
 
 NOWHERE = Accounts(batch_endpoint="")
@@ -67,7 +67,7 @@ with AzureBatchAccount.load("prod").get_client() as client:
 
     def get_client(self) -> BatchClient:
         """The official client of the account; it is shared, so leave it open."""
-        return batch_client_of(with_batch(NOWHERE, self))
+        return get_batch_client(with_batch(NOWHERE, self))
 
 
 class AzureStorageAccount(Block):
@@ -116,7 +116,11 @@ print([container.name for container in service.list_containers()])
 
     def get_client(self) -> BlobServiceClient:
         """The official client of the account; it is shared, so leave it open."""
-        return blob_service_of(with_storage(NOWHERE, self))
+        return get_blob_service(self.as_accounts())
+
+    def as_accounts(self) -> Accounts:
+        """The account alone, with no Batch account."""
+        return with_storage(NOWHERE, self)
 
 
 BLOCK_TYPES = (AzureBatchAccount, AzureStorageAccount)

@@ -28,7 +28,7 @@ POLLING_SECONDS = 5
 @contextmanager
 def batch_client(doing: str) -> Iterator[BatchClient]:
     """The Batch client; errors in the block become ours, with `doing` in front."""
-    client = batch_client_of(current_accounts())
+    client = get_batch_client(current_accounts())
     with explained("Batch", doing):
         yield client
 
@@ -36,13 +36,13 @@ def batch_client(doing: str) -> Iterator[BatchClient]:
 @contextmanager
 def blob_service(doing: str) -> Iterator[BlobServiceClient]:
     """The storage client; errors in the block become ours, with `doing` in front."""
-    service = blob_service_of(current_accounts())
+    service = get_blob_service(current_accounts())
     with explained("Storage", doing):
         yield service
 
 
 @cache
-def batch_client_of(accounts: Accounts) -> BatchClient:
+def get_batch_client(accounts: Accounts) -> BatchClient:
     if accounts.batch_key:
         credential = AzureNamedKeyCredential(accounts.batch_account, accounts.batch_key)
     else:
@@ -51,7 +51,7 @@ def batch_client_of(accounts: Accounts) -> BatchClient:
 
 
 @cache
-def blob_service_of(accounts: Accounts) -> BlobServiceClient:
+def get_blob_service(accounts: Accounts) -> BlobServiceClient:
     options = {
         "transport": transport(),
         "max_single_put_size": BLOCK_BYTES,

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from azure.batch import BatchClient
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
+from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
-from tasks.azure.clients import batch_client, blob_service
+from tasks.azure.clients import batch_client
 from tasks.errors import FanOutError
 from tasks.spec.naming import log_blob
 
@@ -26,12 +27,13 @@ def stderr_of_task(job_id: str, task_id: str, output_container: str) -> str:
 
 
 def stored_stderr(output_container: str, task_id: str) -> str:
+    name = log_blob(task_id, "stderr.txt")
     try:
-        with blob_service("Reading stderr.txt") as service:
-            blob = service.get_blob_client(output_container, log_blob(task_id, "stderr.txt"))
-            size = blob.get_blob_properties().size
-            offset = max(0, size - TAIL_BYTES)
-            return readable(blob.download_blob(offset, TAIL_BYTES).readall() if size else b"")
+        blob = blobs.find_blob(output_container, name)
+        if blob is None or not blob.size_bytes:
+            return ""
+        offset = max(0, blob.size_bytes - TAIL_BYTES)
+        return readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
     except FanOutError:
         return ""
 

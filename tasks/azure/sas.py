@@ -6,12 +6,13 @@ from urllib.parse import quote
 
 from azure.storage.blob import (
     BlobSasPermissions,
-    BlobServiceClient,
     ContainerSasPermissions,
     UserDelegationKey,
     generate_blob_sas,
     generate_container_sas,
 )
+
+from tasks.azure.clients import blob_service
 
 # Clocks differ: a signature that starts now may not be valid yet where it is checked.
 BACKDATED_SECONDS = 15 * 60
@@ -33,13 +34,14 @@ class Signer:
     user_delegation_key: UserDelegationKey | None = field(default=None, repr=False)
 
 
-def make_signer(service: BlobServiceClient, timeout_seconds: float) -> Signer:
+def make_signer(timeout_seconds: float) -> Signer:
     """A signer whose signatures outlive a run with this timeout; asks for a key if the account gave none."""
-    account_key = getattr(service.credential, "account_key", None)
-    starts_at, expires_at = validity(
-        datetime.now(timezone.utc), timeout_seconds, None if account_key else ENTRA_MAX_SECONDS
-    )
-    delegated = None if account_key else service.get_user_delegation_key(starts_at, expires_at)
+    with blob_service("Asking for a key to sign URLs with") as service:
+        account_key = getattr(service.credential, "account_key", None)
+        starts_at, expires_at = validity(
+            datetime.now(timezone.utc), timeout_seconds, None if account_key else ENTRA_MAX_SECONDS
+        )
+        delegated = None if account_key else service.get_user_delegation_key(starts_at, expires_at)
     return Signer(
         service.account_name, service.url.rstrip("/"), starts_at, expires_at, account_key, delegated
     )

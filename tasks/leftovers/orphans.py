@@ -7,10 +7,10 @@ from typing import Literal
 
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import ContainerProperties
 
+from tasks.azure import blobs
 from tasks.azure.azure_errors import code_of
-from tasks.azure.clients import POLLING_SECONDS, batch_client, blob_service
+from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.leftovers.flow_runs import Standing
 from tasks.pools import pool_of
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
@@ -21,7 +21,7 @@ from tasks.watch.lease_formula import read_formula
 FORGOTTEN = timedelta(days=1)
 POOL_SELECT = ["id", "state", "lastModified", "metadata", "autoScaleFormula"]
 JOB_SELECT = ["id", "state", "lastModified", "metadata", "poolInfo", "executionInfo"]
-CHANGED_CODES = {"ConditionNotMet", "PoolBeingDeleted", "JobBeingDeleted", "ContainerBeingDeleted"}
+CHANGED_CODES = {"ConditionNotMet", "PoolBeingDeleted", "JobBeingDeleted"}
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ def find_resources() -> list[Resource]:
     with batch_client("Listing pools and jobs") as client:
         jobs = list(client.list_jobs(select=JOB_SELECT))
         pools = list(client.list_pools(select=POOL_SELECT))
-    with blob_service("Listing containers") as service:
-        containers = list(service.list_containers(include_metadata=True))
+    containers = list(blobs.list_containers())
     active = [job for job in jobs if job.state == models.BatchJobState.ACTIVE]
     busy_keys = {run_key_of(job) for job in active}
     return [
@@ -140,14 +139,12 @@ def found_pools(
             yield Resource("pool", pool.id, pool.last_modified, owned, is_active, bool(guests))
 
 
-def found_containers(
-    containers: Iterable[ContainerProperties], busy_keys: set[str | None]
-) -> Iterator[Resource]:
+def found_containers(containers: Iterable[blobs.Container], busy_keys: set[str | None]) -> Iterator[Resource]:
     for container in containers:
         owned = read_ownership(container.metadata)
         if owned:
             is_active = owned.run_key in busy_keys
-            yield Resource("container", container.name, container.last_modified, owned, is_active)
+            yield Resource("container", container.name, container.modified_at, owned, is_active)
 
 
 def leased(owned: Ownership, formula: str | None) -> Ownership:
@@ -163,10 +160,9 @@ def delete_resource(resource: Resource) -> bool:
 
     A run that comes to a pool renews its lease, and one that goes on extends its containers.
     """
-    unchanged = {"if_unmodified_since": resource.modified_at}
     if resource.kind == "container":
-        with blob_service(f"Deleting the container {resource.name}") as service:
-            return is_accepted(lambda: service.delete_container(resource.name, **unchanged))
+        return blobs.delete_container(resource.name, resource.modified_at)
+    unchanged = {"if_unmodified_since": resource.modified_at}
     with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
         begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job
         return is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient
 from prefect.filesystems import WritableFileSystem
 from pydantic import Field, HttpUrl
 
+from tasks.azure import blobs
+from tasks.azure.accounts import using
 from tasks.azure.blocks import AzureStorageAccount
+from tasks.errors import NotFoundError
 
 CONTAINER = "prefect-results"
 
@@ -45,24 +46,16 @@ fan_out.with_options(result_storage=AzureBlobResults.load("prod"))
 
     def read(self, path: str) -> bytes:
         try:
-            return self.blob(path).download_blob().readall()
-        except ResourceNotFoundError as error:
+            with using(self.account.as_accounts()):
+                return blobs.read_blob(self.container, path)
+        except NotFoundError as error:
             raise ValueError(f"There is no blob {path} in the container {self.container}.") from error
 
     def write(self, path: str, content: bytes) -> str:
-        try:
-            self.blob(path).upload_blob(content, overwrite=True)
-        except ResourceNotFoundError:
-            self.make_container()
-            self.blob(path).upload_blob(content, overwrite=True)
+        with using(self.account.as_accounts()):
+            try:
+                blobs.write_blob(self.container, path, content)
+            except NotFoundError:
+                blobs.create_container(self.container)
+                blobs.write_blob(self.container, path, content)
         return path
-
-    def make_container(self) -> None:
-        try:
-            self.account.get_client().create_container(self.container)
-        except ResourceExistsError:
-            # Another run was quicker.
-            pass
-
-    def blob(self, path: str) -> BlobClient:
-        return self.account.get_client().get_blob_client(self.container, path)

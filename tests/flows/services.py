@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from tasks.azure.accounts import read_accounts
-from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.spec.naming import names_of_run
 from tests.waiting import wait_until
 
@@ -17,11 +17,11 @@ GONE_WITHIN_SECONDS = 60
 
 
 def batch() -> BatchClient:
-    return batch_client_of(read_accounts())
+    return get_batch_client(read_accounts())
 
 
 def blobs() -> BlobServiceClient:
-    return blob_service_of(read_accounts())
+    return get_blob_service(read_accounts())
 
 
 def remains_of(run_key: str, pool_id: str | None = None) -> set[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from deployments.local.settings import PREFECT_FILE, REPOSITORY
 from tasks.azure.accounts import read_accounts
-from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.spec.naming import names_of_run
 from tests.stacks import RUN_SECONDS, START_SECONDS, STOP_SECONDS, Stack, are_gone
 from tests.waiting import nudged, wait_until
@@ -229,7 +229,7 @@ def remains_of(stack: Stack, run_key: str) -> list[str]:
     """The ids of what a run has left on the stack's accounts."""
     accounts = read_accounts(stack.variables)
     names = names_of_run(run_key)
-    batch, blobs = batch_client_of(accounts), blob_service_of(accounts)
+    batch, blobs = get_batch_client(accounts), get_blob_service(accounts)
     pools = [pool.id for pool in batch.list_pools() if pool.id == names.pool_id]
     jobs = [job.id for job in batch.list_jobs() if job.id == names.job_id]
     containers = [one for one in names.containers if blobs.get_container_client(one).exists()]

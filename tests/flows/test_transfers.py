@@ -7,12 +7,13 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient
 
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
-from tasks.containers import create_container, delete_container
+from tasks.containers import create_containers, delete_containers
 from tasks.downloads import download_file, prepare_output_folder
 from tasks.errors import AccessError, InputError, PermanentError
-from tasks.spec.ownership import ownership
+from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.uploads import upload_file
-from tests.flows.services import blobs, blobs_of
+from tests.flows.services import blobs_of
 
 NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.txt", '"q".txt', "[1]*?.txt"]
 
@@ -21,17 +22,18 @@ NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.tx
 def container(storage, monkeypatch, run_key):
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
-    name, service = f"transfers-{run_key}", blobs()
-    assert create_container(service, name, ownership(run_key, "always", 60))
-    yield name
-    delete_container(service, name, run_key)
+    names = names_of_run(run_key)
+    assert create_containers.fn(names, RunOptions())
+    yield names.input_container
+    delete_containers.fn(names)
 
 
 def test_creating_and_deleting_containers_can_be_repeated(container, run_key):
     """The second time there is nothing to do, and nothing fails."""
-    assert not create_container(blobs(), container, ownership(run_key, "always", 60))
-    assert delete_container(blobs(), container, run_key)
-    assert not delete_container(blobs(), container, run_key)
+    names = names_of_run(run_key)
+    assert not create_containers.fn(names, RunOptions())
+    assert delete_containers.fn(names) == 3
+    assert delete_containers.fn(names) == 0
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)
@@ -110,7 +112,7 @@ def test_the_url_of_an_input_reads_that_blob_only(container, tmp_path):
     source.write_text("input")
     for name in ("a b.txt", "other.txt"):
         upload_file(container, name, str(source), fresh=True)
-    url = read_blob_url(make_signer(blobs(), 60), container, "a b.txt")
+    url = read_blob_url(make_signer(60), container, "a b.txt")
     assert BlobClient.from_blob_url(url).download_blob().readall() == b"input"
     with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
         BlobClient.from_blob_url(url).upload_blob(b"x", overwrite=True)
@@ -120,7 +122,7 @@ def test_the_url_of_an_input_reads_that_blob_only(container, tmp_path):
 
 def test_the_url_of_the_outputs_writes_only(container):
     """The service honours the signature for writing, and neither lists nor reads."""
-    client = ContainerClient.from_container_url(write_container_url(make_signer(blobs(), 60), container))
+    client = ContainerClient.from_container_url(write_container_url(make_signer(60), container))
     client.upload_blob("out.txt", b"x")
     with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
         list(client.list_blobs())
@@ -131,9 +133,10 @@ def test_the_url_of_the_outputs_writes_only(container):
 def test_a_wrong_storage_key_names_its_variable(container, storage, monkeypatch, tmp_path):
     """A refused signature says which variable to look at, and not what is in it."""
     wrong = storage.connection_string.replace(storage.account_key, "d3Jvbmc=")
-    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
-    with pytest.raises(AccessError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
-        download_file(container, "x", tmp_path)
+    with monkeypatch.context() as changed:
+        changed.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
+        with pytest.raises(AccessError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
+            download_file(container, "x", tmp_path)
     assert "d3Jvbmc=" not in str(caught.value)
 
 

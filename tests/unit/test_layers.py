@@ -27,6 +27,19 @@ def test_node_scripts_need_only_python(script):
     assert imported <= set(sys.stdlib_module_names)
 
 
+@pytest.mark.parametrize("package", ["flows", "tasks", "deployments"])
+def test_only_one_room_knows_the_storage_client(package):
+    """Who wants another blob client changes `tasks/azure`, and nothing else."""
+    room = REPOSITORY / "tasks" / "azure"
+    knowing = {
+        path
+        for path in (REPOSITORY / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if any(name.startswith("azure.storage") for name in names(node))
+    }
+    assert {path for path in knowing if not path.is_relative_to(room)} == set()
+
+
 def names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.azure import accounts as settings
 from tasks.azure.accounts import Accounts, read_accounts
-from tasks.azure.clients import batch_client_of, blob_service_of
+from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.errors import SettingsError
 
 KEYS = {
@@ -23,15 +23,15 @@ def test_keys_of_both_accounts_are_read():
     accounts = read_accounts(KEYS)
     assert accounts.batch_endpoint == "https://acc.westeurope.batch.azure.com"
     assert accounts.batch_key == "c2VjcmV0"
-    assert batch_client_of(accounts) is batch_client_of(read_accounts(KEYS))
-    assert blob_service_of(accounts).account_name == "a"
+    assert get_batch_client(accounts) is get_batch_client(read_accounts(KEYS))
+    assert get_blob_service(accounts).account_name == "a"
 
 
 def test_without_keys_the_names_alone_suffice():
     """With Entra ID only the endpoint and the storage account are named."""
     accounts = read_accounts({"AZURE_BATCH_ENDPOINT": "https://b", "AZURE_STORAGE_ACCOUNT": "files"})
     assert accounts == Accounts("https://b", storage_endpoint="https://files.blob.core.windows.net")
-    assert blob_service_of(accounts).url == "https://files.blob.core.windows.net/"
+    assert get_blob_service(accounts).url == "https://files.blob.core.windows.net/"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_secrets_are_not_shown():
 def test_a_connection_string_that_is_none_is_told():
     """A connection string that can't be read is told by the variable's name."""
     with pytest.raises(SettingsError, match="AZURE_STORAGE_CONNECTION_STRING can't be read"):
-        blob_service_of(read_accounts({**KEYS, "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}))
+        get_blob_service(read_accounts({**KEYS, "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}))
 
 
 def test_every_variable_that_is_read_is_documented():

@@ -1,0 +1,137 @@
+"""Blobs and their containers: all that a run asks of its storage account, but for the signatures in `sas`.
+
+The one place that knows the storage client: plain data goes in and comes out, its errors are ours. Each
+function speaks to the accounts in use.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContentSettings
+
+from tasks.azure.azure_errors import code_of
+from tasks.azure.clients import blob_service
+from tasks.errors import TemporaryError
+
+# What the service answers where there is no container to delete, or another one than was meant.
+UNDELETED_CODES = {"ContainerNotFound", "ContainerBeingDeleted", "ConditionNotMet"}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A blob container."""
+
+    name: str
+    modified_at: datetime
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob, without its content."""
+
+    size_bytes: int
+    content_md5: bytes | None
+    """None for a blob that was written without one."""
+
+
+def create_container(name: str, metadata: Mapping[str, str] | None = None) -> bool:
+    """Create a container; False if there is one of that name, whose metadata stays."""
+    with blob_service(f"Creating the container {name}") as service:
+        try:
+            service.create_container(name, metadata=metadata)
+        except ResourceExistsError as error:
+            if code_of(error) != "ContainerAlreadyExists":
+                raise
+            return False
+    return True
+
+
+def find_container(name: str) -> Container | None:
+    """The container of that name; None if there is none, or it is being deleted."""
+    with blob_service(f"Looking for the container {name}") as service:
+        try:
+            found = service.get_container_client(name).get_container_properties()
+        except ResourceNotFoundError:
+            return None
+        except ResourceExistsError as error:
+            if code_of(error) != "ContainerBeingDeleted":
+                raise
+            return None
+    return Container(found.name, found.last_modified, dict(found.metadata or {}))
+
+
+def list_containers() -> Iterator[Container]:
+    """All containers of the account."""
+    with blob_service("Listing containers") as service:
+        for found in service.list_containers(include_metadata=True):
+            yield Container(found.name, found.last_modified, dict(found.metadata or {}))
+
+
+def set_container_metadata(name: str, metadata: Mapping[str, str]) -> None:
+    with blob_service(f"Changing the metadata of the container {name}") as service:
+        service.get_container_client(name).set_container_metadata(metadata)
+
+
+def delete_container(name: str, unmodified_since: datetime | None = None) -> bool:
+    """Delete a container with all in it; False if there is none, or it was changed since that time."""
+    options = {"if_unmodified_since": unmodified_since} if unmodified_since else {}
+    with blob_service(f"Deleting the container {name}") as service:
+        try:
+            service.delete_container(name, **options)
+        except HttpResponseError as error:
+            if code_of(error) not in UNDELETED_CODES:
+                raise
+            return False
+    return True
+
+
+def find_blob(container: str, name: str) -> Blob | None:
+    """What there is to know of a blob; None if there is none."""
+    with blob_service(f"Looking for the blob {name}") as service:
+        try:
+            found = service.get_blob_client(container, name).get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+    digest = found.content_settings.content_md5
+    return Blob(found.size, bytes(digest) if digest else None)
+
+
+def upload_file(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> None:
+    """Stream a file into a blob that carries its MD5, in the place of one that is there. Raises OSError for a
+    file that can't be read."""
+    settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
+    with blob_service(f"Uploading {name}") as service, open(path, "rb") as stream:
+        blob = service.get_blob_client(container, name)
+        blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+
+
+def write_blob(container: str, name: str, content: bytes) -> None:
+    """Write a small blob, in the place of one that is there."""
+    with blob_service(f"Writing the blob {name}") as service:
+        service.get_blob_client(container, name).upload_blob(content, overwrite=True)
+
+
+def download_blob(container: str, name: str, file: BinaryIO) -> None:
+    """Stream a blob into a file. Raises NotFoundError if there is no such blob, TemporaryError if what came
+    is not what its MD5 says, OSError if the file can't be written."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with blob_service(f"Downloading {name}") as service:
+        download = service.get_blob_client(container, name).download_blob()
+        for block in download.chunks():
+            digest.update(block)
+            file.write(block)
+    expected = download.properties.content_settings.content_md5
+    if expected and bytes(expected) != digest.digest():
+        raise TemporaryError(f"The content of {name} was changed on its way here.")
+
+
+def read_blob(container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:
+    """The content of a small blob, or a part of one; the part must not be empty. Raises NotFoundError."""
+    with blob_service(f"Reading the blob {name}") as service:
+        return service.get_blob_client(container, name).download_blob(offset, length).readall()
