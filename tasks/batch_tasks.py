@@ -7,6 +7,7 @@ from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
+from prefect import task
 
 from tasks.azure.azure_errors import explain, first_line
 from tasks.azure.clients import batch_client
@@ -27,7 +28,7 @@ from tasks.spec.naming import RunNames, log_blob
 from tasks.spec.overrides import merged
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.task_specs import UserSpec
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
@@ -60,7 +61,7 @@ class TaskPlan:
     """The local files that each task gets besides its input."""
 
 
-@step("add tasks")
+@task(name="add tasks", task_run_name="add tasks", **NOT_CACHED, **RETRIED)
 def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     """Add a Batch task for each file that the job has none for yet; how many were added.
 

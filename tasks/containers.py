@@ -1,14 +1,16 @@
 """The storage containers of a run: one for the application, one for inputs, one for outputs."""
 
+from prefect import task
+
 from tasks.azure import blobs
 from tasks.errors import RefusedError, TemporaryError
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 
 
-@step("check storage", retries=0)
+@task(name="check storage", task_run_name="check storage", **NOT_CACHED, retries=0)
 def check_storage(names: RunNames) -> bool:
     """Ask the storage account whether the run's containers exist: the first call of a run to it.
 
@@ -17,7 +19,7 @@ def check_storage(names: RunNames) -> bool:
     return blobs.find_container(names.input_container) is not None
 
 
-@step("create containers")
+@task(name="create containers", task_run_name="create containers", **NOT_CACHED, **RETRIED)
 def create_containers(names: RunNames, spec: RunOptions) -> bool:
     """Create the run's containers where they don't exist; whether the one for inputs is new, so empty."""
     owned = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
@@ -52,7 +54,7 @@ def _find_run_key(container: blobs.Container) -> str | None:
     return owned and owned.run_key
 
 
-@step("delete containers")
+@task(name="delete containers", task_run_name="delete containers", **NOT_CACHED, **RETRIED)
 def delete_containers(names: RunNames) -> int:
     """Delete the run's containers with all in them; how many there were."""
     return sum(_delete_container(container, names.key) for container in names.containers)

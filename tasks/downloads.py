@@ -7,12 +7,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 from uuid import uuid4
 
+from prefect import task
 from prefect.states import State
 
 from tasks.azure import blobs
 from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.sharding import in_threads
-from tasks.step import outcome, step
+from tasks.step import NOT_CACHED, RETRIED, outcome
 from tasks.uploads import has_content, md5_of
 
 
@@ -41,13 +42,13 @@ def local_path(folder: Path, name: str) -> Path:
     return path
 
 
-@step("download output", "download {name}")
+@task(name="download output", task_run_name="download {name}", **NOT_CACHED, **RETRIED)
 def download_output(container: str, name: str, folder: Path) -> State[str | None]:
     """Download one output, unless it is there already; its path, or None if there is no such blob."""
     return outcome(*download_file(container, name, folder))
 
 
-@step("download outputs", "download shard {label}")
+@task(name="download outputs", task_run_name="download shard {label}", **NOT_CACHED, **RETRIED)
 def download_shard(label: str, container: str, names: list[str], folder: Path) -> State[list[str | None]]:
     """Download a shard of the outputs, each unless it is there; their paths, None for a blob that isn't."""
     found = in_threads(lambda name: download_file(container, name, folder), names)

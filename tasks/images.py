@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from azure.batch.models import BatchSupportedImage
+from prefect import task
 
 from tasks.azure.clients import batch_client
 from tasks.errors import PoolError
 from tasks.spec.specs import ImageSpec
-from tasks.step import step
+from tasks.step import NOT_CACHED
 
 SUGGESTIONS = 8
 # The capability of an image that has a container runtime.
@@ -27,7 +28,7 @@ class Image:
     node_agent_sku_id: str
 
 
-@step("choose image", retries=0)
+@task(name="choose image", task_run_name="choose image", **NOT_CACHED, retries=0)
 def choose_image(spec: ImageSpec, for_containers: bool = False) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.
 

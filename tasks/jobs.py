@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from prefect import task
 
 from tasks.azure.azure_errors import code_of
 from tasks.azure.clients import POLLING_SECONDS, batch_client
@@ -12,7 +13,7 @@ from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import as_batch_metadata, ownership
 from tasks.spec.run_spec import RunOptions
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
 GUARD_SECONDS = 10 * 60
@@ -28,7 +29,7 @@ class Job:
     """By the service's clock."""
 
 
-@step("create job")
+@task(name="create job", task_run_name="create job", **NOT_CACHED, **RETRIED)
 def create_job(names: RunNames, spec: RunOptions) -> Job:
     """Create the run's job, or take the one that an earlier attempt of the run has made."""
     with batch_client(f"Creating the job {names.job_id}") as client:
@@ -39,7 +40,7 @@ def create_job(names: RunNames, spec: RunOptions) -> Job:
     return Job(names.job_id, existed, created_at)
 
 
-@step("find job", retries=0)
+@task(name="find job", task_run_name="find job", **NOT_CACHED, retries=0)
 def find_job(job_id: str) -> bool:
     """Whether there is such a job. Like `choose_image` it may be a run's first call, and doesn't insist."""
     with batch_client(f"Looking for the job {job_id}") as client:
@@ -81,7 +82,7 @@ def build_job(names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions
     )
 
 
-@step("close job")
+@task(name="close job", task_run_name="close job", **NOT_CACHED, **RETRIED)
 def close_job(job_id: str) -> bool:
     """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
@@ -100,7 +101,7 @@ def close_job(job_id: str) -> bool:
     return True
 
 
-@step("terminate job")
+@task(name="terminate job", task_run_name="terminate job", **NOT_CACHED, **RETRIED)
 def terminate_job(job_id: str, reason: str) -> bool:
     """Stop the job's tasks and keep the job; False if it is over already."""
     with batch_client(f"Terminating the job {job_id}") as client:
@@ -112,7 +113,7 @@ def terminate_job(job_id: str, reason: str) -> bool:
     return True
 
 
-@step("delete job")
+@task(name="delete job", task_run_name="delete job", **NOT_CACHED, **RETRIED)
 def delete_job(job_id: str) -> bool:
     """Ask for the deletion of the job with its tasks, which stops them; False if there is none."""
     with batch_client(f"Deleting the job {job_id}") as client:

@@ -7,6 +7,7 @@ from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from prefect import task
 
 from tasks.azure.azure_errors import code_of
 from tasks.azure.clients import POLLING_SECONDS, batch_client
@@ -22,7 +23,7 @@ from tasks.spec.overrides import merged
 from tasks.spec.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula
 from tasks.watch.leases import renew
 
@@ -46,7 +47,7 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     return pool.pool_id is None and cleanup.pool == "always"
 
 
-@step("create pool")
+@task(name="create pool", task_run_name="create pool", **NOT_CACHED, **RETRIED)
 def create_pool(names: RunNames, options: RunOptions, image: Image, application: str | None = None) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 
@@ -186,7 +187,7 @@ def build_start_task(
     )
 
 
-@step("delete pool")
+@task(name="delete pool", task_run_name="delete pool", **NOT_CACHED, **RETRIED)
 def delete_pool(names: RunNames) -> bool:
     """Ask for the deletion of the run's pool if this run made it; False if there is none to delete.
 
@@ -208,7 +209,7 @@ def delete_pool(names: RunNames) -> bool:
     return True
 
 
-@step("find pools")
+@task(name="find pools", task_run_name="find pools", **NOT_CACHED, **RETRIED)
 def find_pools(run_key: str) -> dict[str, When]:
     """The pools that a run has made and that are still there, each with what its policy says of it."""
     with batch_client("Listing the pools") as client:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from prefect import task
 from prefect.runtime import task_run
 from prefect.states import State
 from prefect.utilities.annotations import opaque
@@ -12,7 +13,7 @@ from tasks.azure import blobs
 from tasks.errors import InputError
 from tasks.sharding import in_threads, results_of, shard_size, split
 from tasks.spec.inputs import InputFile
-from tasks.step import outcome, step
+from tasks.step import NOT_CACHED, RETRIED, outcome
 
 
 def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[str]:
@@ -32,13 +33,13 @@ def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[s
     return [digest for digests in results_of(futures) for digest in digests]
 
 
-@step("upload input", "upload {file.name}")
+@task(name="upload input", task_run_name="upload {file.name}", **NOT_CACHED, **RETRIED)
 def upload_input(container: str, file: InputFile, fresh: bool) -> State[str]:
     """Upload one file, unless the same content is there; its MD5, hexadecimal."""
     return outcome(*upload_file(container, file.name, file.path, fresh and is_first_try()))
 
 
-@step("upload inputs", "upload shard {label}")
+@task(name="upload inputs", task_run_name="upload shard {label}", **NOT_CACHED, **RETRIED)
 def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> State[list[str]]:
     """Upload a shard of the files, each unless the same content is there; their MD5s, hexadecimal."""
     fresh = fresh and is_first_try()
@@ -46,7 +47,7 @@ def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool
     return outcome([digest for digest, _ in uploaded], all(was_there for _, was_there in uploaded))
 
 
-@step("upload application", "upload application {name}")
+@task(name="upload application", task_run_name="upload application {name}", **NOT_CACHED, **RETRIED)
 def upload_application(container: str, name: str, path: str) -> State[str]:
     """Upload the program that runs on each file, unless the same content is there; its MD5, hexadecimal."""
     return outcome(*upload_file(container, name, path, fresh=False))

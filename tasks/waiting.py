@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
+from prefect import task
 
 from tasks.azure.clients import batch_client
 from tasks.errors import JobError, RunTimeoutError
@@ -13,7 +14,7 @@ from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, Progress
@@ -27,7 +28,7 @@ OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models
 ALL_DONE = "AllTasksComplete"
 
 
-@step("wait for tasks")
+@task(name="wait for tasks", task_run_name="wait for tasks", **NOT_CACHED, **RETRIED)
 def wait_for_tasks(
     job: Job,
     pool: Pool,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from prefect import task
 
 from tasks.azure import blobs
 from tasks.azure.azure_errors import code_of
@@ -14,7 +15,7 @@ from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.leftovers.flow_runs import Standing
 from tasks.pools import pool_of
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
-from tasks.step import step
+from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import read_formula
 
 # A run that Prefect still calls running so long after its time was killed, and nobody has noticed.
@@ -97,7 +98,7 @@ def has_expired(resource: Resource, rules: Rules, further: timedelta = timedelta
     return expires_at is not None and expires_at + rules.grace + further <= rules.now
 
 
-@step("find resources")
+@task(name="find resources", task_run_name="find resources", **NOT_CACHED, **RETRIED)
 def find_resources() -> list[Resource]:
     """All pools, jobs and containers of the accounts that runs of ours made, but those being deleted."""
     with batch_client("Listing pools and jobs") as client:
@@ -154,7 +155,7 @@ def leased(owned: Ownership, formula: str | None) -> Ownership:
     return replace(owned, expires_at=max(ends, default=None))
 
 
-@step("delete", "delete {resource.kind} {resource.name}")
+@task(name="delete", task_run_name="delete {resource.kind} {resource.name}", **NOT_CACHED, **RETRIED)
 def delete_resource(resource: Resource) -> bool:
     """Delete a resource that nobody has changed since it was found; False if somebody has, or it is gone.
 

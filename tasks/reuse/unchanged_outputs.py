@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect import task
 from prefect.futures import wait
 from prefect.states import State
 from prefect.utilities.annotations import opaque
@@ -20,7 +21,7 @@ from tasks.plans import Plan
 from tasks.reuse.output_records import Made, digest_of, recall, remember
 from tasks.sharding import failure_of, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
-from tasks.step import outcome, step
+from tasks.step import NOT_CACHED, RETRIED, outcome
 from tasks.uploads import md5_of
 
 # Of a pool, what a program may find another way on its nodes; not how many there are, or how large.
@@ -53,7 +54,7 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
     return {name: path for future in futures if failure_of(future) is None for name, path in future.result()}
 
 
-@step("look up output", "look up {name}")
+@task(name="look up output", task_run_name="look up {name}", **NOT_CACHED, **RETRIED)
 def look_up_output(
     name: str, candidate: Candidate, recipe: str, folder: Path
 ) -> State[list[tuple[str, str]]]:
@@ -61,7 +62,7 @@ def look_up_output(
     return checked([candidate], recipe, folder)
 
 
-@step("look up outputs", "look up shard {label}")
+@task(name="look up outputs", task_run_name="look up shard {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
     label: str, candidates: list[Candidate], recipe: str, folder: Path
 ) -> State[list[tuple[str, str]]]:
@@ -109,7 +110,7 @@ def content_of(path: str) -> str:
     return md5_of(path)[0].hex()
 
 
-@step("remember outputs")
+@task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
 def remember_outputs(folder: Path, recipe: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
     """Remember how outputs were made, of each what was to be done and its path; how many. Those that somebody
     has taken away meanwhile are not, and nothing here fails a run."""
