@@ -7,7 +7,7 @@ import base64
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -51,9 +51,10 @@ from batch_emulator.errors import BatchError
 log = logging.getLogger("batch_emulator")
 
 Handler = Callable[[Call], Response | Awaitable[Response]]
+Routes = Sequence[tuple[str, str, Handler]]
 
 _MODULES = (account, usage, pools, nodes, machines, schedules, jobs, tasks, files, withdrawn_operations)
-ROUTES: list[tuple[str, str, Handler]] = [each for module in _MODULES for each in module.ROUTES]
+ROUTES: Routes = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -88,7 +89,7 @@ def create_app(engine: Engine) -> ASGIApp:
     return remember_connections(app)
 
 
-def _routes(engine: Engine, table: list[tuple[str, str, Handler]], respond: Respond) -> Iterator[Route]:
+def _routes(engine: Engine, table: Routes, respond: Respond) -> Iterator[Route]:
     """One route a path, so that a method that the path does not take is known as such."""
     by_path: dict[str, dict[str, Handler]] = {}
     for method, path, handler in table:

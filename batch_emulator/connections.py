@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,8 +48,8 @@ class _Gathering:
 class GatheringProtocol(AutoHTTPProtocol):
     """uvicorn's HTTP over such a transport."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(_Gathering(transport))
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, _Gathering(cast(asyncio.Transport, transport))))
 
 
 def remember_connections(app: ASGIApp) -> ASGIApp:

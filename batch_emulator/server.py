@@ -47,7 +47,7 @@ def serve(settings: Settings | None = None, **changes: Any) -> Iterator[Account]
     removed unless `location` was given. Raises OSError where the port cannot be had.
     """
     wanted = replace(settings or Settings(port=0), **changes)
-    started: asyncio.Future | _Started = _Started()
+    started = _Started()
     thread = threading.Thread(target=started.run, args=(wanted,), name="batch-emulator", daemon=True)
     thread.start()
     try:
@@ -64,7 +64,7 @@ class _Started:
         self._ready = threading.Event()
         self._account: Account | None = None
         self._error: BaseException | None = None
-        self._stop: Callable[[], None] = lambda: None
+        self._stopping: Callable[[], object] = lambda: None
 
     def run(self, settings: Settings) -> None:
         try:
@@ -77,7 +77,7 @@ class _Started:
     async def _run(self, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
-        self._stop = lambda: loop.call_soon_threadsafe(stopping.set)
+        self._stopping = lambda: loop.call_soon_threadsafe(stopping.set)
         async with running(settings) as account:
             self._account = account
             self._ready.set()
@@ -91,7 +91,7 @@ class _Started:
 
     def stop(self) -> None:
         with contextlib.suppress(RuntimeError):
-            self._stop()
+            self._stopping()
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 from batch_emulator.api.times import parse_http_date
@@ -241,7 +241,7 @@ def check_lifetime(claims: Mapping[str, Any], now: float) -> None:
         raise unauthorized("Lifetime validation failed. The token is expired.")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from batch_emulator.api.odata import Filter
-from batch_emulator.resources.job_tasks import STATES, JobTasks
+from batch_emulator.resources.job_tasks import JobTasks
 from batch_emulator.resources.model import Task
+from batch_emulator.resources.transitions import TASK
 
 #: Times of a task that are never later than the last change of its state.
 _NO_LATER_THAN_CHANGE = (
@@ -59,7 +60,7 @@ def _sources(tasks: JobTasks, wanted: Filter) -> Iterator[Source]:
 
 def _possible_states(wanted: Filter) -> frozenset[str] | None:
     """The states that a match can have; None where it can have any."""
-    possible = frozenset(STATES)
+    possible = frozenset[str](TASK)
     for path, operator, value in wanted.conjuncts:
         if path == "state" and operator == "eq":
             possible &= {value}
@@ -67,7 +68,7 @@ def _possible_states(wanted: Filter) -> frozenset[str] | None:
             possible &= value
         elif path == "state" and operator == "ne":
             possible -= {value}
-    return possible if len(possible) < len(STATES) else None
+    return possible if len(possible) < len(TASK) else None
 
 
 def _wants_failures(wanted: Filter, states: frozenset[str] | None) -> bool:

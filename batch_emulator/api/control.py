@@ -26,8 +26,6 @@ from batch_emulator.faults.rules import Faults, Seconds
 from batch_emulator.scheduler import node_faults
 from batch_emulator.settings import is_loopback
 
-EVENTS = ("preempt", "lose", "break", "filldisk", "recover")
-
 
 class NodeEvent(BaseModel):
     """The body of a node event: what the node says is wrong, and when it comes back."""
@@ -68,8 +66,8 @@ def delete_faults(call: Call) -> Response:
 
 def strike_node(call: Call) -> Response:
     event = call.parameters["event"]
-    if event not in EVENTS:
-        raise BatchError("InvalidUri", ("Reason", f"Nodes {', '.join(EVENTS)}"))
+    if event not in node_faults.EVENTS:
+        raise BatchError("InvalidUri", ("Reason", f"Nodes {', '.join(node_faults.EVENTS)}"))
     request = _read(NodeEvent, parse_json(call.body)).model_dump(by_alias=True)
     node = call.do(node_faults.strike_node, call.parameters["pool"], call.parameters["node"], event, request)
     return _json({"id": node.id, "state": node.state})

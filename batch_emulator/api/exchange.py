@@ -83,9 +83,9 @@ def fault_answer(fault: RequestFault) -> Response:
     """What a fault gives instead of an answer: raises the error that it has, or is a bare status."""
     wait = fault.retry_after_seconds
     headers = {} if wait is None else {"Retry-After": str(wait)}
-    if fault.code is None:
+    if fault.code is None and fault.status is not None:
         return Response(status_code=fault.status, headers=headers)
-    error = BatchError(fault.code)
+    error = BatchError(fault.code or "InternalError")
     error.status = fault.status or error.status
     error.headers = headers
     raise error

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from batch_emulator.api.odata import EQUALITY, TEXT, Field
-from batch_emulator.resources.model import JobSchedule, Pool, Wire
+from batch_emulator.resources.model import JobSchedule, Pool
+from batch_emulator.resources.runs import Run
 from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 from batch_emulator.ticks import parse_ticks
 
@@ -48,22 +49,18 @@ def _dated() -> dict[str, Field]:
     }
 
 
-def _run(path: str, get: Callable[[Any], Wire | None]) -> dict[str, Field]:
+def _run(path: str, get: Callable[[Any], Run | None]) -> dict[str, Field]:
     """Of a start, job preparation or job release task; `get` takes what is listed to what the model keeps."""
 
     def value(name: str) -> Get:
-        return lambda each: (get(each) or {}).get(name)
-
-    def result(each: Any) -> str | None:
-        run = get(each) or {}
-        return ("failure" if run.get("failure") else "success") if "ended" in run else None
+        return lambda each: getattr(get(each), name, None)
 
     return {
         f"{path}/state": _enum(value("state"), ("running", "completed"), _EQUAL),
         f"{path}/startTime": _time(value("started")),
         f"{path}/endTime": _time(value("ended")),
         f"{path}/exitCode": _number(value("exit_code")),
-        f"{path}/result": _enum(result, ("success", "failure")),
+        f"{path}/result": _enum(value("result"), ("success", "failure")),
     }
 
 

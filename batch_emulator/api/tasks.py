@@ -13,6 +13,7 @@ from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.tasks import render_subtask, render_task
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, Task, Wire, key
+from batch_emulator.resources.runs import Instance
 from batch_emulator.scheduler import tasks
 from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import etag, format_ticks
@@ -107,10 +108,10 @@ def list_subtasks(call: Call) -> Response:
     """The instances of a multi-instance task beside its primary; of any other task there are none."""
     task = _task(call)
     subtasks = (task.instances or [])[1:]
-    candidates = ((f"{each['id']:09d}", each) for each in subtasks)
+    candidates = ((f"{each.id:09d}", each) for each in subtasks)
     after = start_key(call) or ""
 
-    def render(instance: Wire) -> Wire:
+    def render(instance: Instance) -> Wire:
         return render_subtask(instance, task, call.engine.world.job(call.parameters["job"]), call.base_url)
 
     return list_page(call, "subtaskinfo", (each for each in candidates if each[0] > after), render, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from random import Random
+from typing import cast
 
 from batch_emulator.autoscale.errors import FormulaError, place_problem
 from batch_emulator.autoscale.functions import Moment
@@ -20,9 +21,10 @@ from batch_emulator.autoscale.symbols import (
     TARGET_DEDICATED_NODES,
     TARGET_LOW_PRIORITY_NODES,
     TARGETS,
+    DeallocationOption,
 )
 from batch_emulator.autoscale.syntax import Position
-from batch_emulator.autoscale.values import Value, from_datetime, to_integer
+from batch_emulator.autoscale.values import Value, from_datetime, to_double, to_integer
 
 MAX_NODES = 2**31 - 1
 
@@ -67,7 +69,7 @@ def _evaluation(scope: Scope, targets: Mapping[str, int]) -> Evaluation:
         variables=dict(scope.assigned),
         target_dedicated_nodes=targets[TARGET_DEDICATED_NODES],
         target_low_priority_nodes=targets[TARGET_LOW_PRIORITY_NODES],
-        node_deallocation_option=str(read_variable(NODE_DEALLOCATION_OPTION, scope)),
+        node_deallocation_option=cast(DeallocationOption, read_variable(NODE_DEALLOCATION_OPTION, scope)),
     )
 
 
@@ -83,7 +85,7 @@ def _salvaged_target(name: str, scope: Scope) -> int:
     try:
         return _to_nodes(name, scope)
     except Problem:
-        return int(scope.current[name])
+        return int(to_double(scope.current[name]))
 
 
 def _to_nodes(name: str, scope: Scope) -> int:

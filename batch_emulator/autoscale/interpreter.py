@@ -137,7 +137,10 @@ def _call(node: Call, scope: Scope) -> Value:
 
 def _method_call(node: MethodCall, scope: Scope) -> Value:
     arguments = [_evaluate(argument, scope) for argument in node.arguments]
-    metric = Metric(metric_name(node.subject.name), scope.samples, scope.moment.now)
+    sampled = metric_name(node.subject.name) if isinstance(node.subject, Name) else None
+    if sampled is None:
+        raise Problem(f"{node.method.name} is a method of sampled variables only")
+    metric = Metric(sampled, scope.samples, scope.moment.now)
     return METHODS[node.method.name].apply(metric, arguments)
 
 

@@ -44,8 +44,9 @@ def tokenize(formula: str) -> list[Token]:
         # A "/*" that is never closed would otherwise read as a division.
         if match is None or (match.group() == "/" and formula.startswith("/*", offset)):
             raise FormulaError(locate(offset), _complaint(formula, offset))
-        if match.lastgroup != "blank":
-            tokens.append(Token(match.lastgroup, match[match.lastgroup], locate(offset)))
+        kind = match.lastgroup or ""
+        if kind != "blank":
+            tokens.append(Token(kind, match[kind], locate(offset)))
         offset = match.end()
     return [*tokens, Token("end", "", locate(offset))]
 

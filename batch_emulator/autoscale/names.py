@@ -14,7 +14,7 @@ from batch_emulator.autoscale.symbols import (
     TIMESTAMP_FIELDS,
     metric_name,
 )
-from batch_emulator.autoscale.syntax import Call, Member, MethodCall, Name, Node, Statement, walk
+from batch_emulator.autoscale.syntax import Call, Member, MethodCall, Name, Node, Position, Statement, walk
 
 
 def check_names(statements: Iterable[Statement]) -> None:
@@ -22,16 +22,16 @@ def check_names(statements: Iterable[Statement]) -> None:
     defined: set[str] = {*READ_WRITE, *TARGET_ALIASES, *CONSTANTS}
     for statement in statements:
         if statement.target is not None:
-            _check_target(statement)
+            _check_target(statement.target, statement.position)
         for node in walk(statement.value):
             _check_node(node, defined)
         if statement.target is not None:
             defined.add(statement.target)
 
 
-def _check_target(statement: Statement) -> None:
-    if statement.target in CONSTANTS or metric_name(statement.target):
-        raise FormulaError(statement.position, f"Cannot assign to read-only symbol: {statement.target}")
+def _check_target(target: str, position: Position) -> None:
+    if target in CONSTANTS or metric_name(target):
+        raise FormulaError(position, f"Cannot assign to read-only symbol: {target}")
 
 
 def _check_node(node: Node, defined: set[str]) -> None:

@@ -11,6 +11,7 @@ from batch_emulator.autoscale.symbols import (
     TARGET_ALIASES,
     TARGET_DEDICATED_NODES,
     TARGET_LOW_PRIORITY_NODES,
+    DeallocationOption,
 )
 from batch_emulator.autoscale.values import Value, render
 
@@ -22,7 +23,7 @@ class Evaluation:
     variables: Mapping[str, Value]
     target_dedicated_nodes: int
     target_low_priority_nodes: int
-    node_deallocation_option: str
+    node_deallocation_option: DeallocationOption
 
     @property
     def results(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal, get_args
 
 from batch_emulator.autoscale.values import TICKS_PER_SECOND, TimeInterval, Value
 
@@ -44,7 +45,8 @@ METRICS = (
 # The name in the examples of the REST and PowerShell references.
 METRIC_ALIASES = {"$CurrentDedicated": "$CurrentDedicatedNodes"}
 
-DEALLOCATION_OPTIONS = ("requeue", "terminate", "taskcompletion", "retaineddata")
+DeallocationOption = Literal["requeue", "terminate", "taskcompletion", "retaineddata"]
+DEALLOCATION_OPTIONS: tuple[DeallocationOption, ...] = get_args(DeallocationOption)
 
 _SECONDS = {
     "Zero": 0,

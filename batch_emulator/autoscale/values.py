@@ -112,7 +112,7 @@ def render(value: Value) -> str:
         return to_datetime(value).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     if isinstance(value, TimeInterval):
         return _render_interval(value)
-    return value
+    return str(value)
 
 
 def _render_interval(interval: TimeInterval) -> str:

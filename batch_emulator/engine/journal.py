@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from batch_emulator.engine.records import Record
+from batch_emulator.engine.records import Kept, Record
 
 #: Changes when records of this version could not be read by an earlier one, or the other way round.
 FORMAT = 1
@@ -67,11 +67,11 @@ class Journal:
         run("PRAGMA cache_size = -65536")
         self._connection.executescript(_SCHEMA)
 
-    def read(self, *kinds: str) -> Iterator[Record]:
+    def read(self, *kinds: str) -> Iterator[Kept]:
         """The records of these kinds, by kind, parent and name."""
         marks = ", ".join("?" * len(kinds))
         query = f"SELECT kind, parent, name, body FROM record WHERE kind IN ({marks})"
-        return map(Record._make, self._connection.execute(query, kinds))
+        return map(Kept._make, self._connection.execute(query, kinds))
 
     def write(self, records: Iterable[Record]) -> None:
         """Apply these changes, all or none; what goes with its parent is gone at once and deleted later."""

@@ -66,10 +66,11 @@ class Persistence:
         """Free some of the memory, then some of the file, that deleted jobs have left."""
         self._collector = None
         removed = self._world.store.removed_tasks
-        if not removed:
+        if removed:
+            if not removed[-1].free(_TASKS_FREED_AT_ONCE):
+                removed.pop()
+        elif self._journal:
             self._journal.collect_garbage()
-        elif not removed[-1].free(_TASKS_FREED_AT_ONCE):
-            removed.pop()
         self._collect_later()
 
     def restore(self, clock: Clock) -> int | None:
@@ -79,15 +80,15 @@ class Persistence:
             return None
         for number in restore(self._world.store, self._journal.read(*KINDS)):
             self._journal.discard("task", number)
-        last = self._restore_clock(clock)
+        last = self._restore_clock(self._journal, clock)
         for record in self._journal.read("timer"):
             self._timers.restore(record.name, record.body, clock.now())
         self._world.store.changed.clear()
         self._timers.changed.clear()
         return last
 
-    def _restore_clock(self, clock: Clock) -> int | None:
-        for record in self._journal.read("clock"):
+    def _restore_clock(self, journal: Journal, clock: Clock) -> int | None:
+        for record in journal.read("clock"):
             last, self._world.store.last_number = orjson.loads(record.body)
             clock.go_on_from(last)
             return last

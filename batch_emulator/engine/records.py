@@ -1,7 +1,8 @@
 """Resources as records that can be kept: of what has changed in a store, and a store of what was kept.
 
-A record's body is the resource's dataclass as JSON. Tasks are filed under the number of their job, not its
-id: where a job is deleted and made anew, the tasks of the old one may go later.
+A record's body is the resource's dataclass as JSON, with the runs (`resources.runs`) in it. Tasks are filed
+under the number of their job, not its id: where a job is deleted and made anew, the tasks of the old one may
+go later.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Preparation, Task
+from batch_emulator.resources.runs import Instance, Run
 from batch_emulator.resources.store import Store
 
 
@@ -24,6 +26,15 @@ class Record(NamedTuple):
     parent: str
     name: str | None
     body: bytes | None
+
+
+class Kept(NamedTuple):
+    """One resource as it stands in the journal."""
+
+    kind: str
+    parent: str
+    name: str
+    body: bytes
 
 
 class Kind(NamedTuple):
@@ -39,9 +50,21 @@ class Kind(NamedTuple):
         return [each for each in dataclasses.fields(self.type) if each.init]
 
 
-def _find_task(store: Store, job_key: str, task_key: str) -> Task | None:
-    return store.tasks(job_key).by_id.get(task_key) if job_key in store.jobs else None
+def _read_run(kept: dict[str, Any]) -> Run:
+    return Run(**kept)
 
+
+def _read_instances(kept: list[dict[str, Any]]) -> list[Instance]:
+    return [Instance(**each) for each in kept]
+
+
+_RUNS: dict[str, Callable[[Any], Any]] = {
+    "start_task": _read_run,
+    "preparation": _read_run,
+    "release": _read_run,
+    "instances": _read_instances,
+}
+"""Fields of resources that are made of runs."""
 
 # In the order in which they can be added.
 KINDS = {
@@ -52,7 +75,7 @@ KINDS = {
     "preparation": Kind(
         Preparation, lambda store, job_key, name: store.preparations(job_key).get(name), Store.put_preparation
     ),
-    "task": Kind(Task, _find_task, lambda store, task: store.add_task(task, ready=task.ready)),
+    "task": Kind(Task, Store.find_task, lambda store, task: store.add_task(task, ready=task.ready)),
 }
 
 
@@ -66,7 +89,7 @@ def to_records(store: Store, changes: Iterable[tuple[str, ...]]) -> Iterator[Rec
             parent, name = names if len(names) == 2 else ("", names[0])
             yield Record(kind, parent, name, _WRITERS[kind](KINDS[kind].find(store, *names)))
         elif job := store.jobs.get(names[0]):
-            yield Record(kind, str(job.number), names[1], _WRITERS[kind](_find_task(store, *names)))
+            yield Record(kind, str(job.number), names[1], _WRITERS[kind](store.find_task(*names)))
 
 
 def _writer(kind: Kind) -> Callable[[Any], bytes | None]:
@@ -87,7 +110,7 @@ def _writer(kind: Kind) -> Callable[[Any], bytes | None]:
 _WRITERS = {name: _writer(kind) for name, kind in KINDS.items()}
 
 
-def restore(store: Store, records: Iterable[Record]) -> set[str]:
+def restore(store: Store, records: Iterable[Kept]) -> set[str]:
     """Fill an empty store. Returns the numbers of jobs that are gone while tasks of theirs are still kept."""
     found: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in KINDS}
     read = _Reader()
@@ -115,10 +138,12 @@ class _Reader:
         self._shared: dict[bytes, Any] = {}
         self._fields = {name: {each.name for each in kind.fields} for name, kind in KINDS.items()}
 
-    def __call__(self, record: Record) -> Any:
+    def __call__(self, record: Kept) -> Any:
         values = orjson.loads(record.body)
         known = self._fields[record.kind]
         given = {name: value for name, value in values.items() if name in known}
+        for name in _RUNS.keys() & given.keys():
+            given[name] = given[name] and _RUNS[name](given[name])
         if record.kind == "task":
             given["spec"] = {name: self._share(value) for name, value in given["spec"].items()}
             given["spec"]["id"] = given["id"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from batch_emulator.faults.rules import (
+    KINDS,
     RESIZE_ERRORS,
     AllocationFault,
     Faults,
@@ -24,7 +25,6 @@ from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.resources.model import Node, Wire, key
 
 R = TypeVar("R", bound=Rule)
-_KINDS = ("requests", "nodes", "start_tasks", "allocations", "disks")
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Injector:
                 _Dice(rule, random.Random(f"{faults.seed}/{kind}/{number}"))
                 for number, rule in enumerate(getattr(faults, kind))
             ]
-            for kind in _KINDS
+            for kind in KINDS
         }
 
     def struck(self) -> dict[str, list[int]]:

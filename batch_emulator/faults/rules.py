@@ -1,7 +1,7 @@
 """Faults that can be asked for: rules that say what goes wrong, where and how often.
 
 In Python the names of a rule are spelled as here, in JSON as on the wire: `retry_after_seconds`,
-`retryAfterSeconds`. `injection` decides by them; docs/emulator.md shows their use.
+`retryAfterSeconds`. `injector` decides by them; docs/emulator.md shows their use.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from batch_emulator.catalogue.error_codes import CATALOGUE
 from batch_emulator.catalogue.operations import OPERATIONS
+from batch_emulator.resources.transitions import Mishap
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -105,7 +106,7 @@ class NodeFault(Rule):
     A node that was lost or broke comes back, starting anew, after `recover_seconds`, unless that is None.
     """
 
-    event: Literal["preempt", "lose", "break"]
+    event: Mishap
     pool_ids: PoolIds = ()
     after_seconds: Seconds = 0
     recover_seconds: Seconds | None = None
@@ -168,3 +169,7 @@ class Faults(BaseModel):
     start_tasks: tuple[StartTaskFault, ...] = ()
     allocations: tuple[AllocationFault, ...] = ()
     disks: tuple[DiskFault, ...] = ()
+
+
+KINDS = tuple(name for name in Faults.model_fields if name != "seed")
+"""What rules can be for: the fields of `Faults` that hold them."""

@@ -83,6 +83,7 @@ class Runner(Protocol):
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""
+        ...
 
     def start(self, launch: Launch, done: Callable[[Outcome], None]) -> None:
         """Begin an attempt and return at once; `done` is called exactly once, later, in the event loop."""

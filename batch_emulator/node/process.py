@@ -120,7 +120,8 @@ async def run(
     two cases ask it to end (SIGTERM), and kill it after the grace. Its whole group is gone and it is reaped
     when this returns or raises. Raises AttemptFailed if it can't be started."""
     process = _spawn(command)
-    cause: Cause | None = None
+    # Whatever else ends this wait has to end the process too.
+    cause: Cause = "stop"
     try:
         with _watch(process) as exited:
             await asyncio.wait((exited, stop), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)

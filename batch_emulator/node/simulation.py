@@ -52,7 +52,8 @@ def parse_simulation(text: str) -> Simulation:
     distribution, *numbers = text.split(":")
     if len(numbers) > 2:
         raise ValueError(f"{text!r} is not of the form distribution:seconds:failure-rate")
-    return Simulation(distribution, *map(float, numbers))
+    mean_seconds, failure_rate = [*map(float, numbers), *(1.0, 0.0)[len(numbers) :]]
+    return Simulation(distribution, mean_seconds, failure_rate)
 
 
 def foresee(rule: Simulation, launch: Launch, random: Random) -> tuple[float, Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -86,10 +86,17 @@ def _is_passing(error: Exception) -> bool:
 
 @asynccontextmanager
 async def answer(
-    client: httpx.AsyncClient, method: str, url: str, **request: object
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    content: bytes | AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[httpx.Response]:
     """A successful answer, its body not yet read. Raises StorageError for any other."""
-    async with client.stream(method, url, follow_redirects=method == "GET", **request) as response:
+    async with client.stream(
+        method, url, headers=dict(headers), content=content, follow_redirects=method == "GET"
+    ) as response:
         if response.status_code >= 400:
             raise StorageError(response.status_code, await _error_code(response))
         yield response
@@ -128,7 +135,9 @@ async def for_each(action: Callable[[T], Awaitable[None]], items: Sequence[T], w
         await asyncio.gather(*workers, return_exceptions=True)
 
 
-async def read_slice(path: str | os.PathLike[str], offset: int, size_bytes: int) -> AsyncIterator[bytes]:
+async def read_slice(
+    path: str | os.PathLike[str], offset: int, size_bytes: int
+) -> AsyncGenerator[bytes, None]:
     """Exactly these bytes of a file, in pieces. Raises OSError if it has become shorter."""
     with open(path, "rb", buffering=0) as file:
         file.seek(offset)

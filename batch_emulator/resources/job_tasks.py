@@ -11,11 +11,11 @@ from sortedcontainers import SortedDict, SortedSet
 from batch_emulator.resources.changes import Changes
 from batch_emulator.resources.model import Task
 from batch_emulator.resources.ready_tasks import ReadyTasks
+from batch_emulator.resources.transitions import TASK, TaskState
 from batch_emulator.resources.waiting_tasks import WaitingTasks
 
 #: Sorts behind every character of an id.
 _LAST = "\U0010ffff"
-STATES = ("active", "preparing", "running", "completed")
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class JobTasks:
 
     def __init__(self) -> None:
         self.by_id: SortedDict[str, Task] = SortedDict()
-        self.by_state: dict[str, SortedSet] = {state: SortedSet() for state in STATES}
+        self.by_state: dict[str, SortedSet] = {state: SortedSet() for state in TASK}
         self.failed: SortedSet = SortedSet()
         self.counts = Counts()
         self.slot_counts = Counts()
@@ -75,7 +75,7 @@ class JobTasks:
         if number := _padded_number(task.key):
             self.padded[number].discard(task.key)
 
-    def move(self, task: Task, after: str, now: int) -> None:
+    def move(self, task: Task, after: TaskState, now: int) -> None:
         """Take a task to another state, or to the one that it is in once more. One that becomes active is
         ready, unless it still waits for others."""
         self.ready.discard(task)

@@ -6,9 +6,29 @@ All times are ticks (`ticks`). Ids compare without case: `key()` is what everyth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from batch_emulator.resources.runs import Instance, Run
+from batch_emulator.resources.transitions import (
+    AllocationState,
+    Interruption,
+    JobState,
+    NodeState,
+    PoolState,
+    ScheduleState,
+    TaskState,
+)
 
 Wire = dict[str, Any]
+
+Deallocation = Literal["requeue", "terminate", "taskcompletion", "retaineddata"]
+"""What becomes of the tasks of a node that leaves or goes down: `nodeDeallocationOption` and its like."""
+
+DisableTasks = Literal["requeue", "terminate", "wait"]
+"""What becomes of the running tasks of a job that is disabled."""
+
+Background = Literal["preparation", "release"]
+"""Which of a job's own tasks is under way on a node, in no slot."""
 
 
 def key(resource_id: str) -> str:
@@ -28,10 +48,9 @@ class Pool:
     allocation_since: int
     target_dedicated: int = 0
     target_spot: int = 0
-    state: str = "active"
-    allocation_state: str = "steady"
-    node_deallocation: str = "requeue"
-    resize_timeout_seconds: float = 900.0
+    state: PoolState = "active"
+    allocation_state: AllocationState = "steady"
+    node_deallocation: Deallocation = "requeue"
     resize_number: int = 0
     resize_errors: list[Wire] = field(default_factory=list)
     auto_scale_run: Wire | None = None
@@ -59,21 +78,21 @@ class Node:
     slots: int
     allocated: int
     state_since: int
-    state: str = "creating"
-    scheduling: str = "enabled"
+    state: NodeState = "creating"
+    scheduling: Literal["enabled", "disabled"] = "enabled"
     booted: int | None = None
     boot_number: int = 0
     occupants: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    start_task: Wire | None = None
+    start_task: Run | None = None
     tasks_run: int = 0
     tasks_succeeded: int = 0
     recent_tasks: list[tuple[str, str]] = field(default_factory=list)
     errors: list[Wire] = field(default_factory=list)
     users: dict[str, Wire] = field(default_factory=dict)
-    leaving: str | None = None
-    pending: str | None = None
+    leaving: Deallocation | None = None
+    pending: Interruption | None = None
     disk_number: int = 0
-    background: dict[str, str] = field(default_factory=dict)
+    background: dict[str, Background] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -102,17 +121,17 @@ class Job:
     state_since: int
     pool_id: str
     number: int
-    state: str = "active"
-    previous_state: str | None = None
+    state: JobState = "active"
+    previous_state: JobState | None = None
     previous_state_since: int | None = None
     started: int | None = None
     ended: int | None = None
     terminate_reason: str | None = None
-    disable_tasks: str | None = None
+    disable_tasks: DisableTasks | None = None
     schedule_key: str | None = None
     scheduling_error: Wire | None = None
     may_settle: bool = False
-    background: dict[str, str] = field(default_factory=dict)
+    background: dict[str, Background] = field(default_factory=dict)
     unfit_nodes: dict[str, int] = field(default_factory=dict)
     key: str = field(init=False, repr=False)
 
@@ -132,9 +151,7 @@ class Task:
     for now. `failed_at`: `start` or `upload` where that is what failed. `ready`:
     active, and waiting for no other task. `key` is made once because a job may have a million tasks.
 
-    `instances` of a multi-instance task, while it runs and after: dicts of `id` (0: the primary), `node_id`,
-    `state`, `since`, `previous`, `previous_since`, `started`, `ended`, `exit_code`, `failure`, and `runs`: a
-    process of it is under way.
+    `instances` are those of a multi-instance task, while it runs and after.
     """
 
     job_key: str
@@ -144,8 +161,8 @@ class Task:
     created: int
     modified: int
     state_since: int
-    state: str = "active"
-    previous_state: str | None = None
+    state: TaskState = "active"
+    previous_state: TaskState | None = None
     previous_state_since: int | None = None
     slots: int = 1
     attempt: int = 0
@@ -155,21 +172,25 @@ class Task:
     ended: int | None = None
     exit_code: int | None = None
     failure: Wire | None = None
-    result: str | None = None
+    result: Literal["success", "failure"] | None = None
     retry_count: int = 0
     last_retry: int | None = None
     requeue_count: int = 0
     last_requeue: int | None = None
     is_manager: bool = False
     awaits: int | None = None
-    instances: list[Wire] | None = None
-    failed_at: str | None = None
+    instances: list[Instance] | None = None
+    failed_at: Literal["start", "upload"] | None = None
     ready: bool = False
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         filed_under = key(self.id)
         self.key = self.id if filed_under == self.id else filed_under
+
+    @property
+    def pool_key(self) -> str | None:
+        return None if self.pool_id is None else key(self.pool_id)
 
     @property
     def is_multi_instance(self) -> bool:
@@ -179,7 +200,7 @@ class Task:
     def node_ids(self) -> list[str]:
         """The nodes that run it, or have run it last."""
         if self.instances is not None:
-            return [each["node_id"] for each in self.instances]
+            return [each.node_id for each in self.instances]
         return [self.node_id] if self.node_id else []
 
 
@@ -196,8 +217,8 @@ class JobSchedule:
     created: int
     modified: int
     state_since: int
-    state: str = "active"
-    previous_state: str | None = None
+    state: ScheduleState = "active"
+    previous_state: ScheduleState | None = None
     previous_state_since: int | None = None
     due: int | None = None
     last_due: int | None = None
@@ -216,9 +237,8 @@ class JobSchedule:
 class Preparation:
     """What became of a job's preparation and release tasks on one node; outlives the node.
 
-    `preparation` and, once it has begun, `release` tell of a run: its `number`, `state`, `started` and, when
-    there is something to say, `ended`, `exit_code`, `failure`, `retry_count`, `last_retry`. `boot_number` and
-    `disk_number` are the node's at the beginning of the preparation task.
+    `release` is None until that task has begun. `boot_number` and `disk_number` are the node's at the
+    beginning of the preparation task.
     """
 
     job_key: str
@@ -226,8 +246,8 @@ class Preparation:
     node_id: str
     boot_number: int
     disk_number: int
-    preparation: Wire
-    release: Wire | None = None
+    preparation: Run
+    release: Run | None = None
 
 
 Resource = Pool | Job | JobSchedule | Task

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from sortedcontainers import SortedDict, SortedSet
 
 from batch_emulator.resources.model import Node
+from batch_emulator.resources.transitions import NodeState
 
 #: States in which a node takes tasks.
 SCHEDULABLE = frozenset({"idle", "running"})
@@ -42,7 +43,7 @@ class PoolNodes:
         self.leaving.discard(node.id)
         self._unfile(node)
 
-    def move(self, node: Node, state: str) -> None:
+    def move(self, node: Node, state: NodeState) -> None:
         self.state_counts[node.dedicated, node.state] -= 1
         node.state = state
         self.state_counts[node.dedicated, node.state] += 1

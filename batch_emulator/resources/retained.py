@@ -29,10 +29,10 @@ class Retained:
         self._queues: dict[str, _Queue] = {}
         self.alarms: dict[str, int] = {}
 
-    def add(self, retention_time: str, task: Task) -> bool:
-        """Note the end of a task. Returns whether it is the only one with this retention time."""
+    def add(self, retention_time: str, task: Task, ended: int) -> bool:
+        """Note the end of a task, in ticks. Returns whether it is the only one with this retention time."""
         queue = self._queues.setdefault(retention_time, _Queue())
-        queue.ends.append(task.ended)
+        queue.ends.append(ended)
         queue.job_keys.append(task.job_key)
         queue.task_keys.append(task.key)
         return len(queue.ends) == 1

@@ -18,7 +18,20 @@ from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Prepara
 from batch_emulator.resources.pool_jobs import JobsOfPools, Load, add_up
 from batch_emulator.resources.pool_nodes import PoolNodes
 from batch_emulator.resources.retained import Retained
-from batch_emulator.resources.transitions import JOB, NODE, SCHEDULE, TASK, follow
+from batch_emulator.resources.transitions import (
+    JOB,
+    NODE,
+    SCHEDULE,
+    TASK,
+    JobEvent,
+    JobState,
+    NodeEvent,
+    NodeState,
+    ScheduleEvent,
+    ScheduleState,
+    TaskEvent,
+    follow,
+)
 
 
 class Store:
@@ -66,8 +79,8 @@ class Store:
     def has_pool(self, pool_key: str) -> bool:
         return pool_key in self.pools
 
-    def find_node(self, pool_key: str, node_id: str) -> Node | None:
-        nodes = self._nodes.get(pool_key)
+    def find_node(self, pool_key: str | None, node_id: str) -> Node | None:
+        nodes = self._nodes.get(pool_key) if pool_key else None
         return nodes.by_id.get(node_id) if nodes else None
 
     def add_node(self, node: Node) -> None:
@@ -78,9 +91,9 @@ class Store:
         self._nodes[node.pool_key].remove(node)
         self.touch("node", node.pool_key, node.id)
 
-    def move_node(self, node: Node, event: str, now: int) -> None:
+    def move_node(self, node: Node, event: NodeEvent, now: int) -> None:
         """Take a node through a transition of `NODE`."""
-        after = follow(NODE, node.state, event)
+        after: NodeState = follow(NODE, node.state, event)
         self._nodes[node.pool_key].move(node, after)
         node.state_since = now
         self.touch("node", node.pool_key, node.id)
@@ -119,9 +132,9 @@ class Store:
         self.removed_tasks.append(self._tasks.pop(job_key))
         self.touch("job", job_key)
 
-    def move_job(self, job: Job, event: str, now: int) -> None:
+    def move_job(self, job: Job, event: JobEvent, now: int) -> None:
         """Take a job through a transition of `JOB`."""
-        after = follow(JOB, job.state, event)
+        after: JobState = follow(JOB, job.state, event)
         self.job_counts[job.state] -= 1
         self.job_counts[after] += 1
         job.previous_state, job.previous_state_since = job.state, job.state_since
@@ -131,6 +144,10 @@ class Store:
 
     def tasks(self, job_key: str) -> JobTasks:
         return self._tasks[job_key]
+
+    def find_task(self, job_key: str, task_key: str) -> Task | None:
+        tasks = self._tasks.get(job_key)
+        return tasks.by_id.get(task_key) if tasks else None
 
     def add_task(self, task: Task, *, ready: bool) -> None:
         tasks = self._tasks[task.job_key]
@@ -146,7 +163,7 @@ class Store:
         self.requeue_job(task.job_key)
         self.touch("task", task.job_key, task.key)
 
-    def move_task(self, task: Task, event: str, now: int) -> None:
+    def move_task(self, task: Task, event: TaskEvent, now: int) -> None:
         """Take a task through a transition of `TASK`; one that becomes active is ready at once."""
         self._tasks[task.job_key].move(task, follow(TASK, task.state, event), now)
         self.requeue_job(task.job_key)
@@ -180,9 +197,9 @@ class Store:
         del self.schedules[schedule_key]
         self.touch("schedule", schedule_key)
 
-    def move_schedule(self, schedule: JobSchedule, event: str, now: int) -> None:
+    def move_schedule(self, schedule: JobSchedule, event: ScheduleEvent, now: int) -> None:
         """Take a job schedule through a transition of `SCHEDULE`."""
-        after = follow(SCHEDULE, schedule.state, event)
+        after: ScheduleState = follow(SCHEDULE, schedule.state, event)
         schedule.previous_state, schedule.previous_state_since = schedule.state, schedule.state_since
         schedule.state, schedule.state_since = after, now
         self.touch("schedule", schedule.key)

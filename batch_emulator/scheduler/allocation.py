@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from batch_emulator.catalogue.vm_sizes import core_count
 from batch_emulator.faults.injector import resize_error
-from batch_emulator.resources.model import Node, Pool, key
-from batch_emulator.resources.transitions import ALLOCATION, follow
+from batch_emulator.resources.model import Deallocation, Node, Pool, key
+from batch_emulator.resources.transitions import ALLOCATION, AllocationEvent, follow
 from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
 
 
-def move_allocation(world: World, pool: Pool, event: str) -> None:
+def move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
     pool.allocation_state = follow(ALLOCATION, pool.allocation_state, event)
     pool.allocation_since = world.now
     world.store.touch("pool", key(pool.id))
 
 
 def begin_resize(
-    world: World, pool: Pool, dedicated: int, spot: int, *, option: str, timeout_seconds: float
+    world: World, pool: Pool, dedicated: int, spot: int, *, option: Deallocation, timeout_seconds: float
 ) -> None:
     """Set a pool's targets and start to move towards them."""
     pool.target_dedicated, pool.target_spot = dedicated, spot
-    pool.node_deallocation, pool.resize_timeout_seconds = option.lower(), timeout_seconds
+    pool.node_deallocation = option
     pool.resize_errors = []
     pool.resize_number = world.store.next_number()
     if pool.allocation_state == "steady":
@@ -111,11 +111,7 @@ def _shrink(world: World, pool: Pool, staying: list[Node], count: int) -> None:
 
 def _runs_manager(world: World, node: Node) -> bool:
     """Nodes with job manager tasks are kept as long as possible (REST documentation of Add Job)."""
-    tasks = [
-        world.store.tasks(job_key).by_id.get(task_key)
-        for _, job_key, task_key in node.occupants.values()
-        if job_key in world.store.jobs
-    ]
+    tasks = [world.store.find_task(job_key, task_key) for _, job_key, task_key in node.occupants.values()]
     return any(task is not None and task.is_manager for task in tasks)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from batch_emulator.resources.model import Job, Node
+from batch_emulator.resources.model import Background, Job, Node
 from batch_emulator.scheduler.launches import own_task_directory
 from batch_emulator.scheduler.world import Stop, World
 
 _SPECS = {"preparation": "jobPreparationTask", "release": "jobReleaseTask"}
 
 
-def begin(world: World, job: Job, node: Node, kind: str) -> None:
+def begin(world: World, job: Job, node: Node, kind: Background) -> None:
     """Note that the job's task of this kind is under way on the node, or will be when that is up again."""
     job.background[node.id] = node.background[job.key] = kind
     world.store.touch("job", job.key)

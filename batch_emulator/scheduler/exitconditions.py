@@ -39,9 +39,11 @@ def _matching_options(task: Task) -> Wire:
     listed = None if task.exit_code is None else _options_of_code(conditions, task.exit_code)
     if listed is not None:
         return listed
-    kind = {"start": "preProcessingError", "upload": "fileUploadError"}.get(task.failed_at)
     default = conditions.get("default", {}) if task.result == "failure" else {}
-    return conditions.get(kind, default)
+    return conditions.get(_CONDITIONS[task.failed_at], default) if task.failed_at else default
+
+
+_CONDITIONS = {"start": "preProcessingError", "upload": "fileUploadError"}
 
 
 def _options_of_code(conditions: Wire, code: int) -> Wire | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.errors import BatchError, invalid_property
-from batch_emulator.resources.model import Job, JobSchedule, Wire, key
+from batch_emulator.resources.model import DisableTasks, Job, JobSchedule, Wire, key
 from batch_emulator.scheduler import autopools, jobstates
 from batch_emulator.scheduler.launches import limit_seconds
 from batch_emulator.scheduler.tasks import add_manager_task
@@ -169,7 +169,7 @@ def _take_on(world: World, job: Job, spec: Wire) -> Job:
     return job
 
 
-def disable_job(world: World, job_id: str, disable_tasks: str) -> Job:
+def disable_job(world: World, job_id: str, disable_tasks: DisableTasks) -> Job:
     """Disable a job: its running tasks are requeued, terminated or waited for (`wait`).
 
     One that is disabled already can be disabled again (REST documentation of Disable Job).
@@ -177,7 +177,7 @@ def disable_job(world: World, job_id: str, disable_tasks: str) -> Job:
     job = world.live_job(job_id)
     if refusal := _OVER.get(job.state):
         raise BatchError(refusal)
-    jobstates.begin_disabling(world, job, disable_tasks.lower())
+    jobstates.begin_disabling(world, job, disable_tasks)
     return job
 
 

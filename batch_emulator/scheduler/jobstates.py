@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from batch_emulator.resources.model import Job
+from batch_emulator.resources.model import DisableTasks, Job, Task
 from batch_emulator.scheduler import autopools, release
 from batch_emulator.scheduler.launches import removable_directory
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
 from batch_emulator.scheduler.world import RemoveDirectory, World
 
 
-def begin_disabling(world: World, job: Job, disable_tasks: str) -> None:
+def begin_disabling(world: World, job: Job, disable_tasks: DisableTasks) -> None:
     """`disable_tasks`: requeue, terminate or wait."""
     job.disable_tasks = disable_tasks
     world.store.move_job(job, "disable", world.now)
@@ -50,7 +50,7 @@ def _end_tasks(world: World, job: Job) -> None:
         end_task(world, task, TASK_ENDED)
 
 
-def _busy_tasks(world: World, job: Job) -> list:
+def _busy_tasks(world: World, job: Job) -> list[Task]:
     tasks = world.store.tasks(job.key)
     return [tasks.by_id[each] for state in ("preparing", "running") for each in tasks.by_state[state]]
 

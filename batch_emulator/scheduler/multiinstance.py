@@ -6,7 +6,8 @@ Source: documentation page "Use multi-instance tasks to run Message Passing Inte
 from __future__ import annotations
 
 from batch_emulator.node.launch import Outcome
-from batch_emulator.resources.model import Job, Node, Task, Wire, key
+from batch_emulator.resources.model import Job, Node, Task
+from batch_emulator.resources.runs import Instance
 from batch_emulator.scheduler import preparation, slots
 from batch_emulator.scheduler.launches import application_launch, coordination_launch, retries_left
 from batch_emulator.scheduler.taskends import conclude, give_back, stop_instances
@@ -16,7 +17,7 @@ from batch_emulator.scheduler.world import Start, World, failure_info
 def start(world: World, job: Job, task: Task, nodes: list[Node]) -> None:
     """Begin a task that has its nodes. Each becomes an instance; number 0, on the first, is the primary."""
     task.instances = [
-        {"id": number, "node_id": node.id, "state": "preparing", "since": world.now, "runs": False}
+        Instance(id=number, node_id=node.id, state="preparing", since=world.now)
         for number, node in enumerate(nodes)
     ]
     if not go_on(world, job, task):
@@ -30,17 +31,18 @@ def go_on(world: World, job: Job, task: Task) -> bool:
         return False
     task.started = world.now
     world.store.move_task(task, "start", world.now)
-    for instance, node in zip(task.instances, nodes, strict=True):
-        instance |= {"previous": "preparing", "previous_since": instance["since"]}
-        instance |= {"state": "running", "since": world.now, "started": world.now, "runs": True}
+    for instance, node in zip(task.instances or (), nodes, strict=True):
+        instance.move("running", world.now)
+        instance.started, instance.runs = world.now, True
         pool = world.store.pools[node.pool_key]
-        launch = coordination_launch(world, job, task, pool, nodes, instance["id"])
+        launch = coordination_launch(world, job, task, pool, nodes, instance.id)
         world.actions.append(Start(launch, coordinated, _whom(node, task)))
     return True
 
 
 def _nodes(world: World, task: Task) -> list[Node]:
-    return [world.store.find_node(key(task.pool_id), each["node_id"]) for each in task.instances]
+    found = (world.store.find_node(task.pool_key, each.node_id) for each in task.instances or ())
+    return [node for node in found if node is not None]
 
 
 def _whom(node: Node, task: Task) -> tuple:
@@ -58,30 +60,28 @@ def coordinated(
             slots.vacate(world, node, job_key, task_key, attempt)
         return
     instance = _instance(task, node_id)
-    instance |= {"runs": False, "exit_code": outcome.exit_code}
+    instance.runs = False
+    instance.exit_code, instance.failure = outcome.exit_code, failure_info(outcome.failure)
     world.store.touch("task", job_key, task_key)
     if outcome.failure:
-        instance["failure"] = failure_info(outcome.failure)
         _fail(world, task, node, outcome)
-    elif all("exit_code" in each for each in task.instances):
+    elif all(each.is_coordinated for each in task.instances or ()):
         _launch_application(world, task)
 
 
 def _current(world: World, job_key: str, task_key: str, attempt: int) -> Task | None:
     """The task, if it still runs as this attempt."""
-    if job_key not in world.store.jobs:
-        return None
-    task = world.store.tasks(job_key).by_id.get(task_key)
+    task = world.store.find_task(job_key, task_key)
     return task if task and task.attempt == attempt and task.state == "running" else None
 
 
-def _instance(task: Task, node_id: str) -> Wire:
-    return next(each for each in task.instances if each["node_id"] == node_id)
+def _instance(task: Task, node_id: str) -> Instance:
+    return next(each for each in task.instances or () if each.node_id == node_id)
 
 
 def _launch_application(world: World, task: Task) -> None:
     nodes = _nodes(world, task)
-    task.instances[0]["runs"] = True
+    _instance(task, nodes[0].id).runs = True
     job, pool = world.store.jobs[task.job_key], world.store.pools[nodes[0].pool_key]
     launch = application_launch(world, job, task, pool, nodes)
     world.actions.append(Start(launch, ended, _whom(nodes[0], task)))
@@ -97,7 +97,7 @@ def ended(
         if node is not None:
             slots.vacate(world, node, job_key, task_key, attempt)
         return
-    task.instances[0]["runs"] = False
+    _instance(task, node_id).runs = False
     if outcome.failure:
         _fail(world, task, node, outcome)
     else:

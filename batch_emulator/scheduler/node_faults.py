@@ -7,10 +7,11 @@ Batch node gets stuck in the Unusable state". The service requeues the tasks of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast, get_args
 
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Node, Wire, key
-from batch_emulator.resources.transitions import NODE, allows
+from batch_emulator.resources.transitions import NODE, Mishap, allows
 from batch_emulator.scheduler import background, nodes
 from batch_emulator.scheduler.world import CloseNode, Stop, World
 
@@ -39,7 +40,7 @@ def _strike(
     pool_key: str,
     node_id: str,
     boot_number: int,
-    event: str,
+    event: Mishap,
     errors: list[Wire],
     recover_seconds: float | None,
 ) -> None:
@@ -51,7 +52,7 @@ def _strike(
 def apply_event(
     world: World,
     node: Node,
-    event: str,
+    event: Mishap,
     *,
     errors: Sequence[Wire] = (),
     recover_seconds: float | None = None,
@@ -84,7 +85,7 @@ def apply_event(
         world.after(recover_seconds, nodes.boot, node.pool_key, node.id, node.boot_number)
 
 
-def _lose_machine(world: World, node: Node, event: str) -> None:
+def _lose_machine(world: World, node: Node, event: Mishap) -> None:
     """A preempted node loses its disk; of the others only what runs is gone."""
     if event != "preempt":
         world.actions.append(Stop(node.id, "startup"))
@@ -116,21 +117,19 @@ def disk_full(world: World, node: Node) -> None:
         node.errors = [DISK_FULL]
 
 
+EVENTS: tuple[str, ...] = (*get_args(Mishap), "filldisk", "recover")
+
+
 def strike_node(world: World, pool_id: str, node_id: str, event: str, request: Wire) -> Node:
-    """`preempt`, `lose`, `break`, `filldisk` or `recover` a node, as the control API wishes."""
+    """Let one of `EVENTS` come over a node, as the control API wishes."""
     node = world.node(pool_id, node_id)
     if event == "filldisk":
         disk_full(world, node)
     elif event == "recover":
         _recover(world, node)
     else:
-        apply_event(
-            world,
-            node,
-            event,
-            errors=request.get("errors", ()),
-            recover_seconds=request.get("recoverSeconds"),
-        )
+        errors, seconds = request.get("errors", ()), request.get("recoverSeconds")
+        apply_event(world, node, cast(Mishap, event), errors=errors, recover_seconds=seconds)
     return node
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from batch_emulator.errors import BatchError
 from batch_emulator.node.launch import Outcome
-from batch_emulator.resources.model import Node, Wire, key
-from batch_emulator.resources.transitions import NODE, allows
+from batch_emulator.resources.model import Deallocation, Node, Wire, key
+from batch_emulator.resources.runs import Run
+from batch_emulator.resources.transitions import NODE, Interruption, allows
 from batch_emulator.scheduler import background, release
 from batch_emulator.scheduler.launches import start_task_launch
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
@@ -44,7 +45,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     if spec is None:
         ready(world, node)
         return
-    node.start_task = {"state": "running", "started": world.now, "retry_count": 0}
+    node.start_task = Run(started=world.now)
     if spec.get("waitForSuccess", True):
         world.store.move_node(node, "wait", world.now)
     else:
@@ -66,27 +67,17 @@ def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int
     outcome = world.faults.spoil_start_task(pool_key, outcome)
     spec = world.store.pools[pool_key].spec["startTask"]
     most = spec.get("maxTaskRetryCount", 0)
-    if outcome.failure and outcome.retriable and (most == -1 or node.start_task["retry_count"] < most):
-        node.start_task["retry_count"] += 1
-        node.start_task["last_retry"] = world.now
+    if outcome.failure and outcome.retriable and (most == -1 or node.start_task.retry_count < most):
+        node.start_task.retry(world.now)
         _launch_start_task(world, node)
         return
-    _record_start_task(world, node, outcome)
+    node.start_task.complete(world.now, outcome.exit_code, failure_info(outcome.failure))
+    world.store.touch("node", node.pool_key, node.id)
     if node.state == "waitingforstarttask":
         if outcome.failure:
             world.store.move_node(node, "fail", world.now)
         else:
             ready(world, node)
-
-
-def _record_start_task(world: World, node: Node, outcome: Outcome) -> None:
-    node.start_task |= {
-        "state": "completed",
-        "ended": world.now,
-        "exit_code": outcome.exit_code,
-        "failure": failure_info(outcome.failure),
-    }
-    world.store.touch("node", node.pool_key, node.id)
 
 
 def ready(world: World, node: Node) -> None:
@@ -95,7 +86,7 @@ def ready(world: World, node: Node) -> None:
     world.place_on(node.pool_key)
 
 
-def interrupt(world: World, node: Node, option: str, then: str) -> None:
+def interrupt(world: World, node: Node, option: Deallocation, then: Interruption) -> None:
     """Free a node of its tasks as `option` says, then do `then` (`reboot`, `reimage`, `deallocate`, `leave`).
 
     `requeue` and `terminate` act at once; `taskcompletion` and `retaineddata` wait for the tasks, while the
@@ -111,11 +102,10 @@ def interrupt(world: World, node: Node, option: str, then: str) -> None:
         drained(world, node)
 
 
-def evict(world: World, node: Node, option: str) -> None:
+def evict(world: World, node: Node, option: Deallocation) -> None:
     """Take all tasks off a node: `requeue` or `terminate` them."""
     for directory, (_, job_key, task_key) in list(node.occupants.items()):
-        job = world.store.jobs.get(job_key)
-        task = world.store.tasks(job_key).by_id.get(task_key) if job else None
+        task = world.store.find_task(job_key, task_key)
         if task and node.id in task.node_ids and task.state in ("running", "preparing"):
             if option == "requeue":
                 requeue_task(world, task)
@@ -168,7 +158,7 @@ def gone(world: World, pool_key: str, node_id: str) -> None:
         world.allocations_to_check[pool_key] = None
 
 
-_AFTER: dict[str, Callable[[World, Node], None]] = {
+_AFTER: dict[Interruption, Callable[[World, Node], None]] = {
     "reboot": _boot_later,
     "reimage": _boot_later,
     "deallocate": _stop_later,
@@ -176,17 +166,19 @@ _AFTER: dict[str, Callable[[World, Node], None]] = {
 }
 
 
-def leave(world: World, node: Node, option: str) -> None:
+def leave(world: World, node: Node, option: Deallocation) -> None:
     """Take a node out of its pool, for good."""
     if node.leaving is None:
         node.leaving = option
         interrupt(world, node, option, "leave")
 
 
-def interrupt_node(world: World, pool_id: str, node_id: str, option: str, event: str) -> None:
+def interrupt_node(
+    world: World, pool_id: str, node_id: str, option: Deallocation, event: Interruption
+) -> None:
     """Reboot, reimage or deallocate by the user's wish."""
     node = require_up(world, pool_id, node_id)
-    interrupt(world, node, option.lower(), event)
+    interrupt(world, node, option, event)
 
 
 def require_up(world: World, pool_id: str, node_id: str) -> Node:
@@ -214,7 +206,7 @@ def start_node(world: World, pool_id: str, node_id: str) -> None:
     boot(world, key(pool_id), node_id, node.boot_number)
 
 
-def disable_scheduling(world: World, pool_id: str, node_id: str, option: str) -> None:
+def disable_scheduling(world: World, pool_id: str, node_id: str, option: Deallocation) -> None:
     """Keep new tasks off a node; what runs is requeued, terminated or left to finish (`taskcompletion`)."""
     node = world.node(pool_id, node_id)
     if node.scheduling == "disabled":
@@ -222,8 +214,8 @@ def disable_scheduling(world: World, pool_id: str, node_id: str, option: str) ->
     if node.state not in ("idle", "running"):
         raise BatchError("NodeNotReady")
     node.scheduling = "disabled"
-    if option.lower() in ("requeue", "terminate"):
-        evict(world, node, option.lower())
+    if option in ("requeue", "terminate"):
+        evict(world, node, option)
     world.store.move_node(node, "disable", world.now)
 
 

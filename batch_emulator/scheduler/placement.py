@@ -61,7 +61,7 @@ def _place_task(world: World, job: Job, pool: Pool) -> Placement | None:
     if task is None:
         return None
     node = _preferred_node(nodes, task, suits) or nodes.pick(task.slots, _fill_type(pool), suits)
-    return Placement(task, [node])
+    return Placement(task, [node]) if node else None
 
 
 def _place_multi_instance(world: World, job: Job, pool: Pool) -> Placement | None:
@@ -92,8 +92,9 @@ def _preferred_node(nodes: PoolNodes, task: Task, suits: Suits) -> Node | None:
         return None
     node_id = task.spec["affinityInfo"]["affinityId"].removeprefix(_AFFINITY_PREFIX)
     node = nodes.by_id.get(node_id)
-    can_run = node is not None and nodes.free_slots(node_id) >= task.slots
-    return node if can_run and (suits is None or suits(node)) else None
+    if node is None or nodes.free_slots(node_id) < task.slots:
+        return None
+    return node if suits is None or suits(node) else None
 
 
 def _fill_type(pool: Pool) -> str:

@@ -9,6 +9,7 @@ from batch_emulator.catalogue.vm_sizes import is_retired as is_retired_size
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError, invalid_property
 from batch_emulator.resources.model import Pool, Wire, key
+from batch_emulator.resources.transitions import POOL, follow
 from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 
@@ -121,7 +122,7 @@ def _describe(reference: Wire) -> str:
 def delete_pool(world: World, pool_id: str) -> None:
     """Delete a pool: its nodes leave, their tasks are requeued, then it is gone."""
     pool = world.live_pool(pool_id)
-    pool.state, pool.state_since = "deleting", world.now
+    pool.state, pool.state_since = follow(POOL, pool.state, "delete"), world.now
     world.stamp(pool)
     pool.resize_number += 1
     for node in list(world.store.nodes(key(pool.id))):
@@ -203,7 +204,7 @@ def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
     pool = require_steady(world, pool_id)
     leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
     world.stamp(pool)
-    option = request.get("nodeDeallocationOption", "requeue").lower()
+    option = request.get("nodeDeallocationOption", "requeue")
     allocation.begin_resize(
         world,
         pool,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, Wire, key
+from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler import background, retention
 from batch_emulator.scheduler.launches import own_task_directory, preparation_launch
 from batch_emulator.scheduler.world import Start, World, failure_info
@@ -23,7 +24,7 @@ def lets_run(world: World, job: Job, node: Node) -> bool:
     found = world.store.preparations(job.key).get(node.id)
     if found is None or _is_stale(found, node, spec):
         found = _begin(world, job, node)
-    return found.preparation["state"] == "completed" or not spec["waitForSuccess"]
+    return found.preparation.state == "completed" or not spec["waitForSuccess"]
 
 
 def _is_stale(found: Preparation, node: Node, spec: Wire) -> bool:
@@ -32,16 +33,11 @@ def _is_stale(found: Preparation, node: Node, spec: Wire) -> bool:
         return True
     if found.boot_number == node.boot_number:
         return False
-    return spec["rerunOnNodeRebootAfterSuccess"] or found.preparation["state"] == "running"
+    return spec["rerunOnNodeRebootAfterSuccess"] or found.preparation.state == "running"
 
 
 def _begin(world: World, job: Job, node: Node) -> Preparation:
-    run = {
-        "number": world.store.next_number(),
-        "state": "running",
-        "started": world.now,
-        "retry_count": 0,
-    }
+    run = Run(number=world.store.next_number(), started=world.now)
     pool_id = world.store.pools[node.pool_key].id
     found = Preparation(job.key, pool_id, node.id, node.boot_number, node.disk_number, run)
     world.store.put_preparation(found)
@@ -53,25 +49,22 @@ def _begin(world: World, job: Job, node: Node) -> Preparation:
 def _launch(world: World, job: Job, node: Node, found: Preparation) -> None:
     run = found.preparation
     pool = world.store.pools[node.pool_key]
-    launch = preparation_launch(world, job, pool, node, retry=run["retry_count"] > 0)
-    world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run["number"])))
+    launch = preparation_launch(world, job, pool, node, retry=run.retry_count > 0)
+    world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
 
 
 def ended(world: World, pool_key: str, node_id: str, job_key: str, number: int, outcome: Outcome) -> None:
     """A preparation task has ended. One that a reboot has cut off runs again when the job next needs it."""
     job = world.store.jobs.get(job_key)
     found = world.store.preparations(job_key).get(node_id)
-    if job is None or found is None or found.preparation["number"] != number:
+    if job is None or found is None or found.preparation.number != number:
         return
     node = world.store.find_node(pool_key, node_id)
     if node is not None and _was_cut_off(job, node, found):
         return
     if node is not None and outcome.retriable and _retries_left(job, found.preparation):
-        found.preparation |= {
-            "retry_count": found.preparation["retry_count"] + 1,
-            "last_retry": world.now,
-            "started": world.now,
-        }
+        found.preparation.retry(world.now)
+        found.preparation.started = world.now
         world.store.put_preparation(found)
         _launch(world, job, node, found)
         return
@@ -83,19 +76,14 @@ def _was_cut_off(job: Job, node: Node, found: Preparation) -> bool:
     return comes_back and job.state in _GOES_ON
 
 
-def _retries_left(job: Job, run: Wire) -> bool:
+def _retries_left(job: Job, run: Run) -> bool:
     most = job.spec["jobPreparationTask"]["constraints"]["maxTaskRetryCount"]
-    return job.state in _GOES_ON and (most == -1 or run["retry_count"] < most)
+    return job.state in _GOES_ON and (most == -1 or run.retry_count < most)
 
 
 def _complete(world: World, job: Job, found: Preparation, outcome: Outcome) -> None:
     spec = job.spec["jobPreparationTask"]
-    found.preparation |= {
-        "state": "completed",
-        "ended": world.now,
-        "exit_code": outcome.exit_code,
-        "failure": failure_info(outcome.failure),
-    }
+    found.preparation.complete(world.now, outcome.exit_code, failure_info(outcome.failure))
     world.store.put_preparation(found)
     if outcome.failure and spec["waitForSuccess"]:
         job.unfit_nodes[found.node_id] = found.disk_number

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, key
+from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler import background, retention
 from batch_emulator.scheduler.launches import own_task_directory, release_launch
 from batch_emulator.scheduler.world import Start, World, failure_info
@@ -31,8 +32,8 @@ def begin(world: World, job: Job) -> None:
 def _was_prepared(job: Job, node: Node, found: Preparation) -> bool:
     """Whether tasks of the job have run on what is now the node's disk."""
     waited = job.spec["jobPreparationTask"]["waitForSuccess"]
-    failed = bool(found.preparation.get("failure"))
-    done = found.preparation["state"] == "completed" and not (failed and waited)
+    failed = bool(found.preparation.failure)
+    done = found.preparation.state == "completed" and not (failed and waited)
     return done and found.disk_number == node.disk_number
 
 
@@ -46,7 +47,7 @@ def _begin_on(world: World, job: Job, node: Node) -> None:
 def _launch(world: World, job: Job, node: Node) -> None:
     found = world.store.preparations(job.key)[node.id]
     number = world.store.next_number()
-    found.release = {"number": number, "state": "running", "started": world.now}
+    found.release = Run(number=number, started=world.now)
     world.store.put_preparation(found)
     launch = release_launch(world, job, world.store.pools[node.pool_key], node)
     world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, number)))
@@ -63,14 +64,9 @@ def ended(world: World, pool_key: str, node_id: str, job_key: str, number: int, 
     """A release task has ended. However it did, the job goes on."""
     job = world.store.jobs.get(job_key)
     found = world.store.preparations(job_key).get(node_id)
-    if job is None or found is None or found.release is None or found.release["number"] != number:
+    if job is None or found is None or found.release is None or found.release.number != number:
         return
-    found.release |= {
-        "state": "completed",
-        "ended": world.now,
-        "exit_code": outcome.exit_code,
-        "failure": failure_info(outcome.failure),
-    }
+    found.release.complete(world.now, outcome.exit_code, failure_info(outcome.failure))
     world.store.put_preparation(found)
     background.end(world, job, pool_key, node_id)
     spec = job.spec["jobReleaseTask"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from batch_emulator.durations import UNLIMITED, parse_duration_ticks
-from batch_emulator.resources.model import Preparation, Task, Wire, key
+from batch_emulator.resources.model import Preparation, Task, Wire
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import RemoveDirectory, World
 from batch_emulator.ticks import TICKS_PER_SECOND
@@ -20,19 +20,19 @@ def limit_task(world: World, task: Task) -> None:
     There is one timer for each retention time that tasks have, not one for each task.
     """
     time = _time(task)
-    if task.node_id is None or time == UNLIMITED:
+    if task.ended is None or task.node_id is None or time == UNLIMITED:
         return
-    if world.store.retained.add(time, task):
+    if world.store.retained.add(time, task, task.ended):
         _set_alarm(world, time, task.ended)
 
 
 def resume(world: World, last: int) -> None:
     """After a restart: go on with the tasks whose retention time was not over at `last` (ticks)."""
     jobs = world.store.jobs
-    tasks = (task for job_key in jobs for task in world.store.tasks(job_key).by_id.values())
-    ended = [task for task in tasks if task.state == "completed" and task.node_id is not None]
-    for task in sorted(ended, key=lambda task: task.ended):
-        if task.ended + _parse(_time(task)) > last:
+    tasks = [task for job_key in jobs for task in world.store.tasks(job_key).by_id.values()]
+    ended = [(task.ended, task) for task in tasks if task.state == "completed" and task.ended is not None]
+    for end, task in sorted(ended, key=lambda each: each[0]):
+        if end + _parse(_time(task)) > last:
             limit_task(world, task)
 
 
@@ -58,25 +58,24 @@ def _expire_tasks(world: World, time: str, number: int) -> None:
 
 def _remove_task_directory(world: World, end: int, job_key: str, task_key: str) -> None:
     """Unless the task is gone, or has run again since that end."""
-    job = world.store.jobs.get(job_key)
-    task = world.store.tasks(job_key).by_id.get(task_key) if job else None
+    task = world.store.find_task(job_key, task_key)
     if task is None or task.state != "completed" or task.ended != end:
         return
     for node_id in task.node_ids:
-        if world.store.find_node(key(task.pool_id), node_id):
-            world.actions.append(RemoveDirectory(node_id, task_directory(job, task)))
+        if world.store.find_node(task.pool_key, node_id):
+            world.actions.append(RemoveDirectory(node_id, task_directory(world.store.jobs[job_key], task)))
 
 
 def limit_directory(world: World, found: Preparation, directory: str, limits: Wire) -> None:
     """The same for a job's preparation or release task; `limits` has its `retentionTime`."""
     if limits["retentionTime"] != UNLIMITED:
         seconds = _parse(limits["retentionTime"]) / TICKS_PER_SECOND
-        number = found.preparation["number"]
+        number = found.preparation.number
         world.after(seconds, _expire_directory, found.job_key, found.node_id, number, directory)
 
 
 def _expire_directory(world: World, job_key: str, node_id: str, number: int, directory: str) -> None:
     """Remove a directory, unless the job's tasks have run there again since."""
     found = world.store.preparations(job_key).get(node_id)
-    if found is not None and found.preparation["number"] == number:
+    if found is not None and found.preparation.number == number:
         world.actions.append(RemoveDirectory(node_id, directory))

@@ -180,7 +180,7 @@ def _make_job(world: World, schedule: JobSchedule) -> None:
     schedule.job_count += 1
     schedule.recent_job_id = f"{schedule.id}:job-{schedule.job_count}"
     schedule.last_due = schedule.due
-    schedule.due = None if interval is None else schedule.due + interval
+    schedule.due = None if interval is None or schedule.due is None else schedule.due + interval
     spec = {"id": schedule.recent_job_id, **schedule.spec["jobSpecification"]}
     jobs.start_job(world, spec, schedule)
     world.store.touch("schedule", schedule.key)

@@ -1,4 +1,22 @@
-"""Draw the consequences that a command or an event has left in the world, until there are none."""
+"""Draw the consequences that a command or an event has left in the world, until there are none.
+
+A command changes what it is about, and notes in the world what may follow from that; here it follows. Each
+consequence may leave others, so after each one all are looked at again from the top. The order is that of
+cause and effect, and it decides what is observable:
+
+1. *Finished tasks* first: the end of a task may end its job, and the reason that clients read is then the
+   task's (`TaskFailed`, `JMComplete`), not the `AllTasksComplete` that a look at the job alone would give.
+2. *Prepared nodes*: the tasks that waited there run or are given back, before anybody asks what their job
+   still runs.
+3. *Jobs*, then *schedules*: a schedule makes its next job when the one before is over.
+4. *Drained nodes* after all that ends tasks or gives them back: what a node waited for can happen when the
+   last of its slots is free.
+5. *Allocations*: a resize is over when the last node has left.
+6. *Nodes that have booted*, whose dice are thrown, and *full disks*, before placements: no task is placed on
+   a node of which that is known.
+7. *Placements* last. What has ended has given its slots back, what was released is in its queue, what went
+   down is out of the index: a task is placed once, on what is really there.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +26,7 @@ from batch_emulator.scheduler.world import World
 
 
 def settle(world: World) -> None:
-    """Finished tasks, prepared nodes, jobs and schedules that may be over or due, drained nodes, pools at
-    their size; then placements."""
+    """Draw consequences in the order above, until there are none."""
     while _consequence(world):
         pass
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from batch_emulator.node.launch import Outcome
-from batch_emulator.resources.model import Node, Task, Wire, key
+from batch_emulator.resources.model import Node, Task, Wire
+from batch_emulator.resources.runs import Instance
 from batch_emulator.scheduler import retention, slots
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import Stop, World, failure, failure_info
@@ -67,32 +68,31 @@ def stop_task(world: World, task: Task) -> None:
     """Stop what runs of a task. Where nothing does no end will be reported: its slots are free now."""
     if task.instances is not None:
         stop_instances(world, task)
-    elif task.state == "running":
+    elif task.node_id and task.state == "running":
         world.actions.append(Stop(task.node_id, task_directory(world.store.jobs[task.job_key], task)))
-    elif task.state == "preparing":
+    elif task.node_id and task.state == "preparing":
         _vacate(world, task, task.node_id)
 
 
 def stop_instances(world: World, task: Task) -> None:
     """The same for all instances of a multi-instance task, which are over with that."""
     directory = task_directory(world.store.jobs[task.job_key], task)
-    for instance in task.instances:
-        if instance["state"] != "completed":
-            world.actions.append(Stop(instance["node_id"], directory))
-            if not instance["runs"]:
-                _vacate(world, task, instance["node_id"])
-            end_instance(instance, world.now)
+    for instance in task.instances or ():
+        if instance.state != "completed":
+            world.actions.append(Stop(instance.node_id, directory))
+            if not instance.runs:
+                _vacate(world, task, instance.node_id)
+            _end_instance(instance, world.now)
 
 
-def end_instance(instance: Wire, now: int) -> None:
-    """Complete an instance. One without an exit code was ended by the service."""
-    instance |= {"previous": instance["state"], "previous_since": instance["since"]}
-    instance |= {"state": "completed", "since": now, "ended": now}
-    if "exit_code" not in instance:
-        instance["failure"] = TASK_ENDED
+def _end_instance(instance: Instance, now: int) -> None:
+    """Complete an instance. One whose command has not ended by itself was ended by the service."""
+    failure = instance.failure if instance.is_coordinated else TASK_ENDED
+    instance.move("completed", now)
+    instance.complete(now, instance.exit_code, failure)
 
 
 def _vacate(world: World, task: Task, node_id: str) -> None:
-    node = world.store.find_node(key(task.pool_id), node_id)
+    node = world.store.find_node(task.pool_key, node_id)
     if node is not None:
         slots.vacate(world, node, task.job_key, task.key, task.attempt)

@@ -73,20 +73,31 @@ def task_ended(
     world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
 ) -> None:
     """A node reports the end of an attempt; one that is no longer wanted only frees its slots."""
-    job = world.store.jobs.get(job_key)
-    task = world.store.tasks(job_key).by_id.get(task_key) if job else None
-    current = task is not None and task.attempt == attempt and task.state == "running"
+    task = world.store.find_task(job_key, task_key)
     node = world.store.find_node(pool_key, node_id)
-    retried = current and outcome.retriable and retries_left(task) and node and node.state in _TAKES_RETRIES
-    if retried:
+    if task is None or task.attempt != attempt or task.state != "running":
+        if node is not None:
+            _free(world, node, job_key, task_key, attempt, outcome)
+        return
+    if node is not None and _is_to_retry(task, node, outcome):
         # Before the slots are given back: a node that waits for its tasks to end waits for retries, too.
-        _retry(world, job, task, node)
-    if node:
-        slots.vacate(world, node, job_key, task_key, attempt)
-        if outcome.failure and outcome.failure.code == "DiskFull":
-            world.full_disks.append(node)
-    if current and not retried:
-        conclude(world, task, node, outcome)
+        _retry(world, world.store.jobs[job_key], task, node)
+        _free(world, node, job_key, task_key, attempt, outcome)
+        return
+    if node is not None:
+        _free(world, node, job_key, task_key, attempt, outcome)
+    conclude(world, task, node, outcome)
+
+
+def _is_to_retry(task: Task, node: Node, outcome: Outcome) -> bool:
+    return outcome.retriable and retries_left(task) and node.state in _TAKES_RETRIES
+
+
+def _free(world: World, node: Node, job_key: str, task_key: str, attempt: int, outcome: Outcome) -> None:
+    """Take the slots of an attempt back. Where it has met a full disk the node takes no more tasks."""
+    slots.vacate(world, node, job_key, task_key, attempt)
+    if outcome.failure and outcome.failure.code == "DiskFull":
+        world.full_disks.append(node)
 
 
 def _retry(world: World, job: Job, task: Task, node: Node) -> None:

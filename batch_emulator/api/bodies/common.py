@@ -63,7 +63,7 @@ class UserIdentity(Body):
         return self
 
 
-DEFAULT_USER = UserIdentity(autoUser=AutoUser())
+DEFAULT_USER = UserIdentity.model_validate({"autoUser": AutoUser()})
 
 DEFAULT_IDENTITY: dict[str, Any] = DEFAULT_USER.to_wire()
 """The `userIdentity` of a task that names none. Shared: read it, never change it."""

@@ -78,7 +78,7 @@ class JobPreparationTask(Body):
     container_settings: Container = None
     resource_files: ResourceFiles = None
     environment_settings: EnvironmentSettings = None
-    constraints: TaskConstraints = TaskConstraints(maxTaskRetryCount=0)
+    constraints: TaskConstraints = TaskConstraints.model_validate({"maxTaskRetryCount": 0})
     user_identity: UserIdentity = DEFAULT_USER
     wait_for_success: Bool = True
     rerun_on_node_reboot_after_success: Bool = True

@@ -171,7 +171,7 @@ def complete_constraints(wire: dict[str, Any], job_retries: int | None) -> None:
 @functools.lru_cache(maxsize=64)
 def default_constraints(retries: int | None) -> dict[str, Any]:
     """The constraints of a task that names none. Shared: read them, never change them."""
-    return TaskConstraints(maxTaskRetryCount=retries).to_wire()
+    return TaskConstraints.model_validate({"maxTaskRetryCount": retries}).to_wire()
 
 
 def parse_collection(raw: bytes) -> list[dict[str, Any]]:

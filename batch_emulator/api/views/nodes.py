@@ -77,8 +77,8 @@ def _used_image(reference: Wire) -> Wire:
 
 def _recent_task(store: Store, base_url: str, job_key: str, task_key: str) -> Wire | None:
     job = store.jobs.get(job_key)
-    task = store.tasks(job_key).by_id.get(task_key) if job else None
-    if task is None:
+    task = store.find_task(job_key, task_key)
+    if job is None or task is None:
         return None
     return {
         "taskUrl": f"{base_url}/jobs/{job.id}/tasks/{task.id}",

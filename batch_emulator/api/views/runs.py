@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from batch_emulator.resources.model import Job, Preparation, Wire
+from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler.launches import own_task_directory
 from batch_emulator.ticks import format_ticks
 
 
-def render_run(run: Wire) -> Wire:
-    """What the three have in common, from the dict that the model keeps of a run."""
-    wire: Wire = {"state": run["state"], "startTime": format_ticks(run["started"])}
-    if "ended" in run:
-        wire["endTime"] = format_ticks(run["ended"])
-    if run.get("exit_code") is not None:
-        wire["exitCode"] = run["exit_code"]
-    if run.get("failure"):
-        wire["failureInfo"] = run["failure"]
-    if "ended" in run:
-        wire["result"] = "failure" if run.get("failure") else "success"
-    if "retry_count" in run:
-        wire["retryCount"] = run["retry_count"]
-    if "last_retry" in run:
-        wire["lastRetryTime"] = format_ticks(run["last_retry"])
+def render_run(run: Run) -> Wire:
+    """A start or preparation task's run."""
+    wire = _render_once(run) | {"retryCount": run.retry_count}
+    if run.last_retry is not None:
+        wire["lastRetryTime"] = format_ticks(run.last_retry)
+    return wire
+
+
+def _render_once(run: Run) -> Wire:
+    """What it has in common with a release task's, which is never tried again."""
+    wire: Wire = {"state": run.state}
+    if run.started is not None:
+        wire["startTime"] = format_ticks(run.started)
+    return wire | render_end(run)
+
+
+def render_end(run: Run) -> Wire:
+    """How a run has ended; nothing while it goes on."""
+    wire: Wire = {}
+    if run.ended is not None:
+        wire["endTime"] = format_ticks(run.ended)
+        if run.exit_code is not None:
+            wire["exitCode"] = run.exit_code
+        if run.failure:
+            wire["failureInfo"] = run.failure
+        wire["result"] = run.result
     return wire
 
 
@@ -35,7 +47,7 @@ def render_preparation(found: Preparation, job: Job, base_url: str) -> Wire:
     )
     if found.release:
         directory = own_task_directory(job, job.spec["jobReleaseTask"])
-        wire["jobReleaseTaskExecutionInfo"] = _render_place(node_url, directory) | render_run(found.release)
+        wire["jobReleaseTaskExecutionInfo"] = _render_place(node_url, directory) | _render_once(found.release)
     return wire
 
 

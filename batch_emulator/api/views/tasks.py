@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
+from batch_emulator.api.views.runs import render_end
 from batch_emulator.resources.model import Job, Task, Wire
+from batch_emulator.resources.runs import Instance
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.ticks import etag, format_ticks
 
@@ -54,25 +56,19 @@ def render_execution(task: Task) -> Wire:
     return wire
 
 
-def render_subtask(instance: Wire, task: Task, job: Job, base_url: str) -> Wire:
+def render_subtask(instance: Instance, task: Task, job: Job, base_url: str) -> Wire:
     """One entry of List Sub Tasks, from what the model keeps of an instance."""
     wire: Wire = {
-        "id": instance["id"],
-        "nodeInfo": _render_node_info(task, job, instance["node_id"], base_url),
+        "id": instance.id,
+        "nodeInfo": _render_node_info(task, job, instance.node_id, base_url),
     }
-    if "started" in instance:
-        wire["startTime"] = format_ticks(instance["started"])
-    if "ended" in instance:
-        wire["endTime"] = format_ticks(instance["ended"])
-        if instance.get("exit_code") is not None:
-            wire["exitCode"] = instance["exit_code"]
-        if instance.get("failure"):
-            wire["failureInfo"] = instance["failure"]
-        wire["result"] = "failure" if instance.get("failure") else "success"
-    wire |= {"state": instance["state"], "stateTransitionTime": format_ticks(instance["since"])}
-    if "previous" in instance:
-        wire["previousState"] = instance["previous"]
-        wire["previousStateTransitionTime"] = format_ticks(instance["previous_since"])
+    if instance.started is not None:
+        wire["startTime"] = format_ticks(instance.started)
+    wire |= render_end(instance)
+    wire |= {"state": instance.state, "stateTransitionTime": format_ticks(instance.since)}
+    if instance.previous_since is not None:
+        wire["previousState"] = instance.previous
+        wire["previousStateTransitionTime"] = format_ticks(instance.previous_since)
     return wire
 
 

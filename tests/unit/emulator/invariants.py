@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from batch_emulator.resources.job_tasks import STATES, JobTasks
+from batch_emulator.resources.job_tasks import JobTasks
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.resources.pool_nodes import SCHEDULABLE, PoolNodes
 from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
@@ -36,7 +36,7 @@ def check_job(world: World, job: Job, tasks: JobTasks) -> None:
     assert job.state in JOB
     everyone = list(tasks.by_id.values())
     assert list(tasks.by_id) == sorted(task.key for task in everyone)
-    for state in STATES:
+    for state in TASK:
         assert list(tasks.by_state[state]) == [task.key for task in everyone if task.state == state]
     assert list(tasks.failed) == [task.key for task in everyone if task.result == "failure"]
     check_counts(tasks, everyone)

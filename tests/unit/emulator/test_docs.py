@@ -17,6 +17,7 @@ from batch_emulator.api.refusals import REFUSALS
 from batch_emulator.app import ROUTES
 from batch_emulator.catalogue.operations import OPERATIONS
 from batch_emulator.faults import RESIZE_ERRORS, Faults, Rule
+from batch_emulator.scheduler import node_faults
 
 PAGE = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
 
@@ -86,7 +87,7 @@ def test_rules():
 def test_names_of_events_and_errors():
     """The page names each resize error, each event of a node and each rule's common fields."""
     assert names_in("Resize errors:") == set(RESIZE_ERRORS)
-    assert names_in("Events of a node:") == {*control.EVENTS, "errors", "recoverSeconds"}
+    assert names_in("Events of a node:") == {*node_faults.EVENTS, "errors", "recoverSeconds"}
     assert names_in("Every rule has") == {*Rule.model_fields, "seed"}
 
 

@@ -164,7 +164,7 @@ def test_start_task_fault():
     driver.add_pool(startTask={"commandLine": "x", "waitForSuccess": True, "maxTaskRetryCount": 0})
     driver.end("startup")
     node = driver.nodes[0]
-    assert (node.state, node.start_task["exit_code"]) == ("starttaskfailed", 9)
+    assert (node.state, node.start_task.exit_code) == ("starttaskfailed", 9)
     driver.do(nodes.interrupt_node, "pool", node.id, "requeue", "reboot")
     driver.pass_seconds(5)
     driver.end("startup")

@@ -28,7 +28,7 @@ def add_task(driver: Driver, task_id: str = "t", count: int = 3, **spec) -> None
 
 def end_on(driver: Driver, number: int, outcome: Outcome = SUCCESS) -> None:
     """What runs on the node of this instance ends."""
-    node_id = driver.task("t").instances[number]["node_id"]
+    node_id = driver.task("t").instances[number].node_id
     driver.end(f"{node_id}/workitems/job/job-1/t", outcome)
 
 
@@ -51,7 +51,7 @@ def test_application_follows_the_coordination(driver):
     end_on(driver, 0)
     task = driver.task("t")
     assert (task.state, task.result, task.exit_code) == ("completed", "success", 0)
-    assert [each["state"] for each in task.instances] == ["completed"] * 3
+    assert [each.state for each in task.instances] == ["completed"] * 3
     assert {node.state for node in driver.nodes} == {"idle"}
 
 
@@ -60,7 +60,7 @@ def test_instances_know_each_other(driver):
     add_task(driver, count=2)
     task = driver.task("t")
     found = {each.launch.node_id: each.launch.environment for each in driver.launched.values()}
-    primary, other = (found[each["node_id"]] for each in task.instances)
+    primary, other = (found[each.node_id] for each in task.instances)
     master, subtask = primary["AZ_BATCH_NODE_LIST"].split(";")
     assert primary["AZ_BATCH_HOST_LIST"] == f"{master},{subtask}" == other["AZ_BATCH_HOST_LIST"]
     assert primary["AZ_BATCH_MASTER_NODE"] == other["AZ_BATCH_MASTER_NODE"] == f"{master}:6000"
@@ -100,13 +100,13 @@ def test_failed_coordination_fails_the_task(driver):
     task = driver.task("t")
     assert (task.state, task.result, task.exit_code) == ("completed", "failure", 3)
     assert {each.node_id for each in driver.done if isinstance(each, Stop)} >= {
-        task.instances[0]["node_id"],
-        task.instances[2]["node_id"],
+        task.instances[0].node_id,
+        task.instances[2].node_id,
     }
     end_on(driver, 0, STOPPED)
     end_on(driver, 2, STOPPED)
     assert {node.state for node in driver.nodes} == {"idle"}
-    assert [each.get("exit_code") for each in task.instances] == [None, 3, None]
+    assert [each.exit_code for each in task.instances] == [None, 3, None]
 
 
 def test_failed_application_is_retried_from_the_beginning(driver):
@@ -132,7 +132,7 @@ def test_what_a_coordination_has_started_ends_with_the_task(driver):
     assert not [each for each in driver.done if isinstance(each, Stop)]
     end_on(driver, 0)
     stopped = {each.node_id for each in driver.done if isinstance(each, Stop)}
-    assert stopped >= {each["node_id"] for each in driver.task("t").instances[1:]}
+    assert stopped >= {each.node_id for each in driver.task("t").instances[1:]}
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -141,11 +141,11 @@ def test_reboot_of_any_of_its_nodes_requeues_the_task(driver, number):
     add_task(driver)
     task = driver.task("t")
     instances = task.instances
-    rebooted = instances[number]["node_id"]
+    rebooted = instances[number].node_id
     driver.do(nodes.interrupt_node, "pool", rebooted, "requeue", "reboot")
     assert (task.state, task.requeue_count, task.instances) == ("active", 1, None)
     for each in instances:
-        driver.end(f"{each['node_id']}/workitems/job/job-1/t", STOPPED)
+        driver.end(f"{each.node_id}/workitems/job/job-1/t", STOPPED)
     driver.pass_seconds(5)
     assert task.state == "running"
     assert stages(driver) == [("coordination", "coordinate")] * 3
@@ -162,7 +162,7 @@ def test_terminated_task_frees_all_its_nodes(driver):
     end_on(driver, 0, STOPPED)
     end_on(driver, 1, STOPPED)
     assert {node.state for node in driver.nodes} == {"idle"}
-    assert task.instances[1]["failure"]["code"] == "TaskEnded"
+    assert task.instances[1].failure["code"] == "TaskEnded"
 
 
 def test_all_nodes_are_prepared_first(driver):

@@ -44,7 +44,7 @@ def test_task_waits_for_preparation(driver):
     assert (driver.task("t").state, driver.running()) == ("preparing", ["jobpreparation"])
     driver.end("jobpreparation")
     assert (driver.task("t").state, driver.running()) == ("running", ["t"])
-    assert status(driver).preparation["exit_code"] == 0
+    assert status(driver).preparation.exit_code == 0
 
 
 def test_preparation_runs_once_a_node(driver):
@@ -88,7 +88,7 @@ def test_preparation_is_retried(driver):
     assert (driver.task("t").state, driver.running()) == ("preparing", ["jobpreparation"])
     driver.end("jobpreparation")
     assert driver.task("t").state == "running"
-    assert status(driver).preparation["retry_count"] == 1
+    assert status(driver).preparation.retry_count == 1
 
 
 def test_failed_preparation_keeps_the_jobs_tasks_off_the_node(driver):
@@ -210,7 +210,7 @@ def test_job_completes_after_its_release_tasks(driver):
     driver.end(next(iter(driver.launched)))
     driver.end("jobrelease", FAILED)
     assert driver.world.job("job").state == "completed"
-    assert sorted(each.release["exit_code"] for each in driver.world.store.preparations("job").values()) == [
+    assert sorted(each.release.exit_code for each in driver.world.store.preparations("job").values()) == [
         0,
         3,
     ]
@@ -274,7 +274,7 @@ def test_termination_stops_a_running_preparation(driver):
     assert driver.world.job("job").state == "terminating"
     driver.end("jobpreparation", STOPPED)
     assert driver.world.job("job").state == "completed"
-    assert status(driver).preparation["failure"]["code"] == "TaskEnded"
+    assert status(driver).preparation.failure["code"] == "TaskEnded"
 
 
 def test_reboot_during_release(driver):
@@ -307,7 +307,7 @@ def test_job_ends_without_a_node_that_is_gone(driver):
     driver.pass_seconds(5)
     assert not driver.nodes
     assert driver.world.job("job").state == "completed"
-    assert status(driver, node).release["failure"]["code"] == "TaskEnded"
+    assert status(driver, node).release.failure["code"] == "TaskEnded"
 
 
 def test_preparation_takes_no_slot(driver):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
+from batch_emulator.engine.records import Kept, restore
 from batch_emulator.node.launch import Outcome
+from batch_emulator.resources.runs import Instance, Run
+from batch_emulator.resources.store import Store
 from batch_emulator.scheduler import autoscaling, jobs, node_faults, nodes, pools, tasks
 from batch_emulator.scheduler.world import CloseNode, OpenNode, RemoveDirectory
 from tests.unit.emulator.driver import FAILED
@@ -227,3 +231,30 @@ def test_recovered_world_knows_its_settings():
     driver.pass_seconds(5)
     assert [each["code"] for each in driver.world.pool("pool").resize_errors] == ["AccountCoreQuotaReached"]
     assert len(driver.nodes) == 2
+
+
+def test_runs_of_an_earlier_version_are_read():
+    """A journal whose runs hold only what there was to say, as those of earlier versions, is still read."""
+    node = {"id": "n", "pool_key": "p", "number": 1, "dedicated": True, "slots": 1, "allocated": 1}
+    run = {"state": "running", "started": 5, "retry_count": 1}
+    instance = {"id": 0, "node_id": "n", "state": "preparing", "since": 4, "runs": False}
+    pool = {"id": "p", "spec": {}, "created": 1, "modified": 1, "state_since": 1, "allocation_since": 1}
+    task = {"job_key": "j", "id": "t", "spec": {}, "number": 3, "created": 1, "modified": 1, "state_since": 1}
+    job = pool | {"id": "j", "pool_id": "p", "number": 2}
+    preparation = {"job_key": "j", "pool_id": "p", "node_id": "n", "boot_number": 0, "disk_number": 0}
+    store = restored_from(
+        ("pool", "", "p", pool | {"resize_timeout_seconds": 900.0}),
+        ("node", "p", "n", node | {"state_since": 1, "start_task": run}),
+        ("job", "", "j", job),
+        ("preparation", "j", "n", preparation | {"preparation": run | {"number": 7}}),
+        ("task", "2", "t", task | {"instances": [instance]}),
+    )
+    assert store.find_node("p", "n").start_task == Run(started=5, retry_count=1)
+    assert store.preparations("j")["n"].preparation == Run(started=5, retry_count=1, number=7)
+    assert store.find_task("j", "t").instances == [Instance(id=0, node_id="n", state="preparing", since=4)]
+
+
+def restored_from(*kept: tuple[str, str, str, dict]) -> Store:
+    store = Store()
+    restore(store, [Kept(*place, orjson.dumps(body)) for *place, body in kept])
+    return store

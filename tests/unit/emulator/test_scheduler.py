@@ -201,7 +201,7 @@ def test_failing_start_task(driver):
     assert driver.nodes[0].state == "waitingforstarttask"
     driver.end("startup", FAILED)
     assert driver.nodes[0].state == "starttaskfailed"
-    assert driver.nodes[0].start_task["exit_code"] == 3
+    assert driver.nodes[0].start_task.exit_code == 3
     assert driver.task("t").state == "active"
 
 
