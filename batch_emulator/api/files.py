@@ -16,7 +16,6 @@ from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.files import content_type, file_headers, render_file
 from batch_emulator.errors import BatchError
 from batch_emulator.node import files as nodefiles
-from batch_emulator.resources.model import key
 from batch_emulator.scheduler.launches import task_directory
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -43,7 +42,7 @@ def _task_root(call: Call) -> Path:
     task = world.task(call.parameters["job"], call.parameters["task"])
     if task.state not in _RAN:
         raise BatchError("OperationInvalidForCurrentState")
-    node = world.store.find_node(key(task.pool_id), task.node_id) if task.node_id else None
+    node = world.store.find_node(task.pool_key, task.node_id) if task.node_id else None
     root = call.engine.runner.node_root(node.id) if node and node.state not in _WITHOUT_FILES else None
     if root is None:
         raise BatchError("TaskFilesUnavailable", *_why_none(call))

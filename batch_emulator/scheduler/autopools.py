@@ -80,7 +80,8 @@ def _refuse_specification(auto: Wire) -> None:
 def _scheduling_error(error: BatchError) -> Wire:
     is_formula = "AutoScal" in error.code
     code, message = _BAD_FORMULA if is_formula else _REFUSALS.get(error.code, _BAD_POOL)
-    return failure("UserError", code, message, **dict(error.values))
+    details = {name: value for name, value in error.values if value is not None}
+    return failure("UserError", code, message, **details)
 
 
 def release_pool(world: World, job: Job) -> None:
