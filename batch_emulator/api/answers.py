@@ -8,7 +8,8 @@ import orjson
 from starlette.responses import Response
 
 from batch_emulator.api.call import Call
-from batch_emulator.api.odata import parse_select, project
+from batch_emulator.api.odata import project
+from batch_emulator.api.properties import read_select
 from batch_emulator.api.versions import json_type, trim
 from batch_emulator.resources.model import Resource, Wire
 from batch_emulator.ticks import etag, http_date
@@ -28,7 +29,7 @@ def element(call: Call, kind: str, resource: Resource | None, wire: Wire) -> Res
         call.check(resource, reading=True)
     if call.method == "HEAD":
         return _bodiless(_validators(resource))
-    body = project(trim(kind, wire, call.version), parse_select(call.option("$select")))
+    body = project(trim(kind, wire, call.version), read_select(call, kind))
     return json_answer(call, f"{kind}/@Element", body, headers=_validators(resource))
 
 

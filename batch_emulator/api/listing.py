@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
-from batch_emulator.api.odata import Field, Filter, compile_filter, parse_select, project
+from batch_emulator.api.odata import Field, Filter, compile_filter, project
 from batch_emulator.api.paging import (
     MAX_PAGE,
     decode_skiptoken,
@@ -17,6 +17,7 @@ from batch_emulator.api.paging import (
     next_link,
     parse_maxresults,
 )
+from batch_emulator.api.properties import read_select
 from batch_emulator.api.versions import trim
 from batch_emulator.resources.model import Wire
 
@@ -43,7 +44,7 @@ def list_page(
 ) -> Response:
     """One page of `candidates`, which are (key, resource) in order from `start_key` on; at most `longest`."""
     most = parse_maxresults(call.option("maxresults"), longest)
-    select = parse_select(call.option("$select"))
+    select = read_select(call, metadata)
     version = call.version
     page: list[Wire] = []
     last = ""

@@ -12,7 +12,8 @@ from batch_emulator.api.bodies.base import parse_body
 from batch_emulator.api.bodies.nodes import LogUpload
 from batch_emulator.api.call import Call
 from batch_emulator.api.listing import list_page, start_key
-from batch_emulator.api.odata import parse_select, project
+from batch_emulator.api.odata import project
+from batch_emulator.api.properties import read_select
 from batch_emulator.errors import BatchError
 from batch_emulator.node.log_upload import upload_text
 from batch_emulator.resources.model import Node, Pool, Wire
@@ -41,7 +42,7 @@ def get_extension(call: Call) -> Response:
     found = _extensions(call).get(call.parameters["extension"])
     if found is None:
         raise BatchError("NodeExtensionNotFound")
-    return json_answer(call, "extensions/@Element", project(found, parse_select(call.option("$select"))))
+    return json_answer(call, "extensions/@Element", project(found, read_select(call, "extensions")))
 
 
 def _extensions(call: Call) -> dict[str, Wire]:

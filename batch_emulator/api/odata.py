@@ -117,7 +117,7 @@ def parse_select(text: str | None) -> frozenset[str] | None:
 
 
 def parse_expand(text: str | None) -> frozenset[str]:
-    """The properties named by `$expand`; the service has one, `stats`, and ignores others."""
+    """The properties named by `$expand`; the service has one, `stats`."""
     return parse_select(text) or frozenset()
 
 

@@ -1,7 +1,8 @@
 """Recorded requests, sent again to a fresh local service: its answers differ no more than the documents say.
 
-The recordings are not part of this repository: AZURE_BATCH_RECORDINGS names the folder that has them and the
-program that replays them.
+The recordings are not part of this repository: AZURE_BATCH_RECORDINGS names the folder that has them. There
+are two kinds, which may be in one folder: `exchanges.jsonl` with the program that replays it, and files of the
+test proxy of Azure's SDKs, as they lie in the public repository Azure/azure-sdk-assets.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from pathlib import Path
 import pytest
 
 import batch_emulator
+from tests.conformance.recordings import read_recording, replay
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator-replay.md"
 ROW = re.compile(r"\| ([\w.-]+) \| (test_\w+) \| (\d+) \| (\d+) \|")
 TOTAL = re.compile(r"^(\d+) exchanges \{(.*)\}$", re.MULTILINE)
 KEY = "cmVwbGF5ZWQgcmVxdWVzdHMgYXJlIHNpZ25lZCB3aXRoIHRoaXM="
 FOLDER = os.environ.get("AZURE_BATCH_RECORDINGS")
+LEAST_SHARE = 0.95
+_PATIENCE_SECONDS = 4
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def documented() -> list[tuple[str, str, int, int]]:
@@ -36,7 +40,37 @@ def test_the_table_has_every_source() -> None:
     assert len(documented()) == 19
 
 
-@pytest.mark.skipif(FOLDER is None, reason="AZURE_BATCH_RECORDINGS does not name the recordings")
+def proxy_files() -> list[Path]:
+    """The files of the test proxy below the folder."""
+    found = sorted(Path(FOLDER).rglob("*.json")) if FOLDER else []
+    return [each for each in found if '"Entries"' in each.read_text(encoding="utf-8-sig")[:200]]
+
+
+@pytest.mark.skipif(not proxy_files(), reason="AZURE_BATCH_RECORDINGS has no files of the test proxy")
+def test_the_sdks_recordings_are_answered_as_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all exchanges at least 95 % have the recorded status, headers, code, properties, order and words."""
+    command = tmp_path / "cmd"
+    command.write_text('#!/bin/sh\nshift\nexec /bin/sh -c "$*"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    answers = [answer for file in proxy_files() for answer in replayed(file)]
+    different = [line for answer in answers for line in answer]
+    assert sum(not each for each in answers) >= LEAST_SHARE * len(answers), "\n".join(different)
+
+
+def replayed(file: Path) -> list[list[str]]:
+    """What differs in each answer to one file's requests, sent to a service of its own."""
+    with batch_emulator.serve(containers="host") as account:
+        found = list(replay(read_recording(file), account, _PATIENCE_SECONDS))
+    return [[f"{file.name}: {line}" for line in answer] for answer in found]
+
+
+@pytest.mark.skipif(
+    FOLDER is None or not (Path(FOLDER) / "exchanges.jsonl").exists(),
+    reason="AZURE_BATCH_RECORDINGS does not name the recordings",
+)
 @pytest.mark.parametrize(("source", "file", "exchanges", "differences"), documented())
 def test_recorded_requests_are_answered_as_recorded(
     source: str, file: str, exchanges: int, differences: int
