@@ -1,8 +1,8 @@
 """Recorded requests, sent again to a fresh local service: its answers differ no more than the documents say.
 
 The recordings are not part of this repository: AZURE_BATCH_RECORDINGS names the folder that has them. There
-are two kinds, which may be in one folder: `exchanges.jsonl` with the program that replays it, and files of the
-test proxy of Azure's SDKs, as they lie in the public repository Azure/azure-sdk-assets.
+are two kinds, which may be in one folder: `exchanges.jsonl` with the program that replays it, and files of
+the test proxy of Azure's SDKs, as they lie in the public repository Azure/azure-sdk-assets.
 """
 
 from __future__ import annotations
