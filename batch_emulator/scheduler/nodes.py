@@ -42,6 +42,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     node.booted = world.now
     release.resume(world, node)
     spec = world.store.pools[pool_key].spec.get("startTask")
+    node.start_task = None
     if spec is None:
         ready(world, node)
         return
@@ -132,7 +133,6 @@ def drained(world: World, node: Node) -> None:
 
 
 def _boot_later(world: World, node: Node) -> None:
-    node.start_task = None
     world.after(world.settings.node_reboot_seconds, boot, node.pool_key, node.id, node.boot_number)
 
 

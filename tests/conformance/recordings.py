@@ -157,7 +157,7 @@ def replay(exchanges: list[Exchange], account: Account, patience_seconds: float)
     """What differs in each answer; an empty list where nothing does."""
     with httpx.Client(timeout=60) as client:
         service = Service(account, client)
-        stage(service, exchanges)
+        stage(service, exchanges, patience_seconds)
         for exchange in exchanges:
             meet_nodes(service, exchange, patience_seconds)
             answer = _answer_in_time(service, exchange, patience_seconds)

@@ -48,13 +48,22 @@ _MACHINE = {
 _SPARE_POOL = "staged-pool"
 
 
-def stage(service: Service, exchanges: list[Exchange]) -> None:
+def stage(service: Service, exchanges: list[Exchange], patience_seconds: float) -> None:
     """Make what the exchanges name and none of them makes."""
     version = dict(exchanges[0].query)["api-version"]
     for kind, name in _missing(exchanges):
         _add(service, version, f"/{kind}", _specification(kind, name, exchanges))
+        if kind == "pools":
+            _await_nodes(service, f"/pools/{name}", version, patience_seconds)
     for job, task in _missing_tasks(exchanges):
         _add(service, version, f"/jobs/{job}/tasks", _task(job, task, exchanges))
+
+
+def _await_nodes(service: Service, path: str, version: str, patience_seconds: float) -> None:
+    """A pool that was there beforehand had its nodes."""
+    deadline = time.monotonic() + patience_seconds
+    while service.get(path, version)["allocationState"] != "steady" and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def meet_nodes(service: Service, exchange: Exchange, patience_seconds: float) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
+from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.resource_files import download_resource_files
 from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
@@ -100,6 +102,34 @@ async def test_downloads_stay_in_the_working_directory(
     failure = await download_failure(transfers, wd, httpUrl=blob_url(container, "x"), filePath=path)
     assert failure.code == "ResourceFileCreateFailed"
     assert tree(wd.parents[2]) == before
+
+
+@pytest.mark.parametrize("path", ["../x", "../../x", "{root}/shared/x"])
+async def test_a_path_may_lead_elsewhere_on_the_node(
+    transfers: Transfers, container: ContainerClient, wd: Path, path: str
+) -> None:
+    """An absolute path, or one that leads out of the working directory, is written within the node's folder."""
+    container.upload_blob("x", b"x")
+    root = wd.parents[1]
+    file = {"httpUrl": blob_url(container, "x"), "filePath": path.format(root=root)}
+    await download_resource_files(transfers, [file], wd, node_root=root)
+    written = Path(os.path.normpath(wd / file["filePath"]))
+    assert written.read_bytes() == b"x"
+    assert written.is_relative_to(root)
+
+
+@pytest.mark.parametrize("path", ["/etc/x", "{root}", "{root}/../x", "../../../x", "link/x"])
+async def test_no_path_leads_off_the_node(
+    transfers: Transfers, container: ContainerClient, wd: Path, path: str
+) -> None:
+    """Nothing is written outside the node's folder, also not through a link."""
+    container.upload_blob("x", b"evil")
+    root = wd.parents[1]
+    (wd / "link").symlink_to(root.parent)
+    file = {"httpUrl": blob_url(container, "x"), "filePath": path.format(root=root)}
+    with pytest.raises(AttemptFailed) as caught:
+        await download_resource_files(transfers, [file], wd, node_root=root)
+    assert caught.value.failure.code == "ResourceFileCreateFailed"
 
 
 async def test_download_replaces_a_link(transfers: Transfers, container: ContainerClient, wd: Path) -> None:
