@@ -165,7 +165,7 @@ async def test_node_without_nat_pools_has_no_endpoints(wire: Wire) -> None:
 
 @pytest.mark.parametrize("operation", ["reboot", "reimage", "deallocate"])
 async def test_a_node_that_restarts_still_tells_of_its_start_task(wire: Wire, operation: str) -> None:
-    """What the start task came to is shown until it runs again, as recorded of nodes that reboot or are reimaged."""
+    """What the start task came to is shown until it runs again, as recorded of such nodes."""
     await wire.add_pool(targetDedicatedNodes=1, startTask={"commandLine": "true"})
     node = f"/pools/p/nodes/{await wire.idle_node()}"
     await wire.post(f"{node}/{operation}")

@@ -108,7 +108,7 @@ async def test_downloads_stay_in_the_working_directory(
 async def test_a_path_may_lead_elsewhere_on_the_node(
     transfers: Transfers, container: ContainerClient, wd: Path, path: str
 ) -> None:
-    """An absolute path, or one that leads out of the working directory, is written within the node's folder."""
+    """An absolute path, or one out of the working directory, is written within the node's folder."""
     container.upload_blob("x", b"x")
     root = wd.parents[1]
     file = {"httpUrl": blob_url(container, "x"), "filePath": path.format(root=root)}
