@@ -11,6 +11,7 @@ from prefect.utilities.annotations import opaque
 
 from tasks.azure.blocks import using_accounts
 from tasks.batch_tasks import add_tasks
+from tasks.caching import refreshing
 from tasks.cleanup import clean_up_after, cleaned_up
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
@@ -54,7 +55,9 @@ def run_in_shards(plan: Plan) -> Shards:
 
     There are no steps if all outputs of an earlier run still hold.
     """
-    with using_accounts(plan.spec.accounts):
+    # What an attempt of this very flow run has done counts for the next: it was done anew.
+    is_refreshed = plan.spec.refresh and (flow_run.run_count or 1) <= 1
+    with using_accounts(plan.spec.accounts), refreshing(is_refreshed):
         label_flow_run(plan.files)
         start = begin(plan)
         if start.unchanged:
@@ -100,12 +103,12 @@ def run_files(plan: Plan, start: Start) -> Shards:
     check_storage(names)
     image = choose_image(spec.pool.image, spec.pool.containers.are_wanted)
     with cleaned_up(names, spec.cleanup):
-        fresh = create_containers(names, spec)
+        create_containers(names, spec)
         if plan.application is not None:
             upload_application(names.application_container, plan.application.name, str(plan.application))
         upload_extra_files(names.application_container, plan.extra_files)
         pool = create_pool(names, spec, image, plan.shared_application)
-        items = work_items(plan, upload_inputs(names.input_container, plan.files, fresh))
+        items = work_items(plan, upload_inputs(names.input_container, plan.files))
         job = create_job(names, spec)
         add_tasks(job, opaque(items), opaque(task_plan(plan)))
         close_job(job.id)

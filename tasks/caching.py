@@ -7,22 +7,23 @@ before the step, which finds the record of an earlier attempt if the thing is st
 that the result is kept under the key that holds from then on. A thing that is gone, replaced or changed has
 another identity or none, and then the step runs.
 
-    @task(cache_policy=WhileUnchanged(look=pool_identity) - "timeout_seconds", result_serializer="json")
+    @task(cache_policy=WhileUnchanged(look=identify_pool) - "timeout_seconds", result_serializer="json")
     @keyed_afterwards
     def create_pool(names, timeout_seconds): ...
 """
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ParamSpec, TypeVar
 
-from prefect.cache_policies import INPUTS, TASK_SOURCE, CachePolicy
+from prefect.cache_policies import TASK_SOURCE, CachePolicy, Inputs
 from prefect.context import TaskRunContext
 from prefect.results import ResultStore
-from prefect.settings import PREFECT_TASKS_REFRESH_CACHE
+from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.transactions import BaseTransaction, get_transaction
 from prefect.utilities.hashing import hash_objects
 
@@ -49,8 +50,9 @@ class WhileUnchanged(CachePolicy):
     """Called with the step's result and its parameters: the identity of what it has made, where the result
     says it. Else it is looked up."""
 
-    work: CachePolicy = field(default_factory=lambda: INPUTS + TASK_SOURCE, kw_only=True)
-    """What is to be done. Parameters that don't change that, such as deadlines, are subtracted."""
+    work: CachePolicy = field(default_factory=Inputs, kw_only=True)
+    """What is to be done, besides the task's source. Parameters that don't change that, such as deadlines,
+    are subtracted, or those that do are chosen by `of_inputs`."""
 
     def __sub__(self, other: str) -> "WhileUnchanged":
         return replace(self, work=self.work - other)
@@ -84,9 +86,9 @@ class WhileUnchanged(CachePolicy):
         """None also if something fails: a step is done with or without a cache."""
         try:
             identity = look()
-            work = None if identity is None else self.work.compute_key(task_ctx, dict(inputs), {})
-            if work is None:
+            if identity is None:
                 return None
+            work = (self.work + TASK_SOURCE).compute_key(task_ctx, dict(inputs), {})
             function = task_ctx.task.fn
             place = [function.__module__, function.__qualname__]
             return hash_objects(place, work, identity, raise_on_failure=True)
@@ -95,9 +97,23 @@ class WhileUnchanged(CachePolicy):
             return None
 
 
+def of_inputs(choose: Callable[..., Any]) -> CachePolicy:
+    """What is to be done, by what `choose` makes of the task's parameters, which it gets by name."""
+    return CachePolicy.from_cache_key_fn(
+        lambda _, inputs: hash_objects(choose(**inputs), raise_on_failure=True)
+    )
+
+
 def identity_of(*parts: object) -> str:
     """An identity made of several things that have to stay the same."""
     return json.dumps([str(part) for part in parts])
+
+
+@contextmanager
+def refreshing(is_wanted: bool) -> Iterator[None]:
+    """Have Prefect answer nothing from its cache in this block; what is done is kept for later runs."""
+    with temporary_settings({PREFECT_TASKS_REFRESH_CACHE: True}) if is_wanted else nullcontext():
+        yield
 
 
 def is_refreshed(task_ctx: TaskRunContext) -> bool:

@@ -1,15 +1,24 @@
 """The storage containers of a run: one for the application, one for inputs, one for outputs."""
 
+from typing import Any
+from uuid import uuid4
+
 from prefect import task
 
 from tasks.azure import blobs
+from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
 from tasks.errors import RefusedError, TemporaryError
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
 
+# In a container's metadata: what tells it from others of its name, made before or after it. Its ETag doesn't,
+# as that changes with the metadata.
+STAMP = "stamp"
 
+
+# Not cached: it asks whether the account answers now.
 @task(name="check storage", task_run_name="check storage", **NOT_CACHED, retries=0)
 def check_storage(names: RunNames) -> bool:
     """Ask the storage account whether the run's containers exist: the first call of a run to it.
@@ -19,24 +28,48 @@ def check_storage(names: RunNames) -> bool:
     return blobs.find_container(names.input_container) is not None
 
 
-@task(name="create containers", task_run_name="create containers", **NOT_CACHED, **RETRIED)
-def create_containers(names: RunNames, spec: RunOptions) -> bool:
-    """Create the run's containers where they don't exist; whether the one for inputs is new, so empty."""
+def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
+    """The stamps of the run's containers; None unless all are there, and will be for as long as the run."""
+    wanted = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
+    stamps = []
+    for container in names.containers:
+        found = blobs.find_container(container)
+        owned = found and read_ownership(found.metadata)
+        if not found or not owned or not owned.is_good_for(wanted):
+            return None
+        stamps.append(found.metadata.get(STAMP))
+    return None if None in stamps else identity_of(*stamps)
+
+
+@task(
+    name="create containers",
+    task_run_name="create containers",
+    cache_policy=WhileUnchanged(
+        look=_identify,
+        made=lambda stamps, **_: identity_of(*stamps),
+        work=of_inputs(lambda names, spec, **_: [names.containers, spec.cleanup.containers]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def create_containers(names: RunNames, spec: RunOptions) -> list[str]:
+    """Create the run's containers where they don't exist; the stamp of each."""
     owned = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
-    created = [_create_container(container, owned) for container in names.containers]
-    return created[names.containers.index(names.input_container)]
+    return [_create_container(container, owned) for container in names.containers]
 
 
-def _create_container(container: str, owned: Ownership) -> bool:
-    """Create one container and say whose it is; False if the run had made it before."""
-    if blobs.create_container(container, as_metadata(owned)):
-        return True
-    _extend(container, owned)
-    return False
+def _create_container(container: str, owned: Ownership) -> str:
+    """Create one container and say whose it is, or take the one that the run has made before; its stamp."""
+    stamp = uuid4().hex
+    if blobs.create_container(container, {**as_metadata(owned), STAMP: stamp}):
+        return stamp
+    return _extend(container, owned, stamp)
 
 
-def _extend(container: str, owned: Ownership) -> None:
-    """Let the run's own container expire later. Raises RefusedError for one that is not the run's."""
+def _extend(container: str, owned: Ownership, stamp: str) -> str:
+    """Let the run's own container expire later; its stamp, which is the given one if it has none. Raises
+    RefusedError for one that is not the run's."""
     found = blobs.find_container(container)
     if found is None:
         raise TemporaryError(f"The container {container} is being deleted: its name will be free soon.")
@@ -45,7 +78,9 @@ def _extend(container: str, owned: Ownership) -> None:
             f"The container {container} exists, and was not made for the run {owned.run_key}. "
             f"Choose another run_key."
         )
-    blobs.set_container_metadata(container, as_metadata(owned))
+    metadata = {STAMP: stamp, **found.metadata, **as_metadata(owned)}
+    blobs.set_container_metadata(container, metadata)
+    return metadata[STAMP]
 
 
 def _find_run_key(container: blobs.Container) -> str | None:
@@ -54,6 +89,7 @@ def _find_run_key(container: blobs.Container) -> str | None:
     return owned and owned.run_key
 
 
+# Not cached: what was deleted once may have been made again.
 @task(name="delete containers", task_run_name="delete containers", **NOT_CACHED, **RETRIED)
 def delete_containers(names: RunNames) -> int:
     """Delete the run's containers with all in them; how many there were."""

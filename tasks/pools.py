@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
+from tasks.azure.accounts import current_accounts
 from tasks.azure.azure_errors import code_of
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
+from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
 from tasks.errors import PoolError
 from tasks.images import Image
 from tasks.logs import run_logger
@@ -20,11 +22,18 @@ from tasks.report.events import tell_pool
 from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merged
-from tasks.spec.ownership import Ownership, as_batch_metadata, ownership, read_batch_ownership
+from tasks.spec.ownership import (
+    MARGIN,
+    Ownership,
+    as_batch_metadata,
+    expiry,
+    ownership,
+    read_batch_ownership,
+)
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, read_formula
 from tasks.watch.leases import renew
 
 
@@ -47,7 +56,54 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     return pool.pool_id is None and cleanup.pool == "always"
 
 
-@task(name="create pool", task_run_name="create pool", **NOT_CACHED, **RETRIED)
+def _identify(
+    names: RunNames, options: RunOptions, image: Image, application: str | None = None, **_: Any
+) -> str | None:
+    """The pool and its creation time; None unless it is as the spec says, for as long as the run."""
+    with batch_client(f"Looking for the pool {names.pool_id}") as client:
+        try:
+            pool = client.get_pool(names.pool_id)
+        except ResourceNotFoundError:
+            return None
+    is_there = pool.state == models.BatchPoolState.ACTIVE and not any(differences(pool, options.pool, image))
+    if not is_there or not _lasts(pool, options, has_signature=application is not None):
+        return None
+    return identity_of(current_accounts().batch_endpoint, pool.id, pool.creation_time)
+
+
+def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
+    """Whether a pool's lease, and the signature that its start task has, can do for a run that begins now."""
+    now = datetime.now(timezone.utc)
+    if has_signature and pool.creation_time + MARGIN / 2 < now:
+        return False
+    held = read_formula(pool.auto_scale_formula)
+    if held is None or read_batch_ownership(pool.metadata) is None:
+        # A pool of others has no lease that a step could renew.
+        return True
+    wanted = lease_of(options.pool, expiry(now, options.timeout_seconds) - MARGIN / 2)
+    return covers(held, wanted, now)
+
+
+@task(
+    name="create pool",
+    task_run_name="create pool",
+    cache_policy=WhileUnchanged(
+        look=_identify,
+        work=of_inputs(
+            lambda names, options, image, application: [
+                names.key,
+                names.pool_id,
+                options.pool,
+                options.cleanup.pool,
+                image,
+                application,
+            ]
+        ),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
 def create_pool(names: RunNames, options: RunOptions, image: Image, application: str | None = None) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 

@@ -1,7 +1,8 @@
 """How a step becomes a Prefect task: what is retried, and what is cached.
 
-A step is a function under `@task(name=..., task_run_name=..., **NOT_CACHED, **RETRIED)`, so that what Prefect
-makes of it stands beside it: a name in its lists, what it remembers, and what it tries again.
+A step is a function under `@task(name=..., task_run_name=..., **NOT_CACHED, **RETRIED)`, or with a policy of
+`tasks.caching`, so that what Prefect makes of it stands beside it: a name in its lists, what it remembers,
+and what it tries again.
 """
 
 from typing import Any, TypeVar
@@ -14,9 +15,7 @@ from tasks.errors import is_temporary
 
 Result = TypeVar("Result")
 
-# For what makes, reads or deletes live resources. A remembered "uploaded" or "created" would lie as soon as
-# somebody deletes the thing, so nothing is remembered: each such task asks the service first and does only
-# what is missing, which makes repeating it cheap.
+# For what asks, waits or deletes: a remembered answer would be of no use, or a lie.
 NOT_CACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 # Only temporary errors are retried: after 2, 4, 8 and 16 seconds, and up to half as much again.

@@ -2,71 +2,163 @@
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.runtime import task_run
-from prefect.states import State
 from prefect.utilities.annotations import opaque
 
 from tasks.azure import blobs
+from tasks.azure.blobs import Blob
+from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
 from tasks.errors import InputError
 from tasks.sharding import in_threads, results_of, shard_size, split
 from tasks.spec.inputs import InputFile
-from tasks.step import NOT_CACHED, RETRIED, outcome
+from tasks.step import NOT_CACHED, RETRIED
 
 
-def upload_inputs(container: str, files: list[InputFile], fresh: bool) -> list[str]:
-    """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order.
+@dataclass(frozen=True)
+class Uploaded:
+    """A file as it lies in its blob."""
 
-    `fresh` says that the container is new, so that nothing in it has to be compared.
-    """
+    md5: str
+    """Of its content, hexadecimal."""
+
+    etag: str
+
+
+def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
+    """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order."""
+    there = list_uploaded(container)
     size = shard_size(len(files))
     if size == 1:
-        return results_of([upload_input.submit(container, file, fresh) for file in files])
+        futures = [upload_input.submit(container, file, there.get(file.name)) for file in files]
+        return [uploaded.md5 for uploaded in results_of(futures)]
     shards = split(files, size)
-    labels = [f"{number} of {len(shards)}" for number in range(1, len(shards) + 1)]
     futures = [
-        upload_shard.submit(label, container, opaque(shard), fresh)
-        for label, shard in zip(labels, shards, strict=True)
+        upload_shard.submit(
+            f"{number} of {len(shards)}",
+            container,
+            opaque(shard),
+            opaque([there.get(file.name) for file in shard]),
+        )
+        for number, shard in enumerate(shards, 1)
     ]
-    return [digest for digests in results_of(futures) for digest in digests]
+    return [md5 for shard in results_of(futures) for md5, _ in shard]
 
 
-@task(name="upload input", task_run_name="upload {file.name}", **NOT_CACHED, **RETRIED)
-def upload_input(container: str, file: InputFile, fresh: bool) -> State[str]:
-    """Upload one file, unless the same content is there; its MD5, hexadecimal."""
-    return outcome(*upload_file(container, file.name, file.path, fresh and is_first_try()))
+# Not cached: it is how the uploads are known that need not be repeated.
+@task(name="list uploaded", task_run_name="list uploaded", **NOT_CACHED, **RETRIED)
+def list_uploaded(container: str) -> dict[str, Blob]:
+    """What is in the container: one listing, instead of a request for each file."""
+    return dict(blobs.list_blobs(container))
 
 
-@task(name="upload inputs", task_run_name="upload shard {label}", **NOT_CACHED, **RETRIED)
-def upload_shard(label: str, container: str, files: list[InputFile], fresh: bool) -> State[list[str]]:
-    """Upload a shard of the files, each unless the same content is there; their MD5s, hexadecimal."""
-    fresh = fresh and is_first_try()
-    uploaded = in_threads(lambda file: upload_file(container, file.name, file.path, fresh), files)
-    return outcome([digest for digest, _ in uploaded], all(was_there for _, was_there in uploaded))
+def _identify_input(container: str, file: InputFile, there: Blob | None, **_: Any) -> str | None:
+    """The blob of an input, if it has the content that the file has now."""
+    if there is None or there.content_md5 != md5_of(file.path)[0]:
+        return None
+    return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, file.name)
 
 
-@task(name="upload application", task_run_name="upload application {name}", **NOT_CACHED, **RETRIED)
-def upload_application(container: str, name: str, path: str) -> State[str]:
-    """Upload the program that runs on each file, unless the same content is there; its MD5, hexadecimal."""
-    return outcome(*upload_file(container, name, path, fresh=False))
+def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
+    return identity_of(blobs.locate_container(container), name, uploaded.md5, uploaded.etag)
 
 
-def is_first_try() -> bool:
-    return (task_run.run_count or 1) <= 1
+@task(
+    name="upload input",
+    task_run_name="upload {file.name}",
+    cache_policy=WhileUnchanged(
+        look=_identify_input,
+        made=lambda uploaded, container, file, **_: _identify_blob(uploaded, container, file.name),
+        work=of_inputs(lambda container, file, **_: [container, file.name]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def upload_input(container: str, file: InputFile, there: Blob | None) -> Uploaded:
+    """Upload one file, unless the same content is there."""
+    return upload_file(container, file.name, file.path, there)
 
 
-def upload_file(container: str, name: str, path: str, fresh: bool) -> tuple[str, bool]:
-    """Stream a file into a blob, unless it has the same content; the MD5, hexadecimal, and whether it had."""
+def _identify_shard(container: str, files: list[InputFile], there: list[Blob | None], **_: Any) -> str | None:
+    """The blobs of a shard, if each has the content that its file has now."""
+    if None in there:
+        return None
+    found = in_threads(lambda pair: _identify_input(container, *pair), list(zip(files, there, strict=True)))
+    return None if None in found else identity_of(*found)
+
+
+def _identify_uploaded(
+    uploaded: list[tuple[str, str]], container: str, files: list[InputFile], **_: Any
+) -> str:
+    pairs = zip(uploaded, files, strict=True)
+    return identity_of(*(_identify_blob(Uploaded(*one), container, file.name) for one, file in pairs))
+
+
+@task(
+    name="upload inputs",
+    task_run_name="upload shard {label}",
+    cache_policy=WhileUnchanged(
+        look=_identify_shard,
+        made=_identify_uploaded,
+        work=of_inputs(lambda container, files, **_: [container, [file.name for file in files]]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def upload_shard(
+    label: str, container: str, files: list[InputFile], there: list[Blob | None]
+) -> list[tuple[str, str]]:
+    """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
+    pairs = list(zip(files, there, strict=True))
+    uploaded = in_threads(lambda pair: upload_file(container, pair[0].name, pair[0].path, pair[1]), pairs)
+    return [(one.md5, one.etag) for one in uploaded]
+
+
+def _identify_application(container: str, name: str, path: str, **_: Any) -> str | None:
+    """The blob of an application, if it has the content that the file has now."""
+    there = blobs.find_blob(container, name)
+    if there is None or there.content_md5 != md5_of(path)[0]:
+        return None
+    return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, name)
+
+
+@task(
+    name="upload application",
+    task_run_name="upload application {name}",
+    cache_policy=WhileUnchanged(
+        look=_identify_application,
+        made=lambda uploaded, container, name, **_: _identify_blob(uploaded, container, name),
+        work=of_inputs(lambda container, name, **_: [container, name]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def upload_application(container: str, name: str, path: str) -> Uploaded:
+    """Upload the program that runs on each file, unless the same content is there."""
+    return upload_file(container, name, path, blobs.find_blob(container, name))
+
+
+def upload_file(container: str, name: str, path: str, there: Blob | None) -> Uploaded:
+    """Stream a file into a blob, unless the one that is there has the same content."""
+    if (task_run.run_count or 1) > 1:
+        # An earlier try of the task may have uploaded it.
+        there = blobs.find_blob(container, name)
     try:
         digest, size_bytes = md5_of(path)
-        was_there = not fresh and has_content(container, name, digest)
-        if not was_there:
-            blobs.upload_file(container, name, path, size_bytes, digest)
+        if there is not None and there.content_md5 == digest:
+            etag = there.etag
+        else:
+            etag = blobs.upload_file(container, name, path, size_bytes, digest)
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
-    return digest.hex(), was_there
+    return Uploaded(digest.hex(), etag)
 
 
 def has_content(container: str, name: str, content_md5: bytes) -> bool:

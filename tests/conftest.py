@@ -104,6 +104,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("PREFECT_API_AUTH_STRING", settings.keys.prefect)
         patch.setenv("PREFECT_API_URL", api_url)
         patch.setenv("PREFECT_HOME", str(settings.prefect_home))
+        # For flows in processes of their own: what one leaves there, the next attempt finds.
+        patch.setenv("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(location / "results"))
         with temporary_settings(
             {
                 PREFECT_API_AUTH_STRING: settings.keys.prefect,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import ContentSettings
+from azure.storage.blob import BlobProperties, ContentSettings
 
 from tasks.azure.azure_errors import code_of
 from tasks.azure.clients import blob_service
@@ -38,6 +38,15 @@ class Blob:
     size_bytes: int
     content_md5: bytes | None
     """None for a blob that was written without one."""
+
+    etag: str
+    """Another one after each change, and for each blob that there ever was under its name."""
+
+
+def locate_container(name: str) -> str:
+    """The URL of a container, whether there is one or not: no two accounts have the same."""
+    with blob_service(f"Locating the container {name}") as service:
+        return service.get_container_client(name).url
 
 
 def create_container(name: str, metadata: Mapping[str, str] | None = None) -> bool:
@@ -98,17 +107,30 @@ def find_blob(container: str, name: str) -> Blob | None:
             found = service.get_blob_client(container, name).get_blob_properties()
         except ResourceNotFoundError:
             return None
+    return _read_blob_properties(found)
+
+
+def list_blobs(container: str) -> Iterator[tuple[str, Blob]]:
+    """All blobs of a container with their names, 5,000 with each request."""
+    with blob_service(f"Listing the blobs in {container}") as service:
+        for found in service.get_container_client(container).list_blobs():
+            yield found.name, _read_blob_properties(found)
+
+
+def _read_blob_properties(found: BlobProperties) -> Blob:
     digest = found.content_settings.content_md5
-    return Blob(found.size, bytes(digest) if digest else None)
+    # A listing has the ETag without its quotes.
+    return Blob(found.size, bytes(digest) if digest else None, found.etag.strip('"'))
 
 
-def upload_file(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> None:
-    """Stream a file into a blob that carries its MD5, in the place of one that is there. Raises OSError for a
-    file that can't be read."""
+def upload_file(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
+    """Stream a file into a blob that carries its MD5, in the place of one that is there; the blob's ETag.
+    Raises OSError for a file that can't be read."""
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
     with blob_service(f"Uploading {name}") as service, open(path, "rb") as stream:
         blob = service.get_blob_client(container, name)
-        blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+        answer = blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+    return answer["etag"].strip('"')
 
 
 def write_blob(container: str, name: str, content: bytes) -> None:

@@ -16,6 +16,7 @@ from tasks.spec.specs import When
 
 # Uploads come before the time of the Batch tasks, downloads after it.
 MARGIN_SECONDS = 60 * 60
+MARGIN = timedelta(seconds=MARGIN_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Ownership:
 
     delete_when: When
     """What the run's policy says of it."""
+
+    def is_good_for(self, wanted: "Ownership") -> bool:
+        """Whether a resource can do for a run without being told so: it is the run's, under the same policy,
+        and expires no earlier than half the margin before what is wanted."""
+        if self.expires_at is None or wanted.expires_at is None:
+            return False
+        is_the_runs = (self.run_key, self.delete_when) == (wanted.run_key, wanted.delete_when)
+        return is_the_runs and self.expires_at + MARGIN / 2 >= wanted.expires_at
 
 
 def ownership(

@@ -8,7 +8,7 @@ from azure.core.exceptions import HttpResponseError
 
 from tasks.azure.azure_errors import code_of
 from tasks.spec.ownership import Ownership, as_batch_metadata, read_batch_ownership
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, merged, read_formula
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, merged, read_formula
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
 LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
@@ -26,9 +26,10 @@ def renew(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = Fal
     held, owned = read_formula(pool.auto_scale_formula), read_batch_ownership(pool.metadata)
     if held is None or owned is None:
         return "not ours"
-    lease = merged(held, wanted, datetime.now(timezone.utc))
-    if lease == held and not evaluate:
+    now = datetime.now(timezone.utc)
+    if covers(held, wanted, now) and not evaluate:
         return "lasts"
+    lease = merged(held, wanted, now)
     if not enable(client, pool_id, lease):
         return "later"
     # For whoever looks at the pool, and for `sweep`.

@@ -6,6 +6,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient
 
+from tasks.azure.blobs import find_blob, list_blobs
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tasks.containers import create_containers, delete_containers
 from tasks.downloads import download_file, prepare_output_folder
@@ -23,7 +24,7 @@ def container(storage, monkeypatch, run_key):
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
     names = names_of_run(run_key)
-    assert create_containers.fn(names, RunOptions())
+    create_containers.fn(names, RunOptions())
     yield names.input_container
     delete_containers.fn(names)
 
@@ -31,7 +32,9 @@ def container(storage, monkeypatch, run_key):
 def test_creating_and_deleting_containers_can_be_repeated(container, run_key):
     """The second time there is nothing to do, and nothing fails."""
     names = names_of_run(run_key)
-    assert not create_containers.fn(names, RunOptions())
+    stamps = create_containers.fn(names, RunOptions())
+    assert create_containers.fn(names, RunOptions()) == stamps
+    assert len(set(stamps)) == 3
     assert delete_containers.fn(names) == 3
     assert delete_containers.fn(names) == 0
 
@@ -41,8 +44,9 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
     """A file comes back under its name, in its sub-folder, with its content."""
     source = tmp_path / "source"
     source.write_bytes(b"content of " + name.encode())
-    uploaded = upload_file(container, name, str(source), fresh=True)
-    assert uploaded == (hashlib.md5(source.read_bytes()).hexdigest(), False)
+    uploaded = upload_file(container, name, str(source), None)
+    assert uploaded.md5 == hashlib.md5(source.read_bytes()).hexdigest()
+    assert blobs_of(container) == {name: uploaded.etag}
     downloaded = download_file(container, name, tmp_path / "out")
     assert downloaded == (str(tmp_path / "out" / name), False)
     assert (tmp_path / "out" / name).read_bytes() == source.read_bytes()
@@ -52,13 +56,22 @@ def test_only_what_changed_is_sent_again(container, tmp_path):
     """Repeating an upload leaves an unchanged blob as it was, and replaces a changed one."""
     source = tmp_path / "x.txt"
     source.write_text("one")
-    upload_file(container, "x.txt", str(source), fresh=True)
+    first = upload_file(container, "x.txt", str(source), None)
     before = blobs_of(container)
-    assert upload_file(container, "x.txt", str(source), fresh=False)[1]
+    assert upload_file(container, "x.txt", str(source), find_blob(container, "x.txt")) == first
     assert blobs_of(container) == before
     source.write_text("two")
-    assert not upload_file(container, "x.txt", str(source), fresh=False)[1]
+    assert upload_file(container, "x.txt", str(source), find_blob(container, "x.txt")) != first
     assert blobs_of(container) != before
+
+
+def test_a_listing_and_a_look_say_the_same_of_a_blob(container, tmp_path):
+    """One listing of the container can stand for a look at each of its blobs."""
+    for name in NASTY_NAMES:
+        (tmp_path / "source").write_text(name)
+        upload_file(container, name, str(tmp_path / "source"), None)
+    listed = dict(list_blobs(container))
+    assert listed == {name: find_blob(container, name) for name in NASTY_NAMES}
 
 
 def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
@@ -66,7 +79,7 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
     content = bytes(range(256)) * (80 * 1024)
     for name, data in {"large": content, "empty": b""}.items():
         (tmp_path / name).write_bytes(data)
-        upload_file(container, name, str(tmp_path / name), fresh=True)
+        upload_file(container, name, str(tmp_path / name), None)
         download_file(container, name, tmp_path / "out")
         assert (tmp_path / "out" / name).read_bytes() == data
 
@@ -74,14 +87,14 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
 def test_a_file_that_vanished_is_named(container, tmp_path):
     """A file deleted after it was listed is an input error."""
     with pytest.raises(InputError, match=r"gone\.txt can't be read any more"):
-        upload_file(container, "gone.txt", str(tmp_path / "gone.txt"), fresh=True)
+        upload_file(container, "gone.txt", str(tmp_path / "gone.txt"), None)
 
 
 def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
     """A local file of the same content stays untouched, another is replaced, and nothing half is left."""
     source = tmp_path / "x"
     source.write_text("new")
-    upload_file(container, "sub/x", str(source), fresh=True)
+    upload_file(container, "sub/x", str(source), None)
     target = tmp_path / "out" / "sub" / "x"
     target.parent.mkdir(parents=True)
     target.write_text("old")
@@ -111,7 +124,7 @@ def test_the_url_of_an_input_reads_that_blob_only(container, tmp_path):
     source = tmp_path / "x"
     source.write_text("input")
     for name in ("a b.txt", "other.txt"):
-        upload_file(container, name, str(source), fresh=True)
+        upload_file(container, name, str(source), None)
     url = read_blob_url(make_signer(60), container, "a b.txt")
     assert BlobClient.from_blob_url(url).download_blob().readall() == b"input"
     with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):
