@@ -10,12 +10,14 @@ INSTALLED := .venv/.installed
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
 
-.PHONY: help setup demo up test test-browser docs check bench constraints
+.PHONY: help setup demo up test soak coverage test-browser docs check bench constraints
 
 help:
 	@echo "make demo    run the example on a local Azure Batch; INPUTS=folder OUTPUT=folder NUM_WORDS=n"
 	@echo "make up      keep the local stack and its dashboard open until Ctrl-C"
-	@echo "make test    run all tests but those in a browser"
+	@echo "make test    run the tests, but those in a browser and the long ones"
+	@echo "make soak    run the tests that are long by nature"
+	@echo "make coverage   run the tests of both under coverage; what is covered comes last"
 	@echo "make test-browser   open the dashboard in Chromium"
 	@echo "make docs    build the documentation into build/docs"
 	@echo "make check   run the linters, the type checker and the import contracts"
@@ -48,7 +50,18 @@ up: setup
 	@$(IN_VENV) -m deployments.local up --location .local/stack --env-file .local/stack.env
 
 test: setup
-	@$(IN_VENV) -m pytest -m "not browser" $(PYTEST_OPTIONS)
+	@$(IN_VENV) -m pytest -m "not browser and not soak" $(PYTEST_OPTIONS)
+
+soak: setup
+	@$(IN_VENV) -m pytest -m "soak and not browser" $(PYTEST_OPTIONS)
+
+coverage: setup
+	@rm -rf build/coverage
+	@mkdir -p build/coverage
+	@$(IN_VENV) -m coverage run -m pytest -m "not browser" $(PYTEST_OPTIONS)
+	@$(IN_VENV) -m coverage combine --quiet
+	@$(IN_VENV) -m coverage report
+	@echo "Covered: $$($(IN_VENV) -m coverage report --format=total) %"
 
 # Needs a Chromium of the machine's.
 test-browser: setup $(BROWSER_INSTALLED)

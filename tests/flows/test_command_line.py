@@ -157,7 +157,7 @@ def test_an_interrupted_run_leaves_nothing(terminal, inputs, tmp_path, run_key):
     wait_for_remains(run_key, set())
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_without_a_server_prefect_starts_one_for_the_run(
     accounts, quiet_environment, monkeypatch, inputs, tmp_path
 ):

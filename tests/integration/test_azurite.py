@@ -163,7 +163,7 @@ def check_delegated_signatures(service: BlobServiceClient, certificate: Path) ->
             list(container.list_blobs())
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_installation_survives_a_kill_and_a_crowd(tmp_path):
     """An installation that was killed half-way isn't used; the next two, at once, make one that works."""
     variables = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
