@@ -43,11 +43,6 @@ def parse_duration_ticks(text: str) -> int:
     return -size if sign else size
 
 
-def format_duration(length: timedelta) -> str:
-    """`length` as the service writes it."""
-    return format_duration_ticks(length // timedelta(microseconds=1) * 10)
-
-
 def format_duration_ticks(length: int) -> str:
     """`P1279DT12H30M5S`: days are the largest unit, zero parts are left out, nothing at all is `PT0S`."""
     sign = "-" if length < 0 else ""

@@ -173,7 +173,7 @@ def _config(engine: Engine) -> uvicorn.Config:
 
 def _make_runner(settings: Settings, location: Path) -> Runner:
     if settings.simulate is None:
-        return ProcessRunner(location)
+        return ProcessRunner(location, stop_grace_seconds=settings.stop_grace_seconds)
     return SimulatedRunner(settings.simulate, speed=settings.speed)
 
 

@@ -19,11 +19,6 @@ def from_unix(seconds: float) -> int:
     return _UNIX_EPOCH + int(seconds * TICKS_PER_SECOND)
 
 
-def to_unix(ticks: int) -> float:
-    """Unix time of ticks, in seconds."""
-    return (ticks - _UNIX_EPOCH) / TICKS_PER_SECOND
-
-
 def from_datetime(moment: datetime) -> int:
     """Ticks of an aware datetime."""
     delta = moment - _EPOCH

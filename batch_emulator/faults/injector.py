@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from batch_emulator.faults.rules import (
     KINDS,
@@ -23,8 +23,6 @@ from batch_emulator.faults.rules import (
 from batch_emulator.node.failures import nonzero_exit
 from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.resources.model import Node, Wire, key
-
-R = TypeVar("R", bound=Rule)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_fai
 from batch_emulator.node.launch import Failure, Launch, Outcome
 from batch_emulator.node.output_files import upload_output_files
 from batch_emulator.node.process import Command, Exit, open_output, run
-from batch_emulator.node.resource_files import AutoStorage, download_resource_files
+from batch_emulator.node.resource_files import download_resource_files
 from batch_emulator.node.stray_processes import Sweeper
 from batch_emulator.node.transfer import Transfers
 from batch_emulator.node.trash import Trash
@@ -29,7 +29,6 @@ class Equipment:
     transfers: Transfers
     trash: Trash
     sweeper: Sweeper
-    auto_storage: AutoStorage | None
     search_path: str
     stop_grace_seconds: float
 
@@ -133,7 +132,6 @@ async def _execute(
                 equipment.transfers,
                 files,
                 Path(directory, target),
-                equipment.auto_storage,
                 Path(directory.removesuffix(launch.task_directory)),
             )
             await _until(stop, deadline, _at_disk_speed(download, directory, launch.disk_bytes_per_second))

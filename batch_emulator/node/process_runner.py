@@ -21,7 +21,6 @@ from batch_emulator.node.attempt import Equipment, carry_out, stopped_outcome
 from batch_emulator.node.failures import make_failure
 from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.node.process import kill_orphans
-from batch_emulator.node.resource_files import AutoStorage
 from batch_emulator.node.stray_processes import Sweeper
 from batch_emulator.node.transfer import Transfers
 from batch_emulator.node.trash import Trash
@@ -41,7 +40,7 @@ class ProcessRunner:
     """A `launch.Runner` on this machine. Belongs to the event loop in which it is first used.
 
     `location` is made absolute and kept. `stop_grace_seconds` lie between SIGTERM and SIGKILL. `transfers` is
-    closed with the runner. `auto_storage` gives the URL of an auto-storage container; None: there is none.
+    closed with the runner.
     """
 
     def __init__(
@@ -50,14 +49,12 @@ class ProcessRunner:
         *,
         stop_grace_seconds: float = 5.0,
         transfers: Transfers | None = None,
-        auto_storage: AutoStorage | None = None,
     ):
         self._nodes_directory = location.resolve() / "nodes"
         self._equipment = Equipment(
             transfers or Transfers(),
             Trash(location.resolve() / "trash"),
             Sweeper(),
-            auto_storage,
             os.environ.get("PATH") or os.defpath,
             stop_grace_seconds,
         )

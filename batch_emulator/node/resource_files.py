@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -23,9 +23,6 @@ DEFAULT_MODE = 0o770
 _WIDTH = 8
 _STORAGE_VERSION = {"x-ms-version": "2021-12-02"}
 
-AutoStorage = Callable[[str], str]
-"""From the name of a container in the account's auto-storage to its URL with a SAS that reads and lists."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Download:
@@ -38,7 +35,6 @@ async def download_resource_files(
     transfers: Transfers,
     resource_files: list[WireObject],
     working_directory: Path,
-    auto_storage: AutoStorage | None = None,
     node_root: Path | None = None,
 ) -> None:
     """Download all, each to its `filePath`. Raises AttemptFailed at the first that can't be.
@@ -56,16 +52,14 @@ async def download_resource_files(
         await for_each(download, single, _WIDTH)
     for file in resource_files:
         if not file.get("httpUrl"):
-            await _download_container(transfers, file, auto_storage, _folder(working_directory, root, file))
+            await _download_container(transfers, file, _folder(working_directory, root, file))
 
 
-async def _download_container(
-    transfers: Transfers, file: WireObject, auto_storage: AutoStorage | None, folder: Path
-) -> None:
+async def _download_container(transfers: Transfers, file: WireObject, folder: Path) -> None:
     async def download(item: _Download) -> None:
         await _download(transfers, item, _target(folder, folder, item.file_path))
 
-    async for page in _pages(transfers, file, auto_storage):
+    async for page in _pages(transfers, file):
         await for_each(download, page, _WIDTH)
 
 
@@ -84,11 +78,11 @@ def _mode(file: WireObject) -> int:
     return int(text, 8) & 0o7777 if text else DEFAULT_MODE
 
 
-async def _pages(
-    transfers: Transfers, file: WireObject, auto_storage: AutoStorage | None
-) -> AsyncIterator[list[_Download]]:
+async def _pages(transfers: Transfers, file: WireObject) -> AsyncIterator[list[_Download]]:
     """The blobs of the container that the resource file names, a page of the listing at a time."""
-    container = file.get("storageContainerUrl") or _auto_storage_url(file, auto_storage)
+    container = file.get("storageContainerUrl")
+    if container is None:
+        raise _no_auto_storage(file["autoStorageContainerName"])
     marker = ""
     while True:
         names, marker = await _list_blobs(transfers, container, file.get("blobPrefix") or "", marker)
@@ -101,13 +95,10 @@ async def _pages(
             return
 
 
-def _auto_storage_url(file: WireObject, auto_storage: AutoStorage | None) -> str:
-    name = file["autoStorageContainerName"]
-    if auto_storage is None:
-        raise AttemptFailed(
-            "ResourceContainerNotFound", Container=name, Message="The account has no auto-storage"
-        )
-    return auto_storage(name)
+def _no_auto_storage(container_name: str) -> AttemptFailed:
+    return AttemptFailed(
+        "ResourceContainerNotFound", Container=container_name, Message="The account has no auto-storage"
+    )
 
 
 def blob_url(container_url: str, name: str, query: str = "") -> str:

@@ -1,7 +1,5 @@
 """Azurite, installed and run as a real process, used through the official SDK."""
 
-import datetime
-import ipaddress
 import os
 import signal
 import subprocess
@@ -15,14 +13,12 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from deployments import azurite
 from deployments.errors import LocalServiceError
 from deployments.processes import is_free
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
+from tests.certificates import make_certificate
 from tests.waiting import wait_until
 
 SOMEBODY = "00000000-0000-0000-0000-000000000001"
@@ -106,22 +102,7 @@ def test_nothing_survives_a_killed_user(tmp_path):
 @pytest.fixture
 def certificate(tmp_path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    unsigned = x509.CertificateBuilder(
-        name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1)
-    )
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    signed = unsigned.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    cert_path, key_path = tmp_path / "cert.pem", tmp_path / "key.pem"
-    cert_path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return cert_path, key_path
+    return make_certificate(tmp_path)
 
 
 class Tokens:

@@ -181,13 +181,10 @@ async def test_download_of_a_container(transfers: Transfers, container: Containe
     assert not (wd / "plain.txt").exists()
 
 
-async def test_auto_storage(transfers: Transfers, container: ContainerClient, wd: Path) -> None:
-    """A container of the auto-storage account is found by name; without such an account it is not found."""
-    container.upload_blob("x", b"x")
-    file = {"autoStorageContainerName": container.container_name}
-    await download_resource_files(transfers, [file], wd, lambda name: container_url(container, "rl"))
-    assert tree(wd) == {"x": b"x"}
-    assert (await download_failure(transfers, wd, **file)).code == "ResourceContainerNotFound"
+async def test_auto_storage(transfers: Transfers, wd: Path) -> None:
+    """The account has no auto-storage: a container that is to be found there by its name is not found."""
+    failure = await download_failure(transfers, wd, autoStorageContainerName="inputs")
+    assert failure.code == "ResourceContainerNotFound"
 
 
 async def test_missing_and_forbidden_containers(

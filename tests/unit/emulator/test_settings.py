@@ -1,0 +1,209 @@
+"""Each setting has an effect: what is observed differs from what the default gives.
+
+Here are the settings of the pure core, and that none is forgotten; those that need a running service are in
+`tests/integration/test_settings.py`. Both make each observation twice, with the setting and without it, so
+that an ignored setting fails.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+import batch_emulator
+from batch_emulator import Settings
+from batch_emulator.__main__ import _parser, read_settings
+from batch_emulator.errors import BatchError
+from batch_emulator.faults import AllocationFault, Faults, RequestFault
+from batch_emulator.node.simulation import Simulation
+from batch_emulator.scheduler import jobs, node_faults, nodes, pools
+from batch_emulator.settings import KEY_VARIABLE
+from tests.integration import test_settings as served
+from tests.unit.emulator.driver import Driver
+
+
+def pending_seconds(driver: Driver, function: str) -> set[float]:
+    """How long the pending calls of a function are to wait."""
+    return {timer.seconds for _, timer in driver.timers if timer.function.__name__ == function}
+
+
+def with_node(settings: dict, **spec) -> Driver:
+    driver = Driver(**settings)
+    driver.add_pool(**spec)
+    driver.timers.clear()
+    return driver
+
+
+def allocation(settings: dict) -> set[float]:
+    driver = Driver(**settings)
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
+    return pending_seconds(driver, "_allocate")
+
+
+def boot(settings: dict) -> set[float]:
+    driver = Driver(**settings)
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
+    driver.pass_seconds(0.25)
+    return pending_seconds(driver, "boot")
+
+
+def reboot(settings: dict) -> set[float]:
+    driver = with_node(settings)
+    driver.do(nodes.interrupt_node, "pool", driver.nodes[0].id, "requeue", "reboot")
+    return pending_seconds(driver, "boot")
+
+
+def removal(settings: dict) -> set[float]:
+    driver = with_node(settings)
+    driver.do(nodes.leave, driver.nodes[0], "requeue")
+    return pending_seconds(driver, "gone")
+
+
+def deletion(settings: dict) -> set[float]:
+    driver = with_node(settings)
+    driver.add_job()
+    driver.do(jobs.delete_job, "job")
+    return pending_seconds(driver, "_time_is_up")
+
+
+def transition(settings: dict) -> set[float]:
+    driver = with_node(settings)
+    driver.add_job()
+    driver.do(jobs.disable_job, "job", "requeue")
+    return pending_seconds(driver, "_time_is_up")
+
+
+def replacement(settings: dict) -> set[float]:
+    driver = with_node(settings, node_count=0, targetLowPriorityNodes=1)
+    driver.do(node_faults.strike_node, "pool", driver.nodes[0].id, "preempt", {})
+    return pending_seconds(driver, "_replace")
+
+
+def dedicated_nodes(settings: dict) -> int:
+    return len(with_node(settings, node_count=2).nodes)
+
+
+def spot_nodes(settings: dict) -> int:
+    return len(with_node(settings, node_count=0, targetLowPriorityNodes=2).nodes)
+
+
+def second_pool(settings: dict) -> str | None:
+    driver = with_node(settings)
+    return refusal(lambda: driver.do(pools.add_pool, {"id": "second", "vmSize": "standard_d2s_v3"}))
+
+
+def second_job(settings: dict) -> str | None:
+    driver = with_node(settings)
+    driver.add_job()
+    return refusal(lambda: driver.add_job("second"))
+
+
+def refusal(command) -> str | None:
+    """The code of the error that a command ends with."""
+    try:
+        command()
+    except BatchError as error:
+        return error.code
+    return None
+
+
+ONE_NODE = Faults(allocations=(AllocationFault(nodes=1),))
+
+# Setting -> value, what is observed, what is seen with that value.
+CORE = {
+    "node_allocation_seconds": (7.0, allocation, {7.0}),
+    "node_boot_seconds": (7.0, boot, {7.0}),
+    "node_reboot_seconds": (7.0, reboot, {7.0}),
+    "node_removal_seconds": (7.0, removal, {7.0}),
+    "deletion_seconds": (7.0, deletion, {7.0}),
+    "job_transition_seconds": (7.0, transition, {7.0}),
+    "node_replacement_seconds": (7.0, replacement, {7.0}),
+    "core_quota": (2, dedicated_nodes, 1),
+    "spot_core_quota": (2, spot_nodes, 1),
+    "pool_quota": (1, second_pool, "PoolQuotaReached"),
+    "active_job_quota": (1, second_job, "ActiveJobAndScheduleQuotaReached"),
+    "faults": (ONE_NODE, dedicated_nodes, 1),
+}
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_setting_has_an_effect(name):
+    """With the setting something else is observed than without it."""
+    value, observe, expected = CORE[name]
+    assert observe({name: value}) == expected
+    assert observe({}) != expected
+
+
+def test_each_setting_is_observed():
+    """Each field of Settings has an observation, here or with a running service."""
+    assert {*CORE, *served.SERVED} == {each.name for each in fields(Settings)}
+
+
+def test_each_parameter_of_serve_is_observed():
+    """`serve` takes settings as one object and as single changes, and nothing else; both are observed."""
+    assert (
+        set(inspect.signature(batch_emulator.serve).parameters) == set(served.WAYS) == {"settings", "changes"}
+    )
+
+
+# Option of the command line -> what is given to it, the setting that it makes.
+OPTIONS = {
+    "--host": ("127.0.0.2", {"host": "127.0.0.2"}),
+    "--port": ("10099", {"port": 10099}),
+    "--account": ("other", {"account": "other"}),
+    "--cert": ("cert.pem", {"certificate": Path("cert.pem")}),
+    "--key-file": ("key.pem", {"certificate_key": Path("key.pem")}),
+    "--oauth": ("basic", {"oauth": "basic"}),
+    "--location": ("kept", {"location": Path("kept")}),
+    "--speed": ("60", {"speed": 60.0}),
+    "--simulate": ("uniform:3:0.5", {"simulate": Simulation("uniform", 3.0, 0.5)}),
+    "--containers": ("host", {"containers": "host"}),
+}
+FILES_AND_LOGS = {"--help", "--faults", "--debug"}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_makes_its_setting(option):
+    """An option of the command line changes its setting and no other."""
+    text, changed = OPTIONS[option]
+    assert read_settings([option, text]) == replace(read_settings([]), **changed)
+    assert read_settings([]) != replace(read_settings([]), **changed)
+
+
+def test_each_option_is_observed():
+    """No option of the command line is without a test."""
+    known = {action.option_strings[-1] for action in _parser()._actions}
+    assert known == {*OPTIONS, *FILES_AND_LOGS}
+
+
+def test_command_line_without_options_is_the_default():
+    """Without options the settings are those of the documentation's table."""
+    assert read_settings([]) == Settings()
+
+
+def test_key_is_read_from_the_environment(monkeypatch):
+    """The account's key comes from its variable, which is taken away."""
+    monkeypatch.setenv(KEY_VARIABLE, "b3RoZXI=")
+    assert read_settings([]) == Settings(key="b3RoZXI=")
+    assert KEY_VARIABLE not in os.environ
+
+
+def test_faults_are_read_from_a_file(tmp_path):
+    """`--faults` names a JSON file of rules."""
+    faults = Faults(requests=(RequestFault(status=503),))
+    (tmp_path / "faults.json").write_text(faults.model_dump_json(by_alias=True, exclude_none=True))
+    assert read_settings(["--faults", str(tmp_path / "faults.json")]).faults == faults
+
+
+@pytest.mark.parametrize(("arguments", "level"), [([], logging.INFO), (["--debug"], logging.DEBUG)])
+def test_debug_logs_each_request(arguments, level, monkeypatch):
+    """`--debug` sets the level of the service's own log, at which each request is written."""
+    levels = []
+    monkeypatch.setattr("batch_emulator.__main__.set_up_log", levels.append)
+    read_settings(arguments)
+    assert levels == [level]
