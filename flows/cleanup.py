@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from tasks.cleanup import Deed, clean_up_behind, remains_of
+from tasks.cleanup import Deletion, clean_up_behind, find_remains
 from tasks.errors import PermanentError
-from tasks.leftovers.flow_runs import users_of, wait_for_end
+from tasks.leftovers.flow_runs import find_users, wait_for_end
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
 
@@ -17,7 +17,7 @@ ARTIFACT_KEY = "cleanup"
 
 
 @flow(name="cleanup", flow_run_name="cleanup-{flow_run_id}")
-def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 120) -> list[Deed]:
+def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 120) -> list[Deletion]:
     """Delete what a flow run has left behind, as its own policy says.
 
     That includes pools that a flow of your own has provisioned. It can be called again and again: what is
@@ -30,28 +30,33 @@ def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)
         wait_seconds: How long to wait for a flow run that is being cancelled.
     """
     ended = wait_for_end(flow_run_id, wait_seconds)
-    refuse_if_used(remains_of(ended).names)
+    _refuse_if_used(find_remains(ended).names)
     run_logger().info("Cleaning up behind %s, which is %s", ended.name, ended.state_name)
-    deeds = clean_up_behind(ended)
-    publish(deeds, f"What became of what {ended.name} ({ended.state_name}) had made")
-    failed = [f"{deed.thing}: {deed.problem}" for deed in deeds if deed.outcome == "failed"]
+    deletions = clean_up_behind(ended)
+    _publish_deletions(deletions, f"What was deleted behind {ended.name} ({ended.state_name})")
+    failed = [
+        f"{deletion.thing}: {deletion.problem}" for deletion in deletions if deletion.outcome == "failed"
+    ]
     if failed:
-        raise PermanentError("\n".join(["Not all could be cleaned up.", *failed]))
-    return deeds
+        raise PermanentError("\n".join(["Some resources could not be deleted.", *failed]))
+    return deletions
 
 
-def refuse_if_used(names: RunNames) -> None:
+def _refuse_if_used(names: RunNames) -> None:
     """Raise PermanentError if another flow run goes on with what an ended one had made."""
-    users = users_of(names.key)
+    users = find_users(names.key)
     if users:
         raise PermanentError(
-            f"The flow run {users[0].name} ({users[0].id}) goes on with the run {names.key}: "
-            f"nothing was deleted."
+            f"The flow run {users[0].name} ({users[0].id}) has the same run key, {names.key}, and has "
+            f"not ended: nothing was deleted."
         )
 
 
-def publish(deeds: list[Deed], description: str) -> None:
-    for deed in deeds:
-        run_logger().info("%s: %s", deed.thing.capitalize(), deed.problem or deed.outcome)
-    rows = [{"what": deed.thing, "outcome": deed.outcome, "problem": deed.problem} for deed in deeds]
+def _publish_deletions(deletions: list[Deletion], description: str) -> None:
+    for deletion in deletions:
+        run_logger().info("%s: %s", deletion.thing.capitalize(), deletion.problem or deletion.outcome)
+    rows = [
+        {"what": deletion.thing, "outcome": deletion.outcome, "problem": deletion.problem}
+        for deletion in deletions
+    ]
     create_table_artifact(rows, key=ARTIFACT_KEY, description=description)

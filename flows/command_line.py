@@ -71,7 +71,7 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
         # After --help there is nothing to return.
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        print(f"Error: {usage_message(error)}\nSee --help.", file=sys.stderr)
+        print(f"Error: {_explain_usage(error)}\nSee --help.", file=sys.stderr)
         return WRONG_USAGE
     return code or SUCCEEDED
 
@@ -79,7 +79,7 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
 def build_app(flow: Flow) -> App:
     app = App(
         name=f"python -m flows.{flow.fn.__name__}",
-        default_command=command_of(flow),
+        default_command=_make_command(flow),
         default_parameter=Parameter(negative=()),
         help_format="markdown",
         help_epilogue=EPILOGUE,
@@ -89,9 +89,9 @@ def build_app(flow: Flow) -> App:
     return app
 
 
-def command_of(flow: Flow) -> Callable[..., int]:
+def _make_command(flow: Flow) -> Callable[..., int]:
     """A function with the options of the flow that runs it and returns the exit code."""
-    options = [option_of(parameter) for parameter in inspect.signature(flow.fn).parameters.values()]
+    options = [_make_option(parameter) for parameter in inspect.signature(flow.fn).parameters.values()]
     as_json = options[-1].replace(name="as_json", default=False, annotation=Annotated[bool, AS_JSON])
     signature = inspect.Signature([*options, as_json])
 
@@ -99,7 +99,7 @@ def command_of(flow: Flow) -> Callable[..., int]:
         given = signature.bind(*args, **kwargs)
         given.apply_defaults()
         as_json = given.arguments.pop("as_json")
-        outcome = run(flow, given.arguments)
+        outcome = _run_flow(flow, given.arguments)
         report(outcome, as_json)
         return outcome.exit_code
 
@@ -110,12 +110,12 @@ def command_of(flow: Flow) -> Callable[..., int]:
     return command
 
 
-def option_of(parameter: inspect.Parameter) -> inspect.Parameter:
+def _make_option(parameter: inspect.Parameter) -> inspect.Parameter:
     """A flow's parameter as an option: one that takes several texts takes the arguments that are no options,
     one that may be None may be left out, and a model is a group of options."""
     kind, default, accepted = inspect.Parameter.KEYWORD_ONLY, parameter.default, parameter.annotation
     plain = get_args(accepted)[0] if get_origin(accepted) is Annotated else accepted
-    details: dict[str, Any] = {"validator": validator_of(accepted), "group": GENERAL}
+    details: dict[str, Any] = {"validator": _make_validator(accepted), "group": GENERAL}
     if list[str] in get_args(plain):
         kind, plain = inspect.Parameter.POSITIONAL_OR_KEYWORD, list[str]
         default = [default] if isinstance(default, str) else default
@@ -128,7 +128,7 @@ def option_of(parameter: inspect.Parameter) -> inspect.Parameter:
     return inspect.Parameter(parameter.name, kind, default=default, annotation=annotation)
 
 
-def validator_of(accepted: Any) -> Callable[[Any, Any], None]:
+def _make_validator(accepted: Any) -> Callable[[Any, Any], None]:
     """What cyclopts calls to check a value: it raises ValueError for those that the flow would refuse."""
     adapter = pydantic.TypeAdapter(accepted)
 
@@ -136,17 +136,17 @@ def validator_of(accepted: Any) -> Callable[[Any, Any], None]:
         try:
             adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            raise ValueError(". ".join(map(message_of, error.errors()))) from error
+            raise ValueError(". ".join(map(_explain_detail, error.errors()))) from error
 
     return validate
 
 
-def message_of(detail: Mapping[str, Any]) -> str:
+def _explain_detail(detail: Mapping[str, Any]) -> str:
     """What pydantic says of one value; of our own validators what they say."""
     return detail["msg"].removeprefix("Value error, ")
 
 
-def usage_message(error: CycloptsError) -> str:
+def _explain_usage(error: CycloptsError) -> str:
     """What is wrong with the options; where a model refused its fields, with the options that these are."""
     refused = error.__cause__
     if error.argument is None or not isinstance(refused, pydantic.ValidationError):
@@ -155,11 +155,11 @@ def usage_message(error: CycloptsError) -> str:
     for detail in refused.errors():
         field = ".".join(str(part).replace("_", "-") for part in detail["loc"])
         option = ".".join(filter(None, [error.argument.name, field]))
-        lines.append(f"{option}: {message_of(detail)}")
+        lines.append(f"{option}: {_explain_detail(detail)}")
     return "\n".join(lines)
 
 
-def run(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
+def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     """Run the flow under the live display. Raises what is neither ours nor an interruption."""
     outcome = Outcome()
     with server_settings(), expected_errors_hidden(), live_display() as show:
@@ -178,13 +178,13 @@ def run(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
             except KeyboardInterrupt:
                 outcome.error, outcome.exit_code = "Interrupted.", INTERRUPTED
             except RuntimeError as error:
-                if not is_without_server(error):
+                if not _is_without_server(error):
                     raise
                 outcome.error, outcome.exit_code = f"{error} - {SERVER_HINT}", FAILED
     return outcome
 
 
-def is_without_server(error: RuntimeError) -> bool:
+def _is_without_server(error: RuntimeError) -> bool:
     """Whether Prefect found no server, for which it has no exception of its own."""
     return str(error).startswith(("Failed to reach API at", "Timed out while attempting to connect"))
 
@@ -198,7 +198,7 @@ def server_settings() -> AbstractContextManager[Any]:
 
 def report(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(summary_of(outcome), ensure_ascii=False, indent=2))
+        print(json.dumps(build_summary(outcome), ensure_ascii=False, indent=2))
     elif outcome.result:
         print_paths(list(outcome.result.outputs.values()), outcome.result.output_dir)
     if outcome.error:
@@ -214,7 +214,7 @@ def print_paths(paths: Sequence[str], output_dir: str) -> None:
         print(f"... and {len(paths) - len(shown):,} more in {output_dir}")
 
 
-def summary_of(outcome: Outcome) -> dict[str, Any]:
+def build_summary(outcome: Outcome) -> dict[str, Any]:
     """The summary as JSON has it; a run that failed early has no more than its state and its error."""
     summary = {"state": "failed" if outcome.exit_code else "completed", "error": outcome.error}
     result = outcome.result
@@ -232,11 +232,11 @@ def summary_of(outcome: Outcome) -> dict[str, Any]:
         "failed": len(result.failures),
         "output_dir": result.output_dir,
         "outputs": result.outputs,
-        "failures": [failure_of(file) for file in result.failures],
+        "failures": [_describe_failure(file) for file in result.failures],
     }
 
 
-def failure_of(file: FileResult) -> dict[str, Any]:
+def _describe_failure(file: FileResult) -> dict[str, Any]:
     return {
         "file": file.name,
         "problem": file.problem,

@@ -27,22 +27,22 @@ def live_display() -> Iterator[Callable[[Counts], None]]:
 
     It is drawn on the console of Prefect's log, so that log lines scroll above it.
     """
-    handler = console_handler()
+    handler = _find_console_handler()
     console = handler.console if handler else Console(stderr=True)
     is_live = sys.stderr.isatty() and not console.is_dumb_terminal
     # Prefect's console knows only the styles of the log.
-    with console.use_theme(Theme()), Progress(*columns(), console=console, disable=not is_live) as progress:
+    with console.use_theme(Theme()), Progress(*_columns(), console=console, disable=not is_live) as progress:
         line = progress.add_task("preparing", total=None, detail="")
         yield lambda counts: progress.update(
             line,
             description="Batch tasks",
             total=counts.total,
             completed=counts.completed,
-            detail=detail(counts),
+            detail=_describe_counts(counts),
         )
 
 
-def columns() -> list:
+def _columns() -> list:
     return [
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -53,12 +53,12 @@ def columns() -> list:
     ]
 
 
-def detail(counts: Counts) -> str:
+def _describe_counts(counts: Counts) -> str:
     failed = f" [bold red]{counts.failed} failed[/]" if counts.failed else ""
     return f"{counts.running} running {counts.waiting} waiting{failed}"
 
 
-def console_handler() -> PrefectConsoleHandler | None:
+def _find_console_handler() -> PrefectConsoleHandler | None:
     """The handler that shows Prefect's log; None where the logging was set up otherwise."""
     handlers = [*logging.getLogger("prefect").handlers, *logging.getLogger().handlers]
     return next((one for one in handlers if isinstance(one, PrefectConsoleHandler)), None)
@@ -67,18 +67,18 @@ def console_handler() -> PrefectConsoleHandler | None:
 @contextmanager
 def expected_errors_hidden() -> Iterator[None]:
     """Keep our own errors from the terminal's log: their message comes last, their tracebacks Prefect has."""
-    handler = console_handler()
+    handler = _find_console_handler()
     if handler is None:
         yield
         return
-    handler.addFilter(is_news)
+    handler.addFilter(_is_news)
     try:
         yield
     finally:
-        handler.removeFilter(is_news)
+        handler.removeFilter(_is_news)
 
 
-def is_news(record: logging.LogRecord) -> bool:
+def _is_news(record: logging.LogRecord) -> bool:
     """Whether a record says what the message at the run's end doesn't."""
     has_traceback = record.exc_info and isinstance(record.exc_info[1], FanOutError)
     return not has_traceback and not record.getMessage().startswith("Finished in state Failed")

@@ -18,11 +18,11 @@ from tasks.errors import FilesFailedError, PermanentError
 from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
 from tasks.jobs import Job, close_job, create_job, find_job, seconds_left
-from tasks.plans import Plan, task_plan, work_items
+from tasks.plans import Plan, build_task_plan, build_work_items
 from tasks.pools import Pool, create_pool
-from tasks.report.events import tell_failed_files
+from tasks.report.events import emit_failed_files
 from tasks.report.run_name import label_flow_run
-from tasks.report.summary import describe_failures, publish
+from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.unchanged_outputs import digest_recipe, find_unchanged, remember_outputs
 from tasks.spec.run_results import FileResult, FileResults, RunResult
 from tasks.uploads import upload_application, upload_inputs
@@ -59,12 +59,12 @@ def run_in_shards(plan: Plan) -> Shards:
     is_refreshed = plan.spec.refresh and (flow_run.run_count or 1) <= 1
     with using_accounts(plan.spec.accounts), refreshing(is_refreshed):
         label_flow_run(plan.files)
-        start = begin(plan)
+        start = _begin(plan)
         if start.unchanged:
             yield list(start.unchanged.values())
         left = [file for file in plan.files if file.name not in start.unchanged]
         if not left:
-            return conclude(start, "", "", [])
+            return _conclude(start, "", "", [])
         return (yield from run_files(replace(plan, files=left), start))
 
 
@@ -83,15 +83,15 @@ class Start:
     """The files that need not be run, by their names."""
 
 
-def begin(plan: Plan) -> Start:
+def _begin(plan: Plan) -> Start:
     started_at_seconds, recipe = time.monotonic(), digest_recipe(plan)
-    runs_all = plan.spec.refresh or is_repeated_attempt(plan)
+    runs_all = plan.spec.refresh or _is_repeated_attempt(plan)
     held = {} if runs_all else find_unchanged(plan, recipe)
     unchanged = {name: FileResult(name, None, path, unchanged=True) for name, path in held.items()}
     return Start(plan, started_at_seconds, recipe, unchanged)
 
 
-def is_repeated_attempt(plan: Plan) -> bool:
+def _is_repeated_attempt(plan: Plan) -> bool:
     """Whether an earlier attempt has left its job: then all its tasks are there, and nothing is left out."""
     has_other_key = plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
     return has_other_key and find_job(plan.names.job_id)
@@ -108,15 +108,15 @@ def run_files(plan: Plan, start: Start) -> Shards:
             upload_application(names.application_container, plan.application.name, str(plan.application))
         upload_extra_files(names.application_container, plan.extra_files)
         pool = create_pool(names, spec, image, plan.shared_application)
-        items = work_items(plan, upload_inputs(names.input_container, plan.files))
+        items = build_work_items(plan, upload_inputs(names.input_container, plan.files))
         job = create_job(names, spec)
-        add_tasks(job, opaque(items), opaque(task_plan(plan)))
+        add_tasks(job, opaque(items), opaque(build_task_plan(plan)))
         close_job(job.id)
         outputs = Outputs(job.id, names.output_container, plan.output_folder, items)
         stopped = yield from collect_outputs(plan, pool, job, outputs)
         remember_outputs(plan.output_folder, start.recipe, opaque(outputs.fetched()))
-        result = conclude(start, job.id, pool.id, outputs.results())
-        raise_failure(result, stopped)
+        result = _conclude(start, job.id, pool.id, outputs.results())
+        _raise_failure(result, stopped)
         return result
 
 
@@ -130,7 +130,7 @@ def collect_outputs(
     live_output = LiveOutput(job.id, outputs.find_tasks(plan.spec.stream_output))
     task_ids, stopped = opaque(frozenset(outputs.items)), None
     try:
-        for _ in wait_for_tasks(job, pool, task_ids, deadline(plan, job), outputs.begin):
+        for _ in wait_for_tasks(job, pool, task_ids, _deadline(plan, job), outputs.begin):
             live_output.log()
             yield from outputs.take()
     except PermanentError as error:
@@ -140,23 +140,23 @@ def collect_outputs(
     return stopped
 
 
-def deadline(plan: Plan, job: Job) -> float:
+def _deadline(plan: Plan, job: Job) -> float:
     """When the run's time is up, as a reading of `time.monotonic()`."""
     return time.monotonic() + seconds_left(job, plan.spec.timeout_seconds, datetime.now(timezone.utc))
 
 
-def conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:
+def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
     files = FileResults(found[file.name] for file in plan.files)
     elapsed = time.monotonic() - start.started_at_seconds
     result = RunResult(plan.names.key, job_id, pool_id, str(plan.output_folder), elapsed, files)
-    publish(result)
-    tell_failed_files(job_id, result.failures, len(files))
+    publish_result(result)
+    emit_failed_files(job_id, result.failures, len(files))
     return result
 
 
-def raise_failure(result: RunResult, stopped: PermanentError | None) -> None:
+def _raise_failure(result: RunResult, stopped: PermanentError | None) -> None:
     """Raise what ended the wait, else FilesFailedError if there are files without an output."""
     if stopped is None and result.failures:
         stopped = FilesFailedError(describe_failures(result.failures, len(result.files)))

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from tasks.azure.blocks import using_accounts
 from tasks.errors import FanOutError, PermanentError
-from tasks.leftovers.flow_runs import standings_of
-from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge
+from tasks.leftovers.flow_runs import find_run_states
+from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.logs import run_logger
 from tasks.spec.specs import BlockName
 
@@ -52,9 +52,9 @@ def sweep(
     """
     rules = Rules(datetime.now(timezone.utc), timedelta(minutes=grace_minutes), include_kept)
     with using_accounts(accounts):
-        swept = [settle(verdict, dry_run) for verdict in verdicts(rules)]
+        swept = [_delete_if_orphan(verdict, dry_run) for verdict in _judge_resources(rules)]
     outcomes = Counter(one.outcome for one in swept)
-    publish(swept, outcomes)
+    _publish_swept(swept, outcomes)
     if outcomes["failed"]:
         raise PermanentError(
             f"{outcomes['failed']} resources could not be deleted: see the table {ARTIFACT_KEY}."
@@ -62,13 +62,13 @@ def sweep(
     return dict(outcomes)
 
 
-def verdicts(rules: Rules) -> list[Verdict]:
+def _judge_resources(rules: Rules) -> list[Verdict]:
     found = find_resources()
-    standings = standings_of(resource.owned.run_key for resource in found)
-    return [judge(resource, standings[resource.owned.run_key], rules) for resource in found]
+    states = find_run_states(resource.owned.run_key for resource in found)
+    return [judge_resource(resource, states[resource.owned.run_key], rules) for resource in found]
 
 
-def settle(verdict: Verdict, dry_run: bool) -> Swept:
+def _delete_if_orphan(verdict: Verdict, dry_run: bool) -> Swept:
     """Delete an orphan; what could not be deleted doesn't keep the others."""
     if not verdict.is_orphan:
         return Swept(verdict, "kept")
@@ -80,16 +80,18 @@ def settle(verdict: Verdict, dry_run: bool) -> Swept:
         return Swept(verdict, "failed", str(error))
 
 
-def publish(swept: list[Swept], outcomes: Counter[str]) -> None:
+def _publish_swept(swept: list[Swept], outcomes: Counter[str]) -> None:
     """Write what was done to the log and, as a table, what was found."""
     said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    run_logger().info("Of what runs have made: %s", said or "there is nothing")
+    run_logger().info("Resources that runs have made: %s", said or "none")
     first = sorted(swept, key=lambda one: (one.outcome == "kept", one.verdict.resource.name))
-    rows = [row_of(one) for one in first[:ROWS_MAX]]
-    create_table_artifact(rows, key=ARTIFACT_KEY, description=f"What runs have made: {said or 'nothing'}")
+    rows = [_build_row(one) for one in first[:ROWS_MAX]]
+    create_table_artifact(
+        rows, key=ARTIFACT_KEY, description=f"Resources that runs have made: {said or 'none'}"
+    )
 
 
-def row_of(swept: Swept) -> dict[str, str]:
+def _build_row(swept: Swept) -> dict[str, str]:
     resource = swept.verdict.resource
     expires_at = resource.owned.expires_at
     return {

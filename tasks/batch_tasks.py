@@ -25,7 +25,7 @@ from tasks.spec.command_line import (
     task_environment,
 )
 from tasks.spec.naming import RunNames, log_blob
-from tasks.spec.overrides import merged
+from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.task_specs import UserSpec
 from tasks.step import NOT_CACHED, RETRIED
@@ -72,21 +72,21 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     signer = make_signer(plan.spec.timeout_seconds)
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
-        known = ids_in_job(client, job.id) if job.existed else set()
+        known = _list_task_ids(client, job.id) if job.existed else set()
         in_threads(lambda stale: client.delete_task(job.id, stale), known - {item.task_id for item in items})
         missing = [item for item in items if item.task_id not in known]
         in_threads(
-            lambda part: add_collection(client, job.id, part, plan, signer, common),
+            lambda part: _add_collection(client, job.id, part, plan, signer, common),
             split(missing, COLLECTION_MAX),
         )
     return len(missing)
 
 
-def ids_in_job(client: BatchClient, job_id: str) -> set[str]:
+def _list_task_ids(client: BatchClient, job_id: str) -> set[str]:
     return {found.id for found in client.list_tasks(job_id, select=["id"], max_results=1000)}
 
 
-def add_collection(
+def _add_collection(
     client: BatchClient,
     job_id: str,
     items: list[WorkItem],
@@ -98,21 +98,21 @@ def add_collection(
     container_url = write_container_url(signer, plan.names.output_container)
     left = [build_task(item, plan, signer, container_url, common) for item in items]
     for attempt in range(ADD_ROUNDS):
-        left = add_once(client, job_id, left)
+        left = _add_once(client, job_id, left)
         if not left:
             return
         time.sleep(0.25 * 2**attempt)
     raise TemporaryError(f"Azure Batch was too busy to take {len(left)} tasks of the job {job_id}.")
 
 
-def add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Send one collection, halved as often as its body is too large; those to be sent again."""
     try:
         answer = client.create_task_collection(job_id, {"value": bodies})
     except HttpResponseError as error:
         if error.status_code == 413 and len(bodies) > 1:
             middle = len(bodies) // 2
-            return add_once(client, job_id, bodies[:middle]) + add_once(client, job_id, bodies[middle:])
+            return _add_once(client, job_id, bodies[:middle]) + _add_once(client, job_id, bodies[middle:])
         if isinstance(explain(error, "Batch", ""), TemporaryError):
             return bodies
         raise
@@ -132,10 +132,10 @@ def ids_to_send_again(results: Iterable[models.BatchTaskCreateResult], job_id: s
         if status == "servererror":
             yield result.task_id
         elif status != "success" and code != "TaskExists":
-            raise refusal(result, job_id)
+            raise _explain_refusal(result, job_id)
 
 
-def refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobError:
+def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobError:
     code = result.error.code if result.error else "no reason given"
     message = result.error.message.value if result.error and result.error.message else ""
     values = [
@@ -150,7 +150,7 @@ def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
     """What the bodies of all tasks have in common. It may have a registry's password: keep it nowhere."""
     task = plan.spec.task
     files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
-    common = {"environmentSettings": settings_of(task.environment), "resourceFiles": files}
+    common = {"environmentSettings": _build_settings(task.environment), "resourceFiles": files}
     container = build_task_container(task.container)
     if container is not None:
         common["containerSettings"] = container
@@ -160,7 +160,7 @@ def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
     return common
 
 
-def settings_of(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+def _build_settings(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in environment.items()]
 
 
@@ -171,20 +171,20 @@ def build_task(
 
     Plain JSON, which the client sends as it is: its models cost five times as much, and there may be 100,000.
     """
-    environment = settings_of(task_environment(plan.command, item.name, item.output_name))
+    environment = _build_settings(task_environment(plan.command, item.name, item.output_name))
     body = {
         **common,
         "id": item.task_id,
         "commandLine": plan.command.command_line,
         "environmentSettings": [*common["environmentSettings"], *environment],
-        "resourceFiles": [*resource_files(item, plan, signer), *common["resourceFiles"]],
-        "outputFiles": list(output_files(item, plan.command, container_url)),
+        "resourceFiles": [*_build_input_files(item, plan, signer), *common["resourceFiles"]],
+        "outputFiles": list(_build_output_files(item, plan.command, container_url)),
         "constraints": {"maxTaskRetryCount": plan.spec.max_task_retry_count},
     }
-    return merged(body, plan.spec.task.overrides)
+    return merge_overrides(body, plan.spec.task.overrides)
 
 
-def resource_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
+def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
     url = read_blob_url(signer, plan.names.input_container, item.name)
     yield {"httpUrl": url, "filePath": node_input(item.name)}
     if plan.application is not None:
@@ -192,12 +192,14 @@ def resource_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[d
         yield {"httpUrl": url, "filePath": f"{APPLICATION_FOLDER}/{plan.application}"}
 
 
-def output_files(item: WorkItem, command: NodeCommand, container_url: str) -> Iterator[dict[str, Any]]:
+def _build_output_files(item: WorkItem, command: NodeCommand, container_url: str) -> Iterator[dict[str, Any]]:
     """The output if the task succeeds; what it printed if it fails, as the node may be gone by then."""
     source = "../stdout.txt" if command.keeps_stdout else node_output(item.output_name)
-    yield output_file(source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS)
+    yield _build_output_file(
+        source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS
+    )
     for log in ("stdout.txt", "stderr.txt"):
-        yield output_file(
+        yield _build_output_file(
             f"../{log}",
             log_blob(item.task_id, log),
             container_url,
@@ -205,7 +207,7 @@ def output_files(item: WorkItem, command: NodeCommand, container_url: str) -> It
         )
 
 
-def output_file(
+def _build_output_file(
     pattern: str, blob: str, container_url: str, condition: models.OutputFileUploadCondition
 ) -> dict[str, Any]:
     return {

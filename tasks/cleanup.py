@@ -14,7 +14,7 @@ from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError
 from tasks.jobs import delete_job, terminate_job
-from tasks.leftovers.flow_runs import key_of, subflows_cut_short
+from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
 from tasks.pools import delete_pool, find_pools
 from tasks.spec.naming import RunNames, names_of_run
@@ -24,7 +24,7 @@ Parameter = TypeVar("Parameter", bound=Spec)
 
 
 @dataclass(frozen=True)
-class Deed:
+class Deletion:
     """What became of one thing that a run has made."""
 
     thing: str
@@ -53,17 +53,17 @@ def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
 
     An attempt that Prefect will repeat leaves all as it is, for the next one to go on with.
     """
-    with ended_by(lambda succeeded: clean_up(names, cleanup, succeeded)):
+    with clean_at_end(lambda succeeded: clean_up(names, cleanup, succeeded)):
         yield
 
 
 @contextmanager
-def ended_by(clean: Callable[[bool], object]) -> Iterator[None]:
+def clean_at_end(clean: Callable[[bool], object]) -> Iterator[None]:
     """Clean when the block ends, saying whether it succeeded; not if Prefect will repeat the flow run."""
     try:
         yield
     except BaseException as error:
-        if isinstance(error, Exception) and will_be_retried():
+        if isinstance(error, Exception) and _will_be_retried():
             run_logger().info("Everything is kept for the next attempt of this run.")
         else:
             clean(False)
@@ -71,7 +71,7 @@ def ended_by(clean: Callable[[bool], object]) -> Iterator[None]:
     clean(True)
 
 
-def will_be_retried() -> bool:
+def _will_be_retried() -> bool:
     """Whether the flow run that this is has retries left."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
@@ -79,7 +79,7 @@ def will_be_retried() -> bool:
     return context.flow_run.run_count <= (context.flow_run.empirical_policy.retries or 0)
 
 
-def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deed]:
+def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deletion]:
     """Delete the job, the pool and the containers that are due; what became of each.
 
     Each is tried, whatever becomes of the others. A job that stays is stopped if the run failed, as nobody
@@ -88,51 +88,51 @@ def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deed]:
     job = f"the job {names.job_id}"
     containers = f"the containers {', '.join(names.containers)}"
     if succeeded or is_due(cleanup.job, succeeded):
-        about_job = deed(job, is_due(cleanup.job, succeeded), lambda: delete_job(names.job_id))
+        about_job = _delete_if_due(job, is_due(cleanup.job, succeeded), lambda: delete_job(names.job_id))
     else:
-        about_job = deed(job, True, lambda: terminate_job(names.job_id, "RunFailed"), "stopped")
+        about_job = _delete_if_due(job, True, lambda: terminate_job(names.job_id, "RunFailed"), "stopped")
     return [
         about_job,
         clean_up_pool(names, cleanup.pool, succeeded),
-        deed(containers, is_due(cleanup.containers, succeeded), lambda: delete_containers(names)),
+        _delete_if_due(containers, is_due(cleanup.containers, succeeded), lambda: delete_containers(names)),
     ]
 
 
-def clean_up_pool(names: RunNames, when: When, succeeded: bool) -> Deed:
+def clean_up_pool(names: RunNames, when: When, succeeded: bool) -> Deletion:
     """Delete the pool if that is due, the run has made it, and no other needs it; what became of it."""
-    return deed(f"the pool {names.pool_id}", is_due(when, succeeded), lambda: delete_pool(names))
+    return _delete_if_due(f"the pool {names.pool_id}", is_due(when, succeeded), lambda: delete_pool(names))
 
 
-def deed(
+def _delete_if_due(
     thing: str, is_wanted: bool, do: Callable[[], Any], done: Literal["deleted", "stopped"] = "deleted"
-) -> Deed:
+) -> Deletion:
     """Do what is wanted; a failure is told and logged, as it must not hide the run's own."""
     if not is_wanted:
-        return Deed(thing, "kept")
+        return Deletion(thing, "kept")
     try:
         if not do():
-            return Deed(thing, "nothing to do")
+            return Deletion(thing, "nothing to do")
     except FanOutError as error:
         run_logger().error("%s may still be there, and cost money: %s", thing.capitalize(), error)
-        return Deed(thing, "failed", str(error))
+        return Deletion(thing, "failed", str(error))
     run_logger().info("%s %s", done.capitalize(), thing)
-    return Deed(thing, done)
+    return Deletion(thing, done)
 
 
-def remains_of(flow_run: FlowRun) -> Remains:
+def find_remains(flow_run: FlowRun) -> Remains:
     """What a flow run may have left, from nothing but the flow run: names come from its key, which by default
     is its id, policy and accounts from its parameters. Those of a flow of somebody's own may mean others."""
     parameters = flow_run.parameters or {}
-    pool = read(PoolSpec, parameters.get("pool"))
+    pool = _read_spec(PoolSpec, parameters.get("pool"))
     accounts = parameters.get("accounts")
     return Remains(
-        names=names_of_run(key_of(flow_run), pool and pool.pool_id),
-        cleanup=read(Cleanup, parameters.get("cleanup")),
+        names=names_of_run(read_run_key(flow_run), pool and pool.pool_id),
+        cleanup=_read_spec(Cleanup, parameters.get("cleanup")),
         accounts=accounts if isinstance(accounts, str) else None,
     )
 
 
-def read(spec: type[Parameter], value: object) -> Parameter | None:
+def _read_spec(spec: type[Parameter], value: object) -> Parameter | None:
     """A parameter as the specification that it may be."""
     try:
         return spec.model_validate(value) if value else None
@@ -140,26 +140,26 @@ def read(spec: type[Parameter], value: object) -> Parameter | None:
         return None
 
 
-def clean_up_behind(flow_run: FlowRun) -> list[Deed]:
+def clean_up_behind(flow_run: FlowRun) -> list[Deletion]:
     """Delete what a flow run that has ended left behind: as its policy says, and the pools it provisioned as
     they themselves say. What became of each.
 
     Its subflow runs come first: they ended with its process, and their jobs would keep the pools.
     """
-    deeds = [done for child in subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
-    left, succeeded = remains_of(flow_run), flow_run.state is not None and flow_run.state.is_completed()
+    deletions = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
+    left, succeeded = find_remains(flow_run), flow_run.state is not None and flow_run.state.is_completed()
     with using_accounts(left.accounts):
-        pools = found_pools(left.names.key)
+        pools = _find_own_pools(left.names.key)
         cleanup = left.cleanup or Cleanup(pool=pools.get(left.names.pool_id, "always"))
-        deeds += clean_up(left.names, cleanup, succeeded)
+        deletions += clean_up(left.names, cleanup, succeeded)
         others = {pool_id: when for pool_id, when in pools.items() if pool_id != left.names.pool_id}
-        return deeds + [
+        return deletions + [
             clean_up_pool(replace(left.names, pool_id=pool_id), when, succeeded)
             for pool_id, when in others.items()
         ]
 
 
-def found_pools(run_key: str) -> dict[str, When]:
+def _find_own_pools(run_key: str) -> dict[str, When]:
     """The pools of a run; none if they can't be listed, as all else is to be tried nevertheless."""
     try:
         return find_pools(run_key)

@@ -9,7 +9,7 @@ from tasks.azure import blobs
 from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
 from tasks.errors import RefusedError, TemporaryError
 from tasks.spec.naming import RunNames
-from tasks.spec.ownership import Ownership, as_metadata, ownership, read_ownership
+from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
 
@@ -30,7 +30,7 @@ def check_storage(names: RunNames) -> bool:
 
 def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
     """The stamps of the run's containers; None unless all are there, and will be for as long as the run."""
-    wanted = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
+    wanted = build_ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
     stamps = []
     for container in names.containers:
         found = blobs.find_container(container)
@@ -55,7 +55,7 @@ def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
 @keyed_afterwards
 def create_containers(names: RunNames, spec: RunOptions) -> list[str]:
     """Create the run's containers where they don't exist; the stamp of each."""
-    owned = ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
+    owned = build_ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
     return [_create_container(container, owned) for container in names.containers]
 
 

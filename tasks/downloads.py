@@ -14,7 +14,7 @@ from tasks.azure import blobs
 from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.sharding import in_threads
 from tasks.step import NOT_CACHED, RETRIED, outcome
-from tasks.uploads import has_content, md5_of
+from tasks.uploads import compute_md5, has_content
 
 
 def prepare_output_folder(output_dir: str) -> Path:
@@ -59,11 +59,11 @@ def download_file(container: str, name: str, folder: Path) -> tuple[str | None, 
     """Stream a blob into a file that appears under its name only when it is whole; the file's path, None if
     there is no such blob, and whether the same content was there already."""
     path = local_path(folder, name)
-    if path.is_file() and has_content(container, name, md5_of(path)[0]):
+    if path.is_file() and has_content(container, name, compute_md5(path)[0]):
         return str(path), True
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with _replacing(path) as file:
             blobs.download_blob(container, name, file)
     except NotFoundError:
         return None, False
@@ -73,7 +73,7 @@ def download_file(container: str, name: str, folder: Path) -> tuple[str | None, 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes `path`'s place at the end, or vanishes if the block fails."""
     temporary = path.with_name(f".download-{uuid4().hex}")
     try:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
-from tasks.spec.inputs import bad_names, expand, refuse, unreadable
+from tasks.spec.inputs import expand_source, find_bad_names, find_unreadable, refuse_problems
 from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
 from tasks.uploads import upload_application
 
@@ -29,26 +29,30 @@ class ExtraFile:
 
 def find_extra_files(specs: Iterable[FileSpec]) -> list[ExtraFile]:
     """The local files among those that each task gets. Raises InputError for what is wrong with them."""
-    files = [found for spec in specs if spec.local_path is not None for found in local_files(spec)]
+    files = [found for spec in specs if spec.local_path is not None for found in _find_local_files(spec)]
     counts = Counter(file.node_path for file in files)
-    refuse([f"{path!r} is given {count} times" for path, count in counts.items() if count > 1], "files clash")
+    refuse_problems(
+        [f"{path!r} is given {count} times" for path, count in counts.items() if count > 1], "files clash"
+    )
     if len(files) > FILES_MAX:
         raise InputError(
-            f"There are {len(files)} files for each task, {FILES_MAX} can be. Pack them into one, or "
+            f"There are {len(files)} files for each task; {FILES_MAX} are allowed. Pack them into one, or "
             f"put them into a blob container and give its storage_container_url."
         )
     return files
 
 
-def local_files(spec: FileSpec) -> Iterator[ExtraFile]:
-    named = expand(spec.local_path)
-    refuse([*bad_names(name for name, _ in named), *unreadable(named)], "files can't be used")
+def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
+    named = expand_source(spec.local_path)
+    refuse_problems(
+        [*find_bad_names(name for name, _ in named), *find_unreadable(named)], "files can't be used"
+    )
     is_one = len(named) == 1 and named[0][0] == PurePosixPath(spec.local_path).name
     for name, path in named:
         node_path = (spec.file_path if is_one else f"{spec.file_path}/{name}") if spec.file_path else name
         if PurePosixPath(node_path).parts[0] in OUR_FOLDERS:
             raise InputError(
-                f"The file {path} would be put into a folder of the run's own: give a file_path."
+                f"The file {path} would be put into a folder that the run itself uses: give a file_path."
             )
         yield ExtraFile(str(path), f"{FOLDER}/{node_path}", node_path)
 
@@ -66,16 +70,16 @@ def build_resource_files(
     local = [
         {"httpUrl": read_blob_url(signer, container, file.blob), "filePath": file.node_path} for file in files
     ]
-    return [*local, *(build_remote(spec, signer) for spec in specs if spec.local_path is None)]
+    return [*local, *(_build_remote_file(spec, signer) for spec in specs if spec.local_path is None)]
 
 
-def build_remote(spec: FileSpec, signer: Signer) -> dict[str, Any]:
+def _build_remote_file(spec: FileSpec, signer: Signer) -> dict[str, Any]:
     """Files at a URL: signed for if it is on the run's own account, else as it is or with an identity."""
     if spec.http_url is not None:
         default = unquote(PurePosixPath(urlsplit(spec.http_url).path).name)
-        body = {"httpUrl": signed(spec, spec.http_url, signer), "filePath": spec.file_path or default}
+        body = {"httpUrl": _sign_url(spec, spec.http_url, signer), "filePath": spec.file_path or default}
     else:
-        body = {"storageContainerUrl": signed(spec, spec.storage_container_url, signer)}
+        body = {"storageContainerUrl": _sign_url(spec, spec.storage_container_url, signer)}
         if spec.blob_prefix is not None:
             body["blobPrefix"] = spec.blob_prefix
         if spec.file_path is not None:
@@ -85,7 +89,7 @@ def build_remote(spec: FileSpec, signer: Signer) -> dict[str, Any]:
     return body
 
 
-def signed(spec: FileSpec, url: str, signer: Signer) -> str:
+def _sign_url(spec: FileSpec, url: str, signer: Signer) -> str:
     """The URL with a signature that reads it, if it is on the signer's account and no identity reads it."""
     if spec.identity is not None or not url.startswith(f"{signer.endpoint}/"):
         return url

@@ -46,7 +46,7 @@ def pick_image(
 
     Raises PoolError naming the alternatives.
     """
-    usable = [image for image in images if is_usable(image, now)]
+    usable = [image for image in images if _is_usable(image, now)]
     if for_containers:
         usable = [image for image in usable if CONTAINERS in (image.capabilities or [])]
     for image in usable:
@@ -59,16 +59,16 @@ def pick_image(
     what = "verified image for container tasks" if for_containers else "verified image"
     raise PoolError(
         f"The account offers no {what} {spec.publisher} {spec.offer} {spec.sku}. "
-        f"There are: {', '.join(suggestions(usable, spec)) or 'none'}."
+        f"There are: {', '.join(_suggest_images(usable, spec)) or 'none'}."
     )
 
 
-def is_usable(image: BatchSupportedImage, now: datetime) -> bool:
+def _is_usable(image: BatchSupportedImage, now: datetime) -> bool:
     ends_at = image.batch_support_end_of_life
     return image.verification_type.lower() == "verified" and (ends_at is None or ends_at > now)
 
 
-def suggestions(images: Iterable[BatchSupportedImage], spec: ImageSpec) -> list[str]:
+def _suggest_images(images: Iterable[BatchSupportedImage], spec: ImageSpec) -> list[str]:
     """A few images to choose from, those of the same publisher first."""
     references = [image.image_reference for image in images]
     references.sort(key=lambda found: (found.publisher.lower() != spec.publisher.lower(), found.offer))

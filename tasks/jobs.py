@@ -7,11 +7,11 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.azure_errors import code_of
+from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
-from tasks.spec.ownership import as_batch_metadata, ownership
+from tasks.spec.ownership import as_batch_metadata, build_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
 
@@ -33,9 +33,9 @@ class Job:
 def create_job(names: RunNames, spec: RunOptions) -> Job:
     """Create the run's job, or take the one that an earlier attempt of the run has made."""
     with batch_client(f"Creating the job {names.job_id}") as client:
-        existed = not create_if_absent(client, build_job(names, spec))
+        existed = not _create_job_if_absent(client, build_job(names, spec))
         if existed:
-            run_logger().info("The job %s is there: going on where an earlier attempt stopped", names.job_id)
+            run_logger().info("The job %s exists: continuing where an earlier attempt stopped", names.job_id)
         created_at = client.get_job(names.job_id, select=["id", "creationTime"]).creation_time
     return Job(names.job_id, existed, created_at)
 
@@ -51,11 +51,11 @@ def find_job(job_id: str) -> bool:
     return True
 
 
-def create_if_absent(client: BatchClient, body: models.BatchJobCreateOptions) -> bool:
+def _create_job_if_absent(client: BatchClient, body: models.BatchJobCreateOptions) -> bool:
     try:
         client.create_job(body)
     except ResourceExistsError as error:
-        if code_of(error) != "JobExists":
+        if read_code(error) != "JobExists":
             raise
         return False
     return True
@@ -78,7 +78,7 @@ def build_job(names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions
         id=names.job_id,
         pool_info=models.BatchPoolInfo(pool_id=names.pool_id),
         constraints=models.BatchJobConstraints(max_wall_clock_time=limit),
-        metadata=as_batch_metadata(ownership(names.key, spec.cleanup.job, spec.timeout_seconds)),
+        metadata=as_batch_metadata(build_ownership(names.key, spec.cleanup.job, spec.timeout_seconds)),
     )
 
 
@@ -95,7 +95,7 @@ def close_job(job_id: str) -> bool:
         try:
             client.update_job(job_id, options)
         except ResourceExistsError as error:
-            if code_of(error) not in ("JobCompleted", "JobTerminating"):
+            if read_code(error) not in ("JobCompleted", "JobTerminating"):
                 raise
             return False
     return True
@@ -120,7 +120,7 @@ def delete_job(job_id: str) -> bool:
         try:
             client.begin_delete_job(job_id, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:
-            if code_of(error) not in ("JobNotFound", "JobBeingDeleted"):
+            if read_code(error) not in ("JobNotFound", "JobBeingDeleted"):
                 raise
             return False
     return True

@@ -23,7 +23,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(news: object) -> None:
+def notify(news: object) -> None:
     listener = _listener.get()
     if listener is not None:
         listener(news)

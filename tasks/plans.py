@@ -12,7 +12,7 @@ from tasks.extra_files import ExtraFile, find_extra_files
 from tasks.pools import is_shared_by_start_task
 from tasks.spec.command_line import NodeCommand, build_command
 from tasks.spec.inputs import InputFile, find_inputs, why_no_blob_name
-from tasks.spec.naming import RunNames, names_of_run, task_id_of
+from tasks.spec.naming import RunNames, derive_task_id, names_of_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
@@ -42,16 +42,16 @@ class Plan:
 
 def plan_run(spec: RunSpec) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
-    refuse_identity(spec.task, spec.pool)
+    _refuse_identity(spec.task, spec.pool)
     # The nodes fetch the image of the tasks' container before the first task.
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
-    program = None if spec.application is None else find_application(spec.application)
+    program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     files = find_inputs(spec.inputs, spec.output_name)
-    check_stream(spec.stream_output, files)
+    _check_stream_output(spec.stream_output, files)
     return Plan(
         spec=spec,
-        names=names_of_run(choose_run_key(spec), spec.pool.pool_id),
+        names=names_of_run(_choose_run_key(spec), spec.pool.pool_id),
         files=files,
         application=program,
         is_shared=is_shared,
@@ -61,7 +61,7 @@ def plan_run(spec: RunSpec) -> Plan:
     )
 
 
-def choose_run_key(spec: RunSpec) -> str:
+def _choose_run_key(spec: RunSpec) -> str:
     """The key that the run was given, else the id of the flow run that this is in."""
     key = spec.run_key or flow_run.id
     if key is None:
@@ -69,7 +69,7 @@ def choose_run_key(spec: RunSpec) -> str:
     return key
 
 
-def check_stream(name: str | None, files: list[InputFile]) -> None:
+def _check_stream_output(name: str | None, files: list[InputFile]) -> None:
     """Raise InputError for a name that no input has."""
     if name is not None and name not in {file.name for file in files}:
         raise InputError(
@@ -78,7 +78,7 @@ def check_stream(name: str | None, files: list[InputFile]) -> None:
         )
 
 
-def refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
+def _refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
     """Raise InputError for a managed identity on a pool of the run's own."""
     if uses_identity(task, pool) and pool.pool_id is None:
         raise InputError(
@@ -87,7 +87,7 @@ def refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
         )
 
 
-def find_application(application: str) -> Path:
+def _find_application(application: str) -> Path:
     path = Path(application).expanduser()
     if not path.is_file():
         raise InputError(f"There is no application {application} (looked from {Path.cwd()}).")
@@ -97,14 +97,14 @@ def find_application(application: str) -> Path:
     return path
 
 
-def work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
+def build_work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
     """What is to be done for each file, once the MD5s of the uploaded contents are known."""
     return [
-        WorkItem(file.name, file.output_name, task_id_of(file.name, digest), file.size_bytes, digest)
+        WorkItem(file.name, file.output_name, derive_task_id(file.name, digest), file.size_bytes, digest)
         for file, digest in zip(plan.files, digests, strict=True)
     ]
 
 
-def task_plan(plan: Plan) -> TaskPlan:
+def build_task_plan(plan: Plan) -> TaskPlan:
     copied = plan.application.name if plan.application and not plan.is_shared else None
     return TaskPlan(plan.names, plan.spec, plan.command, copied, plan.extra_files)

@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
 from tasks.azure.accounts import current_accounts
-from tasks.azure.azure_errors import code_of
+from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
@@ -18,23 +18,23 @@ from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inpu
 from tasks.errors import PoolError
 from tasks.images import Image
 from tasks.logs import run_logger
-from tasks.report.events import tell_pool
+from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
 from tasks.spec.naming import RunNames
-from tasks.spec.overrides import merged
+from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import (
     MARGIN,
     Ownership,
     as_batch_metadata,
-    expiry,
-    ownership,
+    build_ownership,
+    compute_expiry,
     read_batch_ownership,
 )
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, read_formula
-from tasks.watch.leases import renew
+from tasks.watch.leases import renew_lease
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ def _identify(
             pool = client.get_pool(names.pool_id)
         except ResourceNotFoundError:
             return None
-    is_there = pool.state == models.BatchPoolState.ACTIVE and not any(differences(pool, options.pool, image))
+    is_there = pool.state == models.BatchPoolState.ACTIVE and not any(
+        find_differences(pool, options.pool, image)
+    )
     if not is_there or not _lasts(pool, options, has_signature=application is not None):
         return None
     return identity_of(current_accounts().batch_endpoint, pool.id, pool.creation_time)
@@ -80,7 +82,7 @@ def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> 
     if held is None or read_batch_ownership(pool.metadata) is None:
         # A pool of others has no lease that a step could renew.
         return True
-    wanted = lease_of(options.pool, expiry(now, options.timeout_seconds) - MARGIN / 2)
+    wanted = build_lease(options.pool, compute_expiry(now, options.timeout_seconds) - MARGIN / 2)
     return covers(held, wanted, now)
 
 
@@ -110,52 +112,52 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
     `application` is the blob that the start task copies to the nodes' shared folder, if any.
     """
     spec, timeout_seconds = options.pool, options.timeout_seconds
-    url = application and application_url(names, application, timeout_seconds)
-    owned = ownership(names.key, options.cleanup.pool, timeout_seconds)
-    lease = lease_of(spec, owned.expires_at)
+    url = application and _sign_application_url(names, application, timeout_seconds)
+    owned = build_ownership(names.key, options.cleanup.pool, timeout_seconds)
+    lease = build_lease(spec, owned.expires_at)
     containers = build_pool_containers(spec.containers)
     body = build_pool(names, spec, image, application, url, owned, containers)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
-        if create_if_absent(client, body):
-            tell_pool(names.pool_id, "created")
+        if _create_pool_if_absent(client, body):
+            emit_pool_event(names.pool_id, "created")
             return Pool(names.pool_id, is_own=True, lease=lease)
-        return attach_to_pool(client, names, spec, image, lease)
+        return _attach_to_pool(client, names, spec, image, lease)
 
 
-def lease_of(spec: PoolSpec, ends_at: datetime) -> Lease:
+def build_lease(spec: PoolSpec, ends_at: datetime) -> Lease:
     return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
-def create_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
+def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
     try:
         client.create_pool(body)
     except ResourceExistsError as error:
-        if code_of(error) != "PoolExists":
+        if read_code(error) != "PoolExists":
             raise
         return False
     return True
 
 
-def application_url(names: RunNames, application: str, timeout_seconds: float) -> str:
+def _sign_application_url(names: RunNames, application: str, timeout_seconds: float) -> str:
     return read_blob_url(make_signer(timeout_seconds), names.application_container, application)
 
 
-def attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
+def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
     """The existing pool of that id, with its lease renewed. Raises PoolError if it isn't as the spec says."""
     pool = client.get_pool(names.pool_id)
-    found = list(differences(pool, spec, image))
+    found = list(find_differences(pool, spec, image))
     if found:
         raise PoolError(
             f"The pool {names.pool_id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
             f"give another pool_id, or delete that pool."
         )
-    run_logger().info("The pool %s is there, and as it should be", names.pool_id)
-    tell_pool(names.pool_id, "reused")
-    is_leased = renew(client, names.pool_id, lease) != "not ours"
-    return Pool(names.pool_id, run_key_of(pool) == names.key, lease if is_leased else None)
+    run_logger().info("The pool %s exists and is as the specification says: reusing it", names.pool_id)
+    emit_pool_event(names.pool_id, "reused")
+    is_leased = renew_lease(client, names.pool_id, lease) != "not ours"
+    return Pool(names.pool_id, read_pool_run_key(pool) == names.key, lease if is_leased else None)
 
 
-def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
+def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
     """In which ways a pool can't stand in for the one that the spec describes, in words."""
     if (pool.vm_size or "").lower() != spec.vm_size.lower():
         yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
@@ -176,7 +178,7 @@ def differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterato
         yield "no nodes, and no autoscale formula that would bring some (resize it)"
 
 
-def run_key_of(pool: models.BatchPool) -> str | None:
+def read_pool_run_key(pool: models.BatchPool) -> str | None:
     """The key of the run that made a pool; None for a pool that no run made."""
     owned = read_batch_ownership(pool.metadata)
     return owned and owned.run_key
@@ -209,16 +211,16 @@ def build_pool(
         if spec.subnet_id
         else None,
         enable_auto_scale=True,
-        auto_scale_formula=build_formula(lease_of(spec, owned.expires_at)),
+        auto_scale_formula=build_formula(build_lease(spec, owned.expires_at)),
         auto_scale_evaluation_interval=INTERVAL,
         task_slots_per_node=spec.task_slots_per_node,
-        start_task=build_start_task(application, url, spec.start_command),
+        start_task=_build_start_task(application, url, spec.start_command),
         metadata=as_batch_metadata(owned),
     )
-    return models.BatchPoolCreateOptions(merged(body.as_dict(), spec.overrides))
+    return models.BatchPoolCreateOptions(merge_overrides(body.as_dict(), spec.overrides))
 
 
-def build_start_task(
+def _build_start_task(
     application: str | None, url: str | None, start_command: str | None
 ) -> models.BatchStartTask | None:
     """The start task that brings the application and runs the user's command, as root; None for nothing."""
@@ -252,14 +254,16 @@ def delete_pool(names: RunNames) -> bool:
     with batch_client(f"Deleting the pool {names.pool_id}") as client:
         try:
             pool = client.get_pool(names.pool_id, select=["id", "state", "metadata"])
-            if run_key_of(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
+            if read_pool_run_key(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
                 return False
-            if guests := jobs_on(client, names.pool_id) - {names.job_id}:
-                run_logger().info("The pool %s stays for %s", names.pool_id, ", ".join(sorted(guests)))
+            if guests := _find_jobs_on(client, names.pool_id) - {names.job_id}:
+                run_logger().info(
+                    "The pool %s is kept, because %s still needs it", names.pool_id, ", ".join(sorted(guests))
+                )
                 return False
             client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:
-            if code_of(error) not in ("PoolNotFound", "PoolBeingDeleted"):
+            if read_code(error) not in ("PoolNotFound", "PoolBeingDeleted"):
                 raise
             return False
     return True
@@ -274,15 +278,15 @@ def find_pools(run_key: str) -> dict[str, When]:
     return {id: one.delete_when for id, one in owned.items() if one and one.run_key == run_key}
 
 
-def jobs_on(client: BatchClient, pool_id: str) -> set[str]:
+def _find_jobs_on(client: BatchClient, pool_id: str) -> set[str]:
     """The ids of the jobs on a pool that have, or may get, something to do."""
     active = client.list_jobs(
         filter="state eq 'active'", select=["id", "poolInfo", "executionInfo", "onAllTasksComplete"]
     )
-    return {job.id for job in active if pool_of(job) == pool_id and not is_done(client, job)}
+    return {job.id for job in active if read_pool_id(job) == pool_id and not _is_done(client, job)}
 
 
-def is_done(client: BatchClient, job: models.BatchJob) -> bool:
+def _is_done(client: BatchClient, job: models.BatchJob) -> bool:
     """Whether the service is about to end a job, as all its tasks have completed."""
     if job.all_tasks_complete_mode != models.BatchAllTasksCompleteMode.TERMINATE_JOB:
         return False
@@ -293,7 +297,7 @@ def is_done(client: BatchClient, job: models.BatchJob) -> bool:
         return True
 
 
-def pool_of(job: models.BatchJob) -> str | None:
+def read_pool_id(job: models.BatchJob) -> str | None:
     """The id of the pool that a job runs on."""
     ran = job.execution_info and job.execution_info.pool_id
     return ran or (job.pool_info and job.pool_info.pool_id)

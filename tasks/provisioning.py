@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
-from tasks.cleanup import clean_up_pool, ended_by
+from tasks.cleanup import clean_at_end, clean_up_pool
 from tasks.errors import InputError
 from tasks.images import choose_image
 from tasks.pools import create_pool
@@ -32,7 +32,7 @@ def provisioned(
     for more time, or when it is idle. One that the flow run has not made, or that jobs of others still run
     on, stays. Raises InputError outside of a flow.
     """
-    names = pool_names(pool)
+    names = _choose_pool_names(pool)
     options = RunOptions(pool=pool, cleanup=cleanup, timeout_seconds=timeout_seconds)
 
     def clean(succeeded: bool) -> None:
@@ -42,13 +42,13 @@ def provisioned(
     # The accounts are no longer in use when the block begins: its own steps say theirs.
     with using_accounts(accounts):
         image = choose_image(pool.image, pool.containers.are_wanted)
-    with ended_by(clean):
+    with clean_at_end(clean):
         with using_accounts(accounts):
             create_pool(names, options, image)
         yield pool.model_copy(update={"pool_id": names.pool_id})
 
 
-def pool_names(pool: PoolSpec) -> RunNames:
+def _choose_pool_names(pool: PoolSpec) -> RunNames:
     if flow_run.id is None:
-        raise InputError("A pool is provisioned in a flow: its flow run is whose the pool is.")
+        raise InputError("A pool can only be provisioned in a flow: it belongs to the flow run.")
     return names_of_run(flow_run.id, pool.pool_id)

@@ -46,10 +46,10 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
                 future.cancel()
 
 
-def results_of(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
+def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
     """The results of Prefect tasks, once all have ended. Raises the first failure, and says how many."""
     wait(list(futures))
-    failures = [error for future in futures if (error := failure_of(future)) is not None]
+    failures = [error for future in futures if (error := find_failure(future)) is not None]
     if not failures:
         return [future.result() for future in futures]
     if len(failures) > 1 and isinstance(failures[0], FanOutError):
@@ -57,6 +57,6 @@ def results_of(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
     raise failures[0]
 
 
-def failure_of(future: PrefectFuture) -> BaseException | None:
+def find_failure(future: PrefectFuture) -> BaseException | None:
     result = future.result(raise_on_failure=False)
     return result if isinstance(result, BaseException) else None

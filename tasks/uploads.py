@@ -14,7 +14,7 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
 from tasks.errors import InputError
-from tasks.sharding import in_threads, results_of, shard_size, split
+from tasks.sharding import gather_results, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.step import NOT_CACHED, RETRIED
 
@@ -35,7 +35,7 @@ def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
     size = shard_size(len(files))
     if size == 1:
         futures = [upload_input.submit(container, file, there.get(file.name)) for file in files]
-        return [uploaded.md5 for uploaded in results_of(futures)]
+        return [uploaded.md5 for uploaded in gather_results(futures)]
     shards = split(files, size)
     futures = [
         upload_shard.submit(
@@ -46,7 +46,7 @@ def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
         )
         for number, shard in enumerate(shards, 1)
     ]
-    return [md5 for shard in results_of(futures) for md5, _ in shard]
+    return [md5 for shard in gather_results(futures) for md5, _ in shard]
 
 
 # Not cached: it is how the uploads are known that need not be repeated.
@@ -58,7 +58,7 @@ def list_uploaded(container: str) -> dict[str, Blob]:
 
 def _identify_input(container: str, file: InputFile, there: Blob | None, **_: Any) -> str | None:
     """The blob of an input, if it has the content that the file has now."""
-    if there is None or there.content_md5 != md5_of(file.path)[0]:
+    if there is None or there.content_md5 != compute_md5(file.path)[0]:
         return None
     return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, file.name)
 
@@ -123,7 +123,7 @@ def upload_shard(
 def _identify_application(container: str, name: str, path: str, **_: Any) -> str | None:
     """The blob of an application, if it has the content that the file has now."""
     there = blobs.find_blob(container, name)
-    if there is None or there.content_md5 != md5_of(path)[0]:
+    if there is None or there.content_md5 != compute_md5(path)[0]:
         return None
     return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, name)
 
@@ -151,7 +151,7 @@ def upload_file(container: str, name: str, path: str, there: Blob | None) -> Upl
         # An earlier try of the task may have uploaded it.
         there = blobs.find_blob(container, name)
     try:
-        digest, size_bytes = md5_of(path)
+        digest, size_bytes = compute_md5(path)
         if there is not None and there.content_md5 == digest:
             etag = there.etag
         else:
@@ -167,7 +167,7 @@ def has_content(container: str, name: str, content_md5: bytes) -> bool:
     return blob is not None and blob.content_md5 == content_md5
 
 
-def md5_of(path: str | Path) -> tuple[bytes, int]:
+def compute_md5(path: str | Path) -> tuple[bytes, int]:
     """The MD5 of a file's content, and its size in bytes."""
     with open(path, "rb") as stream:
         digest = hashlib.md5(usedforsecurity=False)

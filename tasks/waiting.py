@@ -46,10 +46,10 @@ def wait_for_tasks(
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
-        yield from wait(client, job, watch, task_ids, deadline_seconds, on_completed)
+        yield from _wait(client, job, watch, task_ids, deadline_seconds, on_completed)
 
 
-def wait(
+def _wait(
     client: BatchClient,
     job: Job,
     watch: PoolWatch,
@@ -57,11 +57,11 @@ def wait(
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
 ) -> Iterator[int]:
-    progress, collector = Progress(), Collector(job.id, task_ids)
+    progress, collector = Progress(), _Collector(job.id, task_ids)
     began = health_at = time.monotonic()
     interval = FIRST_INTERVAL_SECONDS
     while True:
-        counts = count_tasks(client, job.id, len(task_ids))
+        counts = _count_tasks(client, job.id, len(task_ids))
         fresh = collector.collect(client, counts)
         on_completed(fresh)
         progress.tell(counts)
@@ -75,7 +75,7 @@ def wait(
             )
         if now - health_at >= HEALTH_SECONDS:
             health_at = now
-            check_job(client, job.id, counts)
+            _check_job(client, job.id, counts)
             for line in check_pool(client, watch, now):
                 run_logger().warning("%s", line)
         interval = next_interval(interval, bool(fresh), now - began)
@@ -89,7 +89,7 @@ def next_interval(interval: float, has_moved: bool, elapsed: float) -> float:
     return min(IDLE_INTERVAL_MAX_SECONDS, interval * 1.5)
 
 
-def count_tasks(client: BatchClient, job_id: str, total: int) -> Counts:
+def _count_tasks(client: BatchClient, job_id: str, total: int) -> Counts:
     """The job's task counts; they may lag a little behind the truth. Raises JobError if there is no job."""
     try:
         counts = client.get_job_task_counts(job_id).task_counts
@@ -98,7 +98,7 @@ def count_tasks(client: BatchClient, job_id: str, total: int) -> Counts:
     return Counts(total, counts.active, counts.running, min(counts.completed, total), counts.failed)
 
 
-class Collector:
+class _Collector:
     """The results that a wait has seen so far, so that each task is listed about once."""
 
     def __init__(self, job_id: str, task_ids: frozenset[str]):
@@ -128,7 +128,7 @@ class Collector:
         return fresh
 
 
-def check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
+def _check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
     """Raise JobError if the job is over though tasks wait: they would wait for ever."""
     if not counts.waiting:
         return
@@ -136,4 +136,4 @@ def check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
     reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
     # The counts may lag behind a job that has ended as it should.
     if job.state in OVER and reason != ALL_DONE:
-        raise JobError(f"The job {job_id} is {job.state} ({reason}), but: {counts}.")
+        raise JobError(f"The job {job_id} ended too soon ({reason}): {counts}.")

@@ -13,7 +13,7 @@ from deployments.local.settings import BATCH_ACCOUNT, Settings, client_environme
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 from tasks.errors import InputError
-from tasks.spec.inputs import expand
+from tasks.spec.inputs import expand_source
 
 ENV_FILE = Path(".local", "stack.env")
 
@@ -76,7 +76,7 @@ def run_up(options: argparse.Namespace) -> int:
 
 def run_demo(options: argparse.Namespace) -> int:
     # What can be seen to be wrong now needs no stack.
-    expand(str(options.inputs))
+    expand_source(str(options.inputs))
     variables = environment.read_live(options.env_file)
     with ExitStack() as stack:
         if not variables:

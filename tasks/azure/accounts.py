@@ -71,7 +71,7 @@ def current_source() -> str | None:
 def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     """The accounts that the environment names. Raises SettingsError naming each variable that is missing."""
     values = {name: value.strip() for name, value in environment.items() if value.strip()}
-    missing = missing_variables(values)
+    missing = _missing_variables(values)
     if missing:
         raise SettingsError(f"Set {', and '.join(missing)}: without that there is no account to run on.")
     return Accounts(
@@ -86,7 +86,7 @@ def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     )
 
 
-def missing_variables(values: Mapping[str, str]) -> list[str]:
+def _missing_variables(values: Mapping[str, str]) -> list[str]:
     missing = [] if "AZURE_BATCH_ENDPOINT" in values else ["AZURE_BATCH_ENDPOINT"]
     if "AZURE_BATCH_ACCESS_KEY" in values and "AZURE_BATCH_ACCOUNT" not in values:
         missing.append("AZURE_BATCH_ACCOUNT")

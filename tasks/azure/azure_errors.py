@@ -48,18 +48,18 @@ PASSING_CODES = {
 }
 
 
-def place_of(variables: str, service: Service) -> str:
+def describe_source(variables: str, service: Service) -> str:
     """Where the account's values came from: these environment variables, or a block."""
     source = current_source()
     return f"the block {BLOCKS[service]}/{source}" if source else variables
 
 
-def credentials_of(service: Service) -> str:
-    return place_of(VARIABLES[service], service)
+def _describe_credentials(service: Service) -> str:
+    return describe_source(VARIABLES[service], service)
 
 
-def endpoint_of(service: Service) -> str:
-    return place_of(ENDPOINT_VARIABLES[service], service)
+def _describe_endpoint(service: Service) -> str:
+    return describe_source(ENDPOINT_VARIABLES[service], service)
 
 
 @contextmanager
@@ -75,41 +75,41 @@ def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     """Our error for one of Azure's, retryable if a retry can heal it."""
     where = f"{doing}: Azure {service}"
     if isinstance(error, HttpResponseError) and error.status_code:
-        return explain_answer(error, service, where)
+        return _explain_answer(error, service, where)
     if isinstance(error, ClientAuthenticationError):
         return AccessError(
-            f"{where}: no credentials. Set {credentials_of(service)}, or sign in (az login) with an identity "
-            f"that has the role {ROLES[service]}. {first_line(str(error))}"
+            f"{where}: no credentials. Set {_describe_credentials(service)}, or sign in (az login) with an "
+            f"identity that has the role {ROLES[service]}. {first_line(str(error))}"
         )
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return UnreachableError(
-            f"{where} does not answer. Is {endpoint_of(service)} right, and the network up? "
+            f"{where} does not answer. Is {_describe_endpoint(service)} right, and the network up? "
             f"{first_line(str(error))}"
         )
     return TemporaryError(f"{where}: {first_line(str(error))}")
 
 
-def explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:
-    said = f"{error.status_code} {code_of(error)}: {message_of(error)}"
+def _explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:
+    said = f"{error.status_code} {read_code(error)}: {_read_message(error)}"
     if error.status_code in (401, 403):
         return AccessError(
-            f"{where} refused the credentials. Look at {credentials_of(service)}; an identity needs the role "
-            f"{ROLES[service]}. It answered {said}"
+            f"{where} refused the credentials. Look at {_describe_credentials(service)}; an identity needs "
+            f"the role {ROLES[service]}. It answered {said}"
         )
-    if error.status_code in (408, 429) or error.status_code >= 500 or code_of(error) in PASSING_CODES:
+    if error.status_code in (408, 429) or error.status_code >= 500 or read_code(error) in PASSING_CODES:
         return TemporaryError(f"{where} answered {said}")
     kind = NotFoundError if error.status_code == 404 else RefusedError
     return kind(f"{where} answered {said}")
 
 
-def code_of(error: BaseException) -> str:
+def read_code(error: BaseException) -> str:
     """The service's own code of an error answer, such as `PoolExists`; "" where there is none."""
     model = getattr(error, "model", None)
     code = getattr(model, "code", None) or getattr(error, "error_code", None) or ""
     return str(getattr(code, "value", code))
 
 
-def message_of(error: HttpResponseError) -> str:
+def _read_message(error: HttpResponseError) -> str:
     """The service's message and the values that say which property and why, with no SAS signature."""
     model = getattr(error, "model", None)
     message = getattr(getattr(model, "message", None), "value", None) or error.message or ""

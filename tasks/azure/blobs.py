@@ -14,7 +14,7 @@ from typing import BinaryIO
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContentSettings
 
-from tasks.azure.azure_errors import code_of
+from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import blob_service
 from tasks.errors import TemporaryError
 
@@ -55,7 +55,7 @@ def create_container(name: str, metadata: Mapping[str, str] | None = None) -> bo
         try:
             service.create_container(name, metadata=metadata)
         except ResourceExistsError as error:
-            if code_of(error) != "ContainerAlreadyExists":
+            if read_code(error) != "ContainerAlreadyExists":
                 raise
             return False
     return True
@@ -69,7 +69,7 @@ def find_container(name: str) -> Container | None:
         except ResourceNotFoundError:
             return None
         except ResourceExistsError as error:
-            if code_of(error) != "ContainerBeingDeleted":
+            if read_code(error) != "ContainerBeingDeleted":
                 raise
             return None
     return Container(found.name, found.last_modified, dict(found.metadata or {}))
@@ -94,7 +94,7 @@ def delete_container(name: str, unmodified_since: datetime | None = None) -> boo
         try:
             service.delete_container(name, **options)
         except HttpResponseError as error:
-            if code_of(error) not in UNDELETED_CODES:
+            if read_code(error) not in UNDELETED_CODES:
                 raise
             return False
     return True

@@ -67,7 +67,7 @@ with AzureBatchAccount.load("prod").get_client() as client:
 
     def get_client(self) -> BatchClient:
         """The official client of the account; it is shared, so leave it open."""
-        return get_batch_client(with_batch(NOWHERE, self))
+        return get_batch_client(_with_batch(NOWHERE, self))
 
 
 class AzureStorageAccount(Block):
@@ -120,33 +120,33 @@ print([container.name for container in service.list_containers()])
 
     def as_accounts(self) -> Accounts:
         """The account alone, with no Batch account."""
-        return with_storage(NOWHERE, self)
+        return _with_storage(NOWHERE, self)
 
 
 BLOCK_TYPES = (AzureBatchAccount, AzureStorageAccount)
 
 
-def with_batch(accounts: Accounts, block: AzureBatchAccount) -> Accounts:
+def _with_batch(accounts: Accounts, block: AzureBatchAccount) -> Accounts:
     return replace(
         accounts,
         batch_endpoint=block.endpoint,
         batch_account=block.account,
-        batch_key=revealed(block.key),
+        batch_key=_reveal(block.key),
         batch_resource_id=block.resource_id,
     )
 
 
-def with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
+def _with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
     return replace(
         accounts,
-        storage_connection_string=revealed(block.connection_string),
+        storage_connection_string=_reveal(block.connection_string),
         storage_endpoint=blob_endpoint(block.account),
-        storage_key=revealed(block.key),
+        storage_key=_reveal(block.key),
         storage_resource_id=block.resource_id,
     )
 
 
-def revealed(secret: SecretStr | None) -> str | None:
+def _reveal(secret: SecretStr | None) -> str | None:
     return (secret and secret.get_secret_value()) or None
 
 
@@ -159,11 +159,11 @@ def using_accounts(name: str | None) -> Iterator[None]:
 
 def load_accounts(name: str) -> Accounts:
     """Both accounts from the blocks of that name. Raises SettingsError for one that isn't there."""
-    batch, storage = load(AzureBatchAccount, name), load(AzureStorageAccount, name)
-    return with_storage(with_batch(replace(NOWHERE, source=name), batch), storage)
+    batch, storage = _load(AzureBatchAccount, name), _load(AzureStorageAccount, name)
+    return _with_storage(_with_batch(replace(NOWHERE, source=name), batch), storage)
 
 
-def load(kind: type[Kind], name: str) -> Kind:
+def _load(kind: type[Kind], name: str) -> Kind:
     try:
         return kind.load(name, _sync=True)
     except ValueError as error:

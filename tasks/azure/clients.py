@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 from requests.adapters import HTTPAdapter
 
 from tasks.azure.accounts import Accounts, current_accounts
-from tasks.azure.azure_errors import explained, place_of
+from tasks.azure.azure_errors import describe_source, explained
 from tasks.errors import SettingsError
 
 CONNECTIONS = 64
@@ -46,14 +46,14 @@ def get_batch_client(accounts: Accounts) -> BatchClient:
     if accounts.batch_key:
         credential = AzureNamedKeyCredential(accounts.batch_account, accounts.batch_key)
     else:
-        credential = entra_credential()
-    return BatchClient(accounts.batch_endpoint, credential, transport=transport())
+        credential = _entra_credential()
+    return BatchClient(accounts.batch_endpoint, credential, transport=_build_transport())
 
 
 @cache
 def get_blob_service(accounts: Accounts) -> BlobServiceClient:
     options = {
-        "transport": transport(),
+        "transport": _build_transport(),
         "max_single_put_size": BLOCK_BYTES,
         "max_block_size": BLOCK_BYTES,
         "max_single_get_size": BLOCK_BYTES,
@@ -64,21 +64,21 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
         "increment_base": 2,
     }
     if accounts.storage_connection_string is None:
-        credential = accounts.storage_key or entra_credential()
+        credential = accounts.storage_key or _entra_credential()
         return BlobServiceClient(accounts.storage_endpoint, credential, **options)
     try:
         return BlobServiceClient.from_connection_string(accounts.storage_connection_string, **options)
     except ValueError as error:
-        place = place_of("AZURE_STORAGE_CONNECTION_STRING", "Storage")
+        place = describe_source("AZURE_STORAGE_CONNECTION_STRING", "Storage")
         raise SettingsError(f"{place} can't be read: {error}") from error
 
 
 @cache
-def entra_credential() -> DefaultAzureCredential:
+def _entra_credential() -> DefaultAzureCredential:
     return DefaultAzureCredential()
 
 
-def transport() -> RequestsTransport:
+def _build_transport() -> RequestsTransport:
     """Connections for as many threads as a run uses; the default pool of 10 would open and drop them."""
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)

@@ -14,35 +14,35 @@ from tasks.spec.naming import log_blob
 TAIL_BYTES = 2000
 
 
-def stderr_of_task(job_id: str, task_id: str, output_container: str) -> str:
+def read_task_stderr(job_id: str, task_id: str, output_container: str) -> str:
     """The end of a failed task's standard error, from its node or, if that is gone, from storage."""
     try:
         with batch_client("Reading stderr.txt") as client:
-            return tail(
+            return _read_tail(
                 lambda: client.get_task_file_properties(job_id, task_id, "stderr.txt").content_length,
                 lambda part: client.download_task_file(job_id, task_id, "stderr.txt", ocp_range=part),
             )
     except FanOutError:
-        return stored_stderr(output_container, task_id)
+        return _read_stored_stderr(output_container, task_id)
 
 
-def stored_stderr(output_container: str, task_id: str) -> str:
+def _read_stored_stderr(output_container: str, task_id: str) -> str:
     name = log_blob(task_id, "stderr.txt")
     try:
         blob = blobs.find_blob(output_container, name)
         if blob is None or not blob.size_bytes:
             return ""
         offset = max(0, blob.size_bytes - TAIL_BYTES)
-        return readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
+        return _readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
     except FanOutError:
         return ""
 
 
-def stderr_of_start_task(client: BatchClient, pool_id: str, node_id: str) -> str:
+def read_start_task_stderr(client: BatchClient, pool_id: str, node_id: str) -> str:
     """The end of a start task's standard error; "" if the node doesn't give it."""
     path = "startup/stderr.txt"
     try:
-        return tail(
+        return _read_tail(
             lambda: client.get_node_file_properties(pool_id, node_id, path).content_length,
             lambda part: client.download_node_file(pool_id, node_id, path, ocp_range=part),
         )
@@ -50,13 +50,13 @@ def stderr_of_start_task(client: BatchClient, pool_id: str, node_id: str) -> str
         return ""
 
 
-def tail(size_of: Callable[[], int], read: Callable[[str], Iterator[bytes]]) -> str:
+def _read_tail(size_of: Callable[[], int], read: Callable[[str], Iterator[bytes]]) -> str:
     """The last 2000 bytes of a file that is read by ranges, as text."""
     size = size_of()
     if not size:
         return ""
-    return readable(b"".join(read(f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}")))
+    return _readable(b"".join(read(f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}")))
 
 
-def readable(content: bytes) -> str:
+def _readable(content: bytes) -> str:
     return redacted(content.decode(errors="replace").strip())

@@ -15,17 +15,17 @@ def portal_links(accounts: Accounts, run_key: str) -> list[str]:
     """
     links = []
     if accounts.batch_resource_id:
-        links.append(f"[Batch account]({account_url(accounts.batch_resource_id)}), with its jobs and pools")
+        links.append(f"[Batch account]({_account_url(accounts.batch_resource_id)}), with its jobs and pools")
     if accounts.storage_resource_id:
         containers = names_of_run(run_key).containers
-        links += [f"[{name}]({container_url(accounts.storage_resource_id, name)})" for name in containers]
+        links += [f"[{name}]({_container_url(accounts.storage_resource_id, name)})" for name in containers]
     return links
 
 
-def account_url(resource_id: str) -> str:
+def _account_url(resource_id: str) -> str:
     return f"{PORTAL}/#resource{quote(resource_id)}/overview"
 
 
-def container_url(storage_resource_id: str, container: str) -> str:
+def _container_url(storage_resource_id: str, container: str) -> str:
     blade = "Microsoft_Azure_Storage/ContainerMenuBlade/~/overview"
     return f"{PORTAL}/#view/{blade}/storageAccountId/{quote(storage_resource_id, safe='')}/path/{container}"

@@ -13,7 +13,7 @@ from tasks.spec.task_specs import ContainerSpec
 WireObject = dict[str, Any]
 
 
-def password_of(registry: RegistrySpec, environment: Mapping[str, str] = os.environ) -> str | None:
+def read_password(registry: RegistrySpec, environment: Mapping[str, str] = os.environ) -> str | None:
     """The password that a registry's specification refers to. Raises SettingsError if it isn't there."""
     if registry.password_variable is not None:
         found = environment.get(registry.password_variable)
@@ -33,7 +33,7 @@ def password_of(registry: RegistrySpec, environment: Mapping[str, str] = os.envi
         ) from error
 
 
-def build_registry(registry: RegistrySpec, password: str | None) -> WireObject:
+def _build_registry(registry: RegistrySpec, password: str | None) -> WireObject:
     """REST type ContainerRegistryReference."""
     if registry.identity is not None:
         return {
@@ -51,7 +51,7 @@ def build_pool_containers(spec: ContainersSpec) -> WireObject | None:
     if spec.images:
         body["containerImageNames"] = list(spec.images)
     if spec.registry.server:
-        body["containerRegistries"] = [build_registry(spec.registry, password_of(spec.registry))]
+        body["containerRegistries"] = [_build_registry(spec.registry, read_password(spec.registry))]
     return body
 
 
@@ -63,5 +63,5 @@ def build_task_container(spec: ContainerSpec) -> WireObject | None:
     if spec.run_options:
         body["containerRunOptions"] = spec.run_options
     if spec.registry.server:
-        body["registry"] = build_registry(spec.registry, password_of(spec.registry))
+        body["registry"] = _build_registry(spec.registry, read_password(spec.registry))
     return body

@@ -60,7 +60,11 @@ def validity(
 def read_blob_url(signer: Signer, container: str, blob: str) -> str:
     """A URL that reads one blob and nothing else."""
     token = generate_blob_sas(
-        signer.account_name, container, blob, permission=BlobSasPermissions(read=True), **signing(signer)
+        signer.account_name,
+        container,
+        blob,
+        permission=BlobSasPermissions(read=True),
+        **_signing_options(signer),
     )
     return f"{signer.endpoint}/{container}/{quote(blob, safe='/~')}?{token}"
 
@@ -68,18 +72,22 @@ def read_blob_url(signer: Signer, container: str, blob: str) -> str:
 def read_container_url(signer: Signer, container: str) -> str:
     """A URL that reads and lists the blobs of one container, and nothing else."""
     permission = ContainerSasPermissions(read=True, list=True)
-    token = generate_container_sas(signer.account_name, container, permission=permission, **signing(signer))
+    token = generate_container_sas(
+        signer.account_name, container, permission=permission, **_signing_options(signer)
+    )
     return f"{signer.endpoint}/{container}?{token}"
 
 
 def write_container_url(signer: Signer, container: str) -> str:
     """A URL that writes blobs into one container, and neither reads, lists nor deletes."""
     permission = ContainerSasPermissions(create=True, write=True)
-    token = generate_container_sas(signer.account_name, container, permission=permission, **signing(signer))
+    token = generate_container_sas(
+        signer.account_name, container, permission=permission, **_signing_options(signer)
+    )
     return f"{signer.endpoint}/{container}?{token}"
 
 
-def signing(signer: Signer) -> dict:
+def _signing_options(signer: Signer) -> dict:
     return {
         "account_key": signer.account_key,
         "user_delegation_key": signer.user_delegation_key,

@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 
 from tasks.errors import InputError, PermanentError
 
-Standing = Literal["going on", "succeeded", "failed", "unknown"]
+RunState = Literal["going on", "succeeded", "failed", "unknown"]
 
 # The server's own limit of one answer.
 PAGE = 200
@@ -34,7 +34,7 @@ def wait_for_end(flow_run_id: UUID, timeout_seconds: float) -> FlowRun:
     """
     deadline = time.monotonic() + timeout_seconds
     with get_client(sync_client=True) as client:
-        while not is_over(flow_run := read_flow_run(client, flow_run_id)):
+        while not _is_over(flow_run := _read_flow_run(client, flow_run_id)):
             if flow_run.state_type != StateType.CANCELLING or time.monotonic() >= deadline:
                 raise PermanentError(
                     f"The flow run {flow_run.name} is {flow_run.state_name}, so what it has made is in use. "
@@ -44,29 +44,29 @@ def wait_for_end(flow_run_id: UUID, timeout_seconds: float) -> FlowRun:
     return flow_run
 
 
-def read_flow_run(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
+def _read_flow_run(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
     try:
         return client.read_flow_run(flow_run_id)
     except ObjectNotFound as error:
         raise InputError(f"Prefect knows no flow run {flow_run_id}.") from error
 
 
-def is_over(flow_run: FlowRun) -> bool:
+def _is_over(flow_run: FlowRun) -> bool:
     return flow_run.state is not None and flow_run.state.is_final()
 
 
-def key_of(flow_run: FlowRun) -> str:
+def read_run_key(flow_run: FlowRun) -> str:
     """The run key of a flow run: the one that it was given, else its id."""
     return (flow_run.parameters or {}).get("run_key") or str(flow_run.id)
 
 
-def users_of(run_key: str) -> list[FlowRun]:
+def find_users(run_key: str) -> list[FlowRun]:
     """The flow runs with this key that go on."""
     with get_client(sync_client=True) as client:
-        return [flow_run for flow_run in busy_flow_runs(client) if key_of(flow_run) == run_key]
+        return [flow_run for flow_run in _list_busy_flow_runs(client) if read_run_key(flow_run) == run_key]
 
 
-def subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
+def find_subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
     """The subflow runs that had not ended when their parent's process did, and whose keys nobody else uses.
 
     Those of deployments run elsewhere, and go on.
@@ -75,52 +75,52 @@ def subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
     with get_client(sync_client=True) as client:
         left = [
             child
-            for child in pages(client, children)
-            if not is_over(child) and child.deployment_id is None and child.state is not None
+            for child in _read_pages(client, children)
+            if not _is_over(child) and child.deployment_id is None and child.state is not None
         ]
-    return [child for child in left if {user.id for user in users_of(key_of(child))} <= {child.id}]
+    return [child for child in left if {user.id for user in find_users(read_run_key(child))} <= {child.id}]
 
 
-def standings_of(run_keys: Iterable[str]) -> dict[str, Standing]:
+def find_run_states(run_keys: Iterable[str]) -> dict[str, RunState]:
     """How the run of each key stands. Unknown is a key that no flow run here has made: it was given by
     hand, its flow run was deleted, or another Prefect server has it."""
     keys = set(run_keys)
     with get_client(sync_client=True) as client:
-        busy = {key_of(flow_run) for flow_run in busy_flow_runs(client)}
-        known = {str(flow_run.id): standing_of(flow_run) for flow_run in flow_runs_named(client, keys)}
+        busy = {read_run_key(flow_run) for flow_run in _list_busy_flow_runs(client)}
+        known = {str(flow_run.id): _find_state(flow_run) for flow_run in _list_flow_runs(client, keys)}
     return {key: "going on" if key in busy else known.get(key, "unknown") for key in keys}
 
 
-def standing_of(flow_run: FlowRun) -> Standing:
-    if not is_over(flow_run):
+def _find_state(flow_run: FlowRun) -> RunState:
+    if not _is_over(flow_run):
         return "going on"
     return "succeeded" if flow_run.state.is_completed() else "failed"
 
 
-def busy_flow_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
+def _list_busy_flow_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
     """The flow runs that have begun and not ended; one that is only scheduled has made nothing yet."""
     begun = FlowRunFilterState(type=FlowRunFilterStateType(any_=BUSY_STATES))
     repeated = FlowRunFilterState(name=FlowRunFilterStateName(any_=["AwaitingRetry"]))
     for state in (begun, repeated):
-        yield from pages(client, FlowRunFilter(state=state))
+        yield from _read_pages(client, FlowRunFilter(state=state))
 
 
-def pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]:
+def _read_pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]:
     offset = 0
     while page := client.read_flow_runs(flow_run_filter=chosen, limit=PAGE, offset=offset):
         yield from page
         offset += len(page)
 
 
-def flow_runs_named(client: SyncPrefectClient, run_keys: Iterable[str]) -> Iterator[FlowRun]:
+def _list_flow_runs(client: SyncPrefectClient, run_keys: Iterable[str]) -> Iterator[FlowRun]:
     """The flow runs whose ids are among the keys."""
-    ids = [found for key in run_keys if (found := as_id(key)) is not None]
+    ids = [found for key in run_keys if (found := _parse_id(key)) is not None]
     for start in range(0, len(ids), PAGE):
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=ids[start : start + PAGE]))
         yield from client.read_flow_runs(flow_run_filter=chosen, limit=PAGE)
 
 
-def as_id(run_key: str) -> UUID | None:
+def _parse_id(run_key: str) -> UUID | None:
     try:
         return UUID(run_key)
     except ValueError:

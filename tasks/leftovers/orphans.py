@@ -10,10 +10,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 
 from tasks.azure import blobs
-from tasks.azure.azure_errors import code_of
+from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
-from tasks.leftovers.flow_runs import Standing
-from tasks.pools import pool_of
+from tasks.leftovers.flow_runs import RunState
+from tasks.pools import read_pool_id
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import read_formula
@@ -61,38 +61,38 @@ class Verdict:
     reason: str
 
 
-def judge(resource: Resource, standing: Standing, rules: Rules) -> Verdict:
+def judge_resource(resource: Resource, run_state: RunState, rules: Rules) -> Verdict:
     """Whether a run, of which Prefect knows this, has left a resource behind."""
-    reason = why_needed(resource, standing, rules) or why_kept(resource, standing, rules)
+    reason = _explain_need(resource, run_state, rules) or _explain_kept(resource, run_state, rules)
     if reason:
         return Verdict(resource, False, reason)
-    if standing in ("succeeded", "failed"):
-        return Verdict(resource, True, f"its run has {standing}")
-    return Verdict(resource, True, f"expired at {resource.owned.expires_at}, its run is {standing}")
+    if run_state in ("succeeded", "failed"):
+        return Verdict(resource, True, f"its run has {run_state}")
+    return Verdict(resource, True, f"expired at {resource.owned.expires_at}, its run is {run_state}")
 
 
-def why_needed(resource: Resource, standing: Standing, rules: Rules) -> str:
+def _explain_need(resource: Resource, run_state: RunState, rules: Rules) -> str:
     """Why some run may still need it; "" if none can."""
-    if standing == "going on" and not has_expired(resource, rules, FORGOTTEN):
+    if run_state == "going on" and not _has_expired(resource, rules, FORGOTTEN):
         return "its run is going on"
-    if standing == "unknown" and not has_expired(resource, rules):
+    if run_state == "unknown" and not _has_expired(resource, rules):
         return "it has not expired"
-    if resource.is_active and standing == "unknown":
+    if resource.is_active and run_state == "unknown":
         return "its run's job is active"
     return "another job runs on it" if resource.has_guests else ""
 
 
-def why_kept(resource: Resource, standing: Standing, rules: Rules) -> str:
+def _explain_kept(resource: Resource, run_state: RunState, rules: Rules) -> str:
     """Why it stays though no run needs it; "" if its policy lets it go."""
     policy = resource.owned.delete_when
-    if policy == "always" or (policy == "on_success" and standing == "succeeded"):
+    if policy == "always" or (policy == "on_success" and run_state == "succeeded"):
         return ""
-    if rules.include_kept and has_expired(resource, rules):
+    if rules.include_kept and _has_expired(resource, rules):
         return ""
     return f"its run's policy keeps it (delete {policy.replace('_', ' ')})"
 
 
-def has_expired(resource: Resource, rules: Rules, further: timedelta = timedelta()) -> bool:
+def _has_expired(resource: Resource, rules: Rules, further: timedelta = timedelta()) -> bool:
     """Whether its expiry is that long ago; one that says none never expires."""
     expires_at = resource.owned.expires_at
     return expires_at is not None and expires_at + rules.grace + further <= rules.now
@@ -106,41 +106,43 @@ def find_resources() -> list[Resource]:
         pools = list(client.list_pools(select=POOL_SELECT))
     containers = list(blobs.list_containers())
     active = [job for job in jobs if job.state == models.BatchJobState.ACTIVE]
-    busy_keys = {run_key_of(job) for job in active}
+    busy_keys = {_read_job_run_key(job) for job in active}
     return [
-        *found_jobs(jobs, busy_keys),
-        *found_pools(pools, busy_keys, active),
-        *found_containers(containers, busy_keys),
+        *_describe_jobs(jobs, busy_keys),
+        *_describe_pools(pools, busy_keys, active),
+        *_describe_containers(containers, busy_keys),
     ]
 
 
-def run_key_of(job: models.BatchJob) -> str | None:
+def _read_job_run_key(job: models.BatchJob) -> str | None:
     """The key of the run that made a job; None for one that no run made."""
     owned = read_batch_ownership(job.metadata)
     return owned and owned.run_key
 
 
-def found_jobs(jobs: Iterable[models.BatchJob], busy_keys: set[str | None]) -> Iterator[Resource]:
+def _describe_jobs(jobs: Iterable[models.BatchJob], busy_keys: set[str | None]) -> Iterator[Resource]:
     for job in jobs:
         owned = read_batch_ownership(job.metadata)
         if owned and job.state != models.BatchJobState.DELETING:
             yield Resource("job", job.id, job.last_modified, owned, owned.run_key in busy_keys)
 
 
-def found_pools(
+def _describe_pools(
     pools: Iterable[models.BatchPool], busy_keys: set[str | None], active: Iterable[models.BatchJob]
 ) -> Iterator[Resource]:
-    on_pools = {(pool_of(job), run_key_of(job)) for job in active}
+    on_pools = {(read_pool_id(job), _read_job_run_key(job)) for job in active}
     for pool in pools:
         owned = read_batch_ownership(pool.metadata)
         if owned and pool.state != models.BatchPoolState.DELETING:
             guests = {key for pool_id, key in on_pools if pool_id == pool.id} - {owned.run_key}
-            owned = leased(owned, pool.auto_scale_formula)
+            owned = extend_to_lease(owned, pool.auto_scale_formula)
             is_active = owned.run_key in busy_keys
             yield Resource("pool", pool.id, pool.last_modified, owned, is_active, bool(guests))
 
 
-def found_containers(containers: Iterable[blobs.Container], busy_keys: set[str | None]) -> Iterator[Resource]:
+def _describe_containers(
+    containers: Iterable[blobs.Container], busy_keys: set[str | None]
+) -> Iterator[Resource]:
     for container in containers:
         owned = read_ownership(container.metadata)
         if owned:
@@ -148,7 +150,7 @@ def found_containers(containers: Iterable[blobs.Container], busy_keys: set[str |
             yield Resource("container", container.name, container.modified_at, owned, is_active)
 
 
-def leased(owned: Ownership, formula: str | None) -> Ownership:
+def extend_to_lease(owned: Ownership, formula: str | None) -> Ownership:
     """The ownership of a pool, which doesn't expire before its lease ends."""
     lease = read_formula(formula)
     ends = [time for time in (owned.expires_at, lease and lease.ends_at) if time]
@@ -166,17 +168,17 @@ def delete_resource(resource: Resource) -> bool:
     unchanged = {"if_unmodified_since": resource.modified_at}
     with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
         begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job
-        return is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))
+        return _is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))
 
 
-def is_accepted(delete: Callable[[], object]) -> bool:
+def _is_accepted(delete: Callable[[], object]) -> bool:
     """Whether the service took the deletion; a change since then, or one before us, is no error."""
     try:
         delete()
     except ResourceNotFoundError:
         return False
     except HttpResponseError as error:
-        if code_of(error) not in CHANGED_CODES:
+        if read_code(error) not in CHANGED_CODES:
             raise
         return False
     return True

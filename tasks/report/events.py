@@ -22,9 +22,9 @@ from tasks.spec.run_results import FileResult
 FILES_MAX = 50
 
 
-def tell_pool(pool_id: str, news: Literal["created", "reused", "lost"], reason: str = "") -> None:
+def emit_pool_event(pool_id: str, news: Literal["created", "reused", "lost"], reason: str = "") -> None:
     """Tell what became of a pool."""
-    tell(
+    _emit(
         f"azure-batch.pool.{news}",
         f"azure-batch.pool.{pool_id}",
         pool_id,
@@ -32,12 +32,12 @@ def tell_pool(pool_id: str, news: Literal["created", "reused", "lost"], reason: 
     )
 
 
-def tell_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -> None:
+def emit_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -> None:
     """Tell the first files that failed, each by itself, and how many there are."""
     if not failures:
         return
     for file in failures[:FILES_MAX]:
-        tell(
+        _emit(
             "azure-batch.file.failed",
             f"azure-batch.task.{job_id}.{file.task.task_id if file.task else file.name}",
             file.name,
@@ -49,10 +49,10 @@ def tell_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -
             },
         )
     counts = {"failed": len(failures), "total": total}
-    tell("azure-batch.job.failed", f"azure-batch.job.{job_id}", job_id, counts)
+    _emit("azure-batch.job.failed", f"azure-batch.job.{job_id}", job_id, counts)
 
 
-def tell(event: str, resource_id: str, name: str, payload: dict[str, Any]) -> None:
+def _emit(event: str, resource_id: str, name: str, payload: dict[str, Any]) -> None:
     """Emit an event of the flow run that this is in; outside of any there is nobody to tell."""
     if flow_run.id:
         resource = {"prefect.resource.id": resource_id, "prefect.resource.name": name}

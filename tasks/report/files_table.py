@@ -13,7 +13,7 @@ from tasks.spec.run_results import FileResult, RunResult
 FILES_KEY = "fan-out-files"
 # A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
 ROWS_MAX = 500
-Row = dict[str, str | int | float | None]
+FileRow = dict[str, str | int | float | None]
 
 
 def publish_files(result: RunResult) -> None:
@@ -34,7 +34,7 @@ def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
     return files
 
 
-def file_row(file: FileResult, output_dir: str) -> Row:
+def file_row(file: FileResult, output_dir: str) -> FileRow:
     task = file.task
     # The widest come last: the UI shows the first ones, the others one has to scroll for.
     return {
@@ -61,5 +61,5 @@ def write_table(result: RunResult, files: Sequence[FileResult]) -> str:
     except OSError as error:
         run_logger().warning("The table of all files can't be written to %s: %s", path, error.strerror)
         return "The others could not be written to a file."
-    run_logger().info("Files: all are in %s", path)
+    run_logger().info("The table of all files is in %s", path)
     return f"All of them are in {path}."

@@ -19,22 +19,22 @@ def label_flow_run(files: Sequence[InputFile]) -> None:
     """
     if flow_run.id is None:
         return
-    dataset = dataset_of(files)
-    name, tags = name_with(flow_run.name, dataset, len(files)), {*flow_run.tags, f"dataset:{dataset}"}
+    dataset = find_dataset(files)
+    name, tags = build_run_name(flow_run.name, dataset, len(files)), {*flow_run.tags, f"dataset:{dataset}"}
     try:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run.id, name=name, tags=sorted(tags))
     except (httpx.HTTPError, PrefectException) as error:
-        run_logger().warning("The flow run keeps its name: %s", error)
+        run_logger().warning("The flow run could not be renamed: %s", error)
 
 
-def name_with(given: str, dataset: str, count: int) -> str:
+def build_run_name(given: str, dataset: str, count: int) -> str:
     """The name that a run was given and what it is over, which a later attempt of it finds there."""
     over = f"{dataset}, {count:,} file{'' if count == 1 else 's'}"
     return given if given.endswith(f": {over}") else f"{given}: {over}"
 
 
-def dataset_of(files: Sequence[InputFile]) -> str:
+def find_dataset(files: Sequence[InputFile]) -> str:
     """The name of the folder in which all the files are, or of the only file."""
     if len(files) == 1:
         return os.path.basename(files[0].path)

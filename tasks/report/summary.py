@@ -28,9 +28,9 @@ def describe_failures(failures: list[FileResult], total: int) -> str:
     return "\n".join(lines)
 
 
-def publish(result: RunResult) -> None:
+def publish_result(result: RunResult) -> None:
     """Write the summary to the log and to Prefect's artifacts, and tell who listens."""
-    listeners.tell(result)
+    listeners.notify(result)
     for line in summary_lines(result):
         run_logger().info("%s", line)
     markdown = summary_markdown(result, portal_links(current_accounts(), result.run_key))

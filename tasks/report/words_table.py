@@ -16,10 +16,10 @@ RULE = "-" * 30
 
 def read_words(path: str | Path) -> list[tuple[str, int]]:
     """The (word, count) rows between the two rules of an output file, most common first."""
-    return list(rows_of(Path(path).read_text(encoding="utf-8").split("\n")))
+    return list(_parse_rows(Path(path).read_text(encoding="utf-8").split("\n")))
 
 
-def rows_of(lines: list[str]) -> Iterator[tuple[str, int]]:
+def _parse_rows(lines: list[str]) -> Iterator[tuple[str, int]]:
     first_rule = lines.index(RULE)
     for line in lines[first_rule + 1 : lines.index(RULE, first_rule + 1)]:
         word, _, count = line.rpartition(":\t")

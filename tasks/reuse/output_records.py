@@ -15,44 +15,44 @@ from tasks.logs import run_logger
 
 
 @dataclass(frozen=True)
-class Made:
+class OutputRecord:
     """How one output was made: the digest of what went into it, and the MD5 of what came out, hexadecimal."""
 
     source: str
     output: str
 
 
-def digest_of(value: object) -> str:
+def digest_json(value: object) -> str:
     """The SHA-256 of a JSON value, hexadecimal."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def recall(folder: Path) -> dict[str, Made]:
+def read_records(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered, by the inputs' names; nothing if it can't be read."""
     try:
-        remembered = result_store().read(key_of(folder)).result
-        return {name: Made(*made) for name, made in remembered.items()}
+        remembered = _find_result_store().read(_storage_key(folder)).result
+        return {name: OutputRecord(*made) for name, made in remembered.items()}
     except (FileNotFoundError, ValueError):
         # Prefect raises ValueError for a file that isn't there, or isn't a result.
         return {}
     except Exception as error:
-        run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
+        run_logger().warning("The records of earlier runs can't be read, so every file is run: %s", error)
         return {}
 
 
-def remember(folder: Path, made: Mapping[str, Made]) -> None:
+def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
     """Keep how outputs were made, beside what is remembered of others. A failure is logged only: the outputs
     are there."""
-    together = {**recall(folder), **made}
+    together = {**read_records(folder), **made}
     try:
-        result_store().write(
-            {name: [one.source, one.output] for name, one in together.items()}, key_of(folder)
+        _find_result_store().write(
+            {name: [one.source, one.output] for name, one in together.items()}, _storage_key(folder)
         )
     except Exception as error:
-        run_logger().warning("How the outputs were made can't be remembered: %s", error)
+        run_logger().warning("The records of how the outputs were made can't be written: %s", error)
 
 
-def result_store() -> ResultStore:
+def _find_result_store() -> ResultStore:
     """Prefect's result storage: that of the flow run or, if it keeps no results of its own, the default one.
     Either may be local, or a block such as one of blobs."""
     storage = get_result_store().result_storage
@@ -63,5 +63,5 @@ def result_store() -> ResultStore:
     )
 
 
-def key_of(folder: Path) -> str:
-    return f"fan-out-outputs-{digest_of(str(folder))[:32]}"
+def _storage_key(folder: Path) -> str:
+    return f"fan-out-outputs-{digest_json(str(folder))[:32]}"

@@ -47,7 +47,7 @@ def build_command(template: str, application: str | None = None, on_shared: bool
     `application` is the file name of what `{application}` means, in the node's shared folder or, if not
     `on_shared`, in the task's own. Raises InputError for a template that can't be read.
     """
-    tokens = split_template(template)
+    tokens = _split_template(template)
     folder = "$AZ_BATCH_NODE_SHARED_DIR" if on_shared else f"$AZ_BATCH_TASK_WORKING_DIR/{APPLICATION_FOLDER}"
     places = {
         "input": f'"${INPUT_VARIABLE}"',
@@ -58,31 +58,31 @@ def build_command(template: str, application: str | None = None, on_shared: bool
     if application is not None:
         places["application"] = f'"{folder}/${APPLICATION_VARIABLE}"'
         environment[APPLICATION_VARIABLE] = application
-    refuse_unknown_places(template, tokens, places)
-    words = [word_of(token, places, environment) for token in tokens]
+    _refuse_unknown_places(template, tokens, places)
+    words = [_build_word(token, places, environment) for token in tokens]
     return NodeCommand(
         command_line=f"/bin/sh -c 'mkdir -p {OUTPUTS_FOLDER} && exec {' '.join(words)}'",
         environment=environment,
-        keeps_stdout=not any(place == "output" for token in tokens for _, place in parts_of(token)),
+        keeps_stdout=not any(place == "output" for token in tokens for _, place in _split_token(token)),
     )
 
 
-def split_template(template: str) -> list[str]:
+def _split_template(template: str) -> list[str]:
     try:
         tokens = shlex.split(template)
         for token in tokens:
-            list(parts_of(token))
+            list(_split_token(token))
     except ValueError as error:
         raise InputError(
             f"The command {template!r} can't be read: {error}. Write {{{{ and }}}} for braces."
         ) from error
     if not tokens:
         raise InputError("The command is empty: say what to run, for example `wc -w {input}`.")
-    refuse_places_in_scripts(template, tokens)
+    _refuse_places_in_scripts(template, tokens)
     return tokens
 
 
-def parts_of(token: str) -> Iterator[tuple[str, str | None]]:
+def _split_token(token: str) -> Iterator[tuple[str, str | None]]:
     """The (text, place) pairs of a token, as `str.format` reads it. Raises ValueError."""
     for text, place, form, conversion in string.Formatter().parse(token):
         if form or conversion:
@@ -90,21 +90,21 @@ def parts_of(token: str) -> Iterator[tuple[str, str | None]]:
         yield text, place
 
 
-def refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
+def _refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
     """Raise InputError for `sh -c '... {input}'`, where a file name would be read as shell."""
     if os.path.basename(tokens[0]) not in SHELLS:
         return
     for option, script in pairwise(tokens):
-        if re.fullmatch(r"-[a-z]*c", option) and any(place is not None for _, place in parts_of(script)):
+        if re.fullmatch(r"-[a-z]*c", option) and any(place is not None for _, place in _split_token(script)):
             raise InputError(
                 f"The command {template!r} would let a shell read file names. In a script use the "
                 f'variables "${INPUT_VARIABLE}", "${OUTPUT_VARIABLE}" and "${NAME_VARIABLE}".'
             )
 
 
-def refuse_unknown_places(template: str, tokens: list[str], places: dict[str, str]) -> None:
+def _refuse_unknown_places(template: str, tokens: list[str], places: dict[str, str]) -> None:
     for token in tokens:
-        for _, place in parts_of(token):
+        for _, place in _split_token(token):
             if place == "application" and place not in places:
                 raise InputError(
                     f"The command {template!r} has {{application}}, but no application is given."
@@ -114,10 +114,10 @@ def refuse_unknown_places(template: str, tokens: list[str], places: dict[str, st
                 raise InputError(f"The command {template!r} has {{{place}}}; there are only {known}.")
 
 
-def word_of(token: str, places: dict[str, str], environment: dict[str, str]) -> str:
+def _build_word(token: str, places: dict[str, str], environment: dict[str, str]) -> str:
     """One shell word for a token; what isn't plain goes into `environment` under a name of its own."""
     word = ""
-    for text, place in parts_of(token):
+    for text, place in _split_token(token):
         if PLAIN.fullmatch(text):
             word += text
         elif text:

@@ -35,31 +35,35 @@ def find_inputs(inputs: str | list[str], output_name: str) -> list[InputFile]:
     its input's sub-folder. Raises InputError for what is missing, empty, unreadable or ambiguous.
     """
     sources = [inputs] if isinstance(inputs, str) else list(inputs)
-    named = sorted({found for source in sources for found in expand(source)})
+    named = sorted({found for source in sources for found in expand_source(source)})
     if not named:
         raise InputError("There are no inputs: give a folder, a glob or a list of paths.")
-    problems = [*repeated_names(named), *bad_names(name for name, _ in named), *unreadable(named)]
-    refuse(problems, "inputs can't be used")
+    problems = [
+        *_find_repeated_names(named),
+        *find_bad_names(name for name, _ in named),
+        *find_unreadable(named),
+    ]
+    refuse_problems(problems, "inputs can't be used")
     files = [
         InputFile(str(path), name, name_output(name, output_name), path.stat().st_size)
         for name, path in named
     ]
-    refuse(clashing_outputs(files), "outputs would get in each other's way")
+    refuse_problems(_find_clashing_outputs(files), "outputs would get in each other's way")
     return files
 
 
-def expand(source: str) -> list[tuple[str, Path]]:
+def expand_source(source: str) -> list[tuple[str, Path]]:
     """The (name, path) of each file that one path, folder or glob means."""
     path = Path(source).expanduser()
     if path.is_dir():
-        found = [(file.relative_to(path).as_posix(), file) for file in walk(path)]
+        found = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
         problem = f"The folder {source} has no files."
     elif path.is_file() or not WILDCARDS & set(source):
         if not path.exists():
             raise InputError(f"There is no file or folder {source} (looked from {Path.cwd()}).")
         return [(path.name, path)]
     else:
-        root = fixed_part(path)
+        root = _find_fixed_part(path)
         matches = (Path(match) for match in glob.glob(str(path), recursive=True))
         found = [(file.relative_to(root).as_posix(), file) for file in matches if not file.is_dir()]
         problem = f"No file matches {source} (looked from {Path.cwd()})."
@@ -68,23 +72,23 @@ def expand(source: str) -> list[tuple[str, Path]]:
     return found
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, onerror=raise_unreadable):
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder, onerror=_raise_unreadable):
         yield from (Path(parent, name) for name in names)
 
 
-def raise_unreadable(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise InputError(f"The folder {error.filename} can't be read: {error.strerror}.") from error
 
 
-def fixed_part(pattern: Path) -> Path:
+def _find_fixed_part(pattern: Path) -> Path:
     """The folder that a glob starts from: all before its first part with a wildcard."""
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if WILDCARDS & set(part))
     return Path(*parts[:first])
 
 
-def repeated_names(named: Iterable[tuple[str, Path]]) -> Iterator[str]:
+def _find_repeated_names(named: Iterable[tuple[str, Path]]) -> Iterator[str]:
     paths: dict[str, Path] = {}
     for name, path in named:
         other = paths.setdefault(name, path)
@@ -92,7 +96,7 @@ def repeated_names(named: Iterable[tuple[str, Path]]) -> Iterator[str]:
             yield f"{other} and {path} would both be {name!r}"
 
 
-def bad_names(names: Iterable[str]) -> Iterator[str]:
+def find_bad_names(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         reason = why_no_blob_name(name)
         if reason:
@@ -115,7 +119,7 @@ def why_no_blob_name(name: str) -> str | None:
     return None
 
 
-def unreadable(named: Iterable[tuple[str, Path]]) -> Iterator[str]:
+def find_unreadable(named: Iterable[tuple[str, Path]]) -> Iterator[str]:
     for _, path in named:
         if path.exists() and not path.is_file():
             yield f"{path} is no regular file"
@@ -141,7 +145,7 @@ def name_output(name: str, template: str) -> str:
     return str(path.with_name(last))
 
 
-def clashing_outputs(files: list[InputFile]) -> Iterator[str]:
+def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
     """Outputs that two inputs would write, and outputs that another one needs as its folder."""
     names: dict[str, list[str]] = defaultdict(list)
     for file in files:
@@ -156,7 +160,7 @@ def clashing_outputs(files: list[InputFile]) -> Iterator[str]:
         yield from (f"{name!r} needs {parent!r} as a folder" for parent in parents if parent in names)
 
 
-def refuse(problems: Iterable[str], what: str) -> None:
+def refuse_problems(problems: Iterable[str], what: str) -> None:
     """Raise InputError with the first few problems, if there are any."""
     found = list(problems)
     if found:

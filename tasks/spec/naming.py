@@ -48,7 +48,7 @@ def names_of_run(key: str, pool_id: str | None = None) -> RunNames:
     )
 
 
-def task_id_of(name: str, content_md5: str) -> str:
+def derive_task_id(name: str, content_md5: str) -> str:
     """The id of the Batch task for an input: the same for the same name and content, another otherwise.
 
     So a second attempt finds the tasks of the first, and a file that changed in between is run anew.

@@ -30,56 +30,58 @@ TASK_KEPT = ("id", "commandLine", "resourceFiles", "outputFiles", "environmentSe
 SECRETS = {"password", "accountkey", "saskey", "sshprivatekey", "protectedsettings"}
 
 
-def merged(body: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def merge_overrides(body: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The body with the overrides in it; neither is changed."""
     both = dict(body)
     for name, value in overrides.items():
         old = both.get(name)
-        both[name] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        both[name] = (
+            merge_overrides(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
     return both
 
 
 def check_pool_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
     """The overrides of a pool. Raises ValueError for what a run relies on, and for secrets."""
-    return checked(overrides, POOL_KEPT, "a pool")
+    return _check_overrides(overrides, POOL_KEPT, "a pool")
 
 
 def check_task_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
     """The overrides of a Batch task. Raises ValueError for what a run relies on, and for secrets."""
-    return checked(overrides, TASK_KEPT, "a task")
+    return _check_overrides(overrides, TASK_KEPT, "a task")
 
 
-def checked(overrides: dict[str, Any], kept: Iterable[str], whose: str) -> dict[str, Any]:
+def _check_overrides(overrides: dict[str, Any], kept: Iterable[str], whose: str) -> dict[str, Any]:
     try:
         json.dumps(overrides)
     except TypeError as error:
         raise ValueError(f"it must be JSON: {error}") from error
-    for path, value in leaves(overrides):
+    for path, value in _walk_leaves(overrides):
         for name in kept:
-            if overlap(path.casefold(), name.casefold()):
+            if _overlap(path.casefold(), name.casefold()):
                 raise ValueError(f"{name} of {whose} can't be overridden: the run relies on it")
-        if is_secret(path, value):
+        if _is_secret(path, value):
             raise ValueError(f"{path} would be recorded by Prefect, and may be no secret: leave it out")
     return overrides
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def _walk_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Each value that is no object, with its path; those in lists have their list's path."""
     if isinstance(value, dict) and value:
         for name, part in value.items():
-            yield from leaves(part, f"{path}.{name}".lstrip("."))
+            yield from _walk_leaves(part, f"{path}.{name}".lstrip("."))
     elif isinstance(value, list) and value:
         for part in value:
-            yield from leaves(part, path)
+            yield from _walk_leaves(part, path)
     else:
         yield path, value
 
 
-def overlap(path: str, other: str) -> bool:
+def _overlap(path: str, other: str) -> bool:
     """Whether one path is the other, or leads to it."""
     return path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
 
 
-def is_secret(path: str, value: Any) -> bool:
+def _is_secret(path: str, value: Any) -> bool:
     names = set(path.casefold().split("."))
     return bool(names & SECRETS) or (isinstance(value, str) and "sig=" in value.casefold())

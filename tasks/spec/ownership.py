@@ -39,14 +39,14 @@ class Ownership:
         return is_the_runs and self.expires_at + MARGIN / 2 >= wanted.expires_at
 
 
-def ownership(
+def build_ownership(
     run_key: str, delete_when: When, timeout_seconds: float, now: datetime | None = None
 ) -> Ownership:
     """The ownership of what a run with this timeout makes now."""
-    return Ownership(run_key, expiry(now or datetime.now(timezone.utc), timeout_seconds), delete_when)
+    return Ownership(run_key, compute_expiry(now or datetime.now(timezone.utc), timeout_seconds), delete_when)
 
 
-def expiry(now: datetime, timeout_seconds: float) -> datetime:
+def compute_expiry(now: datetime, timeout_seconds: float) -> datetime:
     """When a run that begins now, and takes its Batch tasks' whole time, is over; in whole seconds."""
     return (now + timedelta(seconds=timeout_seconds + MARGIN_SECONDS)).replace(microsecond=0)
 
@@ -72,7 +72,7 @@ def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
     delete_when = values.get("delete_when", "always")
     return Ownership(
         run_key=values["run_key"],
-        expires_at=read_time(values.get("expires_at")),
+        expires_at=_read_time(values.get("expires_at")),
         # Of what we can't read we take the meaning that deletes least.
         delete_when=delete_when if delete_when in get_args(When) else "never",
     )
@@ -83,7 +83,7 @@ def read_batch_ownership(metadata: Iterable[models.BatchMetadataItem] | None) ->
     return read_ownership({item.name: item.value for item in metadata or []})
 
 
-def read_time(text: str | None) -> datetime | None:
+def _read_time(text: str | None) -> datetime | None:
     try:
         time = datetime.fromisoformat(text or "")
     except ValueError:

@@ -111,7 +111,7 @@ class RunResult:
         return f"{ran}, {unchanged:,} unchanged" if unchanged else ran
 
 
-def problem_of(task: TaskResult | None, has_output: bool) -> str:
+def describe_problem(task: TaskResult | None, has_output: bool) -> str:
     """Why a file has no output, in words; "" if it has one."""
     if task is None:
         return "its Batch task did not complete"

@@ -15,14 +15,14 @@ SubnetId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/virtualNe
 IdentityId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$")]
 
 
-def title_of(name: str, _info: object) -> str:
+def _title_field(name: str, _info: object) -> str:
     """A field's name as the form has it: "VM size", not "Vm Size"."""
     first, *others = (ABBREVIATIONS.get(word, word) for word in name.split("_"))
     return " ".join([first[0].upper() + first[1:], *others])
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, field_title_generator=title_of)
+    model_config = ConfigDict(extra="forbid", frozen=True, field_title_generator=_title_field)
 
 
 class ImageSpec(Spec):

@@ -16,7 +16,7 @@ OUR_VARIABLES = re.compile(r"FAN_OUT_|AZ_BATCH_")
 OUR_FOLDERS = (APPLICATION_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER)
 
 
-def check_url(url: str) -> str:
+def _check_url(url: str) -> str:
     """A URL that may be recorded. Raises ValueError for one with a signature or a password in it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -29,7 +29,7 @@ def check_url(url: str) -> str:
     return url
 
 
-def check_node_path(path: str) -> str:
+def _check_node_path(path: str) -> str:
     """A path in the task's working directory. Raises ValueError for one that leads out of it or to ours."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or "\\" in path:
@@ -39,18 +39,18 @@ def check_node_path(path: str) -> str:
     return path
 
 
-def check_variables(environment: dict[str, str]) -> dict[str, str]:
+def _check_variables(environment: dict[str, str]) -> dict[str, str]:
     """Environment variables. Raises ValueError for a name that can't be one, or is ours or the service's."""
     for name in environment:
         if not VARIABLE.fullmatch(name):
             raise ValueError(f"{name!r} can't be the name of a variable")
         if OUR_VARIABLES.match(name):
-            raise ValueError(f"{name}: names that begin with FAN_OUT_ or AZ_BATCH_ are taken")
+            raise ValueError(f"{name}: names that begin with FAN_OUT_ or AZ_BATCH_ are reserved")
     return environment
 
 
-Url = Annotated[str, AfterValidator(check_url)]
-NodePath = Annotated[str, AfterValidator(check_node_path)]
+Url = Annotated[str, AfterValidator(_check_url)]
+NodePath = Annotated[str, AfterValidator(_check_node_path)]
 
 
 class ContainerSpec(Spec):
@@ -103,8 +103,8 @@ class FileSpec(Spec):
         if self.http_url is not None and not self.file_path:
             name = PurePosixPath(urlsplit(self.http_url).path).name
             if not name:
-                raise ValueError("say by file_path what the file is called")
-            check_node_path(name)
+                raise ValueError("give a file_path: the URL does not say what the file is called")
+            _check_node_path(name)
         return self
 
 
@@ -123,7 +123,7 @@ class TaskSpec(Spec):
     """The Batch tasks: what each has besides the command and its input."""
 
     container: ContainerSpec = Field(ContainerSpec(), description="The container to run the command in.")
-    environment: Annotated[dict[str, str], AfterValidator(check_variables)] = Field(
+    environment: Annotated[dict[str, str], AfterValidator(_check_variables)] = Field(
         {}, description="Environment variables. No secrets: they are recorded, and shown in the portal."
     )
     files: list[FileSpec] = Field([], description="Files that each task gets besides its input.")

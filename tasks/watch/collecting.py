@@ -7,11 +7,11 @@ from pathlib import Path
 from prefect.futures import PrefectFuture, wait
 from prefect.utilities.annotations import opaque
 
-from tasks.azure.node_logs import stderr_of_task
+from tasks.azure.node_logs import read_task_stderr
 from tasks.batch_tasks import WorkItem
 from tasks.downloads import download_output, download_shard
-from tasks.sharding import failure_of, in_threads, shard_size
-from tasks.spec.run_results import FileResult, FileResults, TaskResult, problem_of
+from tasks.sharding import find_failure, in_threads, shard_size
+from tasks.spec.run_results import FileResult, FileResults, TaskResult, describe_problem
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
 STDERRS_MAX = 50
@@ -70,7 +70,7 @@ class Outputs:
             ids, download = self.arrived.popleft()
             if download is None:
                 self._read_stderrs(ids)
-            elif (error := failure_of(download)) is None:
+            elif (error := find_failure(download)) is None:
                 self.paths.update(zip(ids, _read_paths(download), strict=True))
             else:
                 self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
@@ -100,14 +100,14 @@ class Outputs:
             name=self.items[task_id].name,
             task=task,
             output_path=path,
-            problem=self.problems.get(task_id) or problem_of(task, path is not None),
+            problem=self.problems.get(task_id) or describe_problem(task, path is not None),
             stderr=self.stderrs.get(task_id, ""),
         )
 
     def _read_stderrs(self, task_ids: list[str]) -> None:
         """Read the ends of the standard errors of tasks that failed, while they are among the first."""
         first = task_ids[: max(0, STDERRS_MAX - len(self.stderrs))]
-        texts = in_threads(lambda task_id: stderr_of_task(self.job_id, task_id, self.container), first)
+        texts = in_threads(lambda task_id: read_task_stderr(self.job_id, task_id, self.container), first)
         self.stderrs.update(zip(first, texts, strict=True))
 
 

@@ -18,10 +18,10 @@ def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> 
     if since is not None:
         condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
     listed = client.list_tasks(job_id, filter=condition, select=SELECT, max_results=PAGE_MAX)
-    return (result_of(found) for found in listed)
+    return (_read_result(found) for found in listed)
 
 
-def result_of(found: models.BatchTask) -> TaskResult:
+def _read_result(found: models.BatchTask) -> TaskResult:
     ran = found.execution_info
     failure = ran and ran.failure_info
     ended = ran and ran.start_time and ran.end_time
@@ -34,11 +34,11 @@ def result_of(found: models.BatchTask) -> TaskResult:
         tries=1 + ((ran and ran.retry_count) or 0),
         category=str(getattr(failure.category, "value", failure.category)) if failure else "",
         code=(failure and failure.code) or "",
-        message=failure_message(failure) if failure else "",
+        message=_failure_message(failure) if failure else "",
     )
 
 
-def failure_message(failure: models.BatchTaskFailureInfo) -> str:
+def _failure_message(failure: models.BatchTaskFailureInfo) -> str:
     """The service's message, with its details where they say more."""
     said = {failure.message or ""}
     details = [detail for detail in failure.details or [] if detail.value not in said]

@@ -23,7 +23,7 @@ REMEDIES = {
     "AccountSpotCoreQuotaReached": "ask for fewer low_priority_nodes, or for more quota of Spot cores",
     "UnsupportedVMSize": "take a vm_size that the account's region has",
 }
-Verdict = Literal["well", "ask again", "lost"]
+PoolHealth = Literal["well", "ask again", "lost"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PoolView:
     """Why the service could not evaluate that formula."""
 
 
-def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
+def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]:
     """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
 
     Lost is a pool of which nothing can be expected any more. Nodes that are there count more than a resize
@@ -67,7 +67,9 @@ def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
     is_ours = since is None or view.resized_at is None or view.resized_at >= since
     errors = view.resize_errors if is_ours or not (view.node_count or view.has_autoscale) else ()
     if view.node_count:
-        return "well", words_for(errors) or (f"{view.lost_nodes} nodes are lost" if view.lost_nodes else "")
+        return "well", _describe_errors(errors) or (
+            f"{view.lost_nodes} nodes are lost" if view.lost_nodes else ""
+        )
     if view.has_autoscale and not sum(view.targets):
         return "well", view.formula_error
     if not sum(view.targets):
@@ -75,10 +77,10 @@ def judge(view: PoolView, since: datetime | None) -> tuple[Verdict, str]:
     if not errors:
         return "well", ""
     passing = all(code.lower() in PASSING_RESIZE_CODES for code, _ in errors)
-    return ("ask again" if passing else "lost"), words_for(errors)
+    return ("ask again" if passing else "lost"), _describe_errors(errors)
 
 
-def words_for(errors: Iterable[tuple[str, str]]) -> str:
+def _describe_errors(errors: Iterable[tuple[str, str]]) -> str:
     return "; ".join(
         f"{code}: {message}" + (f" What helps: {REMEDIES[code]}." if code in REMEDIES else "")
         for code, message in errors

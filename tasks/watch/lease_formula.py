@@ -75,10 +75,10 @@ def read_formula(formula: str | None) -> Lease | None:
 
 def covers(held: Lease, wanted: Lease, now: datetime) -> bool:
     """Whether a pool's lease gives already what is wanted of it."""
-    return merged(held, wanted, now) == held
+    return merge_leases(held, wanted, now) == held
 
 
-def merged(held: Lease, wanted: Lease, now: datetime) -> Lease:
+def merge_leases(held: Lease, wanted: Lease, now: datetime) -> Lease:
     """The lease of a pool that another run, whose lease still lasts, may need too: each gets what it asked
     for, or more. Of a lease that is over nothing remains."""
     if held.ends_at <= now:

@@ -6,9 +6,9 @@ from typing import Literal
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.azure.azure_errors import code_of
+from tasks.azure.azure_errors import read_code
 from tasks.spec.ownership import Ownership, as_batch_metadata, read_batch_ownership
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, merged, read_formula
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, merge_leases, read_formula
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
 LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
@@ -16,7 +16,7 @@ SELECT = ["id", "metadata", "enableAutoScale", "autoScaleFormula"]
 Renewal = Literal["lasts", "renewed", "later", "not ours"]
 
 
-def renew(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = False) -> Renewal:
+def renew_lease(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = False) -> Renewal:
     """Let the pool hold the nodes of the lease at least until its end.
 
     A lease that does already is left alone, unless the service is to `evaluate` it at once, which asks for
@@ -29,8 +29,8 @@ def renew(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = Fal
     now = datetime.now(timezone.utc)
     if covers(held, wanted, now) and not evaluate:
         return "lasts"
-    lease = merged(held, wanted, now)
-    if not enable(client, pool_id, lease):
+    lease = merge_leases(held, wanted, now)
+    if not _enable_formula(client, pool_id, lease):
         return "later"
     # For whoever looks at the pool, and for `sweep`.
     extended = Ownership(owned.run_key, lease.ends_at, owned.delete_when)
@@ -38,7 +38,7 @@ def renew(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool = Fal
     return "renewed"
 
 
-def enable(client: BatchClient, pool_id: str, lease: Lease) -> bool:
+def _enable_formula(client: BatchClient, pool_id: str, lease: Lease) -> bool:
     """Give the pool the formula of the lease, which the service evaluates at once; False if it won't now."""
     options = models.BatchPoolEnableAutoScaleOptions(
         auto_scale_formula=build_formula(lease), auto_scale_evaluation_interval=INTERVAL
@@ -46,7 +46,7 @@ def enable(client: BatchClient, pool_id: str, lease: Lease) -> bool:
     try:
         client.enable_pool_auto_scale(pool_id, options, retry_total=0)
     except HttpResponseError as error:
-        if code_of(error) not in LATER_CODES:
+        if read_code(error) not in LATER_CODES:
             raise
         return False
     return True

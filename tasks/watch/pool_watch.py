@@ -7,12 +7,12 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
-from tasks.azure.node_logs import stderr_of_start_task
+from tasks.azure.node_logs import read_start_task_stderr
 from tasks.errors import PoolError
-from tasks.report.events import tell_pool
-from tasks.watch.health import PoolView, Verdict, judge
+from tasks.report.events import emit_pool_event
+from tasks.watch.health import PoolHealth, PoolView, judge_pool
 from tasks.watch.lease_formula import Lease, read_formula
-from tasks.watch.leases import renew
+from tasks.watch.leases import renew_lease
 
 POOL_SELECT = [
     "id",
@@ -54,7 +54,7 @@ class PoolWatch:
     next_renewal_at: float = 0.0
 
 
-def look_at(client: BatchClient, pool_id: str) -> PoolView:
+def _look_at_pool(client: BatchClient, pool_id: str) -> PoolView:
     """The pool now, in two small calls. Raises PoolError if it is gone."""
     try:
         pool = client.get_pool(pool_id, select=POOL_SELECT)
@@ -68,47 +68,49 @@ def look_at(client: BatchClient, pool_id: str) -> PoolView:
         targets=(pool.target_dedicated_nodes or 0, pool.target_low_priority_nodes or 0),
         node_count=(pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0),
         resized_at=pool.allocation_state_transition_time,
-        resize_errors=tuple(described(error) for error in pool.resize_errors or []),
-        lost_nodes=sum(lost_in(part) for part in (counts and (counts.dedicated, counts.low_priority)) or ()),
+        resize_errors=tuple(_describe_error(error) for error in pool.resize_errors or []),
+        lost_nodes=sum(
+            _count_lost(part) for part in (counts and (counts.dedicated, counts.low_priority)) or ()
+        ),
         lease=read_formula(pool.auto_scale_formula),
-        formula_error=formula_error(pool.auto_scale_run),
+        formula_error=_describe_formula_error(pool.auto_scale_run),
     )
 
 
-def described(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
+def _describe_error(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
     values = [f"{item.name}: {item.value}" for item in error.error_values or []]
     return error.code or "", redacted("; ".join([error.message or "", *values]))
 
 
-def formula_error(run: models.AutoScaleRun | None) -> str:
+def _describe_formula_error(run: models.AutoScaleRun | None) -> str:
     """Why the service could not evaluate the pool's formula; "" if it could."""
-    return ": ".join(described(run.error)) if run and run.error else ""
+    return ": ".join(_describe_error(run.error)) if run and run.error else ""
 
 
-def lost_in(counts: models.BatchNodeCounts | None) -> int:
+def _count_lost(counts: models.BatchNodeCounts | None) -> int:
     return ((counts.start_task_failed or 0) + (counts.unusable or 0)) if counts else 0
 
 
 def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> list[str]:
     """Look at the pool; what there is to tell that wasn't told before. Raises PoolError if it is lost."""
-    view = look_at(client, watch.pool_id)
-    verdict, reason = judge(view, watch.since)
+    view = _look_at_pool(client, watch.pool_id)
+    verdict, reason = judge_pool(view, watch.since)
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
         watch.told.add("lost nodes")
-        news = lost_node_reports(client, watch.pool_id)
+        news = _report_lost_nodes(client, watch.pool_id)
     if verdict == "lost":
-        tell_pool(watch.pool_id, "lost", reason)
+        emit_pool_event(watch.pool_id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
-    if now_seconds >= watch.next_renewal_at and has_to_renew(verdict, view.lease, watch):
-        reason += renewed(client, watch, now_seconds, verdict == "ask again")
+    if now_seconds >= watch.next_renewal_at and _has_to_renew(verdict, view.lease, watch):
+        reason += _renew(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool_id}: {reason}")
     return news
 
 
-def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool:
+def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> bool:
     """Whether the pool would give this run too few nodes, or not until its end."""
     if watch.wanted is None or held is None:
         return False
@@ -120,16 +122,16 @@ def has_to_renew(verdict: Verdict, held: Lease | None, watch: PoolWatch) -> bool
     )
 
 
-def renewed(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
+def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
     """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
     wanted = replace(watch.wanted, ends_at=max(watch.wanted.ends_at, watch.until))
-    renewal = renew(client, watch.pool_id, wanted, evaluate=ask_again)
+    renewal = renew_lease(client, watch.pool_id, wanted, evaluate=ask_again)
     pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
     watch.next_renewal_at = now_seconds + pause_seconds
     return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
 
 
-def lost_node_reports(client: BatchClient, pool_id: str) -> list[str]:
+def _report_lost_nodes(client: BatchClient, pool_id: str) -> list[str]:
     """A few lines for each of the first nodes that can't run tasks: why, and the end of its stderr."""
     nodes = client.list_nodes(
         pool_id,
@@ -138,18 +140,18 @@ def lost_node_reports(client: BatchClient, pool_id: str) -> list[str]:
         max_results=NODES_SHOWN,
     )
     return [
-        lost_node_report(client, pool_id, node) for _, node in zip(range(NODES_SHOWN), nodes, strict=False)
+        _report_lost_node(client, pool_id, node) for _, node in zip(range(NODES_SHOWN), nodes, strict=False)
     ]
 
 
-def lost_node_report(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
+def _report_lost_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
     if node.state != models.BatchNodeState.START_TASK_FAILED:
         errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
         return redacted(f"Node {node.id} is {node.state}: {errors or 'no reason given'}")
     ran = node.start_task_info
     failure = ran and ran.failure_info
     why = f"{failure.code}: {failure.message}" if failure else ""
-    printed = stderr_of_start_task(client, pool_id, node.id)
+    printed = read_start_task_stderr(client, pool_id, node.id)
     exit_code = f"exit code {ran.exit_code}" if ran and ran.exit_code is not None else "no exit code"
     report = redacted(f"Node {node.id}: the start task failed, {exit_code}. {why}".rstrip())
     return report + (f"\nThe end of its stderr:\n{printed}" if printed else "\nIts stderr is empty.")

@@ -43,7 +43,7 @@ class Progress:
     logged_tenths: int = -1
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
-        listeners.tell(counts)
+        listeners.notify(counts)
         now_seconds = time.monotonic() if now_seconds is None else now_seconds
         tenths = LOG_LINES * counts.completed // max(1, counts.total)
         if tenths > self.logged_tenths:

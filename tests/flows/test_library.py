@@ -21,7 +21,7 @@ from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, InputError, PoolError
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.pools import create_pool, delete_pool, find_pools, run_key_of
+from tasks.pools import create_pool, delete_pool, find_pools, read_pool_run_key
 from tasks.provisioning import provisioned
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
@@ -51,7 +51,7 @@ def test_fan_outs_share_a_pool_and_tell_what_became_of_each_file(accounts, input
     @flow
     def count_and_check():
         with provisioned(PoolSpec(task_slots_per_node=2)) as pool:
-            owner = run_key_of(batch().get_pool(pool.pool_id))
+            owner = read_pool_run_key(batch().get_pool(pool.pool_id))
             keep = Cleanup(job="never")
             counted = fan_out(inputs, None, "wc -w {input}", tmp_path / "counts", pool, keep)
             with pytest.raises(FilesFailedError) as caught:

@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH
 
 import batch_emulator
 from flows.fan_out import fan_out
-from tasks.azure.registries import password_of
+from tasks.azure.registries import read_password
 from tasks.errors import FilesFailedError, SettingsError
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, RegistrySpec
@@ -113,6 +113,6 @@ def test_a_registry_s_password_is_read_from_its_block(prefect_server, run_key):
     """What is sent is the block's value; a block that isn't there is named."""
     Secret(value="pass").save(f"registry-{run_key}")
     registry = RegistrySpec(server="acr.io", username="me", password_secret=f"registry-{run_key}")
-    assert password_of(registry) == "pass"
+    assert read_password(registry) == "pass"
     with pytest.raises(SettingsError, match="no block secret/no-such-block"):
-        password_of(registry.model_copy(update={"password_secret": "no-such-block"}))
+        read_password(registry.model_copy(update={"password_secret": "no-such-block"}))

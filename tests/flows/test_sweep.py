@@ -22,7 +22,7 @@ from tasks.jobs import create_job
 from tasks.leftovers.orphans import delete_resource, find_resources
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
-from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, ownership
+from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, build_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, When
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
@@ -52,7 +52,7 @@ def make(accounts) -> Iterator[Callable[..., str]]:
         create_containers.fn(names, options)
         create_pool.fn(names, options, choose_image.fn(options.pool.image))
         create_job.fn(names, RunOptions(cleanup=cleanup, timeout_seconds=max(60, timeout_seconds)))
-        owned = as_batch_metadata(ownership(key, policy, timeout_seconds))
+        owned = as_batch_metadata(build_ownership(key, policy, timeout_seconds))
         batch().update_job(names.job_id, models.BatchJobUpdateOptions(metadata=owned))
         return key
 

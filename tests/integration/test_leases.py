@@ -22,7 +22,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.specs import PoolSpec
 from tasks.watch.lease_formula import Lease, build_formula, read_formula
-from tasks.watch.leases import renew
+from tasks.watch.leases import renew_lease
 from tests.waiting import wait_until
 
 IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
@@ -131,11 +131,11 @@ def test_a_second_run_renews_the_lease(client):
     wait_for_nodes(client, pool_id, 2)
     wait_until_steady(client, pool_id)
     wanted = Lease(1, 1, in_minutes(120), 15)
-    assert renew(client, pool_id, wanted) == "renewed"
+    assert renew_lease(client, pool_id, wanted) == "renewed"
     assert lease_of(client, pool_id) == Lease(2, 1, wanted.ends_at, 60)
     assert read_batch_ownership(client.get_pool(pool_id).metadata).expires_at == wanted.ends_at
     wait_for_nodes(client, pool_id, 3)
-    assert renew(client, pool_id, Lease(1, 1, ends_at, 15)) == "lasts"
+    assert renew_lease(client, pool_id, Lease(1, 1, ends_at, 15)) == "lasts"
 
 
 def test_a_pool_that_is_being_resized_is_renewed_later(client):
@@ -143,7 +143,7 @@ def test_a_pool_that_is_being_resized_is_renewed_later(client):
     with client_of(node_allocation_seconds=600) as client:
         ends_at = in_minutes(60)
         pool_id = new_pool(client, ends_at)
-        assert renew(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "later"
+        assert renew_lease(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "later"
         assert lease_of(client, pool_id).ends_at == ends_at
 
 
@@ -151,9 +151,9 @@ def test_a_lease_is_not_renewed_twice_in_a_moment(client):
     """The service's limit of one change in thirty seconds is kept without an error."""
     pool_id = new_pool(client, in_minutes(60))
     wait_until_steady(client, pool_id)
-    assert renew(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "renewed"
+    assert renew_lease(client, pool_id, Lease(1, 0, in_minutes(90), 15)) == "renewed"
     wait_until_steady(client, pool_id)
-    assert renew(client, pool_id, Lease(1, 0, in_minutes(99), 15)) == "later"
+    assert renew_lease(client, pool_id, Lease(1, 0, in_minutes(99), 15)) == "later"
 
 
 def test_a_pool_of_others_is_left_alone(client):
@@ -162,5 +162,5 @@ def test_a_pool_of_others_is_left_alone(client):
     wait_until_steady(client, pool_id)
     theirs = "$TargetDedicatedNodes = 1;"
     client.enable_pool_auto_scale(pool_id, models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=theirs))
-    assert renew(client, pool_id, Lease(5, 0, in_minutes(90), 15)) == "not ours"
+    assert renew_lease(client, pool_id, Lease(5, 0, in_minutes(90), 15)) == "not ours"
     assert client.get_pool(pool_id).auto_scale_formula == theirs

@@ -19,29 +19,31 @@ def publish_picture(result: RunResult) -> None:
             description = "Nodes over time with their Batch tasks"
             create_markdown_artifact(markdown, key=PICTURE_KEY, description=description)
     except Exception as error:
-        run_logger().warning("There is no picture of this run: %s: %s", type(error).__name__, error)
+        run_logger().warning(
+            "The picture of this run could not be drawn: %s: %s", type(error).__name__, error
+        )
 
 
 def picture_markdown(result: RunResult) -> str:
     """Markdown with the picture in it, as a data URI that needs no network; "" if no Batch task ran."""
-    svg = picture_of(result)
+    svg = draw_picture(result)
     if not svg:
         return ""
     uri = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
-    return f"![{title_of(result)}]({uri})"
+    return f"![{_build_title(result)}]({uri})"
 
 
-def picture_of(result: RunResult) -> str:
+def draw_picture(result: RunResult) -> str:
     """The picture as SVG; "" if no Batch task ran."""
     # Slow to load, and needed only at a run's end.
     from tasks.report.picture.drawing import draw
-    from tasks.report.picture.timeline import spans_of
+    from tasks.report.picture.timeline import build_spans
 
-    spans = spans_of(result.files)
-    return draw(spans, title_of(result), f"run {result.run_key}") if spans else ""
+    spans = build_spans(result.files)
+    return draw(spans, _build_title(result), f"run {result.run_key}") if spans else ""
 
 
-def title_of(result: RunResult) -> str:
+def _build_title(result: RunResult) -> str:
     """How many files, what became of them, and how long it took."""
     total = len(result.files)
     files = f"{total:,} file{'' if total == 1 else 's'}"

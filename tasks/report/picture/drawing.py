@@ -20,15 +20,24 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.picture.bars import draw_bars
-from tasks.report.picture.heatmap import draw_shades
-from tasks.report.picture.style import FAILED_LOOK, GROUND, MARK_LOOK, QUIET, RULE, SUCCEEDED, TEXT, printable
+from tasks.report.picture.rows import (
+    FAILED_LOOK,
+    GROUND,
+    MARK_LOOK,
+    QUIET,
+    RULE,
+    SUCCEEDED,
+    TEXT,
+    draw_bars,
+    draw_shades,
+    printable,
+)
 from tasks.report.picture.timeline import (
-    Row,
+    ChartRow,
     Span,
-    by_node,
-    groups_of,
-    merged_rows,
+    group_by_node,
+    group_rows,
+    merge_rows,
     running_means,
     running_steps,
     slot_rows,
@@ -56,60 +65,60 @@ def draw(spans: Sequence[Span], title: str, note: str = "") -> str:
 
     There must be a span. The size stays under 300 kB however many there are.
     """
-    rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merged_rows(spans, ROWS_MAX)
-    are_bars = rows is slots and fit_as_bars(rows)
+    rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merge_rows(spans, ROWS_MAX)
+    are_bars = rows is slots and _fit_as_bars(rows)
     length_seconds = max(span.end_seconds for span in spans)
-    unit_seconds, unit = time_unit(length_seconds)
-    figure, upper, lower = frame(len(rows))
+    unit_seconds, unit = _choose_time_unit(length_seconds)
+    figure, upper, lower = _build_frame(len(rows))
     lower.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
     lower.set_xlabel(f"{unit} since the first Batch task began", loc="left")
-    label_rows(upper, rows)
+    _label_rows(upper, rows)
     (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
-    draw_running(lower, spans, unit_seconds)
-    write_head(figure, title, note, subtitle(spans, rows, are_bars))
-    draw_legend(figure, {span.succeeded for span in spans})
-    return svg_of(figure, title)
+    _draw_running(lower, spans, unit_seconds)
+    _write_head(figure, title, note, _write_subtitle(spans, rows, are_bars))
+    _draw_legend(figure, {span.succeeded for span in spans})
+    return _render_svg(figure, title)
 
 
-def fit_as_bars(rows: Sequence[Row]) -> bool:
+def _fit_as_bars(rows: Sequence[ChartRow]) -> bool:
     counts = [len(row.spans) for row in rows]
     return sum(counts) <= BARS_MAX and max(counts) <= BARS_IN_ROW_MAX
 
 
-def subtitle(spans: Sequence[Span], rows: Sequence[Row], are_bars: bool) -> str:
+def _write_subtitle(spans: Sequence[Span], rows: Sequence[ChartRow], are_bars: bool) -> str:
     length = timedelta(seconds=round(max(span.end_seconds for span in spans)))
-    nodes, slots = len(by_node(spans)), sum(row.slots for row in rows)
+    nodes, slots = len(group_by_node(spans)), sum(row.slots for row in rows)
     line = {slots: "a slot of a node", nodes: "a node"}.get(len(rows), "several nodes")
     shade = "" if are_bars else ", brighter where more of it is in use"
-    tasks = f"{plural(len(spans), 'Batch task')} on {plural(nodes, 'node')} in {length}"
+    tasks = f"{_plural(len(spans), 'Batch task')} on {_plural(nodes, 'node')} in {length}"
     return f"{tasks}. A line is {line}{shade}."
 
 
-def plural(count: int, noun: str) -> str:
+def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def time_unit(length_seconds: float) -> tuple[float, str]:
+def _choose_time_unit(length_seconds: float) -> tuple[float, str]:
     """The unit that suits an axis of this length: its seconds and its name."""
     if length_seconds <= 180:
         return 1.0, "seconds"
     return (60.0, "minutes") if length_seconds <= 3 * 3600 else (3600.0, "hours")
 
 
-def frame(rows: int) -> tuple[Figure, Axes, Axes]:
+def _build_frame(rows: int) -> tuple[Figure, Axes, Axes]:
     """A figure with axes for that many rows over axes for the running tasks; the first row is uppermost."""
     least, most = ROWS_HEIGHT_INCHES
     rows_height = min(most, max(least, rows * ROW_HEIGHT_INCHES))
     upper_bottom = BOTTOM_INCHES + RUNNING_HEIGHT_INCHES + GAP_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, upper_bottom + rows_height + TOP_INCHES), facecolor=GROUND)
-    lower = add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES)
-    upper = add_axes(figure, upper_bottom, rows_height, sharex=lower)
+    lower = _add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES)
+    upper = _add_axes(figure, upper_bottom, rows_height, sharex=lower)
     upper.tick_params(labelbottom=False)
     upper.set_ylim(rows, 0)
     return figure, upper, lower
 
 
-def add_axes(figure: Figure, bottom_inches: float, height_inches: float, **options: Any) -> Axes:
+def _add_axes(figure: Figure, bottom_inches: float, height_inches: float, **options: Any) -> Axes:
     width, height = figure.get_size_inches()
     inner = width - LEFT_INCHES - RIGHT_INCHES
     box = (LEFT_INCHES / width, bottom_inches / height, inner / width, height_inches / height)
@@ -123,12 +132,14 @@ def add_axes(figure: Figure, bottom_inches: float, height_inches: float, **optio
     return axes
 
 
-def label_rows(axes: Axes, rows: Sequence[Row]) -> None:
+def _label_rows(axes: Axes, rows: Sequence[ChartRow]) -> None:
     """Name each node beside its rows, or every few nodes if there are many; draw a rule between nodes."""
-    groups = groups_of(rows)
+    groups = group_rows(rows)
     every = -(-len(groups) // NODE_LABELS_MAX)
     named = groups[::every]
-    axes.set_yticks([at + count / 2 for _, at, count in named], [row_label(label) for label, _, _ in named])
+    axes.set_yticks(
+        [at + count / 2 for _, at, count in named], [_shorten_label(label) for label, _, _ in named]
+    )
     axes.tick_params(axis="y", length=0, labelcolor=TEXT)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
@@ -136,13 +147,13 @@ def label_rows(axes: Axes, rows: Sequence[Row]) -> None:
         axes.hlines([at for _, at, _ in groups[1:]], 0, 1, RULE, lw=0.8, transform=axes.get_yaxis_transform())
 
 
-def row_label(label: str) -> str:
+def _shorten_label(label: str) -> str:
     """A node's id as far as there is room; of Azure's 72 characters the first few tell nodes apart."""
     label = printable(label)
     return label if len(label) <= 20 else f"{label[:14]}…{label[-2:]}"
 
 
-def draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> None:
+def _draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> None:
     """How many tasks run, as a step line; averages where the steps would be too fine."""
     moments, running = running_steps(spans)
     if len(moments) > STEPS_MAX:
@@ -154,7 +165,7 @@ def draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> None
     axes.set_ylabel("running", color=QUIET, fontsize=9)
 
 
-def write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
+def _write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
     width, height = figure.get_size_inches()
     left, right = 0.25 / width, 1 - RIGHT_INCHES / width
     first, second = 1 - 0.32 / height, 1 - 0.62 / height
@@ -163,7 +174,7 @@ def write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
     figure.text(left, second, subtitle, color=QUIET, size=9, va="center")
 
 
-def draw_legend(figure: Figure, outcomes: set[bool]) -> None:
+def _draw_legend(figure: Figure, outcomes: set[bool]) -> None:
     """What the colours mean that the picture has: True stands for tasks that succeeded."""
     width, height = figure.get_size_inches()
     kinds: list[Artist] = [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
@@ -182,7 +193,7 @@ def draw_legend(figure: Figure, outcomes: set[bool]) -> None:
     )
 
 
-def svg_of(figure: Figure, title: str) -> str:
+def _render_svg(figure: Figure, title: str) -> str:
     """The figure as SVG whose text is text: small, and in the reader's fonts whatever script a name has."""
     file = io.StringIO()
     with _rendering, matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():

@@ -24,7 +24,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Row:
+class ChartRow:
     """A line of the chart: one slot of a node, a whole node, or several nodes.
 
     `slots` is how many tasks it could hold at once, as far as the run shows.
@@ -35,7 +35,7 @@ class Row:
     slots: int = 1
 
 
-def spans_of(files: Iterable[FileResult]) -> list[Span]:
+def build_spans(files: Iterable[FileResult]) -> list[Span]:
     """The tasks that ran on a node, by start; failed is also one that left its file without an output.
 
     The service tells when a task completed; its start is as much earlier as it ran.
@@ -57,12 +57,16 @@ def spans_of(files: Iterable[FileResult]) -> list[Span]:
     return sorted(spans, key=attrgetter("start_seconds", "name"))
 
 
-def slot_rows(spans: Sequence[Span]) -> list[Row]:
+def slot_rows(spans: Sequence[Span]) -> list[ChartRow]:
     """A row for each slot of each node; Batch names no slots, so each task takes the first free one."""
-    return [Row(node_id, slot) for node_id, of_node in by_node(spans).items() for slot in slots_of(of_node)]
+    return [
+        ChartRow(node_id, slot)
+        for node_id, of_node in group_by_node(spans).items()
+        for slot in _fill_slots(of_node)
+    ]
 
 
-def by_node(spans: Sequence[Span]) -> dict[str, list[Span]]:
+def group_by_node(spans: Sequence[Span]) -> dict[str, list[Span]]:
     """The spans of each node; the node that began first comes first."""
     nodes: dict[str, list[Span]] = {}
     for span in spans:
@@ -70,7 +74,7 @@ def by_node(spans: Sequence[Span]) -> dict[str, list[Span]]:
     return nodes
 
 
-def slots_of(spans: Sequence[Span]) -> list[list[Span]]:
+def _fill_slots(spans: Sequence[Span]) -> list[list[Span]]:
     """Spans of one node, in order of start, laid into as few slots as hold them with none over another."""
     slots: list[list[Span]] = []
     free: list[int] = []
@@ -87,22 +91,22 @@ def slots_of(spans: Sequence[Span]) -> list[list[Span]]:
     return slots
 
 
-def merged_rows(spans: Sequence[Span], rows_max: int) -> list[Row]:
+def merge_rows(spans: Sequence[Span], rows_max: int) -> list[ChartRow]:
     """A row for each node or, if there are more nodes than rows, for as many neighbours as it takes."""
-    nodes = list(by_node(spans).items())
+    nodes = list(group_by_node(spans).items())
     per_row = -(-len(nodes) // rows_max)
-    return [merged(nodes[at : at + per_row], at) for at in range(0, len(nodes), per_row)]
+    return [_merge_nodes(nodes[at : at + per_row], at) for at in range(0, len(nodes), per_row)]
 
 
-def merged(nodes: Sequence[tuple[str, list[Span]]], at: int) -> Row:
+def _merge_nodes(nodes: Sequence[tuple[str, list[Span]]], at: int) -> ChartRow:
     label = nodes[0][0] if len(nodes) == 1 else f"nodes {at + 1} to {at + len(nodes)}"
     spans = sorted((span for _, of_node in nodes for span in of_node), key=attrgetter("start_seconds"))
-    return Row(label, spans, sum(len(slots_of(of_node)) for _, of_node in nodes))
+    return ChartRow(label, spans, sum(len(_fill_slots(of_node)) for _, of_node in nodes))
 
 
 def running_steps(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
     """How many tasks run from each moment on: the moments in seconds, and the numbers."""
-    starts, ends = edges_of(spans)
+    starts, ends = _sort_edges(spans)
     moments = np.unique(np.concatenate([starts, ends]))
     running = np.searchsorted(starts, moments, side="right") - np.searchsorted(ends, moments, side="right")
     return moments, running
@@ -117,18 +121,18 @@ def running_means(spans: Sequence[Span], bins: int) -> tuple[np.ndarray, np.ndar
 
 def running_between(spans: Sequence[Span], bounds: np.ndarray) -> np.ndarray:
     """How many tasks run on average between each bound, in seconds, and the next."""
-    starts, ends = edges_of(spans)
-    return np.diff(seconds_since(starts, bounds) - seconds_since(ends, bounds)) / np.diff(bounds)
+    starts, ends = _sort_edges(spans)
+    return np.diff(_sum_seconds_since(starts, bounds) - _sum_seconds_since(ends, bounds)) / np.diff(bounds)
 
 
-def seconds_since(moments: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+def _sum_seconds_since(moments: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """For each bound the sum, over the (sorted) moments before it, of the seconds from moment to bound."""
     before = np.searchsorted(moments, bounds)
     sums = np.concatenate([[0.0], np.cumsum(moments)])
     return before * bounds - sums[before]
 
 
-def edges_of(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
+def _sort_edges(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
     """The starts and the ends, each sorted."""
     return (
         np.sort(np.array([span.start_seconds for span in spans], dtype=float)),
@@ -136,7 +140,7 @@ def edges_of(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def failed_cells(rows: Sequence[Row], bounds: np.ndarray) -> set[tuple[int, int]]:
+def failed_cells(rows: Sequence[ChartRow], bounds: np.ndarray) -> set[tuple[int, int]]:
     """Where failed tasks ended: the number of the row, and of the bin between two bounds."""
     cells = set()
     for number, row in enumerate(rows):
@@ -146,7 +150,7 @@ def failed_cells(rows: Sequence[Row], bounds: np.ndarray) -> set[tuple[int, int]
     return cells
 
 
-def groups_of(rows: Sequence[Row]) -> list[tuple[str, int, int]]:
+def group_rows(rows: Sequence[ChartRow]) -> list[tuple[str, int, int]]:
     """Neighbouring rows of one label: the label, the first row's number, and how many there are."""
     groups, at = [], 0
     for label, members in groupby(rows, attrgetter("label")):

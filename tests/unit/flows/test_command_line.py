@@ -17,17 +17,17 @@ from flows.command_line import (
     PATHS_ON_TERMINAL,
     Outcome,
     build_app,
+    build_summary,
     main,
     print_paths,
     report,
     server_settings,
-    summary_of,
 )
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
-from tasks.listeners import listening, tell
+from tasks.listeners import listening, notify
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.task_specs import TaskSpec
@@ -142,7 +142,7 @@ def result() -> RunResult:
 
 def test_the_summary_says_what_became_of_the_run():
     """Counts, names of resources, where each output is, and why files failed."""
-    assert summary_of(Outcome(result(), "1 of 2 files failed", 1)) == {
+    assert build_summary(Outcome(result(), "1 of 2 files failed", 1)) == {
         "state": "failed",
         "error": "1 of 2 files failed",
         "run_key": "key-1",
@@ -240,11 +240,11 @@ def test_a_temporary_server_has_time_to_start():
 def test_listeners_hear_only_their_own_runs():
     """News reach the innermost listener of the block, and nobody outside of it."""
     outer, inner = [], []
-    tell("nobody hears this")
+    notify("nobody hears this")
     with listening(outer.append):
-        tell(1)
+        notify(1)
         with listening(inner.append):
-            tell(2)
-        tell(3)
-    tell("nor this")
+            notify(2)
+        notify(3)
+    notify("nor this")
     assert (outer, inner) == ([1, 3], [2])

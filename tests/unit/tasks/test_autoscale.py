@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_emulator.autoscale import Samples, evaluate
-from tasks.watch.lease_formula import Lease, build_formula, merged, read_formula
+from tasks.watch.lease_formula import Lease, build_formula, merge_leases, read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 LEASE = Lease(dedicated_nodes=3, low_priority_nodes=2, ends_at=NOW + timedelta(hours=1), idle_minutes=15)
@@ -74,11 +74,11 @@ def test_at_the_end_of_the_lease_no_node_is_left():
 def test_two_runs_share_what_the_one_needs_more():
     """While a lease lasts, a second run adds to it and takes nothing away."""
     second = Lease(1, 5, NOW + timedelta(minutes=30), 60)
-    assert merged(LEASE, second, NOW) == Lease(3, 5, LEASE.ends_at, 60)
+    assert merge_leases(LEASE, second, NOW) == Lease(3, 5, LEASE.ends_at, 60)
 
 
 def test_of_a_lease_that_is_over_nothing_remains():
     """A later run on a kept pool gets what it asked for and no more."""
     over = replace(LEASE, ends_at=NOW)
     second = Lease(1, 0, NOW + timedelta(minutes=30), 5)
-    assert merged(over, second, NOW) == second
+    assert merge_leases(over, second, NOW) == second

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tasks.watch.health import PoolView, judge
+from tasks.watch.health import PoolView, judge_pool
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 QUOTA = (("AccountCoreQuotaReached", "The specified account has reached core quota"),)
@@ -37,18 +37,18 @@ def view(**changes) -> PoolView:
 )
 def test_a_pool_that_may_yet_work_is_waited_for(seen):
     """Neither nodes still coming, nor errors of another time, end a run."""
-    assert judge(seen, NOW) == ("well", "")
+    assert judge_pool(seen, NOW) == ("well", "")
 
 
 def test_a_pool_none_of_whose_nodes_can_work_is_lost():
     """When all nodes have failed and no more are coming, waiting is over."""
-    verdict, reason = judge(view(lost_nodes=2), NOW)
+    verdict, reason = judge_pool(view(lost_nodes=2), NOW)
     assert (verdict, reason) == ("lost", "none of its 2 nodes can run tasks")
 
 
 def test_a_quota_that_leaves_no_node_is_final_and_says_what_helps():
     """A quota error without any node ends the run, with the remedy."""
-    verdict, reason = judge(view(node_count=0, resize_errors=QUOTA), NOW)
+    verdict, reason = judge_pool(view(node_count=0, resize_errors=QUOTA), NOW)
     assert verdict == "lost"
     assert "AccountCoreQuotaReached" in reason
     assert "quota of dedicated cores" in reason
@@ -56,14 +56,14 @@ def test_a_quota_that_leaves_no_node_is_final_and_says_what_helps():
 
 def test_a_quota_that_leaves_some_nodes_is_only_told():
     """Fewer nodes than asked for still do the work."""
-    verdict, reason = judge(view(node_count=1, resize_errors=QUOTA), NOW)
+    verdict, reason = judge_pool(view(node_count=1, resize_errors=QUOTA), NOW)
     assert verdict == "well"
     assert "AccountCoreQuotaReached" in reason
 
 
 def test_an_allocation_that_timed_out_is_asked_for_again():
     """Passing errors are no reason to give up."""
-    verdict, reason = judge(view(node_count=0, resize_errors=TIMED_OUT), NOW)
+    verdict, reason = judge_pool(view(node_count=0, resize_errors=TIMED_OUT), NOW)
     assert verdict == "ask again"
     assert "AllocationTimedOut" in reason
 
@@ -71,30 +71,30 @@ def test_an_allocation_that_timed_out_is_asked_for_again():
 @pytest.mark.parametrize("seen", [view(is_deleting=True), view(node_count=0, targets=(0, 0))])
 def test_a_pool_that_somebody_took_away_is_lost(seen):
     """A pool that is deleted, or resized to nothing, won't run tasks."""
-    assert judge(seen, NOW)[0] == "lost"
+    assert judge_pool(seen, NOW)[0] == "lost"
 
 
 def test_a_quota_is_final_also_for_a_pool_that_sizes_itself():
     """A formula asks again every few minutes, but a quota doesn't grow by that."""
-    verdict, reason = judge(view(node_count=0, has_autoscale=True, resize_errors=QUOTA), NOW)
+    verdict, reason = judge_pool(view(node_count=0, has_autoscale=True, resize_errors=QUOTA), NOW)
     assert verdict == "lost"
     assert "quota of dedicated cores" in reason
 
 
 def test_what_passes_is_asked_for_again_of_a_pool_that_sizes_itself():
     """An allocation that timed out needn't wait for the formula's next evaluation."""
-    assert judge(view(node_count=0, has_autoscale=True, resize_errors=TIMED_OUT), NOW)[0] == "ask again"
+    assert judge_pool(view(node_count=0, has_autoscale=True, resize_errors=TIMED_OUT), NOW)[0] == "ask again"
 
 
 def test_errors_of_old_do_not_count_where_a_formula_asks_again():
     """What a pool that sizes itself could not get before the run came is no reason to give up."""
     old = view(node_count=0, has_autoscale=True, resize_errors=QUOTA, resized_at=NOW - timedelta(hours=1))
-    assert judge(old, NOW) == ("well", "")
+    assert judge_pool(old, NOW) == ("well", "")
 
 
 def test_a_formula_that_cannot_be_evaluated_is_told():
     """A pool that scales itself to nothing because its formula is wrong says so."""
-    told = judge(
+    told = judge_pool(
         view(node_count=0, has_autoscale=True, targets=(0, 0), formula_error="Undefined symbol"), NOW
     )
     assert told == ("well", "Undefined symbol")

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.azure.accounts import Accounts
 from tasks.azure.portal_links import portal_links
-from tasks.report.run_name import dataset_of, name_with
+from tasks.report.run_name import build_run_name, find_dataset
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import names_of_run
 
@@ -28,15 +28,15 @@ STORAGE_ID = f"{GROUP}/Microsoft.Storage/storageAccounts/s"
 def test_a_dataset_is_called_by_its_folder(paths, expected):
     """Also where the files are in sub-folders of it; a single file stands for itself."""
     files = [InputFile(path, path, path, 0) for path in paths]
-    assert dataset_of(files) == expected
+    assert find_dataset(files) == expected
 
 
 def test_the_name_of_a_run_says_what_it_is_over_once():
     """The given name stays in front; a later attempt adds nothing."""
-    name = name_with("from-the-form", "texts", 12345)
+    name = build_run_name("from-the-form", "texts", 12345)
     assert name == "from-the-form: texts, 12,345 files"
-    assert name_with(name, "texts", 12345) == name
-    assert name_with("x", "a.txt", 1) == "x: a.txt, 1 file"
+    assert build_run_name(name, "texts", 12345) == name
+    assert build_run_name("x", "a.txt", 1) == "x: a.txt, 1 file"
 
 
 def test_accounts_with_resource_ids_are_linked():

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.spec.overrides import merged
+from tasks.spec.overrides import merge_overrides
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec
 
@@ -11,7 +11,7 @@ from tasks.spec.task_specs import TaskSpec
 def test_objects_are_merged_and_all_else_is_replaced():
     """A value takes the place of the old one, whatever it was; what is beside it stays."""
     body = {"a": {"b": 1, "c": [1, 2]}, "d": "text"}
-    assert merged(body, {"a": {"c": [3], "e": None}, "f": {"g": 1}}) == {
+    assert merge_overrides(body, {"a": {"c": [3], "e": None}, "f": {"g": 1}}) == {
         "a": {"b": 1, "c": [3], "e": None},
         "d": "text",
         "f": {"g": 1},

@@ -10,7 +10,7 @@ from tasks.spec.ownership import (
     Ownership,
     as_batch_metadata,
     as_metadata,
-    ownership,
+    build_ownership,
     read_batch_ownership,
     read_ownership,
 )
@@ -32,7 +32,9 @@ def test_names_are_legal_in_a_container():
 
 def test_a_run_owns_its_things_a_while_beyond_its_time():
     """The uploads before, and the downloads after the Batch tasks, are within the margin."""
-    assert ownership("k", "always", 1200, NOW).expires_at == NOW + timedelta(seconds=1200 + MARGIN_SECONDS)
+    assert build_ownership("k", "always", 1200, NOW).expires_at == NOW + timedelta(
+        seconds=1200 + MARGIN_SECONDS
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.logs import run_logger
-from tasks.report.picture.artifact import picture_markdown, picture_of, publish_picture
+from tasks.report.picture.artifact import draw_picture, picture_markdown, publish_picture
 from tasks.report.picture.timeline import (
     Span,
+    build_spans,
     failed_cells,
-    groups_of,
-    merged_rows,
+    group_rows,
+    merge_rows,
     running_between,
     running_steps,
     slot_rows,
-    spans_of,
 )
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
 
@@ -83,7 +83,7 @@ def group(svg: str, name: str) -> ElementTree.Element:
 
 def test_a_small_run_is_shown_task_by_task():
     """Three files: a bar and a name each, the failed one apart, with counts and elapsed time."""
-    svg = picture_of(
+    svg = draw_picture(
         run_result(
             file_result("one.txt", 0, 20),
             file_result("two.txt", 1, 30, "node-2"),
@@ -98,7 +98,7 @@ def test_a_small_run_is_shown_task_by_task():
 
 def test_a_run_without_failures_has_none_in_its_legend():
     """Where all succeeded, nothing in the picture speaks of failed tasks but the count."""
-    svg = picture_of(run_result(file_result("one.txt", 0, 20)))
+    svg = draw_picture(run_result(file_result("one.txt", 0, 20)))
     assert (bars(svg, "failed"), marks(svg)) == (0, 0)
     assert "succeeded" in texts(svg)
     assert "failed" not in texts(svg)
@@ -107,7 +107,7 @@ def test_a_run_without_failures_has_none_in_its_legend():
 def test_long_runs_count_in_minutes():
     """The axis of a run of more than three minutes counts minutes, of more than three hours hours."""
     for seconds, unit in ((181, "minutes"), (4 * 3600, "hours")):
-        svg = picture_of(run_result(file_result("one.txt", 0, seconds)))
+        svg = draw_picture(run_result(file_result("one.txt", 0, seconds)))
         assert f"{unit} since the first Batch task began" in texts(svg)
 
 
@@ -117,7 +117,7 @@ def test_long_runs_count_in_minutes():
 )
 def test_any_number_of_tasks_makes_a_small_picture(tasks: int, nodes: int, slots: int, failed_every: int):
     """A thousand or ten thousand tasks, few or all of them failed: less than 300 kB, with failures marked."""
-    svg = picture_of(large_run(tasks, nodes, slots, failed_every))
+    svg = draw_picture(large_run(tasks, nodes, slots, failed_every))
     assert len(svg.encode()) < SIZE_MAX_BYTES
     assert marks(svg) > 0
     assert any(text.startswith(f"{tasks:,} Batch tasks on {nodes:,} node") for text in texts(svg))
@@ -125,39 +125,39 @@ def test_any_number_of_tasks_makes_a_small_picture(tasks: int, nodes: int, slots
 
 def test_a_thousand_tasks_are_still_a_bar_each():
     """A thousand tasks on forty slots: none is left out."""
-    svg = picture_of(large_run(1000, 10, 4, 40))
+    svg = draw_picture(large_run(1000, 10, 4, 40))
     assert (bars(svg, "succeeded"), bars(svg, "failed"), marks(svg)) == (975, 25, 25)
 
 
 def test_one_failure_among_ten_thousand_is_marked():
     """One failed task of ten thousand on a hundred nodes has its mark."""
-    assert marks(picture_of(large_run(10_000, 100, 4, 10_000))) == 1
+    assert marks(draw_picture(large_run(10_000, 100, 4, 10_000))) == 1
 
 
 def test_file_names_are_shown_as_they_are():
     """Markup, mathematics, letters that the library's font lacks, and control characters do no harm."""
     names = ["<b>&amp;.txt", "$x^2$.txt", "数据.txt", "пример.txt", "a\x00b\nc.txt"]
-    svg = picture_of(run_result(*(file_result(name, 0, 60, f"n{at}") for at, name in enumerate(names))))
+    svg = draw_picture(run_result(*(file_result(name, 0, 60, f"n{at}") for at, name in enumerate(names))))
     assert {"<b>&amp;.txt", "$x^2$.txt", "数据.txt", "пример.txt", "a\ufffdb\ufffdc.txt"} <= texts(svg)
 
 
 def test_node_ids_of_azure_are_shortened():
     """Of ids of 72 characters enough is shown to tell nodes apart."""
     nodes = [f"tvmps_{digit * 64}_d" for digit in "12"]
-    svg = picture_of(run_result(*(file_result(f"{node}.txt", 0, 9, node) for node in nodes)))
+    svg = draw_picture(run_result(*(file_result(f"{node}.txt", 0, 9, node) for node in nodes)))
     assert {"tvmps_11111111…_d", "tvmps_22222222…_d"} <= texts(svg)
 
 
 def test_an_instantaneous_run_has_a_picture():
     """A task that took no time at all can be drawn."""
-    assert bars(picture_of(run_result(file_result("one.txt", 0, 0))), "succeeded") == 1
+    assert bars(draw_picture(run_result(file_result("one.txt", 0, 0))), "succeeded") == 1
 
 
 def test_tasks_that_never_ran_are_not_drawn():
     """Files whose tasks never started have no bars; where there are no others there is no picture."""
     never = [FileResult("lost.txt", None, problem="no task"), file_result("late.txt", 0, None, problem="x")]
     assert picture_markdown(run_result(*never)) == ""
-    assert bars(picture_of(run_result(*never, file_result("one.txt", 0, 9))), "succeeded") == 1
+    assert bars(draw_picture(run_result(*never, file_result("one.txt", 0, 9))), "succeeded") == 1
 
 
 def test_the_markdown_holds_the_whole_picture():
@@ -165,7 +165,7 @@ def test_the_markdown_holds_the_whole_picture():
     result = run_result(file_result("one.txt", 0, 20))
     alternative, _, encoded = picture_markdown(result).partition("](data:image/svg+xml;base64,")
     assert alternative == "![1 file, 1 succeeded, 0 failed in 0:01:23"
-    assert texts(b64decode(encoded.removesuffix(")")).decode()) == texts(picture_of(result))
+    assert texts(b64decode(encoded.removesuffix(")")).decode()) == texts(draw_picture(result))
 
 
 def test_a_picture_that_cannot_be_drawn_is_a_warning(log_records: list[logging.LogRecord]):
@@ -173,7 +173,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning(log_records: list[logging.L
     endless = FileResult("one.txt", TaskResult("one", NOON, 0, "node-1", seconds=float("nan")))
     publish_picture(run_result(endless))
     assert [record.levelname for record in log_records] == ["WARNING"]
-    assert "There is no picture of this run" in log_records[0].getMessage()
+    assert "picture of this run could not be drawn" in log_records[0].getMessage()
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def log_records() -> Iterator[list[logging.LogRecord]]:
 
 def test_spans_count_from_the_first_start():
     """A task began as long before its end as it ran; the first start of all is zero."""
-    found = spans_of([file_result("late.txt", 50, 10), file_result("early.txt", 40, 30)])
+    found = build_spans([file_result("late.txt", 50, 10), file_result("early.txt", 40, 30)])
     assert [(span.name, span.start_seconds, span.end_seconds) for span in found] == [
         ("early.txt", 0, 30),
         ("late.txt", 10, 20),
@@ -241,7 +241,7 @@ def test_steps_follow_starts_and_ends():
 def test_many_nodes_share_rows():
     """Ten nodes in at most four rows are three neighbours each, with all their slots and tasks."""
     tasks = [span for at in range(10) for span in spans((at, at + 5), (at, at + 5), node=f"n{at}")]
-    rows = merged_rows(tasks, 4)
+    rows = merge_rows(tasks, 4)
     assert [(row.label, row.slots, len(row.spans)) for row in rows] == [
         ("nodes 1 to 3", 6, 6),
         ("nodes 4 to 6", 6, 6),
@@ -253,11 +253,11 @@ def test_many_nodes_share_rows():
 def test_rows_of_one_node_are_a_group():
     """The slots of a node stand together under its name."""
     rows = slot_rows([*spans((0, 5), (1, 5)), *spans((2, 3), node="node-2")])
-    assert groups_of(rows) == [("node-1", 0, 2), ("node-2", 2, 1)]
+    assert group_rows(rows) == [("node-1", 0, 2), ("node-2", 2, 1)]
 
 
 def test_failures_are_found_where_they_ended():
     """A failed task belongs to the bin of its end, the last moment to the last bin."""
     failed = [Span("a", "n", 0, 10, False), Span("b", "n", 0, 30, False), Span("c", "n", 0, 5, True)]
     assert failed_cells(slot_rows(failed)[:1], np.linspace(0, 30, 4)) == {(0, 0)}
-    assert failed_cells(merged_rows(failed, 1), np.linspace(0, 30, 4)) == {(0, 0), (0, 2)}
+    assert failed_cells(merge_rows(failed, 1), np.linspace(0, 30, 4)) == {(0, 0), (0, 2)}

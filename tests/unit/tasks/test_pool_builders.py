@@ -11,7 +11,7 @@ from tasks.azure.registries import build_pool_containers
 from tasks.errors import PoolError
 from tasks.images import Image, pick_image
 from tasks.jobs import Job, build_job, seconds_left
-from tasks.pools import build_pool, differences, is_shared_by_start_task, lease_of, run_key_of
+from tasks.pools import build_lease, build_pool, find_differences, is_shared_by_start_task, read_pool_run_key
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunOptions
@@ -81,7 +81,7 @@ def test_pool_is_a_lease_from_the_first_moment():
     pool = build_pool(NAMES, spec, IMAGE, None, None, OWNED)
     assert (pool.target_dedicated_nodes, pool.target_low_priority_nodes) == (None, None)
     assert (pool.enable_auto_scale, pool.auto_scale_evaluation_interval) == (True, timedelta(minutes=5))
-    assert read_formula(pool.auto_scale_formula) == lease_of(spec, OWNED.expires_at)
+    assert read_formula(pool.auto_scale_formula) == build_lease(spec, OWNED.expires_at)
 
 
 def test_pool_with_nothing_to_do_at_start_has_no_start_task():
@@ -140,7 +140,7 @@ def test_an_image_for_container_tasks_must_know_docker():
 )
 def test_a_pool_that_lacks_containers_or_network_will_not_do(change, message):
     """What the spec asks for and the existing pool has not is a difference."""
-    (found,) = differences(existing(), PoolSpec(**change), IMAGE)
+    (found,) = find_differences(existing(), PoolSpec(**change), IMAGE)
     assert message in found
 
 
@@ -151,8 +151,8 @@ def existing(**changes) -> models.BatchPool:
 
 def test_a_pool_like_the_spec_will_do():
     """A pool made from the same spec has no differences, whatever the case of its names."""
-    assert list(differences(existing(vmSize="standard_d2s_v3"), PoolSpec(), IMAGE)) == []
-    assert run_key_of(existing()) == "run-1"
+    assert list(find_differences(existing(vmSize="standard_d2s_v3"), PoolSpec(), IMAGE)) == []
+    assert read_pool_run_key(existing()) == "run-1"
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_a_pool_like_the_spec_will_do():
 )
 def test_a_pool_unlike_the_spec_is_told_apart(changes, message):
     """Each difference is named with both values."""
-    (found,) = differences(existing(**changes), PoolSpec(), IMAGE)
+    (found,) = find_differences(existing(**changes), PoolSpec(), IMAGE)
     assert message in found
 
 
 def test_a_pool_without_nodes_but_with_autoscale_will_do():
     """A formula may bring nodes, so none is no difference."""
     scaled = existing(targetDedicatedNodes=0)
-    assert list(differences(scaled, PoolSpec(), IMAGE)) == []
+    assert list(find_differences(scaled, PoolSpec(), IMAGE)) == []
 
 
 def test_the_service_ends_the_job_if_nobody_else_does():

@@ -18,7 +18,7 @@ from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_tabl
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
-from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, problem_of
+from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, describe_problem
 from tasks.waiting import next_interval
 from tasks.watch.progress import Counts
 
@@ -135,7 +135,7 @@ def task_result(**changes) -> TaskResult:
 )
 def test_a_file_without_output_has_a_reason(task, has_output, expected):
     """Each way in which a file can fail reads differently."""
-    problem = problem_of(task, has_output)
+    problem = describe_problem(task, has_output)
     assert problem.startswith(expected)
     assert bool(problem) == bool(expected)
 

@@ -7,7 +7,7 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
-from tasks.azure.registries import password_of
+from tasks.azure.registries import read_password
 from tasks.azure.sas import Signer, validity
 from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task
 from tasks.errors import InputError, SettingsError
@@ -74,7 +74,7 @@ def test_a_password_that_is_not_there_is_told():
     """The variable is named, and what it is for."""
     registry = RegistrySpec(server="acr.io", username="me", password_variable="NO_SUCH_VARIABLE")
     with pytest.raises(SettingsError, match=r"Set NO_SUCH_VARIABLE: .* password of acr\.io"):
-        password_of(registry, {})
+        read_password(registry, {})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_is_refused(values):
     [
         (["missing"], "There is no file or folder"),
         (["a.txt", "a.txt"], "'a.txt' is given 2 times"),
-        (["inputs"], "folder of the run's own"),
+        (["inputs"], "folder that the run itself uses"),
     ],
 )
 def test_local_files_that_will_not_do_are_told(tmp_path, names, message):
