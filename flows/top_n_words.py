@@ -1,9 +1,11 @@
 """The example: the most common words of each text file in a folder, counted on Azure Batch."""
 
+import codecs
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flows.fan_out import fan_out
 from flows.parameters import takes
@@ -15,6 +17,18 @@ from tasks.spec.run_spec import RunOptions, Text, Texts
 SCRIPT = Path(__file__).parents[1] / "node" / "top_n_words.py"
 
 
+def _normalize_encoding(name: str) -> str:
+    """As Python spells it. Raises ValueError where it is none of text."""
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name
+    except (LookupError, UnicodeError) as error:
+        raise ValueError(f"{error}; such as utf-8, utf-16, cp1250") from None
+
+
+Encoding = Annotated[str, AfterValidator(_normalize_encoding)]
+
+
 class TopNWordsSpec(RunOptions):
     """The text files, and how their words are counted."""
 
@@ -24,18 +38,23 @@ class TopNWordsSpec(RunOptions):
     delay_seconds: float = Field(
         0, ge=0, le=3600, description="How long each Batch task sleeps first, to simulate longer work."
     )
+    encoding: Encoding | None = Field(
+        None,
+        description="Of the texts, such as cp1250. Empty: what a file's byte order mark says, else UTF-8.",
+    )
 
 
 @flow(name="top-n-words", **AS_A_RUN)
 @takes(TopNWordsSpec)
 def top_n_words(spec: TopNWordsSpec) -> RunResult:
     """Count the most common words of each text file, one Batch task for each."""
+    encoding = f" --encoding {spec.encoding}" if spec.encoding else ""
     # The function of that flow: called as a flow it would be a run of its own, and take a second longer.
     result = fan_out.fn(
         inputs=spec.inputs,
         application=str(SCRIPT),
         command="python3 {application} --filepath {input} --output {output} "
-        f"--numwords {spec.num_words} --delay {spec.delay_seconds}",
+        f"--numwords {spec.num_words} --delay {spec.delay_seconds}{encoding}",
         output_dir=spec.output_dir,
         output_name="{stem}_OUTPUT{suffix}",
         **spec.options(),

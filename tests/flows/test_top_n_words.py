@@ -1,7 +1,7 @@
 """The tutorial, whole: real text in, tables of words out."""
 
+import gzip
 import os
-import random
 import string
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import Artifact
 
 from flows.top_n_words import top_n_words
+from tasks.errors import FilesFailedError
 from tasks.report.words_table import read_words
 from tasks.spec.specs import PoolSpec
 from tests.flows.services import wait_for_remains, write_files
@@ -63,11 +64,10 @@ def test_counts_of_real_text_equal_an_independent_count(accounts, tmp_path):
 
 
 def test_odd_files_are_counted_too(accounts, tmp_path):
-    """Empty and binary files, and names that a shell would misread, each get their table."""
-    noise = random.Random(1).randbytes(50_000)
+    """Empty files, ones with broken bytes, and names that a shell would misread, each get their table."""
     contents = {
         "empty.txt": "",
-        "binary.bin": noise,
+        "broken.txt": b"caf\xe9 caf\xe9 and \xff much else that is text",
         "no suffix": "one one two",
         "it's; $(touch x) & `y`.txt": "a a b",
         '"quoted" {braces} %s.txt': "b b a",
@@ -83,6 +83,15 @@ def test_odd_files_are_counted_too(accounts, tmp_path):
     written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert "deep/er/[1]*?_OUTPUT.txt" in written
     assert not list(tmp_path.rglob("x"))
+
+
+def test_what_is_no_text_fails_alone_and_says_so(accounts, tmp_path):
+    """A compressed file is a failed one with the words of the script; text in the named encoding is counted."""
+    contents = {"packed.gz": gzip.compress(b"a b c"), "one.txt": "żółw – „żółw”".encode("cp1250")}
+    inputs = write_files(tmp_path / "in", contents)
+    with pytest.raises(FilesFailedError, match=r"packed\.gz(.|\n)*no text") as raised:
+        top_n_words(inputs, tmp_path / "out", encoding="windows-1250")
+    assert read_words(raised.value.result.outputs["one.txt"]) == [("żółw", 2)]
 
 
 @pytest.mark.slow
