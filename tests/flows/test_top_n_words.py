@@ -86,7 +86,7 @@ def test_odd_files_are_counted_too(accounts, tmp_path):
 
 
 def test_what_is_no_text_fails_alone_and_says_so(accounts, tmp_path):
-    """A compressed file is a failed one with the words of the script; text in the named encoding is counted."""
+    """A compressed file is a failed one with the script's words; text in the named encoding is counted."""
     contents = {"packed.gz": gzip.compress(b"a b c"), "one.txt": "żółw – „żółw”".encode("cp1250")}
     inputs = write_files(tmp_path / "in", contents)
     with pytest.raises(FilesFailedError, match=r"packed\.gz(.|\n)*no text") as raised:
