@@ -114,7 +114,11 @@ def test_a_few_broken_bytes_are_counted_with_replacement_characters(tmp_path, ca
     assert "2 of 6 words" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"a b c"), bytes(range(256)) * 9, b"a\0b\0 \0c\0"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"a b c"), bytes(range(256)) * 9, b"a\0b\0 \0c\0"],
+    ids=["gzip", "binary", "utf-16 without a mark"],
+)
 def test_bytes_that_are_no_text_are_an_error(tmp_path, content):
     """A compressed file, binary data and UTF-16 without a mark end the script with a message that says so."""
     with pytest.raises(SystemExit, match=r"in\.txt: no text: .* control characters.*--encoding"):
