@@ -2,11 +2,13 @@ PYTHON ?= python3
 INPUTS ?= data
 OUTPUT ?= output
 NUM_WORDS ?= 3
-# A file's tests stay together: they share services that are started once.
-PYTEST_OPTIONS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# By groups (tests/conftest.py): tests that share services, which are started once, stay together.
+PYTEST_OPTIONS ?= --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed
+# Python starts a hundred times in a run of the tests, and each time it would compile them anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(IN_VENV) -m pytest
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
 
@@ -50,10 +52,10 @@ up: setup
 	@$(IN_VENV) -m deployments.local up --location .local/stack --env-file .local/stack.env
 
 test: setup
-	@$(IN_VENV) -m pytest -m "not browser and not soak" $(PYTEST_OPTIONS)
+	@$(PYTEST) -m "not browser and not soak" $(PYTEST_OPTIONS)
 
 soak: setup
-	@$(IN_VENV) -m pytest -m "soak and not browser" $(PYTEST_OPTIONS)
+	@$(PYTEST) -m "soak and not browser" $(PYTEST_OPTIONS)
 
 coverage: setup
 	@rm -rf build/coverage

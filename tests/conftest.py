@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share: real services, started once a session; and the leak check."""
 
+import logging
 import signal
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from tests.stacks import Stack
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
+READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 
 # No timing assertions: an example may take as long as a busy machine needs.
@@ -37,15 +39,26 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that at the end of a run by several workers none is left with one."""
+    """Slow files first, so that at the end of a run by several workers none is left with one.
+
+    A file's tests stay with one worker, as they share services, and so do all files of the local stack.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    of_stack = {item.path for item in items if "local_stack" in getattr(item, "fixturenames", ())}
+
+    def rank(item: pytest.Item) -> tuple[bool, ...]:
+        return item.path not in of_stack, item.path not in slow, item.path.parent.name != "flows"
+
+    items.sort(key=rank)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("local_stack" if item.path in of_stack else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail the session if the tests leave a process, a thread that blocks the exit, or a temporary folder.
 
+    So it does if a library has silenced loggers, whose records later tests would miss.
     Everything that the tests and their processes put into the temporary folder goes to one of this session.
     """
     temporary = tmp_path_factory.mktemp("temporary")
@@ -63,7 +76,15 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 def leaks(processes: set[psutil.Process], threads: set[threading.Thread], temporary: Path) -> list[object]:
     new_threads = [one for one in threading.enumerate() if one not in threads and not one.daemon]
     folders = [path for path in temporary.iterdir() if path.name not in KEPT_IN_TEMPORARY_FOLDER]
-    return [*(child for child in children() if child not in processes), *new_threads, *folders]
+    started = [child for child in children() if child not in processes]
+    return [*started, *new_threads, *folders, *disabled_loggers()]
+
+
+def disabled_loggers() -> list[str]:
+    """Those that tests read. `logging.config` disables all that there are, unless it is told not to."""
+    loggers = logging.root.manager.loggerDict.items()
+    disabled = [name for name, logger in loggers if getattr(logger, "disabled", False)]
+    return [f"disabled logger {name}" for name in disabled if name.startswith(READ_LOGGERS)]
 
 
 def children() -> list[psutil.Process]:

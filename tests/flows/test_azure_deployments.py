@@ -27,7 +27,7 @@ from tasks.azure.blocks import save_accounts
 from tests.flows.services import batch, write_files
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(400)]
 
 SECONDS = 150
 TOKEN = "token-that-nobody-may-see"

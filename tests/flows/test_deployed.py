@@ -70,6 +70,7 @@ def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters
     assert local_stack.api("POST", "/flow_runs/count", runs_of_it) == before
 
 
+@pytest.mark.soak
 def test_deploying_again_changes_nothing(local_stack):
     """`prefect deploy --all` can be repeated: the same deployments are there, with the same ids."""
     ids = {one["id"] for one in local_stack.api("POST", "/deployments/filter", {})}
@@ -78,6 +79,7 @@ def test_deploying_again_changes_nothing(local_stack):
     assert {one["id"] for one in local_stack.api("POST", "/deployments/filter", {})} == ids
 
 
+@pytest.mark.soak
 def test_a_schedule_fires(local_stack, tmp_path):
     """A schedule that is made active starts runs by itself, which the worker brings to their end."""
     deployment = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
@@ -176,6 +178,7 @@ def test_a_run_is_cancelled_from_the_command_line(local_stack, tmp_path):
     )
 
 
+@pytest.mark.soak
 def test_behind_a_killed_run_the_automation_cleans_up(local_stack, tmp_path):
     """The process of a run is killed: its hook and `cleanup`, one after the other, leave nothing."""
     key = f"killed-{uuid.uuid4().hex[:8]}"
@@ -236,6 +239,7 @@ def remains_of(stack: Stack, run_key: str) -> list[str]:
     return [*pools, *jobs, *containers]
 
 
+@pytest.mark.soak
 def test_sigterm_in_the_middle_of_a_run(tmp_path):
     """The run deletes what it made before the stack ends; neither its processes nor the keys stay."""
     with Stack(tmp_path, "--location", str(tmp_path / "location")) as stack:
@@ -253,6 +257,7 @@ def test_sigterm_in_the_middle_of_a_run(tmp_path):
     assert "Deleted the pool" in worker_log.read_text()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
 def test_a_signal_while_starting(tmp_path, number, exit_code):
     """A stack that is interrupted or killed before it is ready leaves no process either."""

@@ -47,7 +47,7 @@ def is_text(path: Path) -> bool:
     return path.is_file() and 0 < path.stat().st_size < REAL_TEXT_BYTES
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_counts_of_real_text_equal_an_independent_count(accounts, tmp_path):
     """Over many real files each table has the words that a plain Counter finds."""
     inputs = real_texts(tmp_path / "in")
@@ -94,7 +94,7 @@ def test_what_is_no_text_fails_alone_and_says_so(accounts, tmp_path):
     assert read_words(raised.value.result.outputs["one.txt"]) == [("żółw", 2)]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_file_of_100_megabytes_is_counted(accounts, tmp_path):
     """A large file of a single line goes up, is counted, and its table comes back."""
     line = b" ".join(b"word%d" % (number % 7) for number in range(10_000)) + b" most most "
@@ -131,7 +131,7 @@ def artifacts_of(flow_run_id) -> dict:
         return {item["key"]: Artifact.model_validate(item) for item in response.json()}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_it_runs_as_a_module_with_its_defaults(accounts, tmp_path):
     """`python -m flows.top_n_words` counts the files of `data` into `output`."""
     write_files(tmp_path / "data", {"taskdata1.txt": "a b a"})

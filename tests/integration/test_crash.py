@@ -131,7 +131,7 @@ def count_starts(log: Path) -> Counter[str]:
     return Counter(line.split()[0] for line in lines)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_nothing_is_lost_when_the_service_is_killed(service, tmp_path):
     """Killed several times under load: each accepted task completes, none that had completed runs again."""
     seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))

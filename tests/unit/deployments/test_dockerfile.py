@@ -8,25 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.files import FOLDER, read_deployments
-
-ROOT = FOLDER.parent
-DOCKERFILE = FOLDER / "Dockerfile"
-
-
-def instructions() -> list[tuple[str, str]]:
-    """Each instruction with its arguments, continued lines joined, comments left out."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    return [tuple(line.split(maxsplit=1)) for line in lines if line.strip()]
-
-
-def arguments_of(name: str) -> list[str]:
-    return [arguments for found, arguments in instructions() if found == name]
-
-
-def copied() -> list[str]:
-    return [source for arguments in arguments_of("COPY") for source in arguments.split()[:-1]]
+from deployments.files import read_deployments
+from tests.dockerfile import DOCKERFILE, ROOT, arguments_of, copied
 
 
 def test_what_is_copied_is_there_and_not_ignored():
@@ -38,26 +21,6 @@ def test_what_is_copied_is_there_and_not_ignored():
     ]
     assert all((ROOT / source).exists() for source in copied())
     assert sorted(copied()) == sorted(allowed)
-
-
-def test_the_flows_can_be_imported_from_what_is_copied(tmp_path):
-    """Nothing that the flows import is left out of the image."""
-    for source in copied():
-        path = ROOT / source
-        if path.is_dir():
-            shutil.copytree(path, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
-    files = {Path(entry["entrypoint"].partition(":")[0]) for entry in read_deployments("azure.yaml")}
-    modules = sorted(".".join(path.with_suffix("").parts) for path in files)
-    code = f"import {', '.join(modules)}; print(flows.__file__, tasks.__file__)"
-    imported = subprocess.run(
-        [sys.executable, "-c", f"import tasks, flows; {code}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": "", "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
-    )
-    assert all(path.startswith(str(tmp_path)) for path in imported.stdout.split())
 
 
 def test_the_worker_is_nobody_special_and_takes_the_azure_runs():

@@ -1,0 +1,151 @@
+"""What pages and docstrings name, files, modules, functions, settings, variables; and what there is."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+
+from tests.documentation import CODE, FENCE, REPOSITORY
+
+PACKAGES = ("batch_emulator", "bench", "deployments", "flows", "tasks")
+# Where names come from: our code, and what it is built and tested with.
+SOURCES = [*PACKAGES, "node", "tests"]
+SUFFIXES = (".json", ".md", ".py", ".toml", ".yaml", ".yml")
+# Names of other people, and of examples that are to be wrong or the reader's own.
+OTHERS = frozenset(
+    {
+        "PRINCIPAL_ID",
+        "replay.py",
+        "something_useless",
+        "test_batch_extensions_live",
+        "test_batch_network_configuration",
+        "test_batch_pools_and_nodes",
+    }
+)
+WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def spans_of(text: str) -> list[str]:
+    """What stands in backticks, and the words of blocks that are in no language: drawings and trees."""
+    drawn = [word for block in FENCE.finditer(text) if not block[2] for word in block[3].split()]
+    return [*CODE.findall(FENCE.sub("", text)), *(word for word in drawn if "/" in word or "_" in word)]
+
+
+def docstrings() -> dict[str, str]:
+    """The docstring of each package of ours and of each module."""
+    files = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
+    trees = {str(path.relative_to(REPOSITORY)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    return {name: text for name, tree in trees.items() if (text := ast.get_docstring(tree))}
+
+
+@cache
+def files() -> frozenset[str]:
+    """The paths of all files and folders that we keep, from the top."""
+    roots = [
+        path for path in REPOSITORY.iterdir() if path.name in {*SOURCES, "docs", "data", ".ci", ".github"}
+    ]
+    found = {path for root in roots for path in [root, *root.rglob("*")] if "__pycache__" not in path.parts}
+    found |= {path for path in REPOSITORY.iterdir() if path.is_file()}
+    return frozenset(path.relative_to(REPOSITORY).as_posix() for path in found)
+
+
+@cache
+def words() -> frozenset[str]:
+    """Each word of our code and of what configures it, strings included."""
+    kinds = (".py", ".yaml", ".toml", ".json", "Makefile")
+    return words_in([path for path in files() if path.endswith(kinds) and not path.startswith("tests/")])
+
+
+@cache
+def words_of_tests() -> frozenset[str]:
+    """Each word of the tests: they read variables, but what else they say is no source of names."""
+    return words_in([path for path in files() if path.endswith(".py") and path.startswith("tests/")])
+
+
+def words_in(paths: list[str]) -> frozenset[str]:
+    texts = [(REPOSITORY / path).read_text(encoding="utf-8") for path in paths]
+    return frozenset(word for text in texts for word in WORD.findall(text))
+
+
+@cache
+def prefect_variables() -> frozenset[str]:
+    """The environment variables that Prefect reads."""
+    from prefect.settings.legacy import _get_settings_fields
+    from prefect.settings.models.root import Settings
+
+    return frozenset(_get_settings_fields(Settings))
+
+
+def problem_with(span: str, here: Path) -> str:
+    """Why what is named isn't there; "" if it is, or if this says nothing of ours."""
+    if span in OTHERS:
+        return ""
+    if re.fullmatch(r"[\w.*/-]+", span) and is_path(span):
+        return "" if has_path(span, here) else "no such file"
+    if match := re.fullmatch(rf"((?:{'|'.join(PACKAGES)})(?:\.\w+)+)(\(.*\))?", span):
+        return "" if resolves(match[1]) else "no such name"
+    if match := re.fullmatch(r"(\w+)\(.*\)", span):
+        return "" if match[1] in words() or hasattr(builtins, match[1]) else "no such function"
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", span.partition("=")[0]):
+        return problem_with_variable(span.partition("=")[0])
+    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", span):
+        return "" if span in words() else "no such name"
+    return ""
+
+
+def problem_with_variable(name: str) -> str:
+    if name.startswith("PREFECT_"):
+        known = name in prefect_variables() or re.fullmatch("PREFECT_LOGGING_[A-Z_]+_LEVEL", name)
+        return "" if known or name in words() else "Prefect has no such variable"
+    return "" if name in words() | words_of_tests() or name.startswith("AZ_BATCH_") else "no such variable"
+
+
+def is_path(span: str) -> bool:
+    """Does it begin like a path of ours, or is it the name of a file of a kind that we have?"""
+    top = span.partition("/")[0]
+    return ("/" in span and top in SOURCES) or (span.endswith(SUFFIXES) and not span.startswith(("/", "*")))
+
+
+def has_path(span: str, here: Path) -> bool:
+    """Is there such a file or folder, from the top, from where it is named, or anywhere by its name?"""
+    wanted = span.rstrip("/").removesuffix("/*")
+    beside = [(folder / wanted) for folder in [here, *here.parents] if folder.is_relative_to(REPOSITORY)]
+    by_name = any(known == wanted or known.endswith(f"/{wanted}") for known in files())
+    return by_name or any(path.exists() for path in beside) or f"{wanted}/" in ignored()
+
+
+@cache
+def ignored() -> frozenset[str]:
+    """What git ignores, as it says it: folders that tools make."""
+    return frozenset((REPOSITORY / ".gitignore").read_text(encoding="utf-8").split())
+
+
+@cache
+def modules() -> frozenset[str]:
+    """The names of all modules and packages of ours, without those that they stand in."""
+    return frozenset(Path(path).stem for path in files() if path.split("/")[0] in PACKAGES)
+
+
+def missing_in_chains(text: str) -> set[str]:
+    """What a drawing chains, as in `server ► app`, that is no module, where the chain has modules alone."""
+    lines = [line for block in FENCE.finditer(text) if not block[2] for line in block[3].splitlines()]
+    chains = [re.split(r"\s{2,}", line.strip())[0].split(" ► ") for line in lines if " ► " in line]
+    of_modules = [chain for chain in chains if len(chain) > 1 and all(WORD.fullmatch(name) for name in chain)]
+    return {name for chain in of_modules for name in chain} - modules()
+
+
+def resolves(name: str) -> bool:
+    """Is there such a module, or such an attribute of one?"""
+    module, _, rest = name.partition(".")
+    found: object = importlib.import_module(module)
+    for part in rest.split("."):
+        try:
+            module = f"{module}.{part}"
+            found = getattr(found, part) if hasattr(found, part) else importlib.import_module(module)
+        except ImportError:
+            return False
+    return True
