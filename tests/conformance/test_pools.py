@@ -133,11 +133,14 @@ def test_reboot_runs_the_start_task_again(client, new_pool, target):
     # The client exports no model of these options, and sends nothing without them.
     reboot = {"nodeRebootOption": "requeue"}
     client.begin_reboot_node(name, node.id, reboot, polling_interval=0.1).wait()
-    wait_until(
-        lambda: b"".join(client.download_node_file(name, node.id, "shared/runs")) == b"run\nrun\n",
-        target.node_seconds,
-        "a second run of the start task",
-    )
+
+    def has_run_twice() -> bool:
+        """The files of a node that is not ready can't be read."""
+        if states(client, name) != ["idle"]:
+            return False
+        return b"".join(client.download_node_file(name, node.id, "shared/runs")) == b"run\nrun\n"
+
+    wait_until(has_run_twice, target.node_seconds, "a second run of the start task")
 
 
 def test_supported_images_name_their_agents(client):

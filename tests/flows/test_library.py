@@ -31,7 +31,7 @@ from tests.flows.services import batch, blobs, exists, remains_of, wait_for_rema
 from tests.waiting import wait_until
 
 SECONDS = 60
-DOCKER_IMAGE = ImageSpec(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2204")
+DOCKER_IMAGE = ImageSpec(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2404")
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_a_registry_s_password_reaches_the_service_alone(
     registry = RegistrySpec(server="acr.io", username="puller", password_secret=f"registry-{run_key}")
     told = TaskSpec(container=ContainerSpec(image="acr.io/words:1", registry=registry))
     inputs = write_files(tmp_path / "in", {"good.txt": "a"})
-    pool = PoolSpec(image=ImageSpec(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2204"))
+    pool = PoolSpec(image=ImageSpec(publisher="microsoft-dsvm", offer="ubuntu-hpc", sku="2404"))
     keep = Cleanup(job="never")
     with batch_emulator.serve(containers="host") as account:
         use_batch(account)
