@@ -111,7 +111,7 @@ def core_of(automation: AutomationCore) -> AutomationCore:
 
 
 def cleanup_deployment(client: SyncPrefectClient, name: str | None) -> UUID:
-    """The deployment of the flow `cleanup` with that name, `cleanup/local` say. Raises AutomationError."""
+    """The deployment of the flow `cleanup` with that name, `cleanup/one-run` say. Raises AutomationError."""
     chosen = FlowFilter(name=FlowFilterName(any_=[FLOW]))
     found = {f"{FLOW}/{one.name}": one.id for one in client.read_deployments(flow_filter=chosen)}
     there = ", ".join(sorted(found)) or "none: deploy the flows first"

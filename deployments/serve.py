@@ -1,8 +1,9 @@
 """The flows for those who want no worker: one process that takes their runs and executes them itself.
 
-`python -m deployments.serve` registers the deployments of `prefect.yaml` under names of their own, `served`
-and `nightly-served`, with the same schedules and limits, and stays until Ctrl-C. The accounts are those of
-its environment, or of the blocks that `--accounts` names.
+`python -m deployments.serve` registers the deployments of `prefect.yaml` under names of their own, like
+`nightly-served`, with the same schedules and limits, and stays until Ctrl-C. The accounts are those of its
+environment, or of the blocks that `--accounts` names. What somebody has set on the server since stays;
+schedules go on while nobody serves, and what came due then is made up for as with a worker.
 """
 
 import argparse
@@ -16,13 +17,16 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Schedule
 
 from deployments.files import Entry, flow_of, read_deployments
+from deployments.steps import keep_changes
 
 CONCURRENT_FLOW_RUNS = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    serve(*served(options.accounts), limit=options.limit)
+    keep_changes()
+    # Each run is taken when it is due and not before: until then the last one may still end.
+    serve(*served(options.accounts), limit=options.limit, pause_on_shutdown=False, prefetch_seconds=0)
     return 0
 
 
@@ -46,7 +50,7 @@ def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment
     deployment = flow.to_deployment(
         name=served_name(entry["name"]),
         description=entry["description"],
-        tags=[tag for tag in entry["tags"] if tag != "local"] + ["served"],
+        tags=[*entry.get("tags", []), "served"],
         parameters=parameters_of(entry, accounts if "accounts" in flow.parameters.properties else None),
         schedules=[to_schedule(schedule) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit and ConcurrencyLimitConfig(**limit),
@@ -56,7 +60,7 @@ def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment
 
 
 def served_name(name: str) -> str:
-    return "served" if name == "local" else f"{name}-served"
+    return f"{name}-served"
 
 
 def parameters_of(entry: Entry, accounts: str | None) -> dict[str, object]:

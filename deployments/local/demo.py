@@ -12,7 +12,7 @@ from pathlib import Path
 from deployments.local.settings import base_environment
 from deployments.processes import Command, Service, running
 
-DEPLOYMENT = "top-n-words/local"
+DEPLOYMENT = "top-n-words/count-words"
 # How `--watch` begins the line of an event; those of a log begin with another sign.
 EVENT = "●"
 # So that no line is broken: the terminal does that better.

@@ -11,7 +11,7 @@ from tasks.azure.accounts import read_accounts
 from tasks.azure.blocks import save_accounts
 
 ACCOUNTS = "local"
-CLEANUP = "cleanup/local"
+CLEANUP = "cleanup/one-run"
 DEPLOY = ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
 
 

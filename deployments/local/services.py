@@ -20,8 +20,9 @@ from deployments.supervisor import ServiceSpec
 
 WORKER_NAME = "local"
 CONCURRENT_FLOW_RUNS = 4
-# New runs are looked for this often; Prefect's default of 10 s is meant for distant servers.
-WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+# New runs are looked for this often; Prefect's default of 10 s is meant for distant servers. They are taken
+# when they are due, not 10 s before: a night would be cancelled for the last one that ends in those.
+WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
 
 
 def storage(settings: Settings) -> ServiceSpec:

@@ -43,7 +43,7 @@ def wait_for_end(page, expect):
 
 def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_end, keep_screenshot, tmp_path):
     """A run that is started from the form completes, and its four artifacts tell what became of it."""
-    dashboard.open_form(page, "top-n-words/local")
+    dashboard.open_form(page, "top-n-words/count-words")
     field(page, "Run Name").fill("from-the-form")
     for label, value in {"inputs": str(REPOSITORY / "data"), "output_dir": str(tmp_path), **FILLED}.items():
         field(page, label).fill(value)
@@ -104,7 +104,7 @@ def assert_untouched_fields_are_defaults(recorded: dict) -> None:
 def test_an_invalid_value_is_refused(dashboard, page, expect, keep_screenshot, label, value, message):
     """The form says which field it is that the server doesn't take, and there is no flow run."""
     before = dashboard.count_runs()
-    dashboard.open_form(page, "top-n-words/local")
+    dashboard.open_form(page, "top-n-words/count-words")
     field(page, label).fill(value)
     assert dashboard.submit(page).status == 409
     expect(page.get_by_text(message).first).to_be_visible()
@@ -121,7 +121,7 @@ def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_scree
         "command": FAILING,
         "output_dir": str(tmp_path / "out"),
     }
-    run_id = dashboard.start("fan-out/local", parameters)
+    run_id = dashboard.start("fan-out/run-program", parameters)
     dashboard.open_run(page, run_id)
     wait_for_end("Failed")
     expect(page.locator("body")).to_contain_text("nothing fine in bad.txt")
@@ -140,7 +140,7 @@ def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_scree
     keep_screenshot("failed-files")
 
 
-@pytest.mark.parametrize("deployment", ["top-n-words/local", "fan-out/local"])
+@pytest.mark.parametrize("deployment", ["top-n-words/count-words", "fan-out/run-program"])
 def test_the_form_describes_each_parameter(dashboard, page, deployment, keep_screenshot):
     """Each parameter of a flow and each field of its models has a text beside its name."""
     dashboard.open_form(page, deployment)

@@ -38,7 +38,7 @@ def prefect(prefect_server) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture(scope="module")
 def deployment(prefect) -> Iterator[UUID]:
-    """The deployment `cleanup/served`, of which nobody takes the runs."""
+    """The deployment `cleanup/one-run-served`, of which nobody takes the runs."""
     (entry,) = [one for one in served() if one.flow_name == cleanup.name]
     deployment_id = entry.apply()
     yield deployment_id
@@ -231,7 +231,9 @@ def test_a_failed_run_is_told_to_whoever_has_a_block_for_it(prefect, applied, in
 def test_a_wrong_deployment_is_told_with_the_right_ones(prefect, deployment, capsys):
     """A name that is none is told on stderr with those there are, and the command fails."""
     assert main(["apply", "--cleanup", "cleanup/nowhere"]) == 1
-    assert "There is no deployment cleanup/nowhere. There is cleanup/served." in capsys.readouterr().err
+    assert (
+        "There is no deployment cleanup/nowhere. There is cleanup/one-run-served." in capsys.readouterr().err
+    )
 
 
 def test_a_server_has_to_be_named(capsys):

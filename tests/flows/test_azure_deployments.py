@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import Scheduled
 from prefect.variables import Variable
@@ -32,11 +32,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(400)]
 SECONDS = 150
 TOKEN = "token-that-nobody-may-see"
 NAMES = {
-    "top-n-words/azure",
-    "top-n-words/azure-nightly",
-    "fan-out/azure",
-    "cleanup/azure",
-    "sweep/azure",
+    "top-n-words/count-words-azure",
+    "top-n-words/nightly-azure",
+    "fan-out/run-program-azure",
+    "cleanup/one-run-azure",
+    "sweep/leftovers-azure",
 }
 FINAL = {"Completed", "Failed", "Crashed", "Cancelled"}
 
@@ -141,6 +141,23 @@ def test_deploying_again_changes_nothing(prefect, deploy):
     }
 
 
+def test_deploying_again_leaves_what_somebody_has_set(prefect, deploy):
+    """A schedule that was resumed, parameters, tags, a limit and a pause are as they were set."""
+    before = deployments_of(prefect)["top-n-words/nightly-azure"]
+    prefect.update_deployment_schedule(before.id, before.schedules[0].id, active=True)
+    changes = {"parameters": {**before.parameters, "num_words": 7}, "concurrency_limit": 3, "tags": ["mine"]}
+    prefect.update_deployment(before.id, DeploymentUpdate(**changes))
+    prefect.pause_deployment(before.id)
+    kept = prefect.read_deployment(before.id)
+    deploy()
+    after = prefect.read_deployment(before.id)
+    assert after == kept
+    assert (after.schedules[0].active, after.paused, after.parameters["num_words"]) == (True, True, 7)
+    prefect.delete_deployment(before.id)
+    deploy()
+    assert not deployments_of(prefect)["top-n-words/nightly-azure"].schedules[0].active
+
+
 def test_secrets_and_places_stay_references(prefect, deploy, repository):
     """What was deployed holds neither the token nor where the code is, but where both can be found."""
     for deployment in deployments_of(prefect).values():
@@ -164,7 +181,7 @@ def test_a_night_that_overlaps_is_cancelled_and_missed_ones_are_made_up_for_once
     write_files(tmp_path / "in", {"one.txt": "b a b", "two.txt": "c"})
     parameters = {"inputs": str(tmp_path / "in"), "output_dir": str(tmp_path / "out"), "delay_seconds": 5}
     nights = [
-        start(prefect, "top-n-words/azure-nightly", timedelta(days=age), **parameters) for age in (3, 2, 1)
+        start(prefect, "top-n-words/nightly-azure", timedelta(days=age), **parameters) for age in (3, 2, 1)
     ]
     with worker(environment, tmp_path / "worker"):
         ends = sorted(wait_for_end(prefect, night) for night in nights)
@@ -183,7 +200,7 @@ def test_what_a_run_left_is_cleaned_up_and_swept_by_deployments(
     with worker(environment, tmp_path / "worker"):
         failed = start(
             prefect,
-            "fan-out/azure",
+            "fan-out/run-program-azure",
             inputs=str(tmp_path / "in"),
             output_dir=str(tmp_path / "out"),
             application=None,
@@ -192,8 +209,8 @@ def test_what_a_run_left_is_cleaned_up_and_swept_by_deployments(
         )
         assert wait_for_end(prefect, failed) == "Failed"
         assert batch().get_pool(f"fan-out-{failed}").state == "active"
-        cleaned = start(prefect, "cleanup/azure", flow_run_id=str(failed))
-        swept = start(prefect, "sweep/azure", dry_run=True)
+        cleaned = start(prefect, "cleanup/one-run-azure", flow_run_id=str(failed))
+        swept = start(prefect, "sweep/leftovers-azure", dry_run=True)
         assert [wait_for_end(prefect, one) for one in (cleaned, swept)] == ["Completed", "Completed"]
     chosen = {"artifacts": {"key": {"any_": ["cleanup"]}, "flow_run_id": {"any_": [str(cleaned)]}}}
     (table,) = prefect.request("POST", "/artifacts/filter", json=chosen).json()
@@ -209,7 +226,7 @@ def test_served_flows_need_no_worker(prefect, environment, blocks, tmp_path):
     log = tmp_path / "serve.log"
     variables = {**environment, "TMPDIR": str(tmp_path)}
     with running(Command("serve", argv, variables, log, cwd=REPOSITORY, grace_seconds=20)):
-        name = "top-n-words/served"
+        name = "top-n-words/count-words-served"
         wait_until(lambda: found(prefect, name), SECONDS, "served deployment", 0.5)
         flow_run = prefect.create_flow_run_from_deployment(
             found(prefect, name).id,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from string import punctuation
 
@@ -16,6 +17,7 @@ from deployments.local.settings import PREFECT_FILE, REPOSITORY
 from tasks.azure.accounts import read_accounts
 from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.spec.naming import names_of_run
+from tests.documentation import blocks_of
 from tests.stacks import RUN_SECONDS, START_SECONDS, STOP_SECONDS, Stack, are_gone
 from tests.waiting import nudged, wait_until
 
@@ -23,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 NUDGE_SECONDS = 40
 DATA = REPOSITORY / "data"
+COUNT_LINES = "import sys\nprint(len(open(sys.argv[1]).readlines()), file=open(sys.argv[2], 'w'))\n"
 
 
 def expected_counts(path: Path, num_words: int) -> list[tuple[str, int]]:
@@ -39,7 +42,7 @@ def table(path: Path) -> list[tuple[str, int]]:
 def test_a_deployment_runs_through_the_worker(local_stack, tmp_path):
     """`prefect deployment run --watch` over the sample files succeeds, and the counts are right."""
     result = local_stack.run_deployment(
-        "top-n-words/local", "--watch", inputs=str(DATA), output_dir=str(tmp_path), num_words=5
+        "top-n-words/count-words", "--watch", inputs=str(DATA), output_dir=str(tmp_path), num_words=5
     )
     assert result.returncode == 0, result.stdout + result.stderr
     tables = {path.name: table(path) for path in tmp_path.iterdir()}
@@ -48,7 +51,7 @@ def test_a_deployment_runs_through_the_worker(local_stack, tmp_path):
 
 def test_a_failed_run_fails_the_command(local_stack, tmp_path):
     """A run over an empty folder ends with exit code 1, and the log says what is missing."""
-    result = local_stack.run_deployment("top-n-words/local", "--watch", inputs=str(tmp_path))
+    result = local_stack.run_deployment("top-n-words/count-words", "--watch", inputs=str(tmp_path))
     assert result.returncode == 1
     assert str(tmp_path) in result.stdout.replace("\n", "")
 
@@ -62,21 +65,129 @@ def test_a_failed_run_fails_the_command(local_stack, tmp_path):
 )
 def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters, refusal):
     """`prefect deployment run` names the parameter and ends with exit code 1; there is no flow run."""
-    runs_of_it = {"flows": {"name": {"any_": ["top-n-words"]}}, "deployments": {"name": {"any_": ["local"]}}}
+    runs_of_it = {
+        "flows": {"name": {"any_": ["top-n-words"]}},
+        "deployments": {"name": {"any_": ["count-words"]}},
+    }
     before = local_stack.api("POST", "/flow_runs/count", runs_of_it)
-    result = local_stack.run_deployment("top-n-words/local", **parameters)
+    result = local_stack.run_deployment("top-n-words/count-words", **parameters)
     assert result.returncode == 1
     assert refusal in " ".join((result.stdout + result.stderr).split())
     assert local_stack.api("POST", "/flow_runs/count", runs_of_it) == before
 
 
+DEPLOY = ("--no-prompt", "deploy", "--prefect-file", str(PREFECT_FILE))
+WAYS = [
+    pytest.param(("--all",), id="all"),
+    pytest.param(("-n", "nightly"), id="name", marks=pytest.mark.soak),
+    pytest.param(("-n", "*/nightly"), id="pattern", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize("which", WAYS)
+def test_deploying_again_changes_nothing(local_stack, which):
+    """What somebody has set stays: schedules, resumed or new ones, parameters, a limit, a pause."""
+    before = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
+    path = f"/deployments/{before['id']}"
+    try:
+        set_by_hand(local_stack, before)
+        kept = deployments_of(local_stack)
+        result = local_stack.prefect(*DEPLOY, *which)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert deployments_of(local_stack) == kept
+        assert [one["active"] for one in kept[before["id"]]["schedules"]] == [True, True]
+    finally:
+        local_stack.api("DELETE", path)
+        assert local_stack.prefect(*DEPLOY, "--all").returncode == 0
+
+
+def deployments_of(stack: Stack) -> dict[str, dict]:
+    """All deployments by their ids, without what each question of the worker changes."""
+    found = stack.api("POST", "/deployments/filter", {})
+    return {one["id"]: {**one, "last_polled": None, "status": None} for one in found}
+
+
+def set_by_hand(stack: Stack, deployment: dict) -> None:
+    """Change all that the dashboard lets one change of a deployment."""
+    path = f"/deployments/{deployment['id']}"
+    stack.api("PATCH", f"{path}/schedules/{deployment['schedules'][0]['id']}", {"active": True})
+    own = {"schedule": {"cron": "0 7 * * *", "timezone": "Europe/Berlin"}, "active": True}
+    stack.api("POST", f"{path}/schedules", [own])
+    parameters = {**deployment["parameters"], "num_words": 7, "output_dir": "elsewhere"}
+    stack.api("PATCH", path, {"parameters": parameters, "concurrency_limit": 2, "tags": ["mine"]})
+    stack.api("POST", f"{path}/pause_deployment")
+
+
 @pytest.mark.soak
-def test_deploying_again_changes_nothing(local_stack):
-    """`prefect deploy --all` can be repeated: the same deployments are there, with the same ids."""
-    ids = {one["id"] for one in local_stack.api("POST", "/deployments/filter", {})}
-    result = local_stack.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE))
-    assert result.returncode == 0, result.stdout
-    assert {one["id"] for one in local_stack.api("POST", "/deployments/filter", {})} == ids
+def test_a_change_of_the_file_is_deployed(local_stack, tmp_path):
+    """What the file says otherwise than before comes, beside what somebody has set meanwhile."""
+    file = tmp_path / "prefect.yaml"
+    file.write_text((REPOSITORY / PREFECT_FILE).read_text().replace("name: nightly", "name: changing"))
+    deploy = ("--no-prompt", "deploy", "--prefect-file", str(file), "-n", "changing")
+    assert local_stack.prefect(*deploy).returncode == 0
+    made = local_stack.api("GET", "/deployments/name/top-n-words/changing")
+    try:
+        set_by_hand(local_stack, made)
+        file.write_text(
+            file.read_text().replace("output/nightly", "output/changed").replace("0 2 *", "30 1 *")
+        )
+        assert local_stack.prefect(*deploy).returncode == 0
+        after = local_stack.api("GET", "/deployments/name/top-n-words/changing")
+    finally:
+        local_stack.api("DELETE", f"/deployments/{made['id']}")
+    assert after["parameters"] == {"output_dir": "output/changed", "num_words": 7}
+    assert after["paused"]
+    crons = {(one["schedule"]["cron"], one["active"]) for one in after["schedules"]}
+    assert crons == {("30 1 * * *", True), ("0 7 * * *", True)}
+
+
+@pytest.mark.soak
+def test_a_stack_that_starts_again_leaves_a_schedule_on(tmp_path):
+    """Each start of the stack deploys; what was resumed in the session before is still so."""
+    location = ("--location", str(tmp_path / "location"))
+    with Stack(tmp_path, *location) as stack:
+        stack.wait_until_ready()
+        before = stack.api("GET", "/deployments/name/top-n-words/nightly")
+        set_by_hand(stack, before)
+        kept = deployments_of(stack)
+    with Stack(tmp_path, *location) as stack:
+        stack.wait_until_ready()
+        assert deployments_of(stack) == kept
+
+
+def test_a_night_of_one_s_own(local_stack, tmp_path):
+    """The file of the how-to page is deployed as it says: its schedule is on, and its run counts the lines."""
+    (page,) = [one.text for one in blocks_of(REPOSITORY / "docs/howto/schedule.md") if one.language == "yaml"]
+    (tmp_path / "count_lines.py").write_text(COUNT_LINES)
+    page = page.replace("count_lines.py", str(tmp_path / "count_lines.py"))
+    (tmp_path / "nights.yaml").write_text(
+        page.replace("output_dir: lines", f"output_dir: {tmp_path / 'lines'}")
+    )
+    deployed = local_stack.prefect(*DEPLOY[:-1], str(tmp_path / "nights.yaml"), "--all")
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    made = local_stack.api("GET", "/deployments/name/fan-out/count-lines")
+    try:
+        assert [(one["slug"], one["active"]) for one in made["schedules"]] == [("nightly", True)]
+        result = local_stack.run_deployment("fan-out/count-lines", "--watch")
+        assert result.returncode == 0, result.stdout + result.stderr
+    finally:
+        local_stack.api("DELETE", f"/deployments/{made['id']}")
+    lines = len((DATA / "taskdata1.txt").read_text().splitlines())
+    assert (tmp_path / "lines" / "taskdata1_OUTPUT.txt").read_text() == f"{lines}\n"
+
+
+def test_a_run_asks_for_its_place_when_it_is_due(local_stack, tmp_path):
+    """Not before, when the night that has the place could still end in time."""
+    deployment = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
+    due = datetime.now(timezone.utc) + timedelta(seconds=8)
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}}
+    parameters = {"inputs": str(DATA), "output_dir": str(tmp_path)}
+    body = {"state": state, "parameters": parameters}
+    run = local_stack.api("POST", f"/deployments/{deployment['id']}/create_flow_run", body)
+    wait_until(lambda: state_of(local_stack, run["id"]) == "COMPLETED", RUN_SECONDS, "end of the run", 0.5)
+    states = local_stack.api("GET", f"/flow_run_states/?flow_run_id={run['id']}")
+    begun = min(one["timestamp"] for one in states if one["type"] != "SCHEDULED")
+    assert datetime.fromisoformat(begun.replace("Z", "+00:00")) >= due
 
 
 @pytest.mark.soak
@@ -152,7 +263,7 @@ def test_the_dashboard_has_the_accounts_and_the_automations(local_stack):
 def start_long_run(stack: Stack, key: str, delay_seconds: int, output_dir: Path) -> dict:
     """A flow run of the worker's whose Batch tasks run."""
     result = stack.run_deployment(
-        "top-n-words/local",
+        "top-n-words/count-words",
         inputs=str(DATA),
         output_dir=str(output_dir),
         delay_seconds=delay_seconds,
@@ -245,7 +356,7 @@ def test_sigterm_in_the_middle_of_a_run(tmp_path):
     with Stack(tmp_path, "--location", str(tmp_path / "location")) as stack:
         stack.wait_until_ready()
         result = stack.run_deployment(
-            "top-n-words/local", inputs=str(DATA), output_dir=str(tmp_path), delay_seconds=300
+            "top-n-words/count-words", inputs=str(DATA), output_dir=str(tmp_path), delay_seconds=300
         )
         assert result.returncode == 0, result.stdout + result.stderr
         wait_until(lambda: stack.processes("--delay 300"), RUN_SECONDS, "running Batch task", 0.5)

@@ -33,11 +33,11 @@ def test_served_flows_are_the_same_again():
     """Who wants no worker gets the same deployments, under names of their own."""
     assert [one.entrypoint for one in served()] == [one["entrypoint"] for one in LOCAL]
     assert [(one.flow_name, one.name) for one in served()] == [
-        ("top-n-words", "served"),
+        ("fan-out", "run-program-served"),
+        ("top-n-words", "count-words-served"),
         ("top-n-words", "nightly-served"),
-        ("fan-out", "served"),
-        ("cleanup", "served"),
-        ("sweep", "served"),
+        ("cleanup", "one-run-served"),
+        ("sweep", "leftovers-served"),
     ]
     for one, entry in zip(served("prod"), LOCAL, strict=True):
         assert (one.concurrency_limit is None) == ("concurrency_limit" not in entry)

@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 def test_names_are_stable():
     """Users, schedules and documentation call the deployments by these names."""
-    assert {"top-n-words/local", "fan-out/local", "top-n-words/nightly"} <= set(names())
+    assert {"top-n-words/count-words", "fan-out/run-program", "top-n-words/nightly"} <= set(names())
     assert len(set(names())) == len(names())
 
 
@@ -45,7 +45,13 @@ def test_a_cron_schedule_is_there():
     assert any({"cron", "timezone", "slug"} <= set(schedule) for schedule in schedules)
 
 
-def test_local_deployments_run_in_the_local_work_pool():
-    """The deployments named `local` go to the pool whose worker the local stack starts."""
-    local = [deployment for deployment in DEPLOYMENTS if deployment["name"] == "local"]
-    assert {deployment["work_pool"]["name"] for deployment in local} == {WORK_POOL}
+def test_they_run_in_the_local_work_pool():
+    """All of them go to the pool whose worker the local stack starts."""
+    assert {deployment["work_pool"]["name"] for deployment in DEPLOYMENTS} == {WORK_POOL}
+
+
+def test_the_list_reads_as_a_menu():
+    """Each deployment has a name of its own, and a first sentence that says what it does in a line."""
+    assert len({deployment["name"] for deployment in DEPLOYMENTS}) == len(DEPLOYMENTS)
+    sentences = [deployment["description"].partition(".")[0] for deployment in DEPLOYMENTS]
+    assert max(map(len, sentences)) <= 80
