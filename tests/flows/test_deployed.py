@@ -156,7 +156,7 @@ def test_a_stack_that_starts_again_leaves_a_schedule_on(tmp_path):
 
 
 def test_a_night_of_one_s_own(local_stack, tmp_path):
-    """The file of the how-to page is deployed as it says: its schedule is on, and its run counts the lines."""
+    """The how-to page's file is deployed as it says: its schedule is on, and its run counts the lines."""
     (page,) = [one.text for one in blocks_of(REPOSITORY / "docs/howto/schedule.md") if one.language == "yaml"]
     (tmp_path / "count_lines.py").write_text(COUNT_LINES)
     page = page.replace("count_lines.py", str(tmp_path / "count_lines.py"))
