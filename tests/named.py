@@ -19,6 +19,7 @@ SUFFIXES = (".json", ".md", ".py", ".toml", ".yaml", ".yml")
 OTHERS = frozenset(
     {
         "PRINCIPAL_ID",
+        "nights.yaml",
         "replay.py",
         "something_useless",
         "test_batch_extensions_live",
