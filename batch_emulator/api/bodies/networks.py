@@ -62,7 +62,7 @@ IpFamilies = Annotated[list[Choice[Literal["IPv4", "IPv6"]]], AfterValidator(sor
 
 
 class PublicIpAddressConfiguration(Body):
-    provision: Choice[Literal["BatchManaged", "UserManaged", "NoPublicIPAddresses"]] = "BatchManaged"
+    provision: Choice[Literal["BatchManaged", "UserManaged", "NoPublicIPAddresses"]] | None = None
     ip_families: IpFamilies | None = None
     ip_address_ids: list[str] | None = None
     ip_tags: list[IpTag] | None = None

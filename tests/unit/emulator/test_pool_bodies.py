@@ -245,3 +245,10 @@ def test_an_auto_pool_is_a_pool_without_an_id() -> None:
     assert specification["pool"] == {
         name: value for name, value in kept(PoolAdd, POOL).items() if name != "id"
     }
+
+
+def test_nothing_is_filled_in_that_the_service_leaves_out() -> None:
+    """Of a public address only what was sent comes back, kinds of address in order; as recorded in 2025."""
+    sent = {"publicIPAddressConfiguration": {"ipFamilies": ["IPv6", "IPv4"]}}
+    network = kept(PoolAdd, POOL | {"networkConfiguration": sent})["networkConfiguration"]
+    assert network["publicIPAddressConfiguration"] == {"ipFamilies": ["IPv4", "IPv6"]}
