@@ -17,7 +17,7 @@ UNLIMITED = "P10675199DT2H48M5.4775807S"
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
-DURATION = re.compile(
+_DURATION = re.compile(
     r"(-)?P(?=\d|T\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?"
     r"(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?",
     re.ASCII,
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
 
 def parse_duration_ticks(text: str) -> int:
     """Ticks of `P1DT2H3M4.5S`; ValueError for what is not a duration, or longer than the service can hold."""
-    match = DURATION.fullmatch(text) if len(text) <= 64 else None
+    match = _DURATION.fullmatch(text) if len(text) <= 64 else None
     if match is None:
         raise ValueError("The value is not a valid ISO 8601 duration")
     sign, years, months, days, hours, minutes, seconds, fraction = match.groups()

@@ -1,6 +1,11 @@
-"""The one error of the local Batch service.
+"""How a request is refused.
 
-BatchError          an answer with status >= 300, as the service words it
+BatchError          an answer with status >= 300, as the service words it: raised by any code of this package
+                    that has something to tell the client
+
+Other rooms have errors of their own that no client sees: `node.failures.AttemptFailed` becomes a task's
+`failureInfo`, `autoscale.errors.FormulaError` a pool's `autoScaleRun` or a BatchError,
+`resources.transitions.IllegalTransition` is a fault of ours.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from batch_emulator.job_tokens import read_token
 
 Query = Sequence[tuple[str, str]]
 
-SIGNED_HEADERS = (
+_SIGNED_HEADERS = (
     "content-encoding",
     "content-language",
     "content-length",
@@ -38,11 +38,11 @@ SIGNED_HEADERS = (
     "range",
 )
 
-MAX_REQUEST_AGE = timedelta(minutes=15)
+_MAX_REQUEST_AGE = timedelta(minutes=15)
 
 BATCH_AUDIENCE = "https://batch.core.windows.net/"
 
-ISSUERS = (
+_ISSUERS = (
     "https://sts.windows.net/",
     "https://login.microsoftonline.com/",
 )
@@ -74,14 +74,14 @@ def verify(
             now=now,
         )
     elif job_id := read_token(access.key_bytes, authorization.partition(" ")[2]):
-        check_job_path(path, job_id)
+        _check_job_path(path, job_id)
     elif access.oauth:
         verify_bearer_token(authorization, now=now)
     else:
-        raise unauthorized("This service takes access tokens only when it is started with --oauth basic.")
+        raise _unauthorized("This service takes access tokens only when it is started with --oauth basic.")
 
 
-def check_job_path(path: str, job_id: str) -> None:
+def _check_job_path(path: str, job_id: str) -> None:
     """403 unless the request is about this job. `path` is percent-encoded."""
     allowed = f"/jobs/{job_id}/".lower()
     if not f"{unquote(path)}/".lower().startswith(allowed):
@@ -102,15 +102,15 @@ def verify_shared_key(
 
     `path` is percent-encoded as it was sent, `query` decoded, the names in `headers` are in lower case.
     """
-    claimed, signature = parse_authorization(headers.get("authorization", ""))
+    claimed, signature = _parse_authorization(headers.get("authorization", ""))
     if claimed.lower() != account.lower():
         raise failed(
             f"Cannot find the claimed account when trying to GetProperties for the account {claimed}."
         )
-    check_date(headers, now)
+    _check_date(headers, now)
     resource = f"/{claimed}{path}"
     first = None
-    for text in signable_texts(method, resource, query, headers):
+    for text in _signable_texts(method, resource, query, headers):
         digest = base64.b64encode(hmac.digest(key_bytes, text.encode(), hashlib.sha256))
         if hmac.compare_digest(digest, signature.encode()):
             return
@@ -121,7 +121,7 @@ def verify_shared_key(
     )
 
 
-def parse_authorization(value: str) -> tuple[str, str]:
+def _parse_authorization(value: str) -> tuple[str, str]:
     """`SharedKey account:signature` -> (account, signature)."""
     scheme, _, rest = value.partition(" ")
     account, colon, signature = rest.strip().partition(":")
@@ -132,7 +132,7 @@ def parse_authorization(value: str) -> tuple[str, str]:
     return account, signature
 
 
-def check_date(headers: Mapping[str, str], now: datetime) -> None:
+def _check_date(headers: Mapping[str, str], now: datetime) -> None:
     text = headers.get("ocp-date") or headers.get("date")
     if not text:
         raise failed("The Date header in the request is missing: ocp-date or Date must be given.")
@@ -140,27 +140,27 @@ def check_date(headers: Mapping[str, str], now: datetime) -> None:
         sent = parse_http_date(text)
     except ValueError:
         raise failed(f"The Date header in the request is incorrect: '{text}'") from None
-    if now - sent > MAX_REQUEST_AGE:
+    if now - sent > _MAX_REQUEST_AGE:
         raise failed(f"Request date header too old: '{text}'")
-    if sent - now > MAX_REQUEST_AGE:
+    if sent - now > _MAX_REQUEST_AGE:
         raise failed(f"Request date header is in the future: '{text}'")
 
 
-def signable_texts(method: str, resource: str, query: Query, headers: Mapping[str, str]) -> Iterator[str]:
+def _signable_texts(method: str, resource: str, query: Query, headers: Mapping[str, str]) -> Iterator[str]:
     """Every text that an honest client may have signed, the likeliest first.
 
     Clients differ in an absent or zero Content-Length, in whether a Date beside ocp-date counts, in whether
     query names are put in lower case, whether empty query values count, and in names that are given twice.
     """
-    extensions = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in ocp_names(headers))
-    resources = list(dict.fromkeys(resource + text for text in query_texts(query)))
+    extensions = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in _ocp_names(headers))
+    resources = list(dict.fromkeys(resource + text for text in _query_texts(query)))
     for length, date, target in itertools.product(lengths(headers), dates(headers), resources):
         known = {**headers, "content-length": length, "date": date}
-        standard = "\n".join(known.get(name, "") for name in SIGNED_HEADERS)
+        standard = "\n".join(known.get(name, "") for name in _SIGNED_HEADERS)
         yield f"{method}\n{standard}\n{extensions}{target}"
 
 
-def ocp_names(headers: Mapping[str, str]) -> list[str]:
+def _ocp_names(headers: Mapping[str, str]) -> list[str]:
     return sorted(name for name in headers if name.startswith("ocp-") and headers[name])
 
 
@@ -174,7 +174,7 @@ def dates(headers: Mapping[str, str]) -> Iterable[str]:
     return (date, "") if date and "ocp-date" in headers else (date,)
 
 
-def query_texts(query: Query) -> Iterator[str]:
+def _query_texts(query: Query) -> Iterator[str]:
     for lower, keep_empty, join in itertools.product((False, True), repeat=3):
         values: dict[str, list[str]] = {}
         for name, value in query:
@@ -194,15 +194,15 @@ def verify_bearer_token(header: str, *, now: datetime, audience: str = BATCH_AUD
     """
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise unauthorized("The Authorization header is not of the form 'Bearer <token>'.")
-    claims = decode_claims(token.strip())
-    check_audience(claims.get("aud"), audience)
-    check_issuer(claims.get("iss"))
-    check_lifetime(claims, now.timestamp())
+        raise _unauthorized("The Authorization header is not of the form 'Bearer <token>'.")
+    claims = _decode_claims(token.strip())
+    _check_audience(claims.get("aud"), audience)
+    _check_issuer(claims.get("iss"))
+    _check_lifetime(claims, now.timestamp())
     return claims
 
 
-def decode_claims(token: str) -> dict[str, Any]:
+def _decode_claims(token: str) -> dict[str, Any]:
     """The payload of a JSON Web Token."""
     parts = token.split(".")
     try:
@@ -211,37 +211,39 @@ def decode_claims(token: str) -> dict[str, Any]:
         payload = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
         claims = json.loads(payload)
     except (ValueError, binascii.Error, RecursionError):
-        raise unauthorized("The access token is not a valid JSON Web Token.") from None
+        raise _unauthorized("The access token is not a valid JSON Web Token.") from None
     if not isinstance(claims, dict):
-        raise unauthorized("The access token is not a valid JSON Web Token.")
+        raise _unauthorized("The access token is not a valid JSON Web Token.")
     return claims
 
 
-def check_audience(claimed: Any, audience: str) -> None:
+def _check_audience(claimed: Any, audience: str) -> None:
     if claimed != audience and not (isinstance(claimed, list) and audience in claimed):
-        raise unauthorized(
+        raise _unauthorized(
             f"The access token has been obtained from wrong audience or resource '{claimed}'. It should "
             f"exactly match (including forward slash) with one of the allowed audiences '{audience}'"
         )
 
 
-def check_issuer(issuer: Any) -> None:
-    if not isinstance(issuer, str) or not issuer.startswith(ISSUERS):
-        raise unauthorized(f"Issuer validation failed. The access token is from the wrong issuer '{issuer}'.")
+def _check_issuer(issuer: Any) -> None:
+    if not isinstance(issuer, str) or not issuer.startswith(_ISSUERS):
+        raise _unauthorized(
+            f"Issuer validation failed. The access token is from the wrong issuer '{issuer}'."
+        )
 
 
-def check_lifetime(claims: Mapping[str, Any], now: float) -> None:
+def _check_lifetime(claims: Mapping[str, Any], now: float) -> None:
     """Compare `nbf` and `exp`, seconds since 1970, with `now`; a token without an end is refused."""
     start, end = claims.get("nbf", 0), claims.get("exp")
-    if not is_number(start) or not is_number(end):
-        raise unauthorized("Lifetime validation failed. The token is missing an expiration time.")
+    if not _is_number(start) or not _is_number(end):
+        raise _unauthorized("Lifetime validation failed. The token is missing an expiration time.")
     if now < start:
-        raise unauthorized("Lifetime validation failed. The token is not yet valid.")
+        raise _unauthorized("Lifetime validation failed. The token is not yet valid.")
     if now >= end:
-        raise unauthorized("Lifetime validation failed. The token is expired.")
+        raise _unauthorized("Lifetime validation failed. The token is expired.")
 
 
-def is_number(value: Any) -> TypeGuard[float]:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -250,13 +252,13 @@ def failed(detail: str) -> BatchError:
     return BatchError("AuthenticationFailed", ("AuthenticationErrorDetail", detail))
 
 
-def unauthorized(detail: str) -> BatchError:
+def _unauthorized(detail: str) -> BatchError:
     """401, as for a bearer token that is wrong."""
     error = failed(detail)
     error.status = 401
     error.message = error.message.replace(" including the signature", "")
     error.headers = {
-        "WWW-Authenticate": f'Bearer authorization_uri="{ISSUERS[1]}common/oauth2/authorize", '
+        "WWW-Authenticate": f'Bearer authorization_uri="{_ISSUERS[1]}common/oauth2/authorize", '
         f'resource_id="{BATCH_AUDIENCE}"'
     }
     return error

@@ -15,9 +15,9 @@ from batch_emulator.errors import BatchError
 NAMES = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 # The only pairs allowed together; the first of each decides.
-PAIRS = (("if-none-match", "if-modified-since"), ("if-match", "if-unmodified-since"))
+_PAIRS = (("if-none-match", "if-modified-since"), ("if-match", "if-unmodified-since"))
 
-NOT_MODIFIED = ("if-none-match", "if-modified-since")
+_NOT_MODIFIED = ("if-none-match", "if-modified-since")
 
 
 def check_conditions(headers: Mapping[str, str], *, etag: str, last_modified: int, reading: bool) -> None:
@@ -25,25 +25,25 @@ def check_conditions(headers: Mapping[str, str], *, etag: str, last_modified: in
 
     The names in `headers` are in lower case; `etag` is unquoted, `last_modified` in ticks.
     """
-    name = deciding_header(headers)
+    name = _deciding_header(headers)
     if name is None:
         return
     if not CONDITIONS[name](headers[name], etag, last_modified):
-        raise BatchError("NotModified" if reading and name in NOT_MODIFIED else "ConditionNotMet")
+        raise BatchError("NotModified" if reading and name in _NOT_MODIFIED else "ConditionNotMet")
 
 
-def deciding_header(headers: Mapping[str, str]) -> str | None:
+def _deciding_header(headers: Mapping[str, str]) -> str | None:
     """The one conditional header that counts; 400 where the request has two that don't go together."""
     given = [name for name in NAMES if headers.get(name)]
     if len(given) < 2:
         return given[0] if given else None
-    for pair in PAIRS:
+    for pair in _PAIRS:
         if set(given) == set(pair):
             return pair[0]
     raise BatchError("MultipleConditionHeadersNotSupported")
 
 
-def is_match(value: str, etag: str, last_modified: int) -> bool:
+def _is_match(value: str, etag: str, last_modified: int) -> bool:
     """Whether `value` is `*` or lists the ETag; quoted, unquoted and weak ones are alike."""
     return any(unquote(part) in ("*", etag) for part in value.split(","))
 
@@ -52,20 +52,20 @@ def unquote(text: str) -> str:
     return text.strip().removeprefix("W/").strip('"')
 
 
-def is_modified_since(value: str, etag: str, last_modified: int) -> bool:
-    return to_whole_seconds(last_modified) > parse_header_date("If-Modified-Since", value)
+def _is_modified_since(value: str, etag: str, last_modified: int) -> bool:
+    return _to_whole_seconds(last_modified) > _parse_header_date("If-Modified-Since", value)
 
 
-def is_unmodified_since(value: str, etag: str, last_modified: int) -> bool:
-    return to_whole_seconds(last_modified) <= parse_header_date("If-Unmodified-Since", value)
+def _is_unmodified_since(value: str, etag: str, last_modified: int) -> bool:
+    return _to_whole_seconds(last_modified) <= _parse_header_date("If-Unmodified-Since", value)
 
 
-def to_whole_seconds(moment: int) -> datetime:
+def _to_whole_seconds(moment: int) -> datetime:
     """What a `Last-Modified` header says: clients send that back, without the fraction."""
     return ticks.to_datetime(moment).replace(microsecond=0)
 
 
-def parse_header_date(name: str, value: str) -> datetime:
+def _parse_header_date(name: str, value: str) -> datetime:
     try:
         return parse_http_date(value)
     except ValueError:
@@ -73,8 +73,8 @@ def parse_header_date(name: str, value: str) -> datetime:
 
 
 CONDITIONS: dict[str, Callable[[str, str, int], bool]] = {
-    "if-match": is_match,
-    "if-none-match": lambda value, etag, moment: not is_match(value, etag, moment),
-    "if-modified-since": is_modified_since,
-    "if-unmodified-since": is_unmodified_since,
+    "if-match": _is_match,
+    "if-none-match": lambda value, etag, moment: not _is_match(value, etag, moment),
+    "if-modified-since": _is_modified_since,
+    "if-unmodified-since": _is_unmodified_since,
 }

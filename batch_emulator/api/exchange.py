@@ -13,7 +13,7 @@ from batch_emulator.errors import BatchError
 from batch_emulator.faults.rules import RequestFault
 from batch_emulator.ticks import format_ticks
 
-MOST_BODY_BYTES = 1_048_576
+_MOST_BODY_BYTES = 1_048_576
 _NEWEST = "2025-06-01"
 
 
@@ -44,8 +44,8 @@ async def _read_body(request: Request) -> bytes:
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MOST_BODY_BYTES:
-            raise BatchError("RequestBodyTooLarge", ("MaxLimit", str(MOST_BODY_BYTES)))
+        if len(received) > _MOST_BODY_BYTES:
+            raise BatchError("RequestBodyTooLarge", ("MaxLimit", str(_MOST_BODY_BYTES)))
     return bytes(received)
 
 

@@ -53,9 +53,9 @@ __all__ = [
     "project",
 ]
 
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 
-TOKENS = re.compile(
+_TOKENS = re.compile(
     r"\s*(?:"
     r"(?:datetime(?:offset)?)'(?P<datetime>[^']*)'"
     r"|(?P<time>\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)"
@@ -132,7 +132,7 @@ def tokenize(text: str) -> Iterator[Token]:
     position = 0
     end = len(text.rstrip())
     while position < end:
-        match = TOKENS.match(text, position)
+        match = _TOKENS.match(text, position)
         # The group `bad` takes whatever the others leave.
         assert match is not None
         kind = match.lastgroup or "bad"
@@ -176,7 +176,7 @@ class Parser:
 
     def parse_term(self) -> Node:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > _MAX_DEPTH:
             raise self.error(f"The filter is nested too deeply at position {self.peek().position}.")
         node = self.parse_unnested()
         self.depth -= 1

@@ -66,17 +66,17 @@ def unquote(text: str) -> str:
     return text.replace("''", "'")
 
 
-def read_string(token: Token) -> str:
+def _read_string(token: Token) -> str:
     if token.kind != "string":
         raise ValueError(token.value)
     return unquote(token.value)
 
 
-def read_caseless(token: Token) -> str:
-    return read_string(token).lower()
+def _read_caseless(token: Token) -> str:
+    return _read_string(token).lower()
 
 
-def read_number(token: Token) -> int | float:
+def _read_number(token: Token) -> int | float:
     if token.kind != "number":
         raise ValueError(token.value)
     try:
@@ -85,7 +85,7 @@ def read_number(token: Token) -> int | float:
         return float(token.value)
 
 
-def read_datetime(token: Token) -> int:
+def _read_datetime(token: Token) -> int:
     if token.kind not in ("datetime", "time"):
         raise ValueError(token.value)
     return parse_time(token.value)
@@ -98,11 +98,11 @@ def read_boolean(token: Token) -> bool:
 
 
 LITERALS: dict[str, Callable[[Token], Any]] = {
-    "string": read_string,
-    "id": read_caseless,
-    "enum": read_caseless,
-    "number": read_number,
-    "datetime": read_datetime,
+    "string": _read_string,
+    "id": _read_caseless,
+    "enum": _read_caseless,
+    "number": _read_number,
+    "datetime": _read_datetime,
     "boolean": read_boolean,
 }
 """Kind of field -> reader of a literal token; ValueError where the literal is of another kind."""

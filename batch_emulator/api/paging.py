@@ -14,10 +14,10 @@ from urllib.parse import quote
 from batch_emulator.errors import BatchError
 
 MAX_PAGE = 1000
-PREFIX = "WATV2:"
+_PREFIX = "WATV2:"
 
 # What the service leaves bare in the query of a nextLink; clients follow it as it is.
-BARE = "$:=/,'()*!@;"
+_BARE = "$:=/,'()*!@;"
 
 
 def parse_maxresults(text: str | None, most: int = MAX_PAGE) -> int:
@@ -37,12 +37,12 @@ def parse_maxresults(text: str | None, most: int = MAX_PAGE) -> int:
 
 def encode_skiptoken(last_id: str) -> str:
     """An opaque token in characters that need no escaping in a query."""
-    return PREFIX + base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
+    return _PREFIX + base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
 
 
 def decode_skiptoken(token: str) -> str:
     """The id that the page before ended with; 400 for a token that is none of ours."""
-    body = token.removeprefix(PREFIX)
+    body = token.removeprefix(_PREFIX)
     try:
         if body == token:
             raise ValueError(token)
@@ -53,7 +53,7 @@ def decode_skiptoken(token: str) -> str:
 
 def next_link(url: str, query: Iterable[tuple[str, str]], token: str) -> str:
     """`url` (without a query) with the same decoded `query` in the same order, and the token last."""
-    parts = [f"{quote(name, BARE)}={quote(value, BARE)}" for name, value in query if name != "$skiptoken"]
+    parts = [f"{quote(name, _BARE)}={quote(value, _BARE)}" for name, value in query if name != "$skiptoken"]
     return f"{url}?{'&'.join([*parts, f'$skiptoken={token}'])}"
 
 

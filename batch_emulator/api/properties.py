@@ -9,7 +9,7 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.odata import parse_expand, parse_select
 from batch_emulator.api.paging import invalid_query
 
-SELECTABLE: dict[str, frozenset[str]] = {
+_SELECTABLE: dict[str, frozenset[str]] = {
     "pools": frozenset(
         (
             "id",
@@ -204,8 +204,8 @@ _WITH_STATISTICS = frozenset({"pools", "jobs", "jobschedules", "tasks"})
 def read_select(call: Call, kind: str) -> frozenset[str] | None:
     """The request's `$select`, None where all is wanted; 400 for a property that the kind does not have."""
     wanted = parse_select(call.option("$select"))
-    if kind in SELECTABLE:
-        _refuse_unknown(call, "$select", wanted or frozenset(), SELECTABLE[kind])
+    if kind in _SELECTABLE:
+        _refuse_unknown(call, "$select", wanted or frozenset(), _SELECTABLE[kind])
     if kind in _WITH_STATISTICS:
         _refuse_unknown(call, "$expand", parse_expand(call.option("$expand")), _EXPANDABLE)
     return wanted

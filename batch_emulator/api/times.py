@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from batch_emulator import ticks
 
-ISO_TIME = re.compile(
+_ISO_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:\d\d)?",
     re.ASCII | re.IGNORECASE,
 )
@@ -16,16 +16,16 @@ ISO_TIME = re.compile(
 
 def parse_time(text: str) -> int:
     """Ticks of an ISO 8601 time, UTC where it names no offset; ValueError for anything else."""
-    match = ISO_TIME.fullmatch(text)
+    match = _ISO_TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"not a time: {text!r}")
     *parts, fraction, offset = match.groups()
     year, month, day, hour, minute, second = (int(part or 0) for part in parts)
     moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
-    return ticks.from_datetime(moment) + int((fraction or "0")[:7].ljust(7, "0")) - parse_offset(offset)
+    return ticks.from_datetime(moment) + int((fraction or "0")[:7].ljust(7, "0")) - _parse_offset(offset)
 
 
-def parse_offset(text: str | None) -> int:
+def _parse_offset(text: str | None) -> int:
     """Ticks east of Greenwich."""
     if text is None or text in "Zz":
         return 0

@@ -26,7 +26,7 @@ from batch_emulator.autoscale.symbols import (
 from batch_emulator.autoscale.syntax import Position
 from batch_emulator.autoscale.values import Value, from_datetime, to_double, to_integer
 
-MAX_NODES = 2**31 - 1
+_MAX_NODES = 2**31 - 1
 
 
 def evaluate(
@@ -90,7 +90,7 @@ def _salvaged_target(name: str, scope: Scope) -> int:
 
 def _to_nodes(name: str, scope: Scope) -> int:
     nodes = to_integer(read_variable(name, scope), name)
-    if not 0 <= nodes <= MAX_NODES:
+    if not 0 <= nodes <= _MAX_NODES:
         raise Problem(f"Invalid value for {name}: {nodes}")
     return nodes
 

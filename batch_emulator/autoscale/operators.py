@@ -23,7 +23,7 @@ _Doubles = Callable[[float, float], float]
 _Rule = Callable[..., Value]
 
 
-def divide(dividend: float, divisor: float) -> float:
+def _divide(dividend: float, divisor: float) -> float:
     """Division of IEEE 754: by zero gives an infinity or not-a-number, never an error."""
     if divisor:
         return dividend / divisor
@@ -74,8 +74,8 @@ _ARITHMETIC: dict[str, dict[tuple[type, type], _Rule]] = {
         (float, TimeInterval): lambda factor, interval: _interval(factor * interval.ticks),
     },
     "/": {
-        **_rules_of_doubles(divide),
-        (TimeInterval, float): lambda interval, divisor: _interval(divide(interval.ticks, divisor)),
+        **_rules_of_doubles(_divide),
+        (TimeInterval, float): lambda interval, divisor: _interval(_divide(interval.ticks, divisor)),
     },
 }
 

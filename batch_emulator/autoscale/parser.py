@@ -25,10 +25,10 @@ from batch_emulator.autoscale.syntax import (
     children,
 )
 
-MAX_FORMULA_BYTES = 8192
-MAX_STATEMENTS = 100
-MAX_NESTING = 40
-MAX_HEIGHT = 150
+_MAX_FORMULA_BYTES = 8192
+_MAX_STATEMENTS = 100
+_MAX_NESTING = 40
+_MAX_HEIGHT = 150
 
 _PRECEDENCE = {
     "||": 1,
@@ -48,8 +48,8 @@ _PRECEDENCE = {
 
 def parse(formula: str) -> tuple[Statement, ...]:
     """The statements of a formula, empty ones left out; FormulaError for a syntax error or a limit passed."""
-    if len(formula.encode("utf-8", "surrogatepass")) > MAX_FORMULA_BYTES:
-        raise FormulaError(Position(1, 1), f"The formula is longer than {MAX_FORMULA_BYTES} bytes")
+    if len(formula.encode("utf-8", "surrogatepass")) > _MAX_FORMULA_BYTES:
+        raise FormulaError(Position(1, 1), f"The formula is longer than {_MAX_FORMULA_BYTES} bytes")
     cursor = _Cursor(tokenize(formula))
     statements = []
     while cursor.token.kind != "end":
@@ -63,12 +63,12 @@ def parse(formula: str) -> tuple[Statement, ...]:
 
 
 def _check_limits(statements: list[Statement]) -> None:
-    if len(statements) > MAX_STATEMENTS:
+    if len(statements) > _MAX_STATEMENTS:
         raise FormulaError(
-            statements[MAX_STATEMENTS].position, f"The formula has more than {MAX_STATEMENTS} statements"
+            statements[_MAX_STATEMENTS].position, f"The formula has more than {_MAX_STATEMENTS} statements"
         )
     level = [statement.value for statement in statements]
-    for _ in range(MAX_HEIGHT):
+    for _ in range(_MAX_HEIGHT):
         level = [child for node in level for child in children(node)]
     if level:
         raise _too_deep(level[0].position)
@@ -135,7 +135,7 @@ def _statement(cursor: _Cursor) -> Statement:
 
 def _expression(cursor: _Cursor) -> Node:
     cursor.nesting += 1
-    if cursor.nesting > MAX_NESTING:
+    if cursor.nesting > _MAX_NESTING:
         raise _too_deep(cursor.token.position)
     test = _operation(cursor, 1)
     if question := cursor.accept("?"):

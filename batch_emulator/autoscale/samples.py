@@ -11,7 +11,7 @@ from batch_emulator.autoscale.values import TICKS_PER_SECOND, TimeInterval, Time
 
 SAMPLE_PERIOD_SECONDS = 30
 SAMPLE_PERIOD = TimeInterval(SAMPLE_PERIOD_SECONDS * TICKS_PER_SECOND)
-ONE_DAY_OF_SAMPLES = 24 * 3600 // SAMPLE_PERIOD_SECONDS
+_ONE_DAY_OF_SAMPLES = 24 * 3600 // SAMPLE_PERIOD_SECONDS
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Samples:
     Whoever owns it records one value a metric each 30 seconds; a second one for a moment replaces the first.
     """
 
-    def __init__(self, history_samples: int = ONE_DAY_OF_SAMPLES):
+    def __init__(self, history_samples: int = _ONE_DAY_OF_SAMPLES):
         self._history_samples = history_samples
         self._series: dict[str, _Series] = {}
 

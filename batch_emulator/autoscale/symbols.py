@@ -43,7 +43,7 @@ METRICS = (
     "$PreemptedNodeCount",
 )
 # The name in the examples of the REST and PowerShell references.
-METRIC_ALIASES = {"$CurrentDedicated": "$CurrentDedicatedNodes"}
+_METRIC_ALIASES = {"$CurrentDedicated": "$CurrentDedicatedNodes"}
 
 DeallocationOption = Literal["requeue", "terminate", "taskcompletion", "retaineddata"]
 DEALLOCATION_OPTIONS: tuple[DeallocationOption, ...] = get_args(DeallocationOption)
@@ -82,5 +82,5 @@ TIMESTAMP_FIELDS: dict[str, Callable[[datetime], int]] = {
 
 def metric_name(name: str) -> str | None:
     """The name under which a read-only service variable is sampled, None for any other name."""
-    name = METRIC_ALIASES.get(name, name)
+    name = _METRIC_ALIASES.get(name, name)
     return name if name in METRICS else None

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from batch_emulator.autoscale.problems import Problem
 
 TICKS_PER_SECOND = 10_000_000
-MAX_VECTOR = 5_000
+_MAX_VECTOR = 5_000
 
 _EPOCH = datetime(1, 1, 1, tzinfo=timezone.utc)
 _MAX_TIMESTAMP_TICKS = (datetime.max - datetime.min) // timedelta(microseconds=1) * 10 + 9
@@ -89,8 +89,8 @@ def to_vector(values: Iterable[Value]) -> tuple[float, ...]:
         if not isinstance(value, (float, tuple)):
             raise Problem(f"Cannot convert {type_name(value)} to doubleVec")
         joined.extend(value if isinstance(value, tuple) else (value,))
-        if len(joined) > MAX_VECTOR:
-            raise Problem(f"The doubleVec has more than {MAX_VECTOR} elements")
+        if len(joined) > _MAX_VECTOR:
+            raise Problem(f"The doubleVec has more than {_MAX_VECTOR} elements")
     return tuple(joined)
 
 

@@ -46,7 +46,7 @@ async def carry_out(
 ) -> Outcome:
     """Run the attempt to its end, which comes early when `stop` is done."""
     directory = f"{node_root}/{launch.task_directory}"
-    environment = build_environment(launch, str(node_root), equipment.search_path)
+    environment = _build_environment(launch, str(node_root), equipment.search_path)
     try:
         ended = await _execute(launch, directory, environment, stop, equipment)
     except AttemptFailed as error:
@@ -83,7 +83,7 @@ def stopped_outcome(exit_code: int | None = None) -> Outcome:
     return Outcome(exit_code, make_failure("TaskEnded"), stopped=True)
 
 
-def build_environment(launch: Launch, node_root: str, search_path: str) -> dict[str, str]:
+def _build_environment(launch: Launch, node_root: str, search_path: str) -> dict[str, str]:
     """All variables of the process: a few that any program expects, the launch's, the directories'."""
     directory = f"{node_root}/{launch.task_directory}"
     environment = {

@@ -85,10 +85,10 @@ def _applies(file: WireObject, exit_code: int) -> bool:
 def _find_all(
     output_files: list[WireObject], working_directory: Path, environment: Mapping[str, str]
 ) -> list[_Upload]:
-    return [upload for file in output_files for upload in find_uploads(file, working_directory, environment)]
+    return [upload for file in output_files for upload in _find_uploads(file, working_directory, environment)]
 
 
-def find_uploads(file: WireObject, working_directory: Path, environment: Mapping[str, str]) -> list[_Upload]:
+def _find_uploads(file: WireObject, working_directory: Path, environment: Mapping[str, str]) -> list[_Upload]:
     """The regular files that an output file's pattern matches now, in order of name, with their blobs."""
     container = file["destination"]["container"]
     headers = {header["name"]: header.get("value") or "" for header in container.get("uploadHeaders") or ()}

@@ -95,7 +95,7 @@ def _unquote(match: re.Match[str]) -> str:
     return next(match[name] for name in ("plain", "single", "escaped") if match[name] is not None)
 
 
-def find_program(name: str, working_directory: str, search_path: str) -> str:
+def _find_program(name: str, working_directory: str, search_path: str) -> str:
     """The program's absolute path: a path is relative to the working directory, a bare name is looked for in
     `search_path` and then in the working directory. Raises AttemptFailed."""
     found = None if os.sep in name else shutil.which(name, path=search_path)
@@ -164,7 +164,7 @@ def _spawn(command: Command) -> subprocess.Popen[bytes]:
     try:
         with _outputs(command) as (stdout, stderr):
             argv = split_command_line(command.command_line)
-            program = find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
+            program = _find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
             return subprocess.Popen(
                 argv,
                 executable=program,

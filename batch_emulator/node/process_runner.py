@@ -25,7 +25,7 @@ from batch_emulator.node.stray_processes import Sweeper
 from batch_emulator.node.transfer import Transfers
 from batch_emulator.node.trash import Trash
 
-NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup/wd", "volatile/startup", "workitems")
+_NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup/wd", "volatile/startup", "workitems")
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class ProcessRunner:
         if node_id in self._nodes or node_id in self._closing:
             raise RuntimeError(f"Node {node_id} is open")
         root = self._nodes_directory / pool_id / node_id
-        for name in NODE_DIRECTORIES:
+        for name in _NODE_DIRECTORIES:
             (root / name).mkdir(parents=True, exist_ok=True)
         self._nodes[node_id] = root
 

@@ -19,7 +19,7 @@ from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.launch import WireObject
 from batch_emulator.node.transfer import READ_BYTES, StorageError, Transfers, answer, for_each
 
-DEFAULT_MODE = 0o770
+_DEFAULT_MODE = 0o770
 _WIDTH = 8
 _STORAGE_VERSION = {"x-ms-version": "2021-12-02"}
 
@@ -75,7 +75,7 @@ def _single(file: WireObject) -> _Download:
 
 def _mode(file: WireObject) -> int:
     text = file.get("fileMode")
-    return int(text, 8) & 0o7777 if text else DEFAULT_MODE
+    return int(text, 8) & 0o7777 if text else _DEFAULT_MODE
 
 
 async def _pages(transfers: Transfers, file: WireObject) -> AsyncIterator[list[_Download]]:

@@ -16,7 +16,7 @@ from random import Random
 from batch_emulator.node.failures import limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.node.launch import Launch, Outcome
 
-FAILING_EXIT_CODE = 1
+_FAILING_EXIT_CODE = 1
 _KILLED = -15
 
 
@@ -84,7 +84,7 @@ def _draw(rule: Simulation, launch: Launch, random: Random) -> tuple[float, int]
     fails = random.random() < rule.failure_rate
     if launch.task_directory == "startup":
         return 0.0, 0
-    return seconds, FAILING_EXIT_CODE if fails else 0
+    return seconds, _FAILING_EXIT_CODE if fails else 0
 
 
 _SUCCESS = Outcome(0)

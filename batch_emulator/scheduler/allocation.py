@@ -10,7 +10,7 @@ from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
 
 
-def move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
+def _move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
     pool.allocation_state = follow(ALLOCATION, pool.allocation_state, event)
     pool.allocation_since = world.now
     world.store.touch("pool", key(pool.id))
@@ -25,7 +25,7 @@ def begin_resize(
     pool.resize_errors = []
     pool.resize_number = world.store.next_number()
     if pool.allocation_state == "steady":
-        move_allocation(world, pool, "resize")
+        _move_allocation(world, pool, "resize")
     number = pool.resize_number
     world.after(world.settings.node_allocation_seconds, _allocate, key(pool.id), number)
     world.after(timeout_seconds, _time_out, key(pool.id), number)
@@ -125,7 +125,7 @@ def check_allocation(world: World, pool_key: str) -> None:
         return
     leaving = world.store.nodes(pool_key).leaving
     if pool.allocation_state == "resizing" and not leaving and _is_at_target(world, pool):
-        move_allocation(world, pool, "settle")
+        _move_allocation(world, pool, "settle")
 
 
 def _is_at_target(world: World, pool: Pool) -> bool:
@@ -155,12 +155,12 @@ def _time_out(world: World, pool_key: str, number: int) -> None:
     if pool is None:
         return
     _report_shortfall(world, pool, "AllocationTimedout")
-    move_allocation(world, pool, "settle")
+    _move_allocation(world, pool, "settle")
 
 
 def stop_resize(world: World, pool: Pool) -> None:
     """End a resize where it stands; the shortfall becomes resize errors."""
-    move_allocation(world, pool, "stop")
+    _move_allocation(world, pool, "stop")
     pool.resize_number = world.store.next_number()
     world.after(world.settings.node_allocation_seconds, _stopped, key(pool.id), pool.resize_number)
 
@@ -170,7 +170,7 @@ def _stopped(world: World, pool_key: str, number: int) -> None:
     if pool is None or pool.resize_number != number or pool.allocation_state != "stopping":
         return
     _report_shortfall(world, pool, "ResizeStopped")
-    move_allocation(world, pool, "settle")
+    _move_allocation(world, pool, "settle")
 
 
 def _report_shortfall(world: World, pool: Pool, code: str) -> None:

@@ -24,7 +24,7 @@ from batch_emulator.scheduler.measures import measure
 from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
-LEAST_SECONDS_BETWEEN_ENABLING = 30.0
+_LEAST_SECONDS_BETWEEN_ENABLING = 30.0
 _DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
 _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
@@ -50,7 +50,7 @@ def _refuse_enabling(world: World, pool: Pool, request: Wire) -> None:
     if not request:
         raise BatchError("MissingRequiredProperty", ("PropertyName", " and/or ".join(_SETTINGS)))
     last = pool.auto_scale_enabled
-    if last is not None and world.seconds_since(last) < LEAST_SECONDS_BETWEEN_ENABLING:
+    if last is not None and world.seconds_since(last) < _LEAST_SECONDS_BETWEEN_ENABLING:
         raise BatchError("TooManyEnableAutoScaleRequests")
     if pool.allocation_state != "steady":
         raise BatchError("PoolBeingResized")
@@ -73,7 +73,7 @@ def refuse_formula(world: World, pool: Pool, formula: str) -> None:
 def disable(world: World, pool_id: str) -> Pool:
     """Leave a pool at the size that it was given last."""
     pool = world.live_pool(pool_id)
-    require_enabled(pool)
+    _require_enabled(pool)
     kept = {name: value for name, value in pool.spec.items() if name not in _SETTINGS}
     pool.spec = kept | {"enableAutoScale": False}
     pool.auto_scale_run = None
@@ -84,7 +84,7 @@ def disable(world: World, pool_id: str) -> Pool:
     return pool
 
 
-def require_enabled(pool: Pool) -> None:
+def _require_enabled(pool: Pool) -> None:
     """AutoScaleNotEnabled, unless the pool scales itself."""
     if not pool.spec.get("enableAutoScale"):
         raise BatchError("AutoScaleNotEnabled")
@@ -93,7 +93,7 @@ def require_enabled(pool: Pool) -> None:
 def evaluate_formula(world: World, pool_id: str, formula: str) -> Wire:
     """The AutoScaleRun of a formula for a pool now; it is not applied."""
     pool = world.live_pool(pool_id)
-    require_enabled(pool)
+    _require_enabled(pool)
     return _run(world, pool, formula)[0]
 
 

@@ -22,11 +22,11 @@ def dependency_action(task: Task) -> str:
 
 def job_action(task: Task) -> str:
     """`none`, `disable` or `terminate`."""
-    default = "none" if task.result == "success" or was_ended(task) else "terminate"
+    default = "none" if task.result == "success" or _was_ended(task) else "terminate"
     return _matching_options(task).get("jobAction", default)
 
 
-def was_ended(task: Task) -> bool:
+def _was_ended(task: Task) -> bool:
     """Whether a request ended the task: a client's to terminate it, its job, or what ran on its node."""
     return task.exit_code is None and task.failure == TASK_ENDED
 
@@ -34,7 +34,7 @@ def was_ended(task: Task) -> bool:
 def _matching_options(task: Task) -> Wire:
     """Those of the exit code, if it is listed; else those of what failed; else the default of a failure."""
     conditions = task.spec.get("exitConditions")
-    if not conditions or was_ended(task):
+    if not conditions or _was_ended(task):
         return {}
     listed = None if task.exit_code is None else _options_of_code(conditions, task.exit_code)
     if listed is not None:

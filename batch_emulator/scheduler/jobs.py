@@ -72,7 +72,7 @@ def start_job(world: World, spec: Wire, schedule: JobSchedule | None = None) -> 
         return job
     if manager := spec.get("jobManagerTask"):
         add_manager_task(world, job, manager)
-    limit_time(world, job)
+    _limit_time(world, job)
     if spec.get("onAllTasksComplete") == "terminatejob":
         world.after(_EMPTY_JOB_SECONDS, _check_empty, job.key)
     return job
@@ -86,7 +86,7 @@ def _check_empty(world: World, job_key: str) -> None:
     world.jobs_to_check[job_key] = None
 
 
-def limit_time(world: World, job: Job) -> None:
+def _limit_time(world: World, job: Job) -> None:
     """Start the clock of a job's `maxWallClockTime`, counted from its creation."""
     limit = limit_seconds(job.spec)
     if limit is not None:
@@ -165,7 +165,7 @@ def _take_on(world: World, job: Job, spec: Wire) -> Job:
     world.store.touch("job", job.key)
     world.place_on(job.pool_key)
     world.jobs_to_check[job.key] = None
-    limit_time(world, job)
+    _limit_time(world, job)
     return job
 
 

@@ -114,12 +114,12 @@ def _instance_environment(
 
 def task_directory(job: Job, task: Task) -> str:
     """Where a task runs, relative to the node's root."""
-    return f"{job_directory(job)}/{task.id}"
+    return f"{_job_directory(job)}/{task.id}"
 
 
 def own_task_directory(job: Job, spec: Wire) -> str:
     """Where a job's preparation or release task runs."""
-    return f"{job_directory(job)}/{spec['id']}"
+    return f"{_job_directory(job)}/{spec['id']}"
 
 
 def _preparation_directory(job: Job) -> str | None:
@@ -127,14 +127,14 @@ def _preparation_directory(job: Job) -> str | None:
     return own_task_directory(job, spec) if spec else None
 
 
-def job_directory(job: Job) -> str:
+def _job_directory(job: Job) -> str:
     """`workitems/<job>/job-1`, or `workitems/<job schedule>/job-<n>` for a job of a schedule."""
     return f"workitems/{job.id.replace(':', '/')}" if job.schedule_key else f"workitems/{job.id}/job-1"
 
 
 def removable_directory(job: Job) -> str:
     """What goes from a node with the job."""
-    return job_directory(job) if job.schedule_key else f"workitems/{job.id}"
+    return _job_directory(job) if job.schedule_key else f"workitems/{job.id}"
 
 
 def retries_left(task: Task) -> bool:

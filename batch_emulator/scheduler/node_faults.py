@@ -15,7 +15,7 @@ from batch_emulator.resources.transitions import NODE, Mishap, allows
 from batch_emulator.scheduler import background, nodes
 from batch_emulator.scheduler.world import CloseNode, Stop, World
 
-DISK_FULL: Wire = {
+_DISK_FULL: Wire = {
     "code": "DiskFull",
     "message": "There is not enough disk space on the node",
     "errorDetails": [
@@ -46,10 +46,10 @@ def _strike(
 ) -> None:
     node = world.store.find_node(pool_key, node_id)
     if node and node.boot_number == boot_number and allows(NODE, node.state, event):
-        apply_event(world, node, event, errors=errors, recover_seconds=recover_seconds)
+        _apply_event(world, node, event, errors=errors, recover_seconds=recover_seconds)
 
 
-def apply_event(
+def _apply_event(
     world: World,
     node: Node,
     event: Mishap,
@@ -114,7 +114,7 @@ def disk_full(world: World, node: Node) -> None:
     """The disk of a node is full: it takes no tasks until it is rebooted. What runs there goes on."""
     if allows(NODE, node.state, "break") and node.leaving is None:
         world.store.move_node(node, "break", world.now)
-        node.errors = [DISK_FULL]
+        node.errors = [_DISK_FULL]
 
 
 EVENTS: tuple[str, ...] = (*get_args(Mishap), "filldisk", "recover")
@@ -129,7 +129,7 @@ def strike_node(world: World, pool_id: str, node_id: str, event: str, request: W
         _recover(world, node)
     else:
         errors, seconds = request.get("errors", ()), request.get("recoverSeconds")
-        apply_event(world, node, cast(Mishap, event), errors=errors, recover_seconds=seconds)
+        _apply_event(world, node, cast(Mishap, event), errors=errors, recover_seconds=seconds)
     return node
 
 

@@ -177,11 +177,11 @@ def interrupt_node(
     world: World, pool_id: str, node_id: str, option: Deallocation, event: Interruption
 ) -> None:
     """Reboot, reimage or deallocate by the user's wish."""
-    node = require_up(world, pool_id, node_id)
+    node = _require_up(world, pool_id, node_id)
     interrupt(world, node, option, event)
 
 
-def require_up(world: World, pool_id: str, node_id: str) -> Node:
+def _require_up(world: World, pool_id: str, node_id: str) -> Node:
     """The node, if it is not already on its way somewhere else."""
     node = world.node(pool_id, node_id)
     if node.state in _DOWN or node.pending or node.leaving:

@@ -14,8 +14,8 @@ from batch_emulator.scheduler import allocation, autoscaling, nodes
 from batch_emulator.scheduler.world import World
 
 _NIL = "00000000-0000-0000-0000-000000000000"
-SLOTS_PER_CORE = 4
-MOST_SLOTS = 256
+_SLOTS_PER_CORE = 4
+_MOST_SLOTS = 256
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
 
 
@@ -25,7 +25,7 @@ def add_pool(world: World, spec: Wire) -> Pool:
         raise BatchError("PoolExists")
     if len(world.store.pools) >= world.settings.pool_quota:
         raise BatchError("PoolQuotaReached")
-    refuse_pool_spec(spec)
+    _refuse_pool_spec(spec)
     pool = Pool(
         id=spec["id"],
         spec={name: value for name, value in spec.items() if name not in _TARGETS},
@@ -59,12 +59,12 @@ def _timeout_seconds(request: Wire) -> float:
     return parse_duration(request.get("resizeTimeout", "PT15M")).total_seconds()
 
 
-def refuse_pool_spec(spec: Wire) -> None:
+def _refuse_pool_spec(spec: Wire) -> None:
     """400 for a VM size or an image that the account does not offer, or too many task slots for the size."""
     cores = core_count(spec["vmSize"])
     if cores is None:
         raise invalid_property("vmSize", spec["vmSize"], "The specified VM size is not supported")
-    most = min(SLOTS_PER_CORE * cores, MOST_SLOTS)
+    most = min(_SLOTS_PER_CORE * cores, _MOST_SLOTS)
     if spec.get("taskSlotsPerNode", 1) > most:
         reason = f"The value must not be greater than {most}, which is what VM size {spec['vmSize']} allows"
         raise invalid_property("taskSlotsPerNode", spec["taskSlotsPerNode"], reason)
@@ -136,7 +136,7 @@ def delete_pool(world: World, pool_id: str) -> None:
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
     """PATCH: each named property is replaced whole."""
     pool = world.live_pool(pool_id)
-    refuse_pool_spec(pool.spec | changes)
+    _refuse_pool_spec(pool.spec | changes)
     pool.spec = pool.spec | changes
     _changed(world, pool)
     return pool
@@ -167,7 +167,7 @@ def _changed(world: World, pool: Pool) -> None:
 
 def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
     """Give a pool new targets. Refused while it resizes, or sizes itself."""
-    pool = require_steady(world, pool_id)
+    pool = _require_steady(world, pool_id)
     if pool.spec.get("enableAutoScale"):
         raise BatchError("OperationNotValidOnPool", ("Reason", "The pool has auto-scaling enabled"))
     world.stamp(pool)
@@ -182,7 +182,7 @@ def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
     return pool
 
 
-def require_steady(world: World, pool_id: str) -> Pool:
+def _require_steady(world: World, pool_id: str) -> Pool:
     """The pool, if it is not being resized."""
     pool = world.live_pool(pool_id)
     if pool.allocation_state != "steady":
@@ -201,7 +201,7 @@ def stop_resize(world: World, pool_id: str) -> Pool:
 
 def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
     """Take named nodes out of a pool; its targets shrink with them."""
-    pool = require_steady(world, pool_id)
+    pool = _require_steady(world, pool_id)
     leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
     world.stamp(pool)
     option = request.get("nodeDeallocationOption", "requeue")

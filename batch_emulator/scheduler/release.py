@@ -12,7 +12,7 @@ from batch_emulator.scheduler import background, retention
 from batch_emulator.scheduler.launches import own_task_directory, release_launch
 from batch_emulator.scheduler.world import Start, World, failure_info
 
-RELEASE = "release"
+_RELEASE = "release"
 _UP = frozenset({"idle", "running", "offline", "starttaskfailed"})
 _COMING_UP = frozenset({"rebooting", "starting", "waitingforstarttask"})
 
@@ -39,7 +39,7 @@ def _was_prepared(job: Job, node: Node, found: Preparation) -> bool:
 
 def _begin_on(world: World, job: Job, node: Node) -> None:
     if node.state in _UP | _COMING_UP:
-        background.begin(world, job, node, RELEASE)
+        background.begin(world, job, node, _RELEASE)
     if node.state in _UP:
         _launch(world, job, node)
 
@@ -56,7 +56,7 @@ def _launch(world: World, job: Job, node: Node) -> None:
 def resume(world: World, node: Node) -> None:
     """The node is up again: run the release tasks that it could not end."""
     for job_key, kind in list(node.background.items()):
-        if kind == RELEASE:
+        if kind == _RELEASE:
             _launch(world, world.store.jobs[job_key], node)
 
 

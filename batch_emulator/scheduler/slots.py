@@ -1,4 +1,8 @@
-"""What a Batch task holds on nodes while it runs: slots, under the name of the attempt."""
+"""What a Batch task holds on nodes while it runs: slots, under the name of the attempt.
+
+Only here is it known what that name is, so that nobody else frees the slots of an attempt that was given up
+and has not ended yet.
+"""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ class Body(BaseModel):
 
 B = TypeVar("B", bound=Body)
 
-NODE_KINDS = {dict: "StartObject", list: "StartArray"}
+_NODE_KINDS = {dict: "StartObject", list: "StartArray"}
 
-EXPECTED_NODES = {"model_type": "StartObject", "dict_type": "StartObject", "list_type": "StartArray"}
+_EXPECTED_NODES = {"model_type": "StartObject", "dict_type": "StartObject", "list_type": "StartArray"}
 
-EDM_TYPES = {
+_EDM_TYPES = {
     "string_type": "Edm.String",
     "int_type": "Edm.Int32",
     "int_parsing": "Edm.Int32",
@@ -41,7 +41,7 @@ EDM_TYPES = {
     "bool_type": "Edm.Boolean",
 }
 
-REASONS = {
+_REASONS = {
     "string_too_short": "The value must not be empty",
     "string_too_long": "The value must not be longer than {max_length} characters",
     "string_pattern_mismatch": "The value may contain only letters, digits, hyphens and underscores",
@@ -74,22 +74,22 @@ def parse_object(model: type[B], value: Any, allowed: frozenset[str] = frozenset
     try:
         return model.__pydantic_validator__.validate_python(value, context=allowed)
     except ValidationError as error:
-        plain = without_annotations(value)
+        plain = _without_annotations(value)
         if plain is not None:
             return parse_object(model, plain, allowed)
-        raise describe(error) from None
+        raise _describe(error) from None
 
 
-def without_annotations(value: Any) -> dict[str, Any] | None:
+def _without_annotations(value: Any) -> dict[str, Any] | None:
     """`value` without `odata.*`, which clients send back with what they read; None where it has none."""
     if not isinstance(value, dict) or not any(name.startswith("odata.") for name in value):
         return None
     return {name: part for name, part in value.items() if not name.startswith("odata.")}
 
 
-def describe(error: ValidationError) -> BatchError:
+def _describe(error: ValidationError) -> BatchError:
     """The service reads first, then looks for what is missing, then at values; so does this."""
-    return min((describe_one(detail) for detail in error.errors(include_url=False)), key=rank)
+    return min((_describe_one(detail) for detail in error.errors(include_url=False)), key=rank)
 
 
 def rank(error: BatchError) -> int:
@@ -97,43 +97,43 @@ def rank(error: BatchError) -> int:
     return order.index(error.code) if error.code in order else len(order)
 
 
-def describe_one(detail: ErrorDetails) -> BatchError:
+def _describe_one(detail: ErrorDetails) -> BatchError:
     kind, value = detail["type"], detail.get("input")
-    name = property_name(detail["loc"])
-    if kind == "missing" or (value is None and detail["loc"] and kind in {*EDM_TYPES, *EXPECTED_NODES}):
+    name = _property_name(detail["loc"])
+    if kind == "missing" or (value is None and detail["loc"] and kind in {*_EDM_TYPES, *_EXPECTED_NODES}):
         return missing_property(name)
     if kind == "extra_forbidden":
         return unknown_property(name)
-    if kind in EDM_TYPES or kind in EXPECTED_NODES:
-        return invalid_body(describe_mismatch(kind, value))
-    return invalid_property(name, shorten(value), describe_value(detail))
+    if kind in _EDM_TYPES or kind in _EXPECTED_NODES:
+        return invalid_body(_describe_mismatch(kind, value))
+    return invalid_property(name, _shorten(value), _describe_value(detail))
 
 
-def describe_mismatch(kind: str, value: Any) -> str:
-    found = NODE_KINDS.get(type(value), "PrimitiveValue")
-    expected = EXPECTED_NODES.get(kind, "PrimitiveValue")
+def _describe_mismatch(kind: str, value: Any) -> str:
+    found = _NODE_KINDS.get(type(value), "PrimitiveValue")
+    expected = _EXPECTED_NODES.get(kind, "PrimitiveValue")
     if found != expected:
         return (
             f"An unexpected '{found}' node was found when reading from the JSON reader. "
             f"A '{expected}' node was expected."
         )
     return (
-        f"Cannot convert a primitive value to the expected type '{EDM_TYPES[kind]}'. "
+        f"Cannot convert a primitive value to the expected type '{_EDM_TYPES[kind]}'. "
         "See the inner exception for more details."
     )
 
 
-def describe_value(detail: ErrorDetails) -> str:
-    reason = REASONS.get(detail["type"])
+def _describe_value(detail: ErrorDetails) -> str:
+    reason = _REASONS.get(detail["type"])
     return reason.format(**detail.get("ctx", {})) if reason else detail["msg"]
 
 
-def property_name(location: tuple[int | str, ...]) -> str:
+def _property_name(location: tuple[int | str, ...]) -> str:
     """The innermost property on the way to the error; items of a list have no name of their own."""
     return next((part for part in reversed(location) if isinstance(part, str)), "value")
 
 
-def shorten(value: Any) -> str:
+def _shorten(value: Any) -> str:
     shown = value if isinstance(value, str) else str(value)
     return shown if len(shown) <= 200 else shown[:200] + "..."
 

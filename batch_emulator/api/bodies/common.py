@@ -106,7 +106,7 @@ class ResourceFile(Body):
     def check_source(self) -> ResourceFile:
         sources = (self.http_url, self.storage_container_url, self.auto_storage_container_name)
         if sources.count(None) != 2:
-            raise source_error(sources)
+            raise _source_error(sources)
         if self.http_url is not None and not self.file_path:
             raise missing_property("filePath")
         if self.http_url is not None and self.blob_prefix is not None:
@@ -115,7 +115,7 @@ class ResourceFile(Body):
         return self
 
 
-def source_error(sources: tuple[str | None, ...]) -> BatchError:
+def _source_error(sources: tuple[str | None, ...]) -> BatchError:
     names = "autoStorageContainerName, storageContainerUrl and httpUrl"
     if sources.count(None) == len(sources):
         return missing_property("httpUrl")
@@ -153,7 +153,7 @@ class AuthenticationTokenSettings(Body):
     access: list[Choice[Literal["job"]]] | None = None
 
 
-def check_references(references: list[ApplicationPackageReference] | None) -> Any:
+def _check_references(references: list[ApplicationPackageReference] | None) -> Any:
     check_packages(reference.application_id for reference in references or ())
     return references
 
@@ -165,6 +165,6 @@ Metadata = list[MetadataItem] | None
 
 Container = Annotated[ContainerSettings | None, refusable("containerSettings")]
 AuthenticationToken = AuthenticationTokenSettings | None
-ApplicationPackages = Annotated[list[ApplicationPackageReference] | None, AfterValidator(check_references)]
+ApplicationPackages = Annotated[list[ApplicationPackageReference] | None, AfterValidator(_check_references)]
 
 RequiredSlots = Annotated[Number, within(1, 256)]

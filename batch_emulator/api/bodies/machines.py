@@ -18,9 +18,9 @@ Caching = Choice[Literal["none", "readonly", "readwrite"]]
 OsDiskCaching = Choice[Literal["None", "ReadOnly", "ReadWrite"]]
 """As the service writes it of an operating system's disk, where of a data disk it writes small letters."""
 
-DEFAULT_STORAGE = "standard_lrs"
+_DEFAULT_STORAGE = "standard_lrs"
 
-IMAGE_FORMATS = (
+_IMAGE_FORMATS = (
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/"
     "images/{imageName}",
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/"
@@ -29,13 +29,13 @@ IMAGE_FORMATS = (
     "galleries/{galleryName}/images/{galleryImageName}",
 )
 
-IMAGE_ID = re.compile(
+_IMAGE_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Compute/"
     r"(images/[^/]+|galleries/[^/]+/images/[^/]+(/versions/[^/]+)?)",
     re.IGNORECASE,
 )
 
-MANAGED_IMAGE = re.compile(r"/providers/Microsoft\.Compute/images/", re.IGNORECASE)
+_MANAGED_IMAGE = re.compile(r"/providers/Microsoft\.Compute/images/", re.IGNORECASE)
 
 
 class ImageReference(Body):
@@ -61,7 +61,7 @@ class ImageReference(Body):
     @model_validator(mode="after")
     def check_source(self) -> ImageReference:
         if self.virtual_machine_image_id is not None:
-            check_image_id(self.virtual_machine_image_id)
+            _check_image_id(self.virtual_machine_image_id)
         elif self.shared_gallery_image_id is None and self.community_gallery_image_id is None:
             for name in ("publisher", "offer", "sku"):
                 if getattr(self, name) is None:
@@ -69,18 +69,18 @@ class ImageReference(Body):
         return self
 
 
-def check_image_id(image_id: str) -> None:
-    if not IMAGE_ID.fullmatch(image_id):
-        raise wrong_format(image_id, f"{', '.join(IMAGE_FORMATS[:-1])}, or {IMAGE_FORMATS[-1]}")
+def _check_image_id(image_id: str) -> None:
+    if not _IMAGE_ID.fullmatch(image_id):
+        raise _wrong_format(image_id, f"{', '.join(_IMAGE_FORMATS[:-1])}, or {_IMAGE_FORMATS[-1]}")
 
 
 def refuse_managed_image(image_id: str) -> None:
     """400 for a managed image: they take a Microsoft Entra token, which a request with a key lacks."""
-    if MANAGED_IMAGE.search(image_id):
-        raise wrong_format(image_id, " or ".join(IMAGE_FORMATS[1:]))
+    if _MANAGED_IMAGE.search(image_id):
+        raise _wrong_format(image_id, " or ".join(_IMAGE_FORMATS[1:]))
 
 
-def wrong_format(image_id: str, formats: str) -> BatchError:
+def _wrong_format(image_id: str, formats: str) -> BatchError:
     reason = f"The specified resource id must be of the format {formats}"
     return invalid_property("virtualMachineImageId", image_id, reason)
 
@@ -100,7 +100,7 @@ class DiskSecurityProfile(Body):
 
 
 class ManagedDisk(Body):
-    storage_account_type: StorageAccountType = DEFAULT_STORAGE
+    storage_account_type: StorageAccountType = _DEFAULT_STORAGE
     disk_encryption_set: DiskEncryptionSet | None = None
     security_profile: DiskSecurityProfile | None = None
 
@@ -112,7 +112,7 @@ class DataDisk(Body):
     lun: Annotated[Number, within(0, 63)]
     caching: Caching = "none"
     disk_size_gb: Annotated[Number, within(1)] = Field(alias="diskSizeGB")
-    storage_account_type: StorageAccountType = DEFAULT_STORAGE
+    storage_account_type: StorageAccountType = _DEFAULT_STORAGE
     managed_disk: ManagedDisk = ManagedDisk()
 
     @model_validator(mode="before")
@@ -123,7 +123,7 @@ class DataDisk(Body):
             return value
         managed = value.get("managedDisk") or {}
         kind = managed.get("storageAccountType") if isinstance(managed, dict) else None
-        kind = kind or value.get("storageAccountType") or DEFAULT_STORAGE
+        kind = kind or value.get("storageAccountType") or _DEFAULT_STORAGE
         whole = {"storageAccountType": kind, **managed} if isinstance(managed, dict) else managed
         return {**value, "storageAccountType": kind, "managedDisk": whole}
 

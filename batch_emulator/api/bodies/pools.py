@@ -46,11 +46,11 @@ EvaluationInterval = Annotated[str, duration("PT5M", "P7D")]
 NodeCommunicationMode = Choice[Literal["default", "classic", "simplified"]]
 TaskSlots = Annotated[Number, within(1, 256)]
 
-TARGET_DEFAULTS = {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0}
-FORMULA_DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
+_TARGET_DEFAULTS = {"targetDedicatedNodes": 0, "targetLowPriorityNodes": 0}
+_FORMULA_DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
 
-MAX_FORMULA_CHARACTERS = 8192
-MAX_NODES_REMOVED = 100
+_MAX_FORMULA_CHARACTERS = 8192
+_MAX_NODES_REMOVED = 100
 
 
 class StartTask(Body):
@@ -111,13 +111,13 @@ class PoolSpecification(Body):
         if not isinstance(value, dict):
             return value
         given = {name: part for name, part in value.items() if part is not None}
-        return (FORMULA_DEFAULTS if is_true(given.get("enableAutoScale")) else TARGET_DEFAULTS) | given
+        return (_FORMULA_DEFAULTS if is_true(given.get("enableAutoScale")) else _TARGET_DEFAULTS) | given
 
     @model_validator(mode="before")
     @classmethod
     def fill_accounts(cls, value: Any) -> Any:
         """On Windows an account that does not say how to log in does so as is usual for the kind of pool."""
-        mode = default_login_mode(value) if isinstance(value, dict) else None
+        mode = _default_login_mode(value) if isinstance(value, dict) else None
         if mode is None or not isinstance(value.get("userAccounts"), list):
             return value
         usual = {"windowsUserConfiguration": {"loginMode": mode}}
@@ -138,14 +138,14 @@ class PoolSpecification(Body):
     def check_size(self) -> PoolSpecification:
         """A pool is sized either by targets or by a formula."""
         if not self.enable_auto_scale:
-            refuse_unless_auto_scaled("autoScaleFormula", self.auto_scale_formula)
-            refuse_unless_auto_scaled("autoScaleEvaluationInterval", self.auto_scale_evaluation_interval)
+            _refuse_unless_auto_scaled("autoScaleFormula", self.auto_scale_formula)
+            _refuse_unless_auto_scaled("autoScaleEvaluationInterval", self.auto_scale_evaluation_interval)
             return self
         if self.auto_scale_formula is None:
             raise missing_property("autoScaleFormula")
-        check_formula(self.auto_scale_formula)
-        refuse_if_auto_scaled("targetDedicatedNodes", self.target_dedicated_nodes)
-        refuse_if_auto_scaled("targetLowPriorityNodes", self.target_low_priority_nodes)
+        _check_formula(self.auto_scale_formula)
+        _refuse_if_auto_scaled("targetDedicatedNodes", self.target_dedicated_nodes)
+        _refuse_if_auto_scaled("targetLowPriorityNodes", self.target_low_priority_nodes)
         return self
 
 
@@ -209,7 +209,7 @@ class PoolResize(Body):
 class NodeRemove(Body):
     """The body of Remove Nodes."""
 
-    node_list: Annotated[list[Annotated[str, up_to(256)]], Field(min_length=1, max_length=MAX_NODES_REMOVED)]
+    node_list: Annotated[list[Annotated[str, up_to(256)]], Field(min_length=1, max_length=_MAX_NODES_REMOVED)]
     resize_timeout: ResizeTimeout = "PT15M"
     node_deallocation_option: DeallocationOption = "requeue"
 
@@ -222,7 +222,7 @@ class AutoScaleEnable(Body):
 
     @model_validator(mode="after")
     def check_length(self) -> AutoScaleEnable:
-        check_formula(self.auto_scale_formula or "")
+        _check_formula(self.auto_scale_formula or "")
         return self
 
 
@@ -233,11 +233,11 @@ class AutoScaleEvaluate(Body):
 
     @model_validator(mode="after")
     def check_length(self) -> AutoScaleEvaluate:
-        check_formula(self.auto_scale_formula)
+        _check_formula(self.auto_scale_formula)
         return self
 
 
-def default_login_mode(pool: dict[str, Any]) -> str | None:
+def _default_login_mode(pool: dict[str, Any]) -> str | None:
     """How accounts log in on the nodes of a Windows pool; None for a Linux pool."""
     if pool.get("cloudServiceConfiguration"):
         return "interactive"
@@ -250,16 +250,16 @@ def is_true(value: Any) -> bool:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
-def check_formula(formula: str) -> None:
-    if len(formula) > MAX_FORMULA_CHARACTERS:
+def _check_formula(formula: str) -> None:
+    if len(formula) > _MAX_FORMULA_CHARACTERS:
         raise BatchError("AutoScalingFormulaTooLong")
 
 
-def refuse_unless_auto_scaled(name: str, value: Any) -> None:
+def _refuse_unless_auto_scaled(name: str, value: Any) -> None:
     if value is not None:
         raise invalid_property(name, value, f"{name} must not be specified if enableAutoScale is false")
 
 
-def refuse_if_auto_scaled(name: str, value: Any) -> None:
+def _refuse_if_auto_scaled(name: str, value: Any) -> None:
     if value is not None:
         raise invalid_property(name, value, f"{name} must not be specified if enableAutoScale is true")

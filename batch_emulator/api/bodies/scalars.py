@@ -26,7 +26,7 @@ T = TypeVar("T")
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
 
-def reject_boolean(value: Any) -> Any:
+def _reject_boolean(value: Any) -> Any:
     """JSON's true and false are numbers to Python; the text of a number is one to the service."""
     if isinstance(value, bool):
         raise PydanticKnownError("int_type")
@@ -85,7 +85,7 @@ def duration(least: str | None = None, greatest: str | None = None) -> AfterVali
     return AfterValidator(check)
 
 
-def read_limit(value: Any) -> Any:
+def _read_limit(value: Any) -> Any:
     """The service takes -1 for "no limit", and answers with the longest duration that it has."""
     return UNLIMITED if value == "-1" else value
 
@@ -99,7 +99,7 @@ def refusable(name: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def normalise_time(value: str) -> str:
+def _normalise_time(value: str) -> str:
     return ticks.format_ticks(parse_time(value))
 
 
@@ -107,7 +107,7 @@ def lower(value: str) -> str:
     return value.lower()
 
 
-def check_file_mode(value: str) -> str:
+def _check_file_mode(value: str) -> str:
     if not re.fullmatch(r"[0-7]{3,4}", value):
         raise ValueError("The file mode must be octal, such as 0770")
     return value
@@ -122,7 +122,7 @@ NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 Choice = Annotated[T, _AnyCase()]
 """`Choice[Literal["task", "pool"]]`: one of these in any case, kept, and answered, in the case given here."""
 
-Number = Annotated[int, BeforeValidator(reject_boolean)]
+Number = Annotated[int, BeforeValidator(_reject_boolean)]
 """A whole number, also as text, as the Azure CLI sends it. Give it bounds with `within`."""
 
 Bool = Annotated[bool, BeforeValidator(read_boolean)]
@@ -132,12 +132,12 @@ Retries = Annotated[Number, within(-1)]
 """-1 is without limit."""
 
 Duration = Annotated[str, duration()]
-Limit = Annotated[Duration, BeforeValidator(read_limit)]
+Limit = Annotated[Duration, BeforeValidator(_read_limit)]
 """A duration; -1 is without limit."""
 
-Time = Annotated[str, AfterValidator(normalise_time)]
+Time = Annotated[str, AfterValidator(_normalise_time)]
 Lower = Annotated[str, AfterValidator(lower)]
-FileMode = Annotated[str, AfterValidator(check_file_mode)]
+FileMode = Annotated[str, AfterValidator(_check_file_mode)]
 
 ElevationLevel = Choice[Literal["nonadmin", "admin"]]
 DeallocationOption = Choice[Literal["requeue", "terminate", "taskcompletion", "retaineddata"]]

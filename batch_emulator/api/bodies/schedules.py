@@ -11,14 +11,14 @@ from batch_emulator.api.bodies.common import Metadata
 from batch_emulator.api.bodies.jobs import JobSpecification
 from batch_emulator.api.bodies.scalars import DisplayName, Id, Time, duration
 
-LEAST_INTERVAL = "PT1M"
+_LEAST_INTERVAL = "PT1M"
 
 
 class Schedule(Body):
     do_not_run_until: Time | None = None
     do_not_run_after: Time | None = None
-    start_window: Annotated[str, duration(LEAST_INTERVAL)] | None = None
-    recurrence_interval: Annotated[str, duration(LEAST_INTERVAL)] | None = None
+    start_window: Annotated[str, duration(_LEAST_INTERVAL)] | None = None
+    recurrence_interval: Annotated[str, duration(_LEAST_INTERVAL)] | None = None
 
 
 class JobScheduleAdd(Body):

@@ -35,17 +35,17 @@ from batch_emulator.api.bodies.scalars import (
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import BatchError, invalid_property
 
-DEFAULT_RETENTION = "P7D"
+_DEFAULT_RETENTION = "P7D"
 
-MAX_TASKS = 100
-MAX_DEPENDENCY_CHARACTERS = 64_000
+_MAX_TASKS = 100
+_MAX_DEPENDENCY_CHARACTERS = 64_000
 
 
 class TaskConstraints(Body):
     """`max_task_retry_count` is the job's where the task names none."""
 
     max_wall_clock_time: Limit = UNLIMITED
-    retention_time: Limit = DEFAULT_RETENTION
+    retention_time: Limit = _DEFAULT_RETENTION
     max_task_retry_count: Retries | None = None
 
 
@@ -96,7 +96,7 @@ class TaskDependencies(Body):
 
     @model_validator(mode="after")
     def check_length(self) -> TaskDependencies:
-        if sum(map(len, self.task_ids or ())) > MAX_DEPENDENCY_CHARACTERS:
+        if sum(map(len, self.task_ids or ())) > _MAX_DEPENDENCY_CHARACTERS:
             raise BatchError("TaskDependencyListTooLong")
         return self
 
@@ -142,7 +142,7 @@ class TaskAdd(Body):
         """
         wire = super().to_wire()
         wire.setdefault("userIdentity", DEFAULT_IDENTITY)
-        complete_constraints(wire, job_retries)
+        _complete_constraints(wire, job_retries)
         return wire
 
 
@@ -156,20 +156,20 @@ class TaskReplace(Body):
     def to_wire(self, job_retries: int | None = None) -> dict[str, Any]:
         """`constraints` with all defaults, which is what an update without them puts back."""
         wire = super().to_wire()
-        complete_constraints(wire, job_retries)
+        _complete_constraints(wire, job_retries)
         return wire
 
 
-def complete_constraints(wire: dict[str, Any], job_retries: int | None) -> None:
+def _complete_constraints(wire: dict[str, Any], job_retries: int | None) -> None:
     constraints = wire.get("constraints")
     if constraints is None:
-        wire["constraints"] = default_constraints(job_retries)
+        wire["constraints"] = _default_constraints(job_retries)
     elif job_retries is not None:
         constraints.setdefault("maxTaskRetryCount", job_retries)
 
 
 @functools.lru_cache(maxsize=64)
-def default_constraints(retries: int | None) -> dict[str, Any]:
+def _default_constraints(retries: int | None) -> dict[str, Any]:
     """The constraints of a task that names none. Shared: read them, never change them."""
     return TaskConstraints.model_validate({"maxTaskRetryCount": retries}).to_wire()
 
@@ -184,8 +184,8 @@ def parse_collection(raw: bytes) -> list[dict[str, Any]]:
     entries = body["value"]
     if not all(isinstance(entry, dict) for entry in entries):
         raise invalid_body("Every item of the list named 'value' must be a JSON object.")
-    if len(entries) > MAX_TASKS:
-        reason = f"The number of tasks in a collection must not be greater than {MAX_TASKS}"
+    if len(entries) > _MAX_TASKS:
+        reason = f"The number of tasks in a collection must not be greater than {_MAX_TASKS}"
         raise invalid_property("value", len(entries), reason)
     return entries
 
