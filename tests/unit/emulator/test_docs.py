@@ -108,3 +108,12 @@ def test_paths_of_the_control_api():
     for method, path in re.findall(r"^curl (?:-X (\w+) )?.*?(/_emulator/\S+)", section("From outside"), re.M):
         pattern = path.replace("POOL", "{pool}").replace("NODE", "{node}").replace("preempt", "{event}")
         assert (method or "GET", pattern) in {(each[0], each[1]) for each in control.ROUTES}
+
+
+def test_map_names_what_there_is():
+    """Each file that the maps of the pages name exists, from the root or in the emulator's folder."""
+    root = Path(__file__).parents[3]
+    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
+        for name in re.findall(r"`([\w./]+(?:\.py|/))`", (root / page).read_text(encoding="utf-8")):
+            folders = (root, root / "batch_emulator", root / "batch_emulator" / "node")
+            assert any((folder / name).exists() for folder in folders), f"{page} names {name}"
