@@ -6,6 +6,7 @@ summary. The exit code is 0, 1 if the run failed, 2 if the options can't be righ
 
 import inspect
 import json
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,8 @@ from prefect import Flow
 from prefect.settings import get_current_settings, temporary_settings
 
 from flows.display import expected_errors_hidden, live_display
-from tasks.errors import FanOutError
+from tasks.azure.accounts import read_accounts
+from tasks.errors import FanOutError, SettingsError
 from tasks.listeners import listening
 from tasks.spec.run_results import FileResult, RunResult
 from tasks.watch.progress import Counts
@@ -38,6 +40,8 @@ TEMPORARY_SERVER = {
     "server.services.task_run_recorder.read_batch_size": 1000,
     "server.services.task_run_recorder.flush_interval": 1,
 }
+# The temporary server takes whoever has this, and so no page in a browser.
+KEY_SETTINGS = ("server.api.auth_string", "api.auth_string")
 
 EPILOGUE = """
 The accounts are those of the environment: AZURE_BATCH_ENDPOINT, AZURE_BATCH_ACCOUNT, AZURE_BATCH_ACCESS_KEY,
@@ -47,6 +51,10 @@ PREFECT_API_URL or, where that is not set, by one that lives as long as the run.
 The paths of the outputs go to stdout, all else to stderr. The exit code is 0, 1 if the run failed, 2 for
 options that can't be right.
 """
+ACCOUNTS_HINT = (
+    "With no cloud account: `make up` in another terminal opens a local stack, which"
+    " `./run python -m flows.{name} ...` then uses. With one: the README, `On a real account`."
+)
 SERVER_HINT = (
     "is a Prefect server running there? With PREFECT_API_URL unset, a temporary one is started for the run."
 )
@@ -162,6 +170,8 @@ def _explain_usage(error: CycloptsError) -> str:
 def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     """Run the flow under the live display. Raises what is neither ours nor an interruption."""
     outcome = Outcome()
+    if problem := find_no_account(flow, parameters):
+        return Outcome(error=problem, exit_code=FAILED)
     with server_settings(), expected_errors_hidden(), live_display() as show:
 
         def hear(news: object) -> None:
@@ -184,6 +194,16 @@ def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     return outcome
 
 
+def find_no_account(flow: Flow, parameters: Mapping[str, Any]) -> str | None:
+    """What is missing of the accounts, said before any server is started; blocks are looked up by the run."""
+    try:
+        if not parameters.get("accounts"):
+            read_accounts()
+    except SettingsError as error:
+        return f"{error}\n{ACCOUNTS_HINT.format(name=flow.fn.__name__)}"
+    return None
+
+
 def _is_without_server(error: RuntimeError) -> bool:
     """Whether Prefect found no server, for which it has no exception of its own."""
     return str(error).startswith(("Failed to reach API at", "Timed out while attempting to connect"))
@@ -193,7 +213,8 @@ def server_settings() -> AbstractContextManager[Any]:
     """Prefect's settings as they are if they name a server, else with those of a temporary one added."""
     if get_current_settings().api.url:
         return nullcontext()
-    return temporary_settings(set_defaults=TEMPORARY_SERVER)
+    key = f"local:{secrets.token_urlsafe(32)}"
+    return temporary_settings(set_defaults={**TEMPORARY_SERVER, **dict.fromkeys(KEY_SETTINGS, key)})
 
 
 def report(outcome: Outcome, as_json: bool) -> None:

@@ -5,9 +5,30 @@ import logging
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
 
+from tasks.errors import FanOutError
+
+TASK_RUNS = "prefect.task_runs"
+# Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.
+COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(")
+
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter:
     try:
         return get_run_logger()
     except MissingContextError:
         return get_logger("fan_out")
+
+
+def quieten_logs() -> None:
+    """Log a step and not each file's task run, and an error of ours without its traceback; all with DEBUG."""
+    for name in (TASK_RUNS, "prefect.flow_runs", "prefect.engine"):
+        get_logger(name).addFilter(_is_worth_a_line)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+        return True
+    if record.exc_info and isinstance(record.exc_info[1], FanOutError):
+        record.exc_info = record.exc_text = None
+    is_commonplace = record.name == TASK_RUNS and record.getMessage().startswith(COMMONPLACE)
+    return not is_commonplace

@@ -62,4 +62,4 @@ def joined(text: str) -> list[str]:
 
 
 SHELLS = ("", "sh", "bash", "console")
-COMMANDS = ("make ", "prefect ", "python -m ", "python3 -m ")
+COMMANDS = ("make ", "./run ", "prefect ", "python -m ", "python3 -m ")

@@ -13,8 +13,8 @@ from deployments.local.settings import BATCH_ACCOUNT, Settings, client_environme
 from deployments.local.stack import choose_ports, install, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 from tasks.errors import InputError
-from tasks.spec.inputs import expand_source
 
+WORDS_MAX = 10_000
 ENV_FILE = Path(".local", "stack.env")
 
 
@@ -57,9 +57,16 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     shown = commands.add_parser("demo", help="run top-n-words over a folder, show the result")
     shown.add_argument("--inputs", type=Path, default=Path("data"), help="folder of text files")
     shown.add_argument("--output", type=Path, default=Path("output"), help="folder for the results")
-    shown.add_argument("--num-words", type=int, default=3, help="words to list of each file")
+    shown.add_argument("--num-words", type=word_count, default=3, help="words to list of each file")
     shown.add_argument("--env-file", type=Path, default=ENV_FILE, help="use the open stack that wrote this")
     shown.set_defaults(run=run_demo, interrupted_exit_code=130)
+
+
+def word_count(text: str) -> int:
+    """As the flow takes it."""
+    if not text.isdecimal() or not 1 <= int(text) <= WORDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of words between 1 and {WORDS_MAX:,}")
+    return int(text)
 
 
 def run_up(options: argparse.Namespace) -> int:
@@ -75,8 +82,7 @@ def run_up(options: argparse.Namespace) -> int:
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    # What can be seen to be wrong now needs no stack.
-    expand_source(str(options.inputs))
+    demo.check(options.inputs, options.output)
     variables = environment.read_live(options.env_file)
     with ExitStack() as stack:
         if not variables:
@@ -85,6 +91,7 @@ def run_demo(options: argparse.Namespace) -> int:
             settings = Settings(location, *ports, keys_of(location), is_temporary=True)
             stack.enter_context(serve(settings, say))
             variables = client_environment(settings)
+            stack.callback(say, "\nThe dashboard closes with this stack. To keep one open: make up")
         return demo.run(variables, options.inputs, options.output, options.num_words, say)
 
 

@@ -9,21 +9,35 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from deployments.local.settings import base_environment
+from deployments.local.settings import base_environment, link_to
 from deployments.processes import Command, Service, running
+from tasks.errors import InputError
+from tasks.spec.inputs import InputFile, find_inputs
 
 DEPLOYMENT = "top-n-words/count-words"
 # How `--watch` begins the line of an event; those of a log begin with another sign.
 EVENT = "●"
 # So that no line is broken: the terminal does that better.
 WIDTH = "500"
-SHOWN_FILES = 12
+SHOWN_FILES = 3
+# That of the deployment's flow.
+OUTPUT_NAME = "{stem}_OUTPUT{suffix}"
+
+
+def check(inputs: Path, output: Path) -> None:
+    """Raise InputError for what can be seen to be wrong before anything is started."""
+    find_inputs(str(inputs), OUTPUT_NAME)
+    nearest = next(one for one in (output, *output.absolute().parents) if one.exists())
+    if not nearest.is_dir():
+        raise InputError(f"The outputs can't be written to {output}: {nearest} is a file, not a folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"The outputs can't be written to {output}: you may not write to {nearest}.")
 
 
 def run(
     variables: Mapping[str, str], inputs: Path, output: Path, num_words: int, say: Callable[[str], None]
 ) -> int:
-    """Run the deployment over the folder and print the tables it wrote; return the exit code of `prefect`."""
+    """Run the deployment over the folder and print what it wrote; return the exit code of `prefect`."""
     parameters = {
         "inputs": str(inputs.resolve()),
         "output_dir": str(output.resolve()),
@@ -32,12 +46,17 @@ def run(
         "refresh": True,
     }
     arguments = ["deployment", "run", DEPLOYMENT, "--watch", "--params", json.dumps(parameters)]
-    say(f"\n$ prefect {shlex.join(arguments)}\n")
-    started_at = time.time()
+    say(f"\nThe dashboard: {dashboard_link(variables)}")
+    say(f"\n$ ./run prefect {shlex.join(arguments)}\n")
     exit_code = show(arguments, variables, say)
     if exit_code == 0:
-        say(tables(output, since=started_at))
+        say(tables(find_inputs(str(inputs), OUTPUT_NAME), output))
     return exit_code
+
+
+def dashboard_link(variables: Mapping[str, str]) -> str:
+    address = variables["PREFECT_API_URL"].removesuffix("/api")
+    return link_to(address, variables["PREFECT_API_AUTH_STRING"])
 
 
 def show(arguments: Sequence[str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
@@ -65,9 +84,9 @@ def follow(service: Service) -> Iterator[str]:
         yield from filter(None, [partial])
 
 
-def tables(output: Path, since: float) -> str:
-    """The output files written since that time, the first few of them in full."""
-    written = sorted(path for path in output.rglob("*_OUTPUT.txt") if path.stat().st_mtime >= since)
+def tables(files: Sequence[InputFile], output: Path) -> str:
+    """The outputs of the files: a few in full, how many there are, and where."""
+    written = [path for file in files if (path := output / file.output_name).is_file()]
     shown = [f"{path.name}\n{path.read_text(errors='replace')}" for path in written[:SHOWN_FILES]]
-    more = [f"... and {len(written) - SHOWN_FILES} more files"] if len(written) > SHOWN_FILES else []
-    return "\n".join(["", *shown, *more, f"{len(written)} files are in {output}"])
+    rest = f", the other {len(written) - SHOWN_FILES:,} too" if len(written) > SHOWN_FILES else ""
+    return "\n".join(["", *shown, f"{len(written):,} tables of {len(files):,} files are in {output}{rest}"])

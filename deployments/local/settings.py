@@ -75,7 +75,7 @@ class Settings:
     @property
     def dashboard_link(self) -> str:
         """Opens the dashboard, signed in: what is behind `#` never leaves the browser."""
-        return f"{self.dashboard}{OPEN_PATH}#{self.keys.prefect}"
+        return link_to(self.dashboard, self.keys.prefect)
 
     @property
     def batch_endpoint(self) -> str:
@@ -84,6 +84,10 @@ class Settings:
     @property
     def storage(self) -> azurite.BlobStorage:
         return azurite.blob_storage(f"http://127.0.0.1:{self.storage_port}", self.keys.storage)
+
+
+def link_to(dashboard: str, auth_string: str) -> str:
+    return f"{dashboard}{OPEN_PATH}#{auth_string}"
 
 
 def client_environment(settings: Settings) -> dict[str, str]:

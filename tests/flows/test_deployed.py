@@ -45,15 +45,17 @@ def test_a_deployment_runs_through_the_worker(local_stack, tmp_path):
         "top-n-words/count-words", "--watch", inputs=str(DATA), output_dir=str(tmp_path), num_words=5
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("Finished in state Completed()") == 1
     tables = {path.name: table(path) for path in tmp_path.iterdir()}
     assert tables == {f"{path.stem}_OUTPUT.txt": expected_counts(path, 5) for path in sorted(DATA.iterdir())}
 
 
 def test_a_failed_run_fails_the_command(local_stack, tmp_path):
-    """A run over an empty folder ends with exit code 1, and the log says what is missing."""
+    """Over an empty folder: exit code 1, and the log says what is missing, without a traceback."""
     result = local_stack.run_deployment("top-n-words/count-words", "--watch", inputs=str(tmp_path))
     assert result.returncode == 1
     assert str(tmp_path) in result.stdout.replace("\n", "")
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,21 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: value)
 def test_commands_are_known(page, command):
     """A command of the documentation has a target, a module or a subcommand, with its options."""
-    program, *arguments = shlex.split(command)
+    program, *arguments = shlex.split(command.removeprefix("./run "))
     if program == "make":
         check_make(arguments)
     elif program == "prefect":
         check_prefect(arguments)
     else:
         check_module(arguments[1], arguments[2:])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_find_what_they_need(page):
+    """A command of ours is written with `./run`, by which it works in a fresh clone and any terminal."""
+    needy = ("prefect ", "python -m flows", "python -m deployments", "python -m bench")
+    shown = {line.strip() for block in blocks_of(REPOSITORY / page) for line in block.text.splitlines()}
+    assert [line for line in shown if line.removeprefix("$ ").startswith(needy)] == []
 
 
 def check_make(arguments: list[str]) -> None:

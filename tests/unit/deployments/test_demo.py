@@ -1,38 +1,64 @@
 """What `make demo` shows at its end."""
 
-import os
+from pathlib import Path
 
 import pytest
 
-from deployments.local.__main__ import main
-from deployments.local.demo import SHOWN_FILES, tables
+from deployments.local.__main__ import WORDS_MAX, main
+from deployments.local.demo import OUTPUT_NAME, SHOWN_FILES, tables
+from flows import top_n_words
+from flows.top_n_words import TopNWordsSpec
+from tasks.spec.inputs import InputFile, find_inputs
 
 
-def test_every_table_is_shown(tmp_path):
-    """The content of each output is printed under its name, those in sub-folders too."""
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "a_OUTPUT.txt").write_text("the 3\n")
-    (tmp_path / "sub" / "b_OUTPUT.txt").write_text("and 2\n")
-    text = tables(tmp_path, since=0)
-    assert "a_OUTPUT.txt\nthe 3" in text
-    assert "b_OUTPUT.txt\nand 2" in text
+def files_of(folder: Path, *names: str) -> list[InputFile]:
+    """Inputs with these names, and an output of each, of which the content is the input's name."""
+    for name in names:
+        (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "in" / name).touch()
+    files = find_inputs(str(folder / "in"), OUTPUT_NAME)
+    for file in files:
+        (folder / "out" / file.output_name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "out" / file.output_name).write_text(f"table of {file.name}\n")
+    return files
 
 
-def test_outputs_of_earlier_runs_are_not_shown(tmp_path):
-    """A file that was there before the run isn't passed off as its result."""
-    old = tmp_path / "old_OUTPUT.txt"
-    old.write_text("stale\n")
-    os.utime(old, (1000, 1000))
-    assert "stale" not in tables(tmp_path, since=2000)
+def test_tables_of_any_kind_of_file_are_counted_and_shown(tmp_path):
+    """Also of CSV files and in sub-folders; what else is in the folder is not."""
+    files = files_of(tmp_path, "a.csv", "sub/b")
+    (tmp_path / "out" / "old_OUTPUT.txt").write_text("stale\n")
+    text = tables(files, tmp_path / "out")
+    assert "a_OUTPUT.csv\ntable of a.csv" in text
+    assert "b_OUTPUT\ntable of sub/b" in text
+    assert "2 tables of 2 files are in" in text
+    assert "stale" not in text
 
 
 def test_many_tables_are_cut_short(tmp_path):
-    """Of hundreds of outputs the first few are shown, and how many more there are."""
-    for number in range(SHOWN_FILES + 5):
-        (tmp_path / f"{number:03}_OUTPUT.txt").write_text(f"word{number} 1\n")
-    text = tables(tmp_path, since=0)
-    assert text.count("_OUTPUT.txt") == SHOWN_FILES
-    assert "5 more files" in text
+    """Of hundreds of outputs the first few are shown, with the true number and where the others are."""
+    text = tables(files_of(tmp_path, *[f"{number:04}.txt" for number in range(1200)]), tmp_path / "out")
+    assert text.count("table of") == SHOWN_FILES
+    assert f"1,200 tables of 1,200 files are in {tmp_path / 'out'}, the other 1,197 too" in text
+
+
+def test_an_output_that_is_no_folder_is_told_at_once(tmp_path, capsys):
+    """The path and what is in its way; nothing is started."""
+    files_of(tmp_path, "a.txt")
+    (tmp_path / "taken").touch()
+    options = ["--inputs", str(tmp_path / "in"), "--output", str(tmp_path / "taken" / "sub")]
+    assert main(["demo", *options, "--env-file", str(tmp_path / "none")]) == 1
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'taken'} is a file" in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "three", "10001", "1.5"])
+def test_a_wrong_number_of_words_is_told_at_once(capsys, number):
+    """As the flow would tell it, but before there is a stack."""
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", f"--num-words={number}"])
+    assert ended.value.code == 2
+    assert f"'{number}' is no number of words between 1 and 10,000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["empty", "absent"])
@@ -43,3 +69,12 @@ def test_inputs_that_are_not_there_are_told_at_once(tmp_path, capsys, name):
     told = capsys.readouterr()
     assert str(tmp_path / name) in told.err
     assert told.out == ""
+
+
+def test_what_the_demo_knows_of_the_flow_is_so():
+    """The most words that it takes, and what its outputs are called."""
+    with pytest.raises(ValueError, match="num_words"):
+        TopNWordsSpec(num_words=WORDS_MAX + 1)
+    assert TopNWordsSpec(num_words=WORDS_MAX).num_words == WORDS_MAX
+    (told,) = [line for line in Path(top_n_words.__file__).read_text().splitlines() if "output_name=" in line]
+    assert OUTPUT_NAME in told
