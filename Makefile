@@ -9,6 +9,7 @@ IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed
 # Python starts a hundred times in a run of the tests, and each time it would compile them anew.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(IN_VENV) -m pytest
+DEV_INSTALLED := .venv/.installed-dev
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
 
@@ -27,21 +28,12 @@ help:
 	@echo "make constraints   take the newest versions of everything into constraints.txt; needs uv"
 	@echo "make setup   only install, into .venv and the cache folder"
 
+# What a run needs, and what the developer's targets need beside it.
 setup: $(INSTALLED)
 
 # Compiled at once: Prefect starts three times as fast. pip by itself compiles on one core.
-$(INSTALLED): pyproject.toml constraints.txt deployments/package.json
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-		|| { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
-	@echo "Installing into .venv (once)"
-	@if command -v uv >/dev/null; then \
-		uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-		uv pip install --quiet --python $(IN_VENV) --compile-bytecode -c constraints.txt -e '.[dev]'; \
-	else \
-		$(PYTHON) -m venv .venv && \
-		$(IN_VENV) -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]' && \
-		{ $(IN_VENV) -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true; }; \
-	fi
+$(INSTALLED): pyproject.toml constraints.txt deployments/package.json deployments/setup.sh
+	@PYTHON="$(PYTHON)" sh deployments/setup.sh flows
 	@$(IN_VENV) -m deployments.local install
 	@touch $@
 
@@ -51,13 +43,13 @@ demo: setup
 up: setup
 	@$(IN_VENV) -m deployments.local up --location .local/stack --env-file .local/stack.env
 
-test: setup
+test: $(DEV_INSTALLED)
 	@$(PYTEST) -m "not browser and not soak" $(PYTEST_OPTIONS)
 
-soak: setup
+soak: $(DEV_INSTALLED)
 	@$(PYTEST) -m "soak and not browser" $(PYTEST_OPTIONS)
 
-coverage: setup
+coverage: $(DEV_INSTALLED)
 	@rm -rf build/coverage
 	@mkdir -p build/coverage
 	@$(IN_VENV) -m coverage run -m pytest -m "not browser" $(PYTEST_OPTIONS)
@@ -66,21 +58,17 @@ coverage: setup
 	@echo "Covered: $$($(IN_VENV) -m coverage report --format=total) %"
 
 # Needs a Chromium of the machine's.
-test-browser: setup $(BROWSER_INSTALLED)
+test-browser: $(DEV_INSTALLED) $(BROWSER_INSTALLED)
 	@$(IN_VENV) -m pytest tests/browser
 
-$(BROWSER_INSTALLED) $(DOCS_INSTALLED): .venv/.installed-%: $(INSTALLED)
-	@if command -v uv >/dev/null; then \
-		uv pip install --quiet --python $(IN_VENV) -c constraints.txt -e '.[$*]'; \
-	else \
-		$(IN_VENV) -m pip install --quiet -c constraints.txt -e '.[$*]'; \
-	fi
+$(DEV_INSTALLED) $(BROWSER_INSTALLED) $(DOCS_INSTALLED): .venv/.installed-%: $(INSTALLED)
+	@PYTHON="$(PYTHON)" sh deployments/setup.sh flows,$*
 	@touch $@
 
 docs: $(DOCS_INSTALLED)
 	@$(IN_VENV) -m mkdocs build --quiet --strict
 
-check: setup
+check: $(DEV_INSTALLED)
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@.venv/bin/lint-imports
@@ -91,5 +79,5 @@ constraints:
 	@uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --no-annotate --no-header \
 		--no-emit-index-url pyproject.toml --output-file constraints.txt
 
-bench: setup
+bench: $(DEV_INSTALLED)
 	@$(IN_VENV) -m bench

@@ -33,7 +33,7 @@ TELEMETRY = "https://sr-client-cfg.amplitude.com/"
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
     """The machine's Chromium, headless."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install -e '.[browser]'")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install -e '.[flows,browser]'")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser found: none of {', '.join(BROWSERS)} is on the PATH")

@@ -1,0 +1,30 @@
+# Make or bring up to date the environment in .venv, with these extras of pyproject.toml: `sh setup.sh flows,dev`.
+# With uv if it is there, else with pip. PYTHON is the interpreter to make it with.
+set -e
+extras=$1
+python=.venv/bin/python
+
+"${PYTHON:=python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+  { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+
+unreachable() {
+  echo >&2
+  echo "The Python packages could not be installed; what $1 said of it is above. Mostly the package index can't be reached:" >&2
+  echo "look at the network, at a proxy (HTTPS_PROXY) and at an index of your own (UV_DEFAULT_INDEX, PIP_INDEX_URL)." >&2
+  exit 1
+}
+
+echo "Python packages for $extras, into .venv"
+if command -v uv >/dev/null; then
+  [ -x $python ] || uv venv --quiet --python "$PYTHON" .venv
+  uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" || unreachable uv
+else
+  [ -x $python ] || "$PYTHON" -m venv .venv
+  $python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
+    -c constraints.txt -e ".[$extras]" || unreachable pip
+  echo "Compiling them"
+  $python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+fi
+
+# Beside the local Batch service, which alone is installed, this folder: `prefect` imports the flows from here.
+$python -c 'import site, sys; open(site.getsitepackages()[0] + "/prefect-azure-batch.pth", "w").write(sys.argv[1])' "$PWD"
