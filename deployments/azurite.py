@@ -182,7 +182,11 @@ def run_npm_install(folder: Path) -> None:
         except subprocess.TimeoutExpired:
             exit_code = -1
     if exit_code != 0:
-        raise InstallError(f"npm could not install azurite {VERSION} into {folder.parent}\n{end_of(log)}")
+        raise InstallError(
+            f"npm could not install azurite {VERSION} into {folder.parent}. Mostly its registry can't be"
+            " reached: look at the network, at a proxy (HTTPS_PROXY) and at a registry of your own"
+            f" (npm_config_registry).\n{end_of(log)}"
+        )
 
 
 if __name__ == "__main__":

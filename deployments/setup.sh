@@ -20,8 +20,13 @@ if command -v uv >/dev/null; then
   uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" || unreachable uv
 else
   [ -x $python ] || "$PYTHON" -m venv .venv
-  $python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
-    -c constraints.txt -e ".[$extras]" || unreachable pip
+  # What pip says of each package is too much; of what is wrong it speaks on another stream.
+  { $python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
+      -c constraints.txt -e ".[$extras]" || echo FAILED; } | awk '
+    /^Collecting/ && ++found % 25 == 0 { print "  " found " packages found"; fflush() }
+    /^Installing collected/ { print "  installing them"; fflush() }
+    { failed = /^FAILED$/ }
+    END { exit failed }' || unreachable pip
   echo "Compiling them"
   $python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 fi

@@ -19,6 +19,7 @@ SUFFIXES = (".json", ".md", ".py", ".toml", ".yaml", ".yml")
 OTHERS = frozenset(
     {
         "PRINCIPAL_ID",
+        "../mine/fan-outs.yaml",
         "nights.yaml",
         "replay.py",
         "something_useless",

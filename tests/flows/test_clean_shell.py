@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ENDLESS = ("deployments.serve", "/count-words-azure")
 PLACEHOLDER = re.compile(r"\.\.\.|\b[A-Z_]+_ID\b|ORGANISATION")
 # The page says to write these before.
-OWN_FILES = ("nights.yaml", "count-lines")
+OWN_FILES = ("nights.yaml", "count-lines", "../mine/")
 COMMANDS = [
     (str(page.relative_to(REPOSITORY)), command)
     # On a server of its own, as a reader's would be: last.

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from deployments import azurite
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
 PLUGIN = "batch_emulator.pytest_plugin"
+OF_A_SUITE = re.compile(r"def test_|@pytest.fixture")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("code", [each for each in EXAMPLES if "def test_" not in each])
+@pytest.mark.parametrize("code", [each for each in EXAMPLES if not OF_A_SUITE.search(each)])
 def test_example_runs(code, capsys):
     """A block of Python runs, and prints what its comment says."""
     exec(compile(code, "docs/emulator.md", "exec"), {})
@@ -41,8 +44,21 @@ def run_tests(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 def test_fixture_in_a_project_of_its_own(tmp_path):
     """The test of the page passes in a folder that knows nothing of this project."""
-    (code,) = [each for each in EXAMPLES if "def test_" in each]
-    ended = run_tests(tmp_path, code)
+    alone, *_ = [each for each in EXAMPLES if "def test_" in each]
+    ended = run_tests(tmp_path, alone)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_blobs_in_a_project_of_its_own(tmp_path, monkeypatch):
+    """The `conftest.py` of the page starts Azurite, from which the task of the page's test reads a blob."""
+    conftest, test = [each for each in EXAMPLES if OF_A_SUITE.search(each)][1:]
+    (tmp_path / "conftest.py").write_text(conftest)
+    # What `npm install --global` puts on the PATH.
+    program = tmp_path / "azurite-blob"
+    program.write_text(f'#!/bin/sh\nexec {azurite.NODE} {azurite.install() / azurite.BLOB_SERVICE} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    ended = run_tests(tmp_path, test)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

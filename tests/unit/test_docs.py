@@ -111,7 +111,11 @@ def check_call(function: object, call: ast.Call) -> None:
     if isinstance(function, type) and issubclass(function, pydantic.BaseModel):
         assert set(keywords) <= set(function.model_fields)
         return
-    signature = inspect.signature(getattr(function, "fn", function))
+    try:
+        signature = inspect.signature(getattr(function, "fn", function))
+    except ValueError:
+        # Of some builtin types Python knows none.
+        return
     if not any(isinstance(argument, ast.Starred) for argument in call.args):
         signature.bind_partial(*call.args, **keywords)
 

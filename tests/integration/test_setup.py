@@ -1,0 +1,67 @@
+"""What `make setup` says where it can't do its work."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deployments.local.settings import REPOSITORY
+from deployments.processes import free_port
+
+needs_uv = pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+
+
+def copy_project(folder: Path) -> None:
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(REPOSITORY / name, folder)
+    packages = folder / "batch_emulator"
+    shutil.copytree(REPOSITORY / "batch_emulator", packages, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@needs_uv
+def test_an_index_that_cannot_be_reached_is_said_in_our_words(tmp_path):
+    """After what uv says of it: where to look, and a failure of the target."""
+    copy_project(tmp_path)
+    index = f"http://127.0.0.1:{free_port()}/simple"
+    variables = {**os.environ, "UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(tmp_path / "cache")}
+    script = ["sh", str(REPOSITORY / "deployments" / "setup.sh"), "flows"]
+    variables |= {"PYTHON": sys.executable, "UV_HTTP_RETRIES": "0", "TMPDIR": str(tmp_path)}
+    ended = subprocess.run(script, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("Python packages for flows, into .venv")
+    assert "Mostly the package index can't be reached" in ended.stderr
+
+
+def test_a_python_that_is_too_old_is_told(tmp_path):
+    """Before anything is made."""
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    script = ["sh", str(REPOSITORY / "deployments" / "setup.sh"), "flows"]
+    variables = {**os.environ, "PYTHON": str(old)}
+    ended = subprocess.run(script, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "Python 3.10 or newer is needed" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["python3"]
+
+
+@needs_uv
+def test_what_is_built_is_the_local_batch_service_alone(tmp_path):
+    """No `flows` or `tasks` is in the wheel, to stand before a user's own; nor does it ask for Prefect."""
+    copy_project(tmp_path)
+    build = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path / "dist"), str(tmp_path)]
+    # uv leaves its locks in the temporary folder.
+    subprocess.run(build, check=True, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)})
+    (wheel,) = (tmp_path / "dist").glob("azure_batch_emulator-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        needed = archive.read(metadata).decode().splitlines()
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"batch_emulator"}
+    always = [line for line in needed if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert always
+    assert not [line for line in always if "prefect" in line or "azure" in line]
