@@ -1,31 +1,27 @@
 """A run from its plan to its result: the steps, in their order."""
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
-from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import opaque
 
+from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
-from tasks.batch_tasks import add_tasks
 from tasks.caching import refreshing
-from tasks.cleanup import clean_up_after, cleaned_up
+from tasks.cleanup import clean_up, clean_up_after, cleaned_up
 from tasks.containers import check_storage, create_containers
 from tasks.errors import FilesFailedError, PermanentError
-from tasks.extra_files import upload_extra_files
 from tasks.images import choose_image
-from tasks.jobs import Job, close_job, create_job, find_job, seconds_left
-from tasks.plans import Plan, build_task_plan, build_work_items
-from tasks.pools import Pool, create_pool
+from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
-from tasks.reuse.unchanged_outputs import digest_recipe, find_unchanged, remember_outputs
+from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
+from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
-from tasks.uploads import upload_application, upload_inputs
+from tasks.spec.work import AwaitedTasks
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput
@@ -55,17 +51,17 @@ def run_in_shards(plan: Plan) -> Shards:
 
     There are no steps if all outputs of an earlier run still hold.
     """
-    # What an attempt of this very flow run has done counts for the next: it was done anew.
-    is_refreshed = plan.spec.refresh and (flow_run.run_count or 1) <= 1
-    with using_accounts(plan.spec.accounts), refreshing(is_refreshed):
+    with using_accounts(plan.spec.accounts), refreshing(runs_all(plan)):
         label_flow_run(plan.files)
         start = _begin(plan)
         if start.unchanged:
             yield list(start.unchanged.values())
         left = [file for file in plan.files if file.name not in start.unchanged]
-        if not left:
-            return _conclude(start, "", "", [])
-        return (yield from run_files(replace(plan, files=left), start))
+        if left:
+            return (yield from run_files(replace(plan, files=left), start))
+        if may_be_repeated(plan):
+            clean_up(plan.names, plan.spec.cleanup, succeeded=True)
+        return _conclude(start, "", "", [])
 
 
 @dataclass(frozen=True)
@@ -76,25 +72,16 @@ class Start:
     started_at_seconds: float
     """A reading of `time.monotonic()`."""
 
-    recipe: str
-    """A digest of how outputs are made."""
-
     unchanged: dict[str, FileResult]
     """The files that need not be run, by their names."""
 
 
 def _begin(plan: Plan) -> Start:
-    started_at_seconds, recipe = time.monotonic(), digest_recipe(plan)
-    runs_all = plan.spec.refresh or _is_repeated_attempt(plan)
-    held = {} if runs_all else find_unchanged(plan, recipe)
+    started_at_seconds = time.monotonic()
+    recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
+    held = {} if runs_all(plan) else find_unchanged(plan, recipe)
     unchanged = {name: FileResult(name, None, path, unchanged=True) for name, path in held.items()}
-    return Start(plan, started_at_seconds, recipe, unchanged)
-
-
-def _is_repeated_attempt(plan: Plan) -> bool:
-    """Whether an earlier attempt has left its job: then all its tasks are there, and nothing is left out."""
-    has_other_key = plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
-    return has_other_key and find_job(plan.names.job_id)
+    return Start(plan, started_at_seconds, unchanged)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
@@ -104,33 +91,32 @@ def run_files(plan: Plan, start: Start) -> Shards:
     image = choose_image(spec.pool.image, spec.pool.containers.are_wanted)
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec)
-        if plan.application is not None:
-            upload_application(names.application_container, plan.application.name, str(plan.application))
-        upload_extra_files(names.application_container, plan.extra_files)
-        pool = create_pool(names, spec, image, plan.shared_application)
-        items = build_work_items(plan, upload_inputs(names.input_container, plan.files))
-        job = create_job(names, spec)
-        add_tasks(job, opaque(items), opaque(build_task_plan(plan)))
-        close_job(job.id)
-        outputs = Outputs(job.id, names.output_container, plan.output_folder, items)
-        stopped = yield from collect_outputs(plan, pool, job, outputs)
-        remember_outputs(plan.output_folder, start.recipe, opaque(outputs.fetched()))
-        result = _conclude(start, job.id, pool.id, outputs.results())
+        submitted = submit_files(plan, image)
+        outputs = Outputs(
+            submitted.job_id,
+            names.output_container,
+            plan.output_folder,
+            [*submitted.items, *submitted.computed],
+        )
+        outputs.fetch(submitted.computed)
+        stopped = yield from collect_outputs(start, submitted, outputs)
+        remember_outputs(plan.output_folder, opaque(outputs.made()))
+        result = _conclude(start, submitted.job_id, submitted.pool_id, outputs.results())
         _raise_failure(result, stopped)
         return result
 
 
 def collect_outputs(
-    plan: Plan, pool: Pool, job: Job, outputs: Outputs
+    start: Start, submitted: Submitted, outputs: Outputs
 ) -> Generator[list[FileResult], None, PermanentError | None]:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
 
     What is there is fetched also when the wait ends badly; then its error is returned.
     """
-    live_output = LiveOutput(job.id, outputs.find_tasks(plan.spec.stream_output))
-    task_ids, stopped = opaque(frozenset(outputs.items)), None
+    live_output = LiveOutput(submitted.job_id, outputs.find_tasks(start.plan.spec.stream_output))
+    stopped = None
     try:
-        for _ in wait_for_tasks(job, pool, task_ids, _deadline(plan, job), outputs.begin):
+        for _ in wait_for_files(submitted, start.plan.spec.timeout_seconds, outputs):
             live_output.log()
             yield from outputs.take()
     except PermanentError as error:
@@ -140,9 +126,13 @@ def collect_outputs(
     return stopped
 
 
-def _deadline(plan: Plan, job: Job) -> float:
-    """When the run's time is up, as a reading of `time.monotonic()`."""
-    return time.monotonic() + seconds_left(job, plan.spec.timeout_seconds, datetime.now(timezone.utc))
+def wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outputs) -> Iterator[int]:
+    """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
+    if submitted.job is None or submitted.pool is None:
+        return
+    awaited = opaque(AwaitedTasks(frozenset(item.task_id for item in submitted.items), submitted.others))
+    deadline_seconds = time.monotonic() + timeout_seconds
+    yield from wait_for_tasks(submitted.job, submitted.pool, awaited, deadline_seconds, outputs.begin)
 
 
 def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:

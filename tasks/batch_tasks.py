@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from azure.batch import BatchClient, models
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.azure_errors import explain, first_line
+from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
-from tasks.errors import JobError, RefusedError, TemporaryError
-from tasks.extra_files import ExtraFile, build_resource_files
-from tasks.jobs import Job
+from tasks.downloads import has_output
+from tasks.errors import JobEndedError, RefusedError, TemporaryError
+from tasks.extra_files import UploadedFile, build_resource_files
+from tasks.jobs import ENDED_CODES, Job
 from tasks.sharding import in_threads, split
 from tasks.spec.command_line import (
     APPLICATION_FOLDER,
@@ -24,27 +27,16 @@ from tasks.spec.command_line import (
     node_output,
     task_environment,
 )
-from tasks.spec.naming import RunNames, log_blob
+from tasks.spec.naming import SOURCE_METADATA, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.task_specs import UserSpec
+from tasks.spec.work import NO_OTHER_TASKS, OtherTasks, WorkItem
 from tasks.step import NOT_CACHED, RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
 ADD_ROUNDS = 6
-
-
-@dataclass(frozen=True)
-class WorkItem:
-    """One file of a run: its blob, its output's blob, and the Batch task in between."""
-
-    name: str
-    output_name: str
-    task_id: str
-    size_bytes: int
-    content_md5: str
-    """Of the input, hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -57,33 +49,77 @@ class TaskPlan:
     application: str | None = None
     """The blob that each task gets a copy of; None if there is none, or the nodes have it already."""
 
-    files: tuple[ExtraFile, ...] = ()
+    files: tuple[UploadedFile, ...] = ()
     """The local files that each task gets besides its input."""
+
+    runs_all: bool = False
+    """Whether what earlier attempts have made, or still make, counts for nothing."""
 
 
 @task(name="add tasks", task_run_name="add tasks", **NOT_CACHED, **RETRIED)
-def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
-    """Add a Batch task for each file that the job has none for yet; how many were added.
+def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> OtherTasks:
+    """See that the job has a Batch task to come, or running, for each item; what else it has.
 
-    Of an earlier attempt, tasks for files that have changed since, or are gone, are deleted: they would
-    write the same outputs. Bodies are built a collection at a time, as those of 100,000 tasks would fill the
-    memory. Raises RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
+    A task of an earlier attempt stays if it still waits or runs for one of these items, unless its
+    signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
+    that have completed without, and those that would write an output that is no longer asked for.
+    Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
+    RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
     """
     signer = make_signer(plan.spec.timeout_seconds)
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
-        known = _list_task_ids(client, job.id) if job.existed else set()
-        in_threads(lambda stale: client.delete_task(job.id, stale), known - {item.task_id for item in items})
-        missing = [item for item in items if item.task_id not in known]
+        known = _sort_known(client, job, items, plan) if job.existed else Known()
+        in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
+        missing = [item for item in items if item.task_id not in known.kept]
         in_threads(
             lambda part: _add_collection(client, job.id, part, plan, signer, common),
             split(missing, COLLECTION_MAX),
         )
-    return len(missing)
+    return known.others
 
 
-def _list_task_ids(client: BatchClient, job_id: str) -> set[str]:
-    return {found.id for found in client.list_tasks(job_id, select=["id"], max_results=1000)}
+@dataclass
+class Known:
+    """The tasks of a job, sorted: ids of those to keep, ids of those to delete, and how many others."""
+
+    kept: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+    others: OtherTasks = NO_OTHER_TASKS
+
+
+def _sort_known(client: BatchClient, job: Job, items: list[WorkItem], plan: TaskPlan) -> Known:
+    ends_at = datetime.now(timezone.utc) + timedelta(seconds=plan.spec.timeout_seconds)
+    is_signed = job.signed_until is not None and job.signed_until >= ends_at
+    wanted, known = {item.task_id: item for item in items}, Known()
+    for found in client.list_tasks(job.id, select=["id", "state", "executionInfo"], max_results=1000):
+        item, is_over = wanted.get(found.id), found.state == models.BatchTaskState.COMPLETED
+        if item is None and is_over:
+            known.others = known.others.add(has_failed=_has_failed(found))
+        elif item is not None and not plan.runs_all and _is_good(found, item, is_signed, plan):
+            known.kept.add(found.id)
+        else:
+            known.stale.add(found.id)
+    return known
+
+
+def _is_good(task: models.BatchTask, item: WorkItem, is_signed: bool, plan: TaskPlan) -> bool:
+    """Whether a task has made its output, or still will."""
+    if task.state == models.BatchTaskState.COMPLETED:
+        return not _has_failed(task) and has_output(plan.names.output_container, item)
+    return is_signed or task.state == models.BatchTaskState.RUNNING
+
+
+def _has_failed(task: models.BatchTask) -> bool:
+    return bool(task.execution_info and task.execution_info.failure_info)
+
+
+def _delete_task(client: BatchClient, job_id: str, task_id: str) -> None:
+    try:
+        client.delete_task(job_id, task_id)
+    except ResourceNotFoundError:
+        # Gone is gone.
+        pass
 
 
 def _add_collection(
@@ -113,9 +149,10 @@ def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) ->
         if error.status_code == 413 and len(bodies) > 1:
             middle = len(bodies) // 2
             return _add_once(client, job_id, bodies[:middle]) + _add_once(client, job_id, bodies[middle:])
-        if isinstance(explain(error, "Batch", ""), TemporaryError):
+        explained = explain(error, "Batch", f"Adding tasks to the job {job_id}")
+        if isinstance(explained, TemporaryError):
             return bodies
-        raise
+        raise (JobEndedError(str(explained)) if read_code(error) in ENDED_CODES else explained) from error
     again = set(ids_to_send_again(answer.result_values or [], job_id))
     return [body for body in bodies if body["id"] in again]
 
@@ -135,14 +172,14 @@ def ids_to_send_again(results: Iterable[models.BatchTaskCreateResult], job_id: s
             raise _explain_refusal(result, job_id)
 
 
-def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobError:
+def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobEndedError:
     code = result.error.code if result.error else "no reason given"
     message = result.error.message.value if result.error and result.error.message else ""
     values = [
         f"{detail.key}: {detail.value}" for detail in (result.error and result.error.error_values) or []
     ]
     said = "; ".join([f"{code}: {first_line(message or '')}", *map(first_line, values)])
-    kind = JobError if code in ("JobCompleted", "JobTerminating", "JobNotFound") else RefusedError
+    kind = JobEndedError if code in ENDED_CODES else RefusedError
     return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
 
 
@@ -195,8 +232,9 @@ def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterat
 def _build_output_files(item: WorkItem, command: NodeCommand, container_url: str) -> Iterator[dict[str, Any]]:
     """The output if the task succeeds; what it printed if it fails, as the node may be gone by then."""
     source = "../stdout.txt" if command.keeps_stdout else node_output(item.output_name)
+    made_by = {"uploadHeaders": [{"name": f"x-ms-meta-{SOURCE_METADATA}", "value": item.source}]}
     yield _build_output_file(
-        source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS
+        source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS, made_by
     )
     for log in ("stdout.txt", "stderr.txt"):
         yield _build_output_file(
@@ -208,10 +246,14 @@ def _build_output_files(item: WorkItem, command: NodeCommand, container_url: str
 
 
 def _build_output_file(
-    pattern: str, blob: str, container_url: str, condition: models.OutputFileUploadCondition
+    pattern: str,
+    blob: str,
+    container_url: str,
+    condition: models.OutputFileUploadCondition,
+    headers: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     return {
         "filePattern": pattern,
-        "destination": {"container": {"path": blob, "containerUrl": container_url}},
+        "destination": {"container": {"path": blob, "containerUrl": container_url, **headers}},
         "uploadOptions": {"uploadCondition": condition.value},
     }

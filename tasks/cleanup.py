@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError
-from tasks.jobs import delete_job, terminate_job
+from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
 from tasks.pools import delete_pool, find_pools
@@ -88,9 +88,9 @@ def clean_up(names: RunNames, cleanup: Cleanup, succeeded: bool) -> list[Deletio
     job = f"the job {names.job_id}"
     containers = f"the containers {', '.join(names.containers)}"
     if succeeded or is_due(cleanup.job, succeeded):
-        about_job = _delete_if_due(job, is_due(cleanup.job, succeeded), lambda: delete_job(names.job_id))
+        about_job = _delete_if_due(job, is_due(cleanup.job, succeeded), lambda: delete_jobs(names))
     else:
-        about_job = _delete_if_due(job, True, lambda: terminate_job(names.job_id, "RunFailed"), "stopped")
+        about_job = _delete_if_due(job, True, lambda: terminate_jobs(names, "RunFailed"), "stopped")
     return [
         about_job,
         clean_up_pool(names, cleanup.pool, succeeded),
@@ -146,14 +146,14 @@ def clean_up_behind(flow_run: FlowRun) -> list[Deletion]:
 
     Its subflow runs come first: they ended with its process, and their jobs would keep the pools.
     """
-    deletions = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
+    deeds = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
     left, succeeded = find_remains(flow_run), flow_run.state is not None and flow_run.state.is_completed()
     with using_accounts(left.accounts):
         pools = _find_own_pools(left.names.key)
         cleanup = left.cleanup or Cleanup(pool=pools.get(left.names.pool_id, "always"))
-        deletions += clean_up(left.names, cleanup, succeeded)
+        deeds += clean_up(left.names, cleanup, succeeded)
         others = {pool_id: when for pool_id, when in pools.items() if pool_id != left.names.pool_id}
-        return deletions + [
+        return deeds + [
             clean_up_pool(replace(left.names, pool_id=pool_id), when, succeeded)
             for pool_id, when in others.items()
         ]

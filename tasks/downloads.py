@@ -1,20 +1,29 @@
 """Outputs from blobs into local files, under the output folder and nowhere else."""
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
-from uuid import uuid4
 
 from prefect import task
 from prefect.states import State
 
 from tasks.azure import blobs
 from tasks.errors import InputError, NotFoundError, PermanentError
+from tasks.partial_files import remove_partial_files, replacing
 from tasks.sharding import in_threads
+from tasks.spec.naming import SOURCE_METADATA
+from tasks.spec.work import WorkItem
 from tasks.step import NOT_CACHED, RETRIED, outcome
-from tasks.uploads import compute_md5, has_content
+from tasks.uploads import compute_md5
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An output on disk, whole."""
+
+    path: str
+    md5: str
+    """Of its content, hexadecimal."""
 
 
 def prepare_output_folder(output_dir: str) -> Path:
@@ -23,6 +32,7 @@ def prepare_output_folder(output_dir: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
+            remove_partial_files(folder)
             return folder
     except OSError as error:
         raise InputError(
@@ -42,44 +52,60 @@ def local_path(folder: Path, name: str) -> Path:
     return path
 
 
-@task(name="download output", task_run_name="download {name}", **NOT_CACHED, **RETRIED)
-def download_output(container: str, name: str, folder: Path) -> State[str | None]:
-    """Download one output, unless it is there already; its path, or None if there is no such blob."""
-    return outcome(*download_file(container, name, folder))
+@task(name="download output", task_run_name="download {item.output_name}", **NOT_CACHED, **RETRIED)
+def download_output(container: str, item: WorkItem, folder: Path) -> State[Fetched | None]:
+    """Download one output, unless it is there already; None if the work has left no output."""
+    return outcome(*download_file(container, item, folder))
 
 
 @task(name="download outputs", task_run_name="download shard {label}", **NOT_CACHED, **RETRIED)
-def download_shard(label: str, container: str, names: list[str], folder: Path) -> State[list[str | None]]:
-    """Download a shard of the outputs, each unless it is there; their paths, None for a blob that isn't."""
-    found = in_threads(lambda name: download_file(container, name, folder), names)
-    return outcome([path for path, _ in found], all(was_there for _, was_there in found))
+def download_shard(
+    label: str, container: str, items: list[WorkItem], folder: Path
+) -> State[list[Fetched | None]]:
+    """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
+    found = in_threads(lambda item: download_file(container, item, folder), items)
+    return outcome([fetched for fetched, _ in found], all(was_there for _, was_there in found))
 
 
-def download_file(container: str, name: str, folder: Path) -> tuple[str | None, bool]:
-    """Stream a blob into a file that appears under its name only when it is whole; the file's path, None if
-    there is no such blob, and whether the same content was there already."""
-    path = local_path(folder, name)
-    if path.is_file() and has_content(container, name, compute_md5(path)[0]):
-        return str(path), True
+def download_file(container: str, item: WorkItem, folder: Path) -> tuple[Fetched | None, bool]:
+    """Stream a blob into a file that appears under its name only when it is whole, and whether the same
+    content was there already. None for work of which there is no blob, or one that other work has made."""
+    path = local_path(folder, item.output_name)
     try:
+        if path.is_file() and (held := same_content(container, item, path)):
+            return held, True
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as file:
-            blobs.download_blob(container, name, file)
+        return receive(container, item, folder, path), False
     except NotFoundError:
         return None, False
     except OSError as error:
         raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
-    return str(path), False
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes `path`'s place at the end, or vanishes if the block fails."""
-    temporary = path.with_name(f".download-{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
+    """The file at the path, if it has the content of the item's output."""
+    blob = blobs.find_blob(container, item.output_name)
+    if blob is None or blob.content_md5 is None or not may_be_output(blob, item):
+        return None
+    digest = compute_md5(path)[0]
+    return Fetched(str(path), digest.hex()) if digest == blob.content_md5 else None
+
+
+def receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
+    """Download the item's output to `path`. Raises NotFoundError if there is none but that of other work."""
+    with replacing(folder, path) as file:
+        digest = blobs.download_blob(
+            container, item.output_name, file, lambda blob: may_be_output(blob, item)
+        )
+    return Fetched(str(path), digest.hex())
+
+
+def may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:
+    """False for a blob that says of itself that it is the output of other work than this item's."""
+    return blob.metadata.get(SOURCE_METADATA, item.source) == item.source
+
+
+def has_output(container: str, item: WorkItem) -> bool:
+    """Whether there is a blob that says of itself that it is this item's output."""
+    blob = blobs.find_blob(container, item.output_name)
+    return blob is not None and blob.metadata.get(SOURCE_METADATA) == item.source

@@ -9,6 +9,7 @@ FanOutError
 │   │   └── NotFoundError     there is nothing of the name that it has
 │   ├── PoolError             the pool can't run the tasks
 │   ├── JobError              the job ended, or was deleted, before its tasks had run
+│   │   └── JobEndedError     it had ended before all tasks were added, so it takes no more
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
 │   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
 └── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
@@ -56,6 +57,10 @@ class PoolError(PermanentError):
 
 class JobError(PermanentError):
     """The job ended, or was deleted, before its tasks had run."""
+
+
+class JobEndedError(JobError):
+    """The job had ended before all tasks were added, so it takes no more."""
 
 
 class RunTimeoutError(PermanentError):

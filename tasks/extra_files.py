@@ -11,7 +11,7 @@ from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
 from tasks.spec.inputs import expand_source, find_bad_names, find_unreadable, refuse_problems
 from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
-from tasks.uploads import upload_application
+from tasks.uploads import name_program_blob, upload_application
 
 FOLDER = "files"
 # Each is an object in the body of each Batch task, and a collection of those has a limit of its own.
@@ -20,11 +20,19 @@ FILES_MAX = 100
 
 @dataclass(frozen=True)
 class ExtraFile:
-    """A local file, its blob in the application container, and its path in the tasks' working directories."""
+    """A local file, and its path in the tasks' working directories."""
 
     path: str
+    node_path: str
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file as it was uploaded: its blob in the application container, and the MD5 of its content."""
+
     blob: str
     node_path: str
+    md5: str
 
 
 def find_extra_files(specs: Iterable[FileSpec]) -> list[ExtraFile]:
@@ -54,17 +62,22 @@ def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
             raise InputError(
                 f"The file {path} would be put into a folder that the run itself uses: give a file_path."
             )
-        yield ExtraFile(str(path), f"{FOLDER}/{node_path}", node_path)
+        yield ExtraFile(str(path), node_path)
 
 
-def upload_extra_files(container: str, files: Iterable[ExtraFile]) -> None:
+def upload_extra_files(container: str, files: Iterable[ExtraFile]) -> list[UploadedFile]:
     """Upload the files into the application container, each unless the same content is there."""
-    for file in files:
-        upload_application(container, file.blob, file.path)
+    return [_upload(container, file) for file in files]
+
+
+def _upload(container: str, file: ExtraFile) -> UploadedFile:
+    name = f"{FOLDER}/{file.node_path}"
+    md5 = upload_application(container, name, file.path).md5
+    return UploadedFile(name_program_blob(name, md5), file.node_path, md5)
 
 
 def build_resource_files(
-    specs: Iterable[FileSpec], files: Iterable[ExtraFile], container: str, signer: Signer
+    specs: Iterable[FileSpec], files: Iterable[UploadedFile], container: str, signer: Signer
 ) -> list[dict[str, Any]]:
     """REST types ResourceFile: first of the local files, then of the URLs."""
     local = [
@@ -74,7 +87,7 @@ def build_resource_files(
 
 
 def _build_remote_file(spec: FileSpec, signer: Signer) -> dict[str, Any]:
-    """Files at a URL: signed for if it is on the run's own account, else as it is or with an identity."""
+    """Files at a URL: _sign_url for if it is on the run's own account, else as it is or with an identity."""
     if spec.http_url is not None:
         default = unquote(PurePosixPath(urlsplit(spec.http_url).path).name)
         body = {"httpUrl": _sign_url(spec, spec.http_url, signer), "filePath": spec.file_path or default}

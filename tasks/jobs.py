@@ -1,7 +1,8 @@
-"""The job of a run: where its Batch tasks stand, with limits of its own on the service's side."""
+"""The jobs of a run: where its Batch tasks stand, with limits of their own on the service's side."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -9,14 +10,18 @@ from prefect import task
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.sas import sign_until
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
-from tasks.spec.ownership import as_batch_metadata, build_ownership
+from tasks.spec.ownership import as_batch_metadata, build_ownership, read_time
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
 GUARD_SECONDS = 10 * 60
+SIGNED_UNTIL = "signed_until"
+ENDED = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
+ENDED_CODES = ("JobCompleted", "JobTerminating", "JobNotFound", "JobBeingDeleted")
 
 
 @dataclass(frozen=True)
@@ -28,99 +33,154 @@ class Job:
     created_at: datetime
     """By the service's clock."""
 
+    signed_until: datetime | None = None
+    """Until when the signatures of its tasks are valid at least; None if it isn't known."""
+
 
 @task(name="create job", task_run_name="create job", **NOT_CACHED, **RETRIED)
 def create_job(names: RunNames, spec: RunOptions) -> Job:
-    """Create the run's job, or take the one that an earlier attempt of the run has made."""
-    with batch_client(f"Creating the job {names.job_id}") as client:
-        existed = not _create_job_if_absent(client, build_job(names, spec))
-        if existed:
-            run_logger().info("The job %s exists: continuing where an earlier attempt stopped", names.job_id)
-        created_at = client.get_job(names.job_id, select=["id", "creationTime"]).creation_time
-    return Job(names.job_id, existed, created_at)
+    """Create the run's job, or take the one in which tasks of an earlier attempt still run.
+
+    A job that has ended takes no more tasks: then the next one gets the next number.
+    """
+    with batch_client(f"Creating a job of the run {names.key}") as client:
+        while True:
+            number, job = max(_list_jobs(client, names), key=lambda found: found[0], default=(0, None))
+            if job is not None and job.state not in ENDED:
+                if _extend(client, job, names, spec):
+                    run_logger().info("The job %s is active: going on with its tasks", job.id)
+                    return Job(job.id, True, job.creation_time, _read_signed_until(job))
+            elif (created := _create(client, names.name_job(number + 1), names, spec)) is not None:
+                return created
 
 
-@task(name="find job", task_run_name="find job", **NOT_CACHED, retries=0)
-def find_job(job_id: str) -> bool:
-    """Whether there is such a job. Like `choose_image` it may be a run's first call, and doesn't insist."""
-    with batch_client(f"Looking for the job {job_id}") as client:
-        try:
-            client.get_job(job_id, select=["id"])
-        except ResourceNotFoundError:
-            return False
-    return True
+@task(name="find job", task_run_name="find job", **NOT_CACHED, **RETRIED)
+def find_active_job(names: RunNames) -> str | None:
+    """The id of the run's job that takes tasks, and in which tasks of an earlier attempt may still run."""
+    with batch_client(f"Looking for a job of the run {names.key}") as client:
+        active = [job.id for _, job in _list_jobs(client, names) if job.state not in ENDED]
+    return max(active, key=names.number_job, default=None)
 
 
-def _create_job_if_absent(client: BatchClient, body: models.BatchJobCreateOptions) -> bool:
+def _list_jobs(client: BatchClient, names: RunNames) -> Iterator[tuple[int, models.BatchJob]]:
+    """The jobs of a run with their numbers."""
+    select = ["id", "state", "creationTime", "metadata"]
+    for job in client.list_jobs(filter=f"startswith(id,'{names.job_id}')", select=select):
+        number = names.number_job(job.id)
+        if number is not None:
+            yield number, job
+
+
+def _create(client: BatchClient, job_id: str, names: RunNames, spec: RunOptions) -> Job | None:
+    """Create a job; None if there is one of that id by now."""
+    body = build_job(job_id, names, spec)
     try:
         client.create_job(body)
     except ResourceExistsError as error:
         if read_code(error) != "JobExists":
             raise
+        return None
+    job = client.get_job(job_id, select=["id", "creationTime", "metadata"])
+    return Job(job_id, False, job.creation_time, _read_signed_until(job))
+
+
+def _extend(client: BatchClient, job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
+    """Let a job last as long as this attempt may; False if it has ended meanwhile."""
+    age = datetime.now(timezone.utc) - job.creation_time
+    constraints = models.BatchJobConstraints(max_wall_clock_time=_limit(spec) + max(age, timedelta()))
+    metadata = _build_metadata(names, spec, _read_signed_until(job))
+    return _update(client, job.id, models.BatchJobUpdateOptions(constraints=constraints, metadata=metadata))
+
+
+def _update(client: BatchClient, job_id: str, options: models.BatchJobUpdateOptions) -> bool:
+    """Change a job; False if it has ended already."""
+    try:
+        client.update_job(job_id, options)
+    except (ResourceNotFoundError, ResourceExistsError) as error:
+        if read_code(error) not in ENDED_CODES:
+            raise
         return False
     return True
 
 
-def seconds_left(job: Job, timeout_seconds: float, now: datetime) -> float:
-    """What is left of the run's time; a job that an earlier attempt made has used some of it up."""
-    if not job.existed:
-        return timeout_seconds
-    return timeout_seconds - max(0, (now - job.created_at).total_seconds())
+def _limit(spec: RunOptions) -> timedelta:
+    return timedelta(seconds=spec.timeout_seconds + GUARD_SECONDS)
 
 
-def build_job(names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions:
+def _build_metadata(
+    names: RunNames, spec: RunOptions, signed_until: datetime | None
+) -> list[models.BatchMetadataItem]:
+    owned = as_batch_metadata(build_ownership(names.key, spec.cleanup.job, spec.timeout_seconds))
+    if signed_until is None:
+        return owned
+    return [*owned, models.BatchMetadataItem(name=SIGNED_UNTIL, value=signed_until.isoformat())]
+
+
+def _read_signed_until(job: models.BatchJob) -> datetime | None:
+    values = {item.name: item.value for item in job.metadata or []}
+    return read_time(values.get(SIGNED_UNTIL))
+
+
+def build_job(job_id: str, names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions:
     """The job's body, as REST operation Job Add takes it.
 
     The service ends it after its wall-clock time, whatever has become of us.
     """
-    limit = timedelta(seconds=spec.timeout_seconds + GUARD_SECONDS)
     return models.BatchJobCreateOptions(
-        id=names.job_id,
+        id=job_id,
         pool_info=models.BatchPoolInfo(pool_id=names.pool_id),
-        constraints=models.BatchJobConstraints(max_wall_clock_time=limit),
-        metadata=as_batch_metadata(build_ownership(names.key, spec.cleanup.job, spec.timeout_seconds)),
+        constraints=models.BatchJobConstraints(max_wall_clock_time=_limit(spec)),
+        metadata=_build_metadata(names, spec, sign_until(spec.timeout_seconds)),
     )
 
 
 @task(name="close job", task_run_name="close job", **NOT_CACHED, **RETRIED)
-def close_job(job_id: str) -> bool:
+def close_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
     """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
     Only once they are all added: a job without tasks would end at once.
     """
     options = models.BatchJobUpdateOptions(
-        all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB
+        all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB,
+        metadata=_build_metadata(names, spec, job.signed_until),
     )
-    with batch_client(f"Closing the job {job_id}") as client:
-        try:
-            client.update_job(job_id, options)
-        except ResourceExistsError as error:
-            if read_code(error) not in ("JobCompleted", "JobTerminating"):
-                raise
-            return False
+    with batch_client(f"Closing the job {job.id}") as client:
+        return _update(client, job.id, options)
+
+
+@task(name="terminate jobs", task_run_name="terminate jobs", **NOT_CACHED, **RETRIED)
+def terminate_jobs(names: RunNames, reason: str) -> bool:
+    """Stop the tasks of the run's jobs and keep the jobs; False if all are over already."""
+    with batch_client(f"Terminating the jobs of the run {names.key}") as client:
+        active = [job.id for _, job in _list_jobs(client, names) if job.state not in ENDED]
+        stopped = [_terminate(client, job_id, reason) for job_id in active]
+        return any(stopped)
+
+
+def _terminate(client: BatchClient, job_id: str, reason: str) -> bool:
+    try:
+        # azure-batch 15.1 can't send this without a body, and exports no class for one.
+        client.begin_terminate_job(job_id, {"terminateReason": reason}, polling_interval=POLLING_SECONDS)
+    except (ResourceNotFoundError, ResourceExistsError):
+        return False
     return True
 
 
-@task(name="terminate job", task_run_name="terminate job", **NOT_CACHED, **RETRIED)
-def terminate_job(job_id: str, reason: str) -> bool:
-    """Stop the job's tasks and keep the job; False if it is over already."""
-    with batch_client(f"Terminating the job {job_id}") as client:
-        try:
-            # azure-batch 15.1 can't send this without a body, and exports no class for one.
-            client.begin_terminate_job(job_id, {"terminateReason": reason}, polling_interval=POLLING_SECONDS)
-        except (ResourceNotFoundError, ResourceExistsError):
-            return False
-    return True
+@task(name="delete jobs", task_run_name="delete jobs", **NOT_CACHED, **RETRIED)
+def delete_jobs(names: RunNames) -> bool:
+    """Ask for the deletion of the run's jobs with their tasks, which stops them; False if there are none."""
+    with batch_client(f"Deleting the jobs of the run {names.key}") as client:
+        listed = _list_jobs(client, names)
+        left = [job.id for _, job in listed if job.state != models.BatchJobState.DELETING]
+        deleted = [_delete(client, job_id) for job_id in left]
+        return any(deleted)
 
 
-@task(name="delete job", task_run_name="delete job", **NOT_CACHED, **RETRIED)
-def delete_job(job_id: str) -> bool:
-    """Ask for the deletion of the job with its tasks, which stops them; False if there is none."""
-    with batch_client(f"Deleting the job {job_id}") as client:
-        try:
-            client.begin_delete_job(job_id, polling_interval=POLLING_SECONDS)
-        except (ResourceNotFoundError, ResourceExistsError) as error:
-            if read_code(error) not in ("JobNotFound", "JobBeingDeleted"):
-                raise
-            return False
+def _delete(client: BatchClient, job_id: str) -> bool:
+    try:
+        client.begin_delete_job(job_id, polling_interval=POLLING_SECONDS)
+    except (ResourceNotFoundError, ResourceExistsError) as error:
+        if read_code(error) not in ("JobNotFound", "JobBeingDeleted"):
+            raise
+        return False
     return True

@@ -1,21 +1,24 @@
 """A run as it is to be, checked as far as that goes without an account."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefect.runtime import flow_run
 
-from tasks.batch_tasks import TaskPlan, WorkItem
+from tasks.batch_tasks import TaskPlan
 from tasks.downloads import prepare_output_folder
 from tasks.errors import InputError
-from tasks.extra_files import ExtraFile, find_extra_files
+from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.pools import is_shared_by_start_task
-from tasks.spec.command_line import NodeCommand, build_command
+from tasks.spec.command_line import build_command
 from tasks.spec.inputs import InputFile, find_inputs, why_no_blob_name
-from tasks.spec.naming import RunNames, derive_task_id, names_of_run
+from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
+from tasks.uploads import name_program_blob
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,9 @@ class Plan:
     is_shared: bool
     """Whether the start task brings the application to the nodes, or each Batch task its own copy."""
 
-    command: NodeCommand
     output_folder: Path
     extra_files: tuple[ExtraFile, ...] = ()
     """The local files that each Batch task gets besides its input."""
-
-    @property
-    def shared_application(self) -> str | None:
-        """The application's name if the start task brings it to the nodes."""
-        return self.application.name if self.application and self.is_shared else None
 
 
 def plan_run(spec: RunSpec) -> Plan:
@@ -49,13 +46,14 @@ def plan_run(spec: RunSpec) -> Plan:
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     files = find_inputs(spec.inputs, spec.output_name)
     _check_stream_output(spec.stream_output, files)
+    # It is built again once it is known where the application lies.
+    build_command(spec.command, program and program.name)
     return Plan(
         spec=spec,
         names=names_of_run(_choose_run_key(spec), spec.pool.pool_id),
         files=files,
         application=program,
         is_shared=is_shared,
-        command=build_command(spec.command, program and program.name, is_shared),
         output_folder=prepare_output_folder(spec.output_dir),
         extra_files=tuple(find_extra_files(spec.task.files)),
     )
@@ -97,14 +95,23 @@ def _find_application(application: str) -> Path:
     return path
 
 
-def build_work_items(plan: Plan, digests: list[str]) -> list[WorkItem]:
-    """What is to be done for each file, once the MD5s of the uploaded contents are known."""
-    return [
-        WorkItem(file.name, file.output_name, derive_task_id(file.name, digest), file.size_bytes, digest)
-        for file, digest in zip(plan.files, digests, strict=True)
-    ]
+def name_shared_application(plan: Plan, program: UploadedProgram) -> str | None:
+    """The application's blob if the start task is to bring it to the nodes."""
+    return name_application(plan, program) if plan.is_shared else None
 
 
-def build_task_plan(plan: Plan) -> TaskPlan:
-    copied = plan.application.name if plan.application and not plan.is_shared else None
-    return TaskPlan(plan.names, plan.spec, plan.command, copied, plan.extra_files)
+def name_application(plan: Plan, program: UploadedProgram) -> str | None:
+    """The application's blob, which is also its path below the folder that it is brought into."""
+    if plan.application is None or program.application_md5 is None:
+        return None
+    return name_program_blob(plan.application.name, program.application_md5)
+
+
+def make_task_plan(
+    plan: Plan, program: UploadedProgram, files: Sequence[UploadedFile], is_shared: bool, runs_all: bool
+) -> TaskPlan:
+    """What all Batch tasks have in common. `is_shared` says that the nodes have the application already."""
+    application = name_application(plan, program)
+    command = build_command(plan.spec.command, application, is_shared)
+    copied = None if is_shared else application
+    return TaskPlan(plan.names, plan.spec, command, copied, tuple(files), runs_all)

@@ -1,7 +1,7 @@
 """The pool of a run: made for it, or found and reused."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks.errors import PoolError
 from tasks.images import Image
 from tasks.logs import run_logger
 from tasks.report.events import emit_pool_event
-from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
+from tasks.spec.command_line import APPLICATION_FOLDER, APPLICATION_VARIABLE, start_command_line
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import (
@@ -45,6 +45,9 @@ class Pool:
     is_own: bool
     lease: Lease | None = None
     """What this run wants of a pool that some run of ours made; None for a pool of others."""
+
+    shares_application: bool = False
+    """Whether all its nodes have the run's application in their shared folder."""
 
 
 def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
@@ -80,7 +83,7 @@ def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> 
         return False
     held = read_formula(pool.auto_scale_formula)
     if held is None or read_batch_ownership(pool.metadata) is None:
-        # A pool of others has no lease that a step could renew.
+        # A pool of others has no lease that a step could renew_lease.
         return True
     wanted = build_lease(options.pool, compute_expiry(now, options.timeout_seconds) - MARGIN / 2)
     return covers(held, wanted, now)
@@ -109,7 +112,8 @@ def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> 
 def create_pool(names: RunNames, options: RunOptions, image: Image, application: str | None = None) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 
-    `application` is the blob that the start task copies to the nodes' shared folder, if any.
+    `application` is the blob that the start task copies to the nodes' shared folder, if any; its name says
+    its content.
     """
     spec, timeout_seconds = options.pool, options.timeout_seconds
     url = application and _sign_application_url(names, application, timeout_seconds)
@@ -120,8 +124,11 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if _create_pool_if_absent(client, body):
             emit_pool_event(names.pool_id, "created")
-            return Pool(names.pool_id, is_own=True, lease=lease)
-        return _attach_to_pool(client, names, spec, image, lease)
+            return Pool(names.pool_id, True, lease, shares_application=application is not None)
+        pool = _attach_to_pool(client, names, spec, image, lease)
+        if not pool.is_own or application is None:
+            return pool
+        return renew_start_task(client, pool, application, body)
 
 
 def build_lease(spec: PoolSpec, ends_at: datetime) -> Lease:
@@ -151,10 +158,23 @@ def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image:
             f"The pool {names.pool_id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
             f"give another pool_id, or delete that pool."
         )
-    run_logger().info("The pool %s exists and is as the specification says: reusing it", names.pool_id)
+    run_logger().info("The pool %s is there, and as it should be", names.pool_id)
     emit_pool_event(names.pool_id, "reused")
     is_leased = renew_lease(client, names.pool_id, lease) != "not ours"
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, lease if is_leased else None)
+
+
+def renew_start_task(
+    client: BatchClient, pool: Pool, application: str, body: models.BatchPoolCreateOptions
+) -> Pool:
+    """Let the nodes that come from now on bring this application, by a signature that lasts.
+
+    Those that are there keep what they have, so that it is shared only if it was the same.
+    """
+    found = client.get_pool(pool.id, select=["id", "startTask"]).start_task
+    settings = {one.name: one.value for one in (found and found.environment_settings) or []}
+    client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=body.start_task))
+    return replace(pool, shares_application=settings.get(APPLICATION_VARIABLE) == application)
 
 
 def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
@@ -256,10 +276,9 @@ def delete_pool(names: RunNames) -> bool:
             pool = client.get_pool(names.pool_id, select=["id", "state", "metadata"])
             if read_pool_run_key(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
                 return False
-            if guests := _find_jobs_on(client, names.pool_id) - {names.job_id}:
-                run_logger().info(
-                    "The pool %s is kept, because %s still needs it", names.pool_id, ", ".join(sorted(guests))
-                )
+            on_pool = _find_jobs_on(client, names.pool_id)
+            if guests := [job_id for job_id in on_pool if names.number_job(job_id) is None]:
+                run_logger().info("The pool %s stays for %s", names.pool_id, ", ".join(sorted(guests)))
                 return False
             client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:

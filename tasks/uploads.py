@@ -13,7 +13,7 @@ from prefect.utilities.annotations import opaque
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
-from tasks.errors import InputError
+from tasks.errors import InputError, TemporaryError
 from tasks.sharding import gather_results, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.step import NOT_CACHED, RETRIED
@@ -120,20 +120,24 @@ def upload_shard(
     return [(one.md5, one.etag) for one in uploaded]
 
 
-def _identify_application(container: str, name: str, path: str, **_: Any) -> str | None:
-    """The blob of an application, if it has the content that the file has now."""
-    there = blobs.find_blob(container, name)
-    if there is None or there.content_md5 != compute_md5(path)[0]:
+def _identify_program_file(container: str, name: str, path: str, **_: Any) -> str | None:
+    """The blob of a program's file, if it has the content that the file has now."""
+    digest = compute_md5(path)[0]
+    blob = name_program_blob(name, digest.hex())
+    there = blobs.find_blob(container, blob)
+    if there is None or there.content_md5 != digest:
         return None
-    return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, name)
+    return _identify_blob(Uploaded(digest.hex(), there.etag), container, blob)
 
 
 @task(
     name="upload application",
     task_run_name="upload application {name}",
     cache_policy=WhileUnchanged(
-        look=_identify_application,
-        made=lambda uploaded, container, name, **_: _identify_blob(uploaded, container, name),
+        look=_identify_program_file,
+        made=lambda uploaded, container, name, **_: _identify_blob(
+            uploaded, container, name_program_blob(name, uploaded.md5)
+        ),
         work=of_inputs(lambda container, name, **_: [container, name]),
     ),
     result_serializer="json",
@@ -141,17 +145,34 @@ def _identify_application(container: str, name: str, path: str, **_: Any) -> str
 )
 @keyed_afterwards
 def upload_application(container: str, name: str, path: str) -> Uploaded:
-    """Upload the program that runs on each file, unless the same content is there."""
-    return upload_file(container, name, path, blobs.find_blob(container, name))
+    """Upload a file that Batch tasks get besides their input, unless the same content is there.
+
+    The blob's name is the MD5 and then the file's: a blob never changes its content, so whoever was given
+    its URL gets what was meant.
+    """
+    digest = compute_md5(path)[0]
+    blob = name_program_blob(name, digest.hex())
+    return upload_file(container, blob, path, blobs.find_blob(container, blob), digest)
 
 
-def upload_file(container: str, name: str, path: str, there: Blob | None) -> Uploaded:
-    """Stream a file into a blob, unless the one that is there has the same content."""
+def name_program_blob(name: str, md5: str) -> str:
+    return f"{md5}/{name}"
+
+
+def upload_file(
+    container: str, name: str, path: str, there: Blob | None, expected: bytes | None = None
+) -> Uploaded:
+    """Stream a file into a blob, unless the one that is there has the same content.
+
+    Raises TemporaryError if the file changes meanwhile, or has another MD5 than the expected one.
+    """
     if (task_run.run_count or 1) > 1:
         # An earlier try of the task may have uploaded it.
         there = blobs.find_blob(container, name)
     try:
         digest, size_bytes = compute_md5(path)
+        if expected not in (None, digest):
+            raise TemporaryError(f"The file {path} changes while it is uploaded.")
         if there is not None and there.content_md5 == digest:
             etag = there.etag
         else:
@@ -159,12 +180,6 @@ def upload_file(container: str, name: str, path: str, there: Blob | None) -> Upl
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
     return Uploaded(digest.hex(), etag)
-
-
-def has_content(container: str, name: str, content_md5: bytes) -> bool:
-    """Whether there is a blob that carries this MD5."""
-    blob = blobs.find_blob(container, name)
-    return blob is not None and blob.content_md5 == content_md5
 
 
 def compute_md5(path: str | Path) -> tuple[bytes, int]:

@@ -8,12 +8,14 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 from prefect import task
 
+from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
 from tasks.errors import JobError, RunTimeoutError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
+from tasks.spec.work import AwaitedTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
 from tasks.watch.pool_watch import PoolWatch, check_pool
@@ -32,7 +34,7 @@ ALL_DONE = "AllTasksComplete"
 def wait_for_tasks(
     job: Job,
     pool: Pool,
-    task_ids: frozenset[str],
+    awaited: AwaitedTasks,
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
 ) -> Iterator[int]:
@@ -46,22 +48,27 @@ def wait_for_tasks(
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
-        yield from _wait(client, job, watch, task_ids, deadline_seconds, on_completed)
+        try:
+            yield from _wait(client, job, watch, awaited, deadline_seconds, on_completed)
+        except ResourceNotFoundError as error:
+            if read_code(error) != "JobNotFound":
+                raise
+            raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
 
 
 def _wait(
     client: BatchClient,
     job: Job,
     watch: PoolWatch,
-    task_ids: frozenset[str],
+    awaited: AwaitedTasks,
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
 ) -> Iterator[int]:
-    progress, collector = Progress(), _Collector(job.id, task_ids)
+    progress, collector = Progress(), _Collector(job.id, awaited)
     began = health_at = time.monotonic()
     interval = FIRST_INTERVAL_SECONDS
     while True:
-        counts = _count_tasks(client, job.id, len(task_ids))
+        counts = _count_tasks(client, job.id, awaited)
         fresh = collector.collect(client, counts)
         on_completed(fresh)
         progress.tell(counts)
@@ -89,21 +96,20 @@ def next_interval(interval: float, has_moved: bool, elapsed: float) -> float:
     return min(IDLE_INTERVAL_MAX_SECONDS, interval * 1.5)
 
 
-def _count_tasks(client: BatchClient, job_id: str, total: int) -> Counts:
-    """The job's task counts; they may lag a little behind the truth. Raises JobError if there is no job."""
-    try:
-        counts = client.get_job_task_counts(job_id).task_counts
-    except ResourceNotFoundError as error:
-        raise JobError(f"The job {job_id} was deleted while its tasks were waiting.") from error
-    return Counts(total, counts.active, counts.running, min(counts.completed, total), counts.failed)
+def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Counts:
+    """The job's task counts; they may lag a little behind the truth."""
+    counts = client.get_job_task_counts(job_id).task_counts
+    total, others = len(awaited.ids), awaited.others
+    completed = max(0, min(counts.completed - others.completed, total))
+    return Counts(total, counts.active, counts.running, completed, max(0, counts.failed - others.failed))
 
 
 class _Collector:
-    """The results that a wait has seen so far, so that each task is listed about once."""
+    """The results that a _wait has seen so far, so that each task is listed about once."""
 
-    def __init__(self, job_id: str, task_ids: frozenset[str]):
+    def __init__(self, job_id: str, awaited: AwaitedTasks):
         self.job_id = job_id
-        self.left = set(task_ids)
+        self.left = set(awaited.ids)
         self.listed = 0
         self.latest: datetime | None = None
 
@@ -129,11 +135,11 @@ class _Collector:
 
 
 def _check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
-    """Raise JobError if the job is over though tasks wait: they would wait for ever."""
+    """Raise JobError if the job is over though tasks _wait: they would _wait for ever."""
     if not counts.waiting:
         return
     job = client.get_job(job_id, select=["id", "state", "executionInfo"])
     reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
     # The counts may lag behind a job that has ended as it should.
     if job.state in OVER and reason != ALL_DONE:
-        raise JobError(f"The job {job_id} ended too soon ({reason}): {counts}.")
+        raise JobError(f"The job {job_id} is {job.state} ({reason}), but: {counts}.")

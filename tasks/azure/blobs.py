@@ -5,8 +5,8 @@ function speaks to the accounts in use.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +16,7 @@ from azure.storage.blob import BlobProperties, ContentSettings
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import blob_service
-from tasks.errors import TemporaryError
+from tasks.errors import NotFoundError, TemporaryError
 
 # What the service answers where there is no container to delete, or another one than was meant.
 UNDELETED_CODES = {"ContainerNotFound", "ContainerBeingDeleted", "ConditionNotMet"}
@@ -41,6 +41,8 @@ class Blob:
 
     etag: str
     """Another one after each change, and for each blob that there ever was under its name."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 def locate_container(name: str) -> str:
@@ -113,24 +115,43 @@ def find_blob(container: str, name: str) -> Blob | None:
 def list_blobs(container: str) -> Iterator[tuple[str, Blob]]:
     """All blobs of a container with their names, 5,000 with each request."""
     with blob_service(f"Listing the blobs in {container}") as service:
-        for found in service.get_container_client(container).list_blobs():
+        for found in service.get_container_client(container).list_blobs(include=["metadata"]):
             yield found.name, _read_blob_properties(found)
 
 
 def _read_blob_properties(found: BlobProperties) -> Blob:
     digest = found.content_settings.content_md5
     # A listing has the ETag without its quotes.
-    return Blob(found.size, bytes(digest) if digest else None, found.etag.strip('"'))
+    etag, metadata = found.etag.strip('"'), dict(found.metadata or {})
+    return Blob(found.size, bytes(digest) if digest else None, etag, metadata)
 
 
 def upload_file(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
     """Stream a file into a blob that carries its MD5, in the place of one that is there; the blob's ETag.
-    Raises OSError for a file that can't be read."""
+
+    Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now.
+    """
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
-    with blob_service(f"Uploading {name}") as service, open(path, "rb") as stream:
+    with blob_service(f"Uploading {name}") as service, open(path, "rb") as file:
+        stream = _DigestingReader(file)
         blob = service.get_blob_client(container, name)
         answer = blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+    if stream.digest.digest() != content_md5:
+        raise TemporaryError(f"The file {path} changes while it is uploaded.")
     return answer["etag"].strip('"')
+
+
+class _DigestingReader:
+    """A file that is read once from its start, and the MD5 of what was read: what was really sent."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.digest = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(size)
+        self.digest.update(block)
+        return block
 
 
 def write_blob(container: str, name: str, content: bytes) -> None:
@@ -139,18 +160,27 @@ def write_blob(container: str, name: str, content: bytes) -> None:
         service.get_blob_client(container, name).upload_blob(content, overwrite=True)
 
 
-def download_blob(container: str, name: str, file: BinaryIO) -> None:
-    """Stream a blob into a file. Raises NotFoundError if there is no such blob, TemporaryError if what came
-    is not what its MD5 says, OSError if the file can't be written."""
-    digest = hashlib.md5(usedforsecurity=False)
+def download_blob(
+    container: str, name: str, file: BinaryIO, is_wanted: Callable[[Blob], bool] = lambda _: True
+) -> bytes:
+    """Stream a blob into a file; the MD5 of its content.
+
+    Raises NotFoundError if there is no such blob, or it is not wanted, TemporaryError if what came is not as
+    long as the blob or not what its MD5 says, OSError if the file can't be written.
+    """
+    digest, size_bytes = hashlib.md5(usedforsecurity=False), 0
     with blob_service(f"Downloading {name}") as service:
         download = service.get_blob_client(container, name).download_blob()
+        blob = _read_blob_properties(download.properties)
+        if not is_wanted(blob):
+            raise NotFoundError(f"The blob {name} is another than the one that is wanted.")
         for block in download.chunks():
             digest.update(block)
+            size_bytes += len(block)
             file.write(block)
-    expected = download.properties.content_settings.content_md5
-    if expected and bytes(expected) != digest.digest():
+    if size_bytes != blob.size_bytes or blob.content_md5 not in (None, digest.digest()):
         raise TemporaryError(f"The content of {name} was changed on its way here.")
+    return digest.digest()
 
 
 def read_blob(container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:

@@ -57,6 +57,11 @@ def validity(
     return now - timedelta(seconds=BACKDATED_SECONDS), now + timedelta(seconds=lasting)
 
 
+def sign_until(timeout_seconds: float) -> datetime:
+    """Until when signatures are valid, at least, that a run with this timeout makes from now on."""
+    return validity(datetime.now(timezone.utc), timeout_seconds, ENTRA_MAX_SECONDS)[1].replace(microsecond=0)
+
+
 def read_blob_url(signer: Signer, container: str, blob: str) -> str:
     """A URL that reads one blob and nothing else."""
     token = generate_blob_sas(

@@ -1,7 +1,5 @@
 """What runs have remembered of the outputs in a folder, in Prefect's result storage."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +10,16 @@ from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.logs import run_logger
+from tasks.spec.recipe import digest_json
 
 
 @dataclass(frozen=True)
 class OutputRecord:
-    """How one output was made: the digest of what went into it, and the MD5 of what came out, hexadecimal."""
+    """How one output was made: the digest of all that made it (`tasks.spec.recipe`), and the MD5 of its
+    content, hexadecimal."""
 
     source: str
-    output: str
-
-
-def digest_json(value: object) -> str:
-    """The SHA-256 of a JSON value, hexadecimal."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    md5: str
 
 
 def read_records(folder: Path) -> dict[str, OutputRecord]:
@@ -36,7 +31,7 @@ def read_records(folder: Path) -> dict[str, OutputRecord]:
         # Prefect raises ValueError for a file that isn't there, or isn't a result.
         return {}
     except Exception as error:
-        run_logger().warning("The records of earlier runs can't be read, so every file is run: %s", error)
+        run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
         return {}
 
 
@@ -46,10 +41,10 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
     together = {**read_records(folder), **made}
     try:
         _find_result_store().write(
-            {name: [one.source, one.output] for name, one in together.items()}, _storage_key(folder)
+            {name: [one.source, one.md5] for name, one in together.items()}, _storage_key(folder)
         )
     except Exception as error:
-        run_logger().warning("The records of how the outputs were made can't be written: %s", error)
+        run_logger().warning("How the outputs were made can't be remembered: %s", error)
 
 
 def _find_result_store() -> ResultStore:

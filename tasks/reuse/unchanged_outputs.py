@@ -14,18 +14,16 @@ from prefect.futures import wait
 from prefect.states import State
 from prefect.utilities.annotations import opaque
 
-from tasks.batch_tasks import WorkItem
-from tasks.downloads import local_path
-from tasks.errors import PermanentError
+from tasks.downloads import Fetched, local_path
+from tasks.errors import InputError, PermanentError
 from tasks.plans import Plan
-from tasks.reuse.output_records import OutputRecord, digest_json, read_records, write_records
+from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
+from tasks.spec.recipe import UploadedProgram
+from tasks.spec.work import WorkItem, make_item
 from tasks.step import NOT_CACHED, RETRIED, outcome
 from tasks.uploads import compute_md5
-
-# Of a pool, what a program may find another way on its nodes; not how many there are, or how large.
-OF_THE_POOL = {"image", "start_command", "containers", "overrides"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Candidate:
     """A file with an output of an earlier run, of which is to be seen whether it still holds."""
 
     file: InputFile
-    made: OutputRecord
+    record: OutputRecord
 
 
 def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
@@ -80,32 +78,26 @@ def _check_candidates(candidates: list[Candidate], recipe: str, folder: Path) ->
 
 def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> str | None:
     """The path of the file's output, None if that, the file, or how it is made has changed."""
+    file = candidate.file
     try:
-        path = str(local_path(folder, candidate.file.output_name))
+        path = str(local_path(folder, file.output_name))
         # The output first: where it is gone, the input need not be read.
-        is_same = _read_md5(path) == candidate.made.output and (
-            _digest_source(recipe, candidate.file, _read_md5(candidate.file.path)) == candidate.made.source
+        is_same = _read_md5(path) == candidate.record.md5 and (
+            make_item(file.name, file.output_name, _read_md5(file.path), recipe).source
+            == candidate.record.source
         )
     except (OSError, PermanentError):
         return None
     return path if is_same else None
 
 
-def digest_recipe(plan: Plan) -> str:
-    """A digest of all that makes outputs out of inputs: command, programs, environment, image."""
-    application = plan.application and (plan.application.name, _read_md5(str(plan.application)))
-    extra = [(file.node_path, _read_md5(file.path)) for file in plan.extra_files]
-    task, pool = (
-        plan.spec.task.model_dump(mode="json"),
-        plan.spec.pool.model_dump(mode="json", include=OF_THE_POOL),
-    )
-    command = [plan.command.command_line, plan.command.environment]
-    return digest_json([command, application, extra, task, pool])
-
-
-def _digest_source(recipe: str, file: InputFile | WorkItem, content_md5: str) -> str:
-    """A digest of all that made the output of one file, whose program knows its name too."""
-    return digest_json([recipe, file.name, file.output_name, content_md5])
+def read_program(plan: Plan) -> UploadedProgram:
+    """The program as it lies here now, by its content. Raises InputError if it can't be read."""
+    try:
+        application = _read_md5(str(plan.application)) if plan.application else None
+        return UploadedProgram(application, {one.node_path: _read_md5(one.path) for one in plan.extra_files})
+    except OSError as error:
+        raise InputError(f"The file {error.filename} can't be read any more: {error.strerror}.") from error
 
 
 def _read_md5(path: str) -> str:
@@ -113,18 +105,10 @@ def _read_md5(path: str) -> str:
 
 
 @task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
-def remember_outputs(folder: Path, recipe: str, outputs: Sequence[tuple[WorkItem, str]]) -> int:
-    """Remember how outputs were made, of each what was to be done and its path; how many. Those that somebody
-    has taken away meanwhile are not, and nothing here fails a run."""
-    made = in_threads(lambda one: _make_record(recipe, *one), outputs)
-    found = {item.name: one for (item, _), one in zip(outputs, made, strict=True) if one is not None}
-    write_records(folder, found)
-    return len(found)
+def remember_outputs(folder: Path, outputs: Sequence[tuple[WorkItem, Fetched]]) -> int:
+    """Remember what made each output that was fetched, and its content; how many.
 
-
-def _make_record(recipe: str, item: WorkItem, path: str) -> OutputRecord | None:
-    """How an output was made; None if it can't be read any more."""
-    try:
-        return OutputRecord(_digest_source(recipe, item, item.content_md5), _read_md5(path))
-    except OSError:
-        return None
+    Nothing here fails a run.
+    """
+    write_records(folder, {item.name: OutputRecord(item.source, fetched.md5) for item, fetched in outputs})
+    return len(outputs)

@@ -44,7 +44,7 @@ class NodeCommand:
 def build_command(template: str, application: str | None = None, on_shared: bool = True) -> NodeCommand:
     """The command line for a template such as `python3 {application} {input} {output}`.
 
-    `application` is the file name of what `{application}` means, in the node's shared folder or, if not
+    `application` is the path of what `{application}` means, in the node's shared folder or, if not
     `on_shared`, in the task's own. Raises InputError for a template that can't be read.
     """
     tokens = _split_template(template)
@@ -151,7 +151,8 @@ def node_output(output_name: str) -> str:
 def start_command_line(application: str | None, start_command: str | None) -> tuple[str, dict[str, str]]:
     """The start task's command line and settings: run the user's command, share the application.
 
-    The task users of a node must be able to read what root copies.
+    `application` is a path in a folder of its own. The task users of a node must be able to read what root
+    copies.
     """
     steps, environment = [], {}
     if start_command is not None:
@@ -161,5 +162,6 @@ def start_command_line(application: str | None, start_command: str | None) -> tu
         environment[APPLICATION_VARIABLE] = application
         shared = f'"$AZ_BATCH_NODE_SHARED_DIR/${APPLICATION_VARIABLE}"'
         source = f'"{APPLICATION_FOLDER}/${APPLICATION_VARIABLE}"'
-        steps.append(f"cp {source} {shared} && chmod a+rx {shared}")
+        folder = f'"$AZ_BATCH_NODE_SHARED_DIR/${{{APPLICATION_VARIABLE}%/*}}"'
+        steps.append(f"mkdir -p {folder} && cp {source} {shared} && chmod a+rx {folder} {shared}")
     return f"/bin/sh -c '{' && '.join(steps)}'", environment

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import InputError
-from tasks.spec.naming import LOGS_FOLDER
+from tasks.spec.naming import LOGS_FOLDER, PARTIAL_FOLDER
 
 WILDCARDS = frozenset("*?[")
 # Where the logs of failed tasks lie in the output container, beside the outputs.
@@ -32,7 +32,7 @@ def find_inputs(inputs: str | list[str], output_name: str) -> list[InputFile]:
     """The files that `inputs` means, a folder, a glob or a list of those, in order of their names.
 
     `output_name` is a template with `{stem}`, `{suffix}` and `{name}` of the file's last part; an output has
-    its input's sub-folder. Raises InputError for what is missing, empty, unreadable or ambiguous.
+    its input's sub-folder. Raises InputError for what is missing, empty, find_unreadable or ambiguous.
     """
     sources = [inputs] if isinstance(inputs, str) else list(inputs)
     named = sorted({found for source in sources for found in expand_source(source)})
@@ -73,7 +73,9 @@ def expand_source(source: str) -> list[tuple[str, Path]]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, onerror=_raise_unreadable):
+    for parent, folders, names in os.walk(folder, onerror=_raise_unreadable):
+        # Outputs of another run on their way.
+        folders[:] = [name for name in folders if name != PARTIAL_FOLDER]
         yield from (Path(parent, name) for name in names)
 
 

@@ -1,6 +1,5 @@
 """The names of all that a run makes, derived from its key so that a second attempt finds them again."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -10,9 +9,14 @@ MADE_BY = "prefect-azure-batch"
 # Containers have 63 characters for `application-` and the key, and know no upper case or double hyphen.
 RUN_KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RUN_KEY_MAX = 50
-SLUG_MAX = 40
+# A Batch task's id has 64 characters, of which a source's digest takes 32.
+SLUG_MAX = 31
 # In the output container: what tasks have printed, kept beyond their nodes.
 LOGS_FOLDER = ".logs"
+# In the output folder: outputs on their way, which get their names once they are whole.
+PARTIAL_FOLDER = ".partial"
+# In the metadata of an output's blob: the digest of what made it.
+SOURCE_METADATA = "source"
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,21 @@ class RunNames:
     input_container: str
     output_container: str
     job_id: str
+    """Of the first job."""
+
     pool_id: str
+
+    def name_job(self, number: int) -> str:
+        """The id of the run's job of that number: a job that has ended takes no more tasks, so what is left
+        to do goes into one of the next number."""
+        return self.job_id if number == 1 else f"{self.job_id}_{number}"
+
+    def number_job(self, job_id: str) -> int | None:
+        """The number of a job of this run; None for a job of another."""
+        if job_id == self.job_id:
+            return 1
+        number = job_id.removeprefix(f"{self.job_id}_")
+        return int(number) if number != job_id and number.isdecimal() else None
 
     @property
     def containers(self) -> tuple[str, str, str]:
@@ -48,14 +66,14 @@ def names_of_run(key: str, pool_id: str | None = None) -> RunNames:
     )
 
 
-def derive_task_id(name: str, content_md5: str) -> str:
-    """The id of the Batch task for an input: the same for the same name and content, another otherwise.
+def name_task(name: str, source: str) -> str:
+    """The id of the Batch task that makes the output of an input: the source's digest behind the name.
 
-    So a second attempt finds the tasks of the first, and a file that changed in between is run anew.
+    So another attempt finds the tasks of the one before, and a file is run anew if anything has changed that
+    makes its output.
     """
-    digest = hashlib.sha256(f"{name}\0{content_md5}".encode()).hexdigest()[:16]
     slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[-SLUG_MAX:].strip("-")
-    return f"{slug}-{digest}" if slug else digest
+    return f"{slug}-{source}" if slug else source
 
 
 def log_blob(task_id: str, log: str) -> str:

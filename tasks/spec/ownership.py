@@ -72,7 +72,7 @@ def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
     delete_when = values.get("delete_when", "always")
     return Ownership(
         run_key=values["run_key"],
-        expires_at=_read_time(values.get("expires_at")),
+        expires_at=read_time(values.get("expires_at")),
         # Of what we can't read we take the meaning that deletes least.
         delete_when=delete_when if delete_when in get_args(When) else "never",
     )
@@ -83,7 +83,7 @@ def read_batch_ownership(metadata: Iterable[models.BatchMetadataItem] | None) ->
     return read_ownership({item.name: item.value for item in metadata or []})
 
 
-def _read_time(text: str | None) -> datetime | None:
+def read_time(text: str | None) -> datetime | None:
     try:
         time = datetime.fromisoformat(text or "")
     except ValueError:

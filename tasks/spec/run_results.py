@@ -114,7 +114,8 @@ class RunResult:
 def describe_problem(task: TaskResult | None, has_output: bool) -> str:
     """Why a file has no output, in words; "" if it has one."""
     if task is None:
-        return "its Batch task did not complete"
+        # An earlier attempt may have made it, whose Batch task is gone.
+        return "" if has_output else "its Batch task did not complete"
     if not task.succeeded:
         exit_code = "did not run" if task.exit_code is None else f"exit code {task.exit_code}"
         said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]

@@ -8,10 +8,11 @@ from prefect.futures import PrefectFuture, wait
 from prefect.utilities.annotations import opaque
 
 from tasks.azure.node_logs import read_task_stderr
-from tasks.batch_tasks import WorkItem
-from tasks.downloads import download_output, download_shard
+from tasks.downloads import Fetched, download_output, download_shard
+from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import FileResult, FileResults, TaskResult, describe_problem
+from tasks.spec.work import WorkItem
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
 STDERRS_MAX = 50
@@ -31,7 +32,7 @@ class Outputs:
         # The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
         # None for tasks that failed.
         self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
-        self.paths: dict[str, str | None] = {}
+        self.fetched: dict[str, Fetched | None] = {}
         self.problems: dict[str, str] = {}
         self.stderrs: dict[str, str] = {}
 
@@ -46,19 +47,23 @@ class Outputs:
         failed = [task.task_id for task in new if not task.succeeded]
         if failed:
             self.arrived.append((failed, None))
-        self.pending += [self.items[task.task_id] for task in new if task.succeeded]
+        self.fetch(self.items[task.task_id] for task in new if task.succeeded)
+
+    def fetch(self, items: Iterable[WorkItem]) -> None:
+        """Start a download for each full shard of items whose outputs are there."""
+        self.pending += items
         size = shard_size(len(self.items))
         while len(self.pending) >= size:
             self._download(self.pending[:size])
             del self.pending[:size]
 
     def _download(self, items: list[WorkItem]) -> None:
-        names, ids = [item.output_name for item in items], [item.task_id for item in items]
+        ids = [item.task_id for item in items]
         if shard_size(len(self.items)) == 1:
-            future = download_output.submit(self.container, names[0], self.folder)
+            future = download_output.submit(self.container, items[0], self.folder)
         else:
             label = str(len(self.downloads) + 1)
-            future = download_shard.submit(label, self.container, opaque(names), self.folder)
+            future = download_shard.submit(label, self.container, opaque(items), self.folder)
         self.downloads.append(future)
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
@@ -71,7 +76,7 @@ class Outputs:
             if download is None:
                 self._read_stderrs(ids)
             elif (error := find_failure(download)) is None:
-                self.paths.update(zip(ids, _read_paths(download), strict=True))
+                self.fetched.update(zip(ids, _read_fetched(download), strict=True))
             else:
                 self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             taken += ids
@@ -84,23 +89,24 @@ class Outputs:
             self._download(self.pending)
             self.pending = []
         wait(self.downloads)
+        remove_partial_files(self.folder)
         yield from self.take()
 
-    def fetched(self) -> list[tuple[WorkItem, str]]:
-        """What is on disk: of each output what was to be done for it, and its path."""
-        return [(item, path) for task_id, item in self.items.items() if (path := self.paths.get(task_id))]
+    def made(self) -> list[tuple[WorkItem, Fetched]]:
+        """What is on disk: of each output the work that made it."""
+        return [(item, found) for task_id, item in self.items.items() if (found := self.fetched.get(task_id))]
 
     def results(self) -> FileResults:
         """What became of each file, in the order of the items."""
         return FileResults(map(self._result, self.items))
 
     def _result(self, task_id: str) -> FileResult:
-        task, path = self.tasks.get(task_id), self.paths.get(task_id)
+        task, fetched = self.tasks.get(task_id), self.fetched.get(task_id)
         return FileResult(
             name=self.items[task_id].name,
             task=task,
-            output_path=path,
-            problem=self.problems.get(task_id) or describe_problem(task, path is not None),
+            output_path=fetched and fetched.path,
+            problem=self.problems.get(task_id) or describe_problem(task, fetched is not None),
             stderr=self.stderrs.get(task_id, ""),
         )
 
@@ -111,7 +117,7 @@ class Outputs:
         self.stderrs.update(zip(first, texts, strict=True))
 
 
-def _read_paths(download: PrefectFuture) -> list[str | None]:
+def _read_fetched(download: PrefectFuture) -> list[Fetched | None]:
     """What a download of one file, or of a shard, has returned."""
     found = download.result()
     return found if isinstance(found, list) else [found]

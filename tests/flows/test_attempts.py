@@ -1,6 +1,7 @@
 """Runs that end early and runs that are repeated: what remains, and what isn't done twice."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +19,7 @@ from prefect.states import Crashed, State
 
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up_after
-from tasks.errors import FilesFailedError, RefusedError
+from tasks.errors import FilesFailedError
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import DEFAULT_CLEANUP, Cleanup, PoolSpec
 from tests.flows.services import (
@@ -120,18 +122,20 @@ def test_what_remains_is_what_the_policy_keeps(
     wait_for_remains(kept, after_success if succeeds else after_failure)
 
 
-def test_a_second_attempt_does_nothing_twice(kept, inputs, application, tmp_path):
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_second_attempt_does_nothing_twice(kept, inputs, application, tmp_path, on_disk):
     """Run again with its key, a run uploads nothing, submits nothing, and has the same outputs."""
-    first = fan_out(inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL, run_key=kept)
+    run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
+    first = fan_out(*run, run_key=kept)
     names = names_of_run(kept)
     before = [tasks_of(kept), *(blobs_of(container) for container in names.containers)]
-    again = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
-    state = fan_out(*again, run_key=kept, return_state=True)
+    if not on_disk:
+        shutil.rmtree(tmp_path / "out")
+    second = fan_out(*run, run_key=kept)
     assert [tasks_of(kept), *(blobs_of(container) for container in names.containers)] == before
-    assert state.result().outputs == first.outputs
+    assert second.outputs == first.outputs
+    assert {file.state for file in second.files} == {"unchanged" if on_disk else "succeeded"}
     assert len((tmp_path / "ran").read_text().splitlines()) == len(first.outputs) == 6
-    # The server records them a little later.
-    wait_until(lambda: hits_of(state) >= steps_done(6), START_SECONDS, "hits in Prefect's cache")
 
 
 def hits_of(state: State) -> set[str]:
@@ -146,31 +150,42 @@ def steps_done(files: int) -> set[str]:
     return {"create containers", "create pool", "upload application app.sh", *uploads}
 
 
-def test_a_second_attempt_with_another_file_says_why_it_cannot(kept, inputs, tmp_path):
-    """A job whose tasks have completed takes no more: the error says so, and nothing runs by half."""
-    run = (inputs, None, "cat {input}", tmp_path / "out", PoolSpec(), KEEP_ALL)
+def test_a_second_attempt_with_another_file_runs_that_one(kept, inputs, application, tmp_path):
+    """A job whose tasks have completed takes no more: what is new goes into the run's next job."""
+    run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
     fan_out(*run, run_key=kept)
     write_files(inputs, {"one more.txt": "x"})
-    with pytest.raises(RefusedError, match="JobCompleted"):
-        fan_out(*run, run_key=kept)
+    result = fan_out(*run, run_key=kept)
+    assert {file.name: file.state for file in result.files}["one more.txt"] == "succeeded"
+    assert len((tmp_path / "ran").read_text().splitlines()) == len(result.outputs) == 7
+    assert result.job_id == names_of_run(kept).name_job(2)
 
 
 def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application, tmp_path):
     """After SIGKILL in the middle the next attempt attaches: each Batch task was submitted and ran once."""
     with running_elsewhere(tmp_path, kept, application, KEEP_ALL) as process:
         wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
-        created = tasks_of(kept)
         process.kill()
         process.wait()
-    run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
-    state = fan_out(*run, run_key=kept, return_state=True)
-    result = state.result()
+        created, limit = tasks_of(kept), read_job_limit(kept)
+        run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
+        with ThreadPoolExecutor(1) as thread:
+            # Prefect's settings are a context variable, which a new thread doesn't have by itself.
+            again = partial(fan_out, return_state=True)
+            attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
+            wait_until(lambda: read_job_limit(kept) != limit, START_SECONDS, "job that lasts for the attempt")
+            (tmp_path / "hold").unlink()
+            state = attempt.result()
     assert tasks_of(kept) == created
     wait_until(lambda: hits_of(state) >= steps_done(6), START_SECONDS, "hits in Prefect's cache")
-    assert sorted((tmp_path / "ran").read_text().splitlines()) == sorted(
-        f"inputs/{name}" for name in result.outputs
-    )
+    ran = sorted((tmp_path / "ran").read_text().splitlines())
+    assert ran == sorted(f"inputs/{name}" for name in state.result().outputs)
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
+
+
+def read_job_limit(run_key: str):
+    """How long the job may last, which an attempt that comes to it extends."""
+    return batch().get_job(names_of_run(run_key).job_id).constraints.max_wall_clock_time
 
 
 def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):
@@ -213,14 +228,15 @@ def test_a_terminated_run_cleans_up_by_itself(accounts, inputs, application, tmp
         wait_for_remains(run_key, set())
 
 
-def test_an_attempt_that_will_be_repeated_keeps_everything_for_the_next(accounts, inputs, tmp_path, run_key):
-    """Prefect's own retry of the flow attaches to the job of the first attempt; the last one cleans up."""
+def test_prefect_s_retry_of_the_flow_runs_only_what_failed(accounts, inputs, tmp_path, run_key):
+    """The second attempt runs the failed file again and no other, and cleans up at its end."""
     marks = tmp_path / "ran"
-    command = f"sh -c 'echo x >> {marks}; exit 3'"
+    command = f"""sh -c 'echo $FAN_OUT_NAME >> {marks}; [ "$FAN_OUT_NAME" != "file 1.txt" ]'"""
     flow = fan_out.with_options(retries=1, retry_delay_seconds=0)
-    with pytest.raises(FilesFailedError, match="exit code 3"):
-        flow(inputs / "file 1.txt", None, command, tmp_path / "out", run_key=run_key)
-    assert marks.read_text() == "x\n"
+    with pytest.raises(FilesFailedError, match="exit code 1"):
+        flow(inputs, None, command, tmp_path / "out", run_key=run_key)
+    ran = marks.read_text().splitlines()
+    assert sorted(ran) == sorted([*os.listdir(inputs), "file 1.txt"])
     wait_for_remains(run_key, set())
 
 

@@ -9,14 +9,20 @@ from azure.storage.blob import BlobClient, ContainerClient
 from tasks.azure.blobs import find_blob, list_blobs
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tasks.containers import create_containers, delete_containers
-from tasks.downloads import download_file, prepare_output_folder
+from tasks.downloads import Fetched, download_file, prepare_output_folder
 from tasks.errors import AccessError, InputError, PermanentError
+from tasks.partial_files import remove_partial_files
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
+from tasks.spec.work import WorkItem
 from tasks.uploads import upload_file
 from tests.flows.services import blobs_of
 
 NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.txt", '"q".txt', "[1]*?.txt"]
+
+
+def work(output_name: str) -> WorkItem:
+    return WorkItem("x", output_name, "5eed", "x-5eed")
 
 
 @pytest.fixture
@@ -47,8 +53,8 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
     uploaded = upload_file(container, name, str(source), None)
     assert uploaded.md5 == hashlib.md5(source.read_bytes()).hexdigest()
     assert blobs_of(container) == {name: uploaded.etag}
-    downloaded = download_file(container, name, tmp_path / "out")
-    assert downloaded == (str(tmp_path / "out" / name), False)
+    downloaded = download_file(container, work(name), tmp_path / "out")
+    assert downloaded == (Fetched(str(tmp_path / "out" / name), uploaded.md5), False)
     assert (tmp_path / "out" / name).read_bytes() == source.read_bytes()
 
 
@@ -80,7 +86,7 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
     for name, data in {"large": content, "empty": b""}.items():
         (tmp_path / name).write_bytes(data)
         upload_file(container, name, str(tmp_path / name), None)
-        download_file(container, name, tmp_path / "out")
+        download_file(container, work(name), tmp_path / "out")
         assert (tmp_path / "out" / name).read_bytes() == data
 
 
@@ -98,24 +104,26 @@ def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
     target = tmp_path / "out" / "sub" / "x"
     target.parent.mkdir(parents=True)
     target.write_text("old")
-    download_file(container, "sub/x", tmp_path / "out")
+    md5 = hashlib.md5(b"new").hexdigest()
+    download_file(container, work("sub/x"), tmp_path / "out")
     assert target.read_text() == "new"
     inode = target.stat().st_ino
-    assert download_file(container, "sub/x", tmp_path / "out") == (str(target), True)
+    assert download_file(container, work("sub/x"), tmp_path / "out") == (Fetched(str(target), md5), True)
     assert target.stat().st_ino == inode
     assert [path.name for path in target.parent.iterdir()] == ["x"]
 
 
 def test_an_output_that_was_not_written_is_none(container, tmp_path):
     """A missing blob is told by the result, and leaves no file."""
-    assert download_file(container, "none.txt", tmp_path / "out") == (None, False)
+    assert download_file(container, work("none.txt"), tmp_path / "out") == (None, False)
+    remove_partial_files(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_blob_s_name_cannot_lead_out_of_the_output_folder(container, tmp_path):
     """A container is no authority over the local disk."""
     with pytest.raises(PermanentError, match="outside"):
-        download_file(container, "../escaped.txt", tmp_path / "out")
+        download_file(container, work("../escaped.txt"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +157,7 @@ def test_a_wrong_storage_key_names_its_variable(container, storage, monkeypatch,
     with monkeypatch.context() as changed:
         changed.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
         with pytest.raises(AccessError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
-            download_file(container, "x", tmp_path)
+            download_file(container, work("x"), tmp_path)
     assert "d3Jvbmc=" not in str(caught.value)
 
 

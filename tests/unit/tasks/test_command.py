@@ -105,8 +105,8 @@ def test_a_template_that_cannot_be_right_is_refused(template, message):
 
 def test_start_task_shares_the_application_with_all_users(tmp_path):
     """The start task runs the user's command, then copies the program where every task user can read it."""
-    name = "my $(app) 'x'.py"
-    (tmp_path / "application").mkdir()
+    name = "0a1b/my $(app) 'x'.py"
+    (tmp_path / "application" / "0a1b").mkdir(parents=True)
     (tmp_path / "application" / name).write_text("program")
     (tmp_path / "application" / name).chmod(0o600)
     shared = tmp_path / "shared"
@@ -116,6 +116,7 @@ def test_start_task_shares_the_application_with_all_users(tmp_path):
     subprocess.run(shlex.split(command_line), env={**places, **settings}, cwd=tmp_path, check=True)
     assert (shared / name).read_text() == "program"
     assert (shared / name).stat().st_mode & 0o555 == 0o555
+    assert (shared / name).parent.stat().st_mode & 0o555 == 0o555
     assert (tmp_path / "done").read_text() == "installed\n"
 
 

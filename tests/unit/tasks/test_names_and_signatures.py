@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tasks.azure.sas import ENTRA_MAX_SECONDS, Signer, read_blob_url, validity, write_container_url
 from tasks.errors import InputError
-from tasks.spec.naming import derive_task_id, names_of_run
+from tasks.spec.naming import names_of_run
+from tasks.spec.work import make_item
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 KEY = "018f2c1e-9f3b-7cc2-8f6a-1234567890ab"
@@ -33,14 +34,25 @@ def test_a_key_that_cannot_name_containers_is_refused(key):
         names_of_run(key)
 
 
-@given(st.text(max_size=80), st.text(max_size=32))
-def test_task_ids_are_legal_and_tell_names_and_contents_apart(name, digest):
-    """Any file name gives a legal id, the same each time, and another for other content."""
-    task_id = derive_task_id(name, digest)
+@given(*[st.text(max_size=80)] * 4)
+def test_task_ids_are_legal_and_tell_apart_all_that_makes_an_output(name, output_name, digest, recipe):
+    """Any file name gives a legal id, the same each time, and another for another name, output, content or
+    recipe."""
+    work = [name, output_name, digest, recipe]
+    task_id = make_item(*work).task_id
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", task_id)
-    assert task_id == derive_task_id(name, digest)
-    assert task_id != derive_task_id(name, digest + "x")
-    assert task_id != derive_task_id(name + "x", digest)
+    assert task_id == make_item(*work).task_id
+    for changed in range(4):
+        other = [text + "x" if index == changed else text for index, text in enumerate(work)]
+        assert make_item(*other).task_id != task_id
+
+
+def test_jobs_of_a_run_are_told_from_those_of_others():
+    """A number in a job's id is never part of another run's key."""
+    names = names_of_run("a")
+    assert [names.number_job(names.name_job(number)) for number in (1, 2, 10)] == [1, 2, 10]
+    assert names.number_job(names_of_run("a-2").job_id) is None
+    assert names.number_job(names_of_run("ab").name_job(2)) is None
 
 
 def signer(**keys) -> Signer:

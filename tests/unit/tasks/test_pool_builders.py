@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tasks.azure.registries import build_pool_containers
 from tasks.errors import PoolError
 from tasks.images import Image, pick_image
-from tasks.jobs import Job, build_job, seconds_left
+from tasks.jobs import build_job
 from tasks.pools import build_lease, build_pool, find_differences, is_shared_by_start_task, read_pool_run_key
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
@@ -150,7 +150,7 @@ def existing(**changes) -> models.BatchPool:
 
 
 def test_a_pool_like_the_spec_will_do():
-    """A pool made from the same spec has no differences, whatever the case of its names."""
+    """A pool made from the same spec has no find_differences, whatever the case of its names."""
     assert list(find_differences(existing(vmSize="standard_d2s_v3"), PoolSpec(), IMAGE)) == []
     assert read_pool_run_key(existing()) == "run-1"
 
@@ -181,16 +181,9 @@ def test_a_pool_without_nodes_but_with_autoscale_will_do():
 
 def test_the_service_ends_the_job_if_nobody_else_does():
     """A job has a wall-clock limit a little beyond the run's own."""
-    assert build_job(NAMES, RunOptions(timeout_seconds=1200)).constraints.max_wall_clock_time == timedelta(
-        minutes=30
-    )
-
-
-def test_a_second_attempt_has_what_the_first_left_of_the_time():
-    """The timeout counts from the job's creation, also for an attempt that finds it there."""
-    job = Job("j", existed=True, created_at=NOW - timedelta(seconds=100))
-    assert seconds_left(job, 1200, NOW) == 1100
-    assert seconds_left(Job("j", False, NOW - timedelta(seconds=100)), 1200, NOW) == 1200
+    assert build_job(
+        "j", NAMES, RunOptions(timeout_seconds=1200)
+    ).constraints.max_wall_clock_time == timedelta(minutes=30)
 
 
 @pytest.mark.parametrize(

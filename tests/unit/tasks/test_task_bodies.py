@@ -13,7 +13,7 @@ from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunSpec
 
-ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-1", 3, "")
+ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "5eed", "a-b-txt-1")
 SIGNER = Signer(
     "acc",
     "https://acc.blob.core.windows.net",
@@ -30,14 +30,18 @@ def body(command: str, application: str | None = None) -> dict:
 
 
 def test_the_service_brings_the_input_and_fetches_the_output():
-    """The input comes by a signed URL under its own name; the output goes to its blob on success."""
+    """The input comes by a signed URL under its own name; the output's blob says what made it."""
     task = body("cp {input} {output}")
     (source,) = task["resourceFiles"]
     assert source["filePath"] == "inputs/sub/a b.txt"
     assert source["httpUrl"].startswith("https://acc.blob.core.windows.net/input-run/sub/a%20b.txt?")
     output = task["outputFiles"][0]
     assert output["filePattern"] == "outputs/a b_OUTPUT.txt"
-    assert output["destination"]["container"] == {"path": "sub/a b_OUTPUT.txt", "containerUrl": URL}
+    assert output["destination"]["container"] == {
+        "path": "sub/a b_OUTPUT.txt",
+        "containerUrl": URL,
+        "uploadHeaders": [{"name": "x-ms-meta-source", "value": "5eed"}],
+    }
     assert output["uploadOptions"] == {"uploadCondition": "tasksuccess"}
     assert task["constraints"] == {"maxTaskRetryCount": 2}
 

@@ -11,7 +11,7 @@ from tasks.azure.registries import read_password
 from tasks.azure.sas import Signer, validity
 from tasks.batch_tasks import TaskPlan, WorkItem, build_common, build_task
 from tasks.errors import InputError, SettingsError
-from tasks.extra_files import FILES_MAX, find_extra_files
+from tasks.extra_files import FILES_MAX, UploadedFile, find_extra_files
 from tasks.plans import plan_run
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
@@ -28,12 +28,13 @@ SIGNER = Signer(
     *validity(datetime(2026, 1, 1, tzinfo=timezone.utc), 60),
     "c2Vj",
 )
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-1", 3, "")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", "a-5eed")
 
 
 def body_of(task: TaskSpec) -> models.BatchTaskCreateOptions:
     """The body as the official model reads it."""
-    files = tuple(find_extra_files(task.files))
+    found = find_extra_files(task.files)
+    files = tuple(UploadedFile(f"0a1b/files/{one.node_path}", one.node_path, "0a1b") for one in found)
     spec = RunSpec(inputs="in", application=None, command="cat {input}", task=task)
     plan = TaskPlan(names_of_run("run"), spec, build_command(spec.command), files=files)
     return models.BatchTaskCreateOptions(
@@ -154,7 +155,7 @@ def test_local_files_come_from_the_application_container(tmp_path):
     ]
     sent = body_of(TaskSpec(files=files)).resource_files[1:]
     assert [file.file_path for file in sent] == ["etc/one.json", "stop.txt", "lists/words.txt"]
-    assert sent[0].http_url.startswith(f"{SIGNER.endpoint}/application-run/files/etc/one.json?")
+    assert sent[0].http_url.startswith(f"{SIGNER.endpoint}/application-run/0a1b/files/etc/one.json?")
     assert {permissions(file.http_url) for file in sent} == {"r"}
 
 

@@ -1,0 +1,129 @@
+"""How files get to the nodes: what is not made yet is uploaded, and has a Batch task to come."""
+
+from dataclasses import dataclass, field, replace
+
+from prefect.runtime import flow_run
+from prefect.utilities.annotations import opaque
+
+from tasks.batch_tasks import add_tasks
+from tasks.errors import JobEndedError, JobError
+from tasks.extra_files import UploadedFile, upload_extra_files
+from tasks.images import Image
+from tasks.jobs import Job, close_job, create_job, find_active_job
+from tasks.logs import run_logger
+from tasks.plans import Plan, make_task_plan, name_shared_application
+from tasks.pools import Pool, create_pool
+from tasks.reuse.computed_outputs import find_computed
+from tasks.spec.recipe import UploadedProgram, digest_recipe
+from tasks.spec.work import NO_OTHER_TASKS, OtherTasks, WorkItem, make_item
+from tasks.uploads import upload_application, upload_inputs
+
+# A job ends under our hands only if the last tasks of an earlier attempt complete just then.
+JOBS_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of the files of a run: outputs that are there, and Batch tasks to wait for."""
+
+    computed: list[WorkItem]
+    """The work that earlier attempts have done."""
+
+    items: list[WorkItem] = field(default_factory=list)
+    job: Job | None = None
+    """None, like the pool, if nothing was left to do."""
+
+    pool: Pool | None = None
+    others: OtherTasks = NO_OTHER_TASKS
+
+    @property
+    def job_id(self) -> str:
+        return self.job.id if self.job else ""
+
+    @property
+    def pool_id(self) -> str:
+        return self.pool.id if self.pool else ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What each Batch task is given besides its input, as it was uploaded."""
+
+    content: UploadedProgram
+    files: list[UploadedFile]
+    recipe: str
+    """The digest of all that makes outputs out of inputs."""
+
+
+def submit_files(plan: Plan, image: Image) -> Submitted:
+    """See that each file has its output, or a Batch task to come.
+
+    If the job of an earlier attempt ends before all tasks are added, what it has made by then counts, and the
+    rest goes into the next job.
+    """
+    program, is_repeated = upload_program(plan), may_be_repeated(plan)
+    for _ in range(JOBS_TRIED):
+        # Before the outputs are listed: what completes from here on, completes in this job.
+        active_id = find_active_job(plan.names) if is_repeated else None
+        computed = find_outputs(plan, program) if is_repeated and not runs_all(plan) else []
+        done = {item.name for item in computed}
+        left = [file for file in plan.files if file.name not in done]
+        if not left:
+            return Submitted(computed)
+        try:
+            return submit(replace(plan, files=left), program, image, computed, active_id)
+        except JobEndedError as error:
+            run_logger().info("%s", error)
+            is_repeated = True
+    raise JobError(f"The jobs of the run {plan.names.key} end before tasks can be added to them.")
+
+
+def may_be_repeated(plan: Plan) -> bool:
+    """Whether an earlier attempt may have made things for this run."""
+    return plan.names.key != flow_run.id or (flow_run.run_count or 1) > 1
+
+
+def runs_all(plan: Plan) -> bool:
+    """Whether nothing counts that was made before. What this flow run itself has made does, when Prefect
+    runs it again."""
+    return plan.spec.refresh and (flow_run.run_count or 1) <= 1
+
+
+def upload_program(plan: Plan) -> Program:
+    """Upload the application and the further files. What was uploaded is what makes the outputs."""
+    container, application = plan.names.application_container, plan.application
+    md5 = upload_application(container, application.name, str(application)).md5 if application else None
+    files = upload_extra_files(container, plan.extra_files)
+    content = UploadedProgram(md5, {file.node_path: file.md5 for file in files})
+    return Program(content, files, digest_recipe(plan.spec, application and application.name, content))
+
+
+def find_outputs(plan: Plan, program: Program) -> list[WorkItem]:
+    return find_computed(plan.names.output_container, plan.files, program.recipe)
+
+
+def submit(
+    plan: Plan,
+    program: Program,
+    image: Image,
+    computed: list[WorkItem],
+    active_id: str | None,
+) -> Submitted:
+    """See that there are a pool, and a job in which each file has a Batch task to come.
+
+    Raises JobEndedError if the active job of an earlier attempt has ended meanwhile.
+    """
+    names, spec = plan.names, plan.spec
+    pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
+    digests = upload_inputs(names.input_container, plan.files)
+    items = [
+        make_item(file.name, file.output_name, digest, program.recipe)
+        for file, digest in zip(plan.files, digests, strict=True)
+    ]
+    task_plan = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
+    job = create_job(names, spec)
+    if active_id not in (None, job.id):
+        raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
+    others = add_tasks(job, opaque(items), opaque(task_plan))
+    close_job(job, names, spec)
+    return Submitted(computed, items, job, pool, others)

@@ -1,0 +1,85 @@
+"""Files on their way: under a name of their own until they are whole, in a folder that a run empties."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from tasks.spec.naming import PARTIAL_FOLDER
+
+try:
+    import fcntl
+except ImportError:  # Windows, where the partial files of a killed run stay until somebody deletes them.
+    fcntl = None
+
+
+@contextmanager
+def replacing(folder: Path, path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes `path`'s place at the end, or vanishes if the block fails.
+
+    It is locked while it is written, so that one that a killed run has left can be told from it.
+    """
+    partial = folder / PARTIAL_FOLDER / uuid4().hex
+    try:
+        with _open_locked(partial) as file:
+            yield file
+            file.flush()
+            partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _open_locked(partial: Path) -> BinaryIO:
+    """A new file, locked. Between its making and its lock another run may take it for a killed run's."""
+    while True:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = partial.open("xb")
+        except FileNotFoundError:
+            # Another run, at its end, has removed the folder.
+            continue
+        try:
+            _lock(file)
+        except BlockingIOError:
+            file.close()
+            continue
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, which the end of the process does too; False where it can't be.
+
+    Raises BlockingIOError if another has it.
+    """
+    try:
+        if fcntl is None:
+            return False
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed run had begun to download; what a run that goes on downloads stays."""
+    partials = folder / PARTIAL_FOLDER
+    try:
+        for partial in partials.iterdir():
+            _remove_unless_locked(partial)
+        partials.rmdir()
+    except OSError:
+        # It isn't there, or another run uses it.
+        pass
+
+
+def _remove_unless_locked(partial: Path) -> None:
+    with suppress(BlockingIOError), partial.open("rb") as file:
+        if _lock(file):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,46 @@
+"""Outputs that earlier attempts of a run have left in its container, so that their files need not run again.
+
+Each blob says of itself what made it. That counts, and not what a job says of its tasks: a task may have
+ended well and its output be gone, or its job be gone and the output be there.
+"""
+
+from prefect import task
+from prefect.utilities.annotations import opaque
+
+from tasks.azure import blobs
+from tasks.errors import InputError
+from tasks.sharding import in_threads
+from tasks.spec.inputs import InputFile
+from tasks.spec.naming import SOURCE_METADATA
+from tasks.spec.work import WorkItem, make_item
+from tasks.step import NOT_CACHED, RETRIED
+from tasks.uploads import compute_md5
+
+
+def find_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
+    """Of these files those whose outputs are in the container, made by this recipe from what they are now."""
+    return list_computed(container, opaque(files), recipe)
+
+
+@task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
+def list_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
+    """List the outputs of earlier attempts, and see which of them are still what is asked for."""
+    sources = list_sources(container)
+    there = [file for file in files if file.output_name in sources]
+    items = in_threads(lambda file: identify(file, recipe), there)
+    return [item for item in items if item.source == sources[item.output_name]]
+
+
+def list_sources(container: str) -> dict[str, str]:
+    """What made each output in the container, by the names of the blobs."""
+    listed = blobs.list_blobs(container)
+    return {name: blob.metadata[SOURCE_METADATA] for name, blob in listed if SOURCE_METADATA in blob.metadata}
+
+
+def identify(file: InputFile, recipe: str) -> WorkItem:
+    """The work on a file as it is now. Raises InputError if it can't be read."""
+    try:
+        content_md5 = compute_md5(file.path)[0].hex()
+    except OSError as error:
+        raise InputError(f"The file {file.path} can't be read any more: {error.strerror}.") from error
+    return make_item(file.name, file.output_name, content_md5, recipe)

@@ -1,0 +1,47 @@
+"""One file of a run, as a piece of work."""
+
+from dataclasses import dataclass
+
+from tasks.spec.naming import name_task
+from tasks.spec.recipe import digest_source
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One file of a run: its blob, its output's blob, and the Batch task in between."""
+
+    name: str
+    output_name: str
+    source: str
+    """The digest of all that makes the output (`tasks.spec.recipe`)."""
+
+    task_id: str
+
+
+def make_item(name: str, output_name: str, content_md5: str, recipe: str) -> WorkItem:
+    """The work on an input with this content, by this recipe."""
+    source = digest_source(recipe, name, output_name, content_md5)
+    return WorkItem(name, output_name, source, name_task(name, source))
+
+
+@dataclass(frozen=True)
+class OtherTasks:
+    """Tasks in the job of a run that are not waited for: all completed, left there by an earlier attempt."""
+
+    completed: int = 0
+    failed: int = 0
+    """Of the completed."""
+
+    def add(self, has_failed: bool) -> "OtherTasks":
+        return OtherTasks(self.completed + 1, self.failed + has_failed)
+
+
+NO_OTHER_TASKS = OtherTasks()
+
+
+@dataclass(frozen=True)
+class AwaitedTasks:
+    """The Batch tasks that a run waits for, by id, and what else its job has."""
+
+    ids: frozenset[str]
+    others: OtherTasks = NO_OTHER_TASKS
