@@ -72,7 +72,7 @@ check: $(DEV_INSTALLED)
 	@$(IN_VENV) -m ruff check .
 	@$(IN_VENV) -m ruff format --check .
 	@.venv/bin/lint-imports
-	@.venv/bin/basedpyright
+	@.venv/bin/basedpyright --project pyproject.toml
 
 # For all Python versions that we claim at once; without an index or a host in it.
 constraints:

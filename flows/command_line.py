@@ -22,6 +22,7 @@ from flows.display import expected_errors_hidden, live_display
 from tasks.azure.accounts import read_accounts
 from tasks.errors import FanOutError, SettingsError
 from tasks.listeners import listening
+from tasks.printable import make_printable
 from tasks.spec.run_results import FileResult, RunResult
 from tasks.watch.progress import Counts
 
@@ -214,7 +215,8 @@ def server_settings() -> AbstractContextManager[Any]:
     if get_current_settings().api.url:
         return nullcontext()
     key = f"local:{secrets.token_urlsafe(32)}"
-    return temporary_settings(set_defaults={**TEMPORARY_SERVER, **dict.fromkeys(KEY_SETTINGS, key)})
+    # A key of the environment is that of another server.
+    return temporary_settings(dict.fromkeys(KEY_SETTINGS, key), set_defaults=TEMPORARY_SERVER)
 
 
 def report(outcome: Outcome, as_json: bool) -> None:
@@ -223,7 +225,7 @@ def report(outcome: Outcome, as_json: bool) -> None:
     elif outcome.result:
         print_paths(list(outcome.result.outputs.values()), outcome.result.output_dir)
     if outcome.error:
-        print(f"Error: {outcome.error}", file=sys.stderr)
+        print(f"Error: {make_printable(outcome.error)}", file=sys.stderr)
 
 
 def print_paths(paths: Sequence[str], output_dir: str) -> None:

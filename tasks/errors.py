@@ -18,9 +18,15 @@ FanOutError
 
 from typing import Any
 
+from tasks.printable import make_printable
+
 
 class FanOutError(Exception):
     """A run can't go on; the message says what is wrong, where, and what to do."""
+
+    def __init__(self, message: str = ""):
+        # It becomes the message of a state; part of it may come from a node or a service.
+        super().__init__(make_printable(message))
 
     result: Any = None
     """What became of each file, a `tasks.spec.run_results.RunResult`; None of a run that did not get as far

@@ -6,6 +6,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
 
 from tasks.errors import FanOutError
+from tasks.printable import make_printable
 
 TASK_RUNS = "prefect.task_runs"
 # Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.
@@ -25,10 +26,24 @@ def quieten_logs() -> None:
         get_logger(name).addFilter(_is_worth_a_line)
 
 
+def keep_logs_printable() -> None:
+    """Let no control character of a file's name, a program or a service into a log, here or on the server."""
+    for name in (TASK_RUNS, "prefect.flow_runs", "prefect.engine", "prefect.fan_out"):
+        get_logger(name).addFilter(_make_printable)
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    if (text := make_printable(message)) != message:
+        record.msg, record.args = text, ()
+    return True
+
+
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
     if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
         return True
     if record.exc_info and isinstance(record.exc_info[1], FanOutError):
         record.exc_info = record.exc_text = None
+        record.is_expected = True
     is_commonplace = record.name == TASK_RUNS and record.getMessage().startswith(COMMONPLACE)
     return not is_commonplace

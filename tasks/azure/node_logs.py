@@ -9,6 +9,7 @@ from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
 from tasks.errors import FanOutError
+from tasks.printable import make_printable
 from tasks.spec.naming import log_blob
 
 TAIL_BYTES = 2000
@@ -59,4 +60,4 @@ def _read_tail(size_of: Callable[[], int], read: Callable[[str], Iterator[bytes]
 
 
 def _readable(content: bytes) -> str:
-    return redacted(content.decode(errors="replace").strip())
+    return make_printable(redacted(content.decode(errors="replace").strip()))

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
+from tasks.observing import left_out_on_failure
+from tasks.printable import make_json_printable, make_printable
 from tasks.spec.run_results import FileResult
 
 # Each event is a row of the server's database; a run of which thousands fail mostly fails for one reason.
@@ -55,5 +57,7 @@ def emit_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -
 def _emit(event: str, resource_id: str, name: str, payload: dict[str, Any]) -> None:
     """Emit an event of the flow run that this is in; outside of any there is nobody to tell."""
     if flow_run.id:
-        resource = {"prefect.resource.id": resource_id, "prefect.resource.name": name}
-        emit_event(event, resource, payload=payload)
+        resource: Any = {"prefect.resource.id": resource_id, "prefect.resource.name": name}
+        with left_out_on_failure(f"The event {event}"):
+            told: Any = make_json_printable(payload)
+            emit_event(event, {key: make_printable(value) for key, value in resource.items()}, payload=told)

@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prefect.artifacts import create_table_artifact
-
 from tasks.logs import run_logger
+from tasks.observing import publish_table
 from tasks.spec.run_results import FileResult, RunResult
 
 FILES_KEY = "fan-out-files"
@@ -23,7 +22,7 @@ def publish_files(result: RunResult) -> None:
         shown = f"{ROWS_MAX} of {len(files):,} files: those that failed, then the slowest."
         note = f"{shown} {write_table(result, files)}"
     rows = [file_row(file, result.output_dir) for file in files[:ROWS_MAX]]
-    create_table_artifact(rows, key=FILES_KEY, description=note)
+    publish_table(rows, key=FILES_KEY, description=note)
 
 
 def by_interest(files: Iterable[FileResult]) -> list[FileResult]:

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 
-from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
+from tasks.printable import make_printable
 from tasks.spec.inputs import InputFile
 
 
@@ -21,11 +20,8 @@ def label_flow_run(files: Sequence[InputFile]) -> None:
         return
     dataset = find_dataset(files)
     name, tags = build_run_name(flow_run.name, dataset, len(files)), {*flow_run.tags, f"dataset:{dataset}"}
-    try:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=name, tags=sorted(tags))
-    except (httpx.HTTPError, PrefectException) as error:
-        run_logger().warning("The flow run could not be renamed: %s", error)
+    with left_out_on_failure("The dataset in the flow run's name"), get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=make_printable(name), tags=sorted(map(make_printable, tags)))
 
 
 def build_run_name(given: str, dataset: str, count: int) -> str:

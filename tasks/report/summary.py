@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from prefect.artifacts import create_markdown_artifact
-
 from tasks import listeners
 from tasks.azure.accounts import current_accounts
 from tasks.azure.portal_links import portal_links
 from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.files_table import FILES_KEY, publish_files
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.run_results import FileResult, RunResult
@@ -33,10 +32,11 @@ def publish_result(result: RunResult) -> None:
     listeners.notify(result)
     for line in summary_lines(result):
         run_logger().info("%s", line)
-    markdown = summary_markdown(result, portal_links(current_accounts(), result.run_key))
-    create_markdown_artifact(markdown, key=SUMMARY_KEY, description="What became of the run")
-    publish_files(result)
-    publish_picture(result)
+    with left_out_on_failure("What the dashboard shows of this run"):
+        markdown = summary_markdown(result, portal_links(current_accounts(), result.run_key))
+        publish_markdown(markdown, SUMMARY_KEY, "What became of the run")
+        publish_files(result)
+        publish_picture(result)
 
 
 def summary_lines(result: RunResult) -> list[str]:

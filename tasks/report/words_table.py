@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefect.artifacts import create_table_artifact
-
 from tasks.logs import run_logger
+from tasks.observing import publish_table
 from tasks.report.files_table import ROWS_MAX
 from tasks.spec.run_results import RunResult
 
@@ -37,4 +36,4 @@ def publish_words(result: RunResult) -> None:
         if number < FILES_IN_LOG:
             found = ", ".join(f"{word} {count}" for word, count in words)
             run_logger().info("%s: %s", name, found or "no words")
-    create_table_artifact(rows[:ROWS_MAX], key=WORDS_KEY, description="The most common words of each file")
+    publish_table(rows[:ROWS_MAX], key=WORDS_KEY, description="The most common words of each file")

@@ -11,6 +11,7 @@ from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
+from tasks.printable import make_printable
 
 LOGS = ("stdout.txt", "stderr.txt")
 BYTES_AT_ONCE = 256 * 1024
@@ -94,4 +95,4 @@ class _Stream:
 
 
 def _decode(line: bytes) -> str:
-    return redacted(line.decode(errors="replace"))
+    return make_printable(redacted(line.decode(errors="replace")))

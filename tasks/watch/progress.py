@@ -8,10 +8,12 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks import listeners
 from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
 
 ARTIFACT_KEY = "fan-out-progress"
 # Each update is a request to the Prefect server.
 UPDATE_SECONDS = 3.0
+AFTER_FAILURE_SECONDS = 300.0
 LOG_LINES = 10
 
 
@@ -41,6 +43,7 @@ class Progress:
     shown: Counts | None = None
     shown_at: float = field(default=0.0)
     logged_tenths: int = -1
+    pause_seconds: float = UPDATE_SECONDS
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
         listeners.notify(counts)
@@ -50,9 +53,13 @@ class Progress:
             self.logged_tenths = tenths
             run_logger().info("%s", counts)
         is_last = counts.completed >= counts.total
-        if counts != self.shown and (is_last or now_seconds - self.shown_at >= UPDATE_SECONDS):
-            self.shown, self.shown_at = counts, now_seconds
-            self.show(counts)
+        is_due = now_seconds - self.shown_at >= self.pause_seconds
+        if counts != self.shown and (is_due or (is_last and self.pause_seconds == UPDATE_SECONDS)):
+            # A server that is away keeps each call waiting: then it is asked seldom.
+            self.shown, self.shown_at, self.pause_seconds = counts, now_seconds, AFTER_FAILURE_SECONDS
+            with left_out_on_failure("The progress in the dashboard"):
+                self.show(counts)
+                self.pause_seconds = UPDATE_SECONDS
 
     def show(self, counts: Counts) -> None:
         percent = 100.0 * counts.completed / max(1, counts.total)

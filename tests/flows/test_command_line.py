@@ -99,6 +99,8 @@ def test_a_run_that_cannot_begin_says_why(terminal, tmp_path):
 
 def test_a_prefect_server_that_is_not_there_is_told(quiet_environment, monkeypatch, tmp_path):
     """Where PREFECT_API_URL points nowhere, the message says so: exit code 1, no traceback."""
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "http://127.0.0.1:1/account")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     ended = run("top_n_words", tmp_path)

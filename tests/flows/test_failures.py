@@ -9,7 +9,15 @@ from azure.core.exceptions import ResourceNotFoundError
 
 import batch_emulator
 from flows.fan_out import fan_out
-from tasks.errors import AccessError, JobError, PoolError, RunTimeoutError, SettingsError, UnreachableError
+from tasks.errors import (
+    AccessError,
+    FilesFailedError,
+    JobError,
+    PoolError,
+    RunTimeoutError,
+    SettingsError,
+    UnreachableError,
+)
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
 from tests.flows.services import batch, remains_of, wait_for_remains, write_files
@@ -159,3 +167,27 @@ def running(job_id: str) -> int:
         return batch().get_job_task_counts(job_id).task_counts.running
     except ResourceNotFoundError:
         return 0
+
+
+def test_a_server_that_takes_no_artifacts_fails_no_run(accounts, tmp_path, run_key, monkeypatch):
+    """Outputs are there and the run succeeds, though each artifact is refused."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("500 Internal Server Error for url /api/artifacts")
+
+    for name in ("create_markdown_artifact", "create_table_artifact"):
+        monkeypatch.setattr(f"tasks.observing.{name}", refuse)
+    monkeypatch.setattr("tasks.watch.progress.create_progress_artifact", refuse)
+    write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"})
+    result = fan_out(str(tmp_path / "in"), None, "cat {input}", str(tmp_path / "out"), run_key=run_key)
+    assert len(result.outputs) == 2
+
+
+def test_what_a_program_prints_is_made_printable(accounts, tmp_path, run_key):
+    """A NUL and a terminal's escapes in stderr reach neither the error's message nor the result."""
+    write_files(tmp_path / "in", {"one.txt": "1"})
+    command = r"""sh -c 'printf "a\000b\033[31mred" >&2; exit 3'"""
+    with pytest.raises(FilesFailedError) as caught:
+        fan_out(str(tmp_path / "in"), None, command, str(tmp_path / "out"), run_key=run_key)
+    assert "a�b�[31mred" in str(caught.value)
+    assert caught.value.result.failures[0].stderr == "a�b�[31mred"

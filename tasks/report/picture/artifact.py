@@ -3,25 +3,18 @@
 from base64 import b64encode
 from datetime import timedelta
 
-from prefect.artifacts import create_markdown_artifact
-
-from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
 
 
 def publish_picture(result: RunResult) -> None:
-    """Draw the run and publish it. It never fails the run: what goes wrong becomes a warning in the log."""
-    try:
+    """Draw the run and publish it."""
+    with left_out_on_failure("The picture of this run"):
         markdown = picture_markdown(result)
         if markdown:
-            description = "Nodes over time with their Batch tasks"
-            create_markdown_artifact(markdown, key=PICTURE_KEY, description=description)
-    except Exception as error:
-        run_logger().warning(
-            "The picture of this run could not be drawn: %s: %s", type(error).__name__, error
-        )
+            publish_markdown(markdown, PICTURE_KEY, "Nodes over time with their Batch tasks")
 
 
 def picture_markdown(result: RunResult) -> str:

@@ -173,7 +173,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning(log_records: list[logging.L
     endless = FileResult("one.txt", TaskResult("one", NOON, 0, "node-1", seconds=float("nan")))
     publish_picture(run_result(endless))
     assert [record.levelname for record in log_records] == ["WARNING"]
-    assert "picture of this run could not be drawn" in log_records[0].getMessage()
+    assert "picture of this run is left out" in log_records[0].getMessage()
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""Watching a run is not its work: what tells how it goes is left out where it fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from tasks.logs import run_logger
+from tasks.printable import make_json_printable, make_printable
+
+
+@contextmanager
+def left_out_on_failure(what: str) -> Iterator[None]:
+    """Go on behind the block if it fails, with one line in the log that says what is left out and why."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        run_logger().warning("%s is left out: %s: %s", what, type(error).__name__, reason)
+
+
+def publish_markdown(markdown: str, key: str, description: str) -> None:
+    """Make a Prefect artifact of a text; a server that takes none becomes a line in the log."""
+    with left_out_on_failure(f"The artifact {key}"):
+        create_markdown_artifact(make_printable(markdown), key=key, description=make_printable(description))
+
+
+def publish_table(rows: list[dict[str, Any]], key: str, description: str) -> None:
+    """Make a Prefect artifact of a table; a server that takes none becomes a line in the log."""
+    with left_out_on_failure(f"The artifact {key}"):
+        table: Any = make_json_printable(rows)
+        create_table_artifact(table, key=key, description=make_printable(description))

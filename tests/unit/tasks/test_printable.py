@@ -1,0 +1,44 @@
+"""Text from elsewhere, made fit for logs, states, events and terminals."""
+
+import logging
+
+import pytest
+
+from tasks.errors import FilesFailedError
+from tasks.logs import keep_logs_printable, run_logger
+from tasks.observing import left_out_on_failure
+from tasks.printable import make_json_printable, make_printable
+
+HOSTILE = "a\0b\x1b[31mred\x1b[0m\r\u202egpj.exe\ud800"
+
+
+@pytest.mark.parametrize("text", ["plain", "zażółć 日本 “quotes” – 👩‍👩‍👧", "two\nlines\tand a tab", ""])
+def test_what_people_write_stays(text):
+    """Text of any script, with lines and tabs, is left as it is."""
+    assert make_printable(text) == text
+
+
+def test_what_steers_a_terminal_or_a_database_is_replaced():
+    """Control characters, lone surrogates and changes of direction become a mark; the text stays readable."""
+    assert make_printable(HOSTILE) == "a�b�[31mred�[0m��gpj.exe�"
+    assert make_json_printable({"f\0": [HOSTILE, 1, None]}) == {"f�": [make_printable(HOSTILE), 1, None]}
+
+
+def test_the_message_of_an_error_of_ours_is_printable():
+    """It becomes the message of a state, which Prefect keeps in its database."""
+    assert str(FilesFailedError(f"stderr: {HOSTILE}")) == f"stderr: {make_printable(HOSTILE)}"
+
+
+def test_lines_of_the_log_are_printable(caplog):
+    """Whatever is logged of a run reaches no terminal and no server with a control character."""
+    keep_logs_printable()
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("prefect.fan_out").propagate = True
+        run_logger().info("%s | %s", "a.txt", HOSTILE)
+    assert caplog.messages[-1:] == [f"a.txt | {make_printable(HOSTILE)}"]
+
+
+def test_what_only_tells_of_a_run_never_fails_it():
+    """It is left out, with one line that says what and why."""
+    with left_out_on_failure("The artifact fan-out-files"):
+        raise ValueError("500 Internal Server Error\nmore")
