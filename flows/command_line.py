@@ -33,7 +33,7 @@ PATHS_ON_TERMINAL = 20
 
 # Without an API URL Prefect starts a server for the run. That takes longer than its default allows on a small
 # machine, and one that records task runs singly has forgotten most of them when it stops.
-TEMPORARY_SERVER = {
+TEMPORARY_SERVER: dict[Any, Any] = {
     "server.ephemeral.enabled": True,
     "server.ephemeral.startup_timeout_seconds": 120,
     "server.analytics_enabled": False,
@@ -216,7 +216,8 @@ def server_settings() -> AbstractContextManager[Any]:
         return nullcontext()
     key = f"local:{secrets.token_urlsafe(32)}"
     # A key of the environment is that of another server.
-    return temporary_settings(dict.fromkeys(KEY_SETTINGS, key), set_defaults=TEMPORARY_SERVER)
+    own_key: dict[Any, Any] = dict.fromkeys(KEY_SETTINGS, key)
+    return temporary_settings(own_key, set_defaults=TEMPORARY_SERVER)
 
 
 def report(outcome: Outcome, as_json: bool) -> None:

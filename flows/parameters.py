@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic.fields import FieldInfo
 
@@ -15,13 +15,16 @@ Given = TypeVar("Given", bound=Spec)
 
 
 def takes(
-    spec: Callable[Parameters, Given],
+    declared: Callable[Parameters, Given],
 ) -> Callable[[Callable[[Given], Result]], Callable[Parameters, Result]]:
     """Have a function of one spec take the fields of that spec as its parameters.
 
     Prefect makes its form from them, and the command line its options: types, bounds, defaults and
     descriptions are those of the fields. It goes between `@flow` and the function.
     """
+
+    # A class is also what makes its instances: so a type checker knows the parameters of the result.
+    spec = cast(type[Given], declared)
 
     def decorate(function: Callable[[Given], Result]) -> Callable[Parameters, Result]:
         signature = _signature_from(spec)

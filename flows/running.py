@@ -5,7 +5,6 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.utilities.annotations import opaque
 
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
@@ -22,6 +21,7 @@ from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
 from tasks.spec.work import AwaitedTasks
+from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput

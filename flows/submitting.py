@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 from prefect.runtime import flow_run
-from prefect.utilities.annotations import opaque
 
 from tasks.batch_tasks import add_tasks
 from tasks.errors import JobEndedError, JobError
@@ -16,6 +15,7 @@ from tasks.pools import Pool, create_pool
 from tasks.reuse.computed_outputs import find_computed
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import NO_OTHER_TASKS, OtherTasks, WorkItem, make_item
+from tasks.step import opaque
 from tasks.uploads import upload_application, upload_inputs
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.

@@ -32,14 +32,21 @@ Encoding = Annotated[str, AfterValidator(_normalize_encoding)]
 class TopNWordsSpec(RunOptions):
     """The text files, and how their words are counted."""
 
-    inputs: Texts = Field("data", description="A folder (with its sub-folders), a glob, or a list of those.")
-    output_dir: Text = Field("output", description="The local folder for the tables, one for each text file.")
-    num_words: int = Field(3, ge=1, le=10_000, description="How many words each table has.")
+    inputs: Texts = Field(
+        default="data", description="A folder (with its sub-folders), a glob, or a list of those."
+    )
+    output_dir: Text = Field(
+        default="output", description="The local folder for the tables, one for each text file."
+    )
+    num_words: int = Field(default=3, ge=1, le=10_000, description="How many words each table has.")
     delay_seconds: float = Field(
-        0, ge=0, le=3600, description="How long each Batch task sleeps first, to simulate longer work."
+        default=0,
+        ge=0,
+        le=3600,
+        description="How long each Batch task sleeps first, to simulate longer work.",
     )
     encoding: Encoding | None = Field(
-        None,
+        default=None,
         description="Of the texts, such as cp1250. Empty: what a file's byte order mark says, else UTF-8.",
     )
 

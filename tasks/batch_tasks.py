@@ -1,11 +1,11 @@
 """The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -125,7 +125,7 @@ def _delete_task(client: BatchClient, job_id: str, task_id: str) -> None:
 def _add_collection(
     client: BatchClient,
     job_id: str,
-    items: list[WorkItem],
+    items: Sequence[WorkItem],
     plan: TaskPlan,
     signer: Signer,
     common: dict[str, Any],
@@ -144,7 +144,7 @@ def _add_collection(
 def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Send one collection, halved as often as its body is too large; those to be sent again."""
     try:
-        answer = client.create_task_collection(job_id, {"value": bodies})
+        answer = client.create_task_collection(job_id, cast(Any, {"value": bodies}))
     except HttpResponseError as error:
         if error.status_code == 413 and len(bodies) > 1:
             middle = len(bodies) // 2
@@ -187,7 +187,10 @@ def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
     """What the bodies of all tasks have in common. It may have a registry's password: keep it nowhere."""
     task = plan.spec.task
     files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
-    common = {"environmentSettings": _build_settings(task.environment), "resourceFiles": files}
+    common: dict[str, Any] = {
+        "environmentSettings": _build_settings(task.environment),
+        "resourceFiles": files,
+    }
     container = build_task_container(task.container)
     if container is not None:
         common["containerSettings"] = container

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect.cache_policies import TASK_SOURCE, CachePolicy, Inputs
 from prefect.context import TaskRunContext
@@ -162,7 +162,7 @@ def keep(context: TaskRunContext, transaction: BaseTransaction, result: Any) -> 
     if not isinstance(policy, WhileUnchanged):
         return
     transaction.key, transaction.write_on_commit = policy.key_afterwards(context, result), False
-    if transaction.key is None:
+    if transaction.key is None or transaction.store is None:
         return
     try:
         write(transaction.store, transaction.key, result, context.task.cache_expiration)
@@ -175,4 +175,4 @@ def write(store: ResultStore, key: str, result: Any, lasting: timedelta | None) 
     # Not in the memory that the tasks of a flow run share: it isn't made for several threads.
     alone = store.model_copy(update={"cache_result_in_memory": False})
     expires_at = None if lasting is None else datetime.now(timezone.utc) + lasting
-    alone.write(result, key, expiration=expires_at)
+    alone.write(result, key, expiration=cast(Any, expires_at))

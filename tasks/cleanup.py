@@ -146,14 +146,16 @@ def clean_up_behind(flow_run: FlowRun) -> list[Deletion]:
 
     Its subflow runs come first: they ended with its process, and their jobs would keep the pools.
     """
-    deeds = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
+    deletions = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
     left, succeeded = find_remains(flow_run), flow_run.state is not None and flow_run.state.is_completed()
     with using_accounts(left.accounts):
         pools = _find_own_pools(left.names.key)
         cleanup = left.cleanup or Cleanup(pool=pools.get(left.names.pool_id, "always"))
-        deeds += clean_up(left.names, cleanup, succeeded)
-        others = {pool_id: when for pool_id, when in pools.items() if pool_id != left.names.pool_id}
-        return deeds + [
+        deletions += clean_up(left.names, cleanup, succeeded)
+        others: dict[str, When] = {
+            pool_id: when for pool_id, when in pools.items() if pool_id != left.names.pool_id
+        }
+        return deletions + [
             clean_up_pool(replace(left.names, pool_id=pool_id), when, succeeded)
             for pool_id, when in others.items()
         ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from prefect import task
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from tasks.azure import blobs
 from tasks.errors import InputError, NotFoundError, PermanentError

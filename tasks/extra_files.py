@@ -51,11 +51,12 @@ def find_extra_files(specs: Iterable[FileSpec]) -> list[ExtraFile]:
 
 
 def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
-    named = expand_source(spec.local_path)
+    local_path = spec.local_path or ""
+    named = expand_source(local_path)
     refuse_problems(
         [*find_bad_names(name for name, _ in named), *find_unreadable(named)], "files can't be used"
     )
-    is_one = len(named) == 1 and named[0][0] == PurePosixPath(spec.local_path).name
+    is_one = len(named) == 1 and named[0][0] == PurePosixPath(local_path).name
     for name, path in named:
         node_path = (spec.file_path if is_one else f"{spec.file_path}/{name}") if spec.file_path else name
         if PurePosixPath(node_path).parts[0] in OUR_FOLDERS:
@@ -87,12 +88,13 @@ def build_resource_files(
 
 
 def _build_remote_file(spec: FileSpec, signer: Signer) -> dict[str, Any]:
-    """Files at a URL: _sign_url for if it is on the run's own account, else as it is or with an identity."""
+    """Files at a URL: signed for if it is on the run's own account, else as it is or with an identity."""
     if spec.http_url is not None:
         default = unquote(PurePosixPath(urlsplit(spec.http_url).path).name)
-        body = {"httpUrl": _sign_url(spec, spec.http_url, signer), "filePath": spec.file_path or default}
+        url = _sign_url(spec, spec.http_url, signer)
+        body: dict[str, Any] = {"httpUrl": url, "filePath": spec.file_path or default}
     else:
-        body = {"storageContainerUrl": _sign_url(spec, spec.storage_container_url, signer)}
+        body = {"storageContainerUrl": _sign_url(spec, spec.storage_container_url or "", signer)}
         if spec.blob_prefix is not None:
             body["blobPrefix"] = spec.blob_prefix
         if spec.file_path is not None:

@@ -50,12 +50,12 @@ def pick_image(
     if for_containers:
         usable = [image for image in usable if CONTAINERS in (image.capabilities or [])]
     for image in usable:
-        found = image.image_reference
-        if [part.lower() for part in (found.publisher, found.offer, found.sku)] == [
+        publisher, offer, sku = found = _read_names(image)
+        if [part.lower() for part in found] == [
             part.lower() for part in (spec.publisher, spec.offer, spec.sku)
         ]:
-            version = found.version or "latest"
-            return Image(found.publisher, found.offer, found.sku, version, image.node_agent_sku_id)
+            version = image.image_reference.version or "latest"
+            return Image(publisher, offer, sku, version, image.node_agent_sku_id)
     what = "verified image for container tasks" if for_containers else "verified image"
     raise PoolError(
         f"The account offers no {what} {spec.publisher} {spec.offer} {spec.sku}. "
@@ -70,6 +70,12 @@ def _is_usable(image: BatchSupportedImage, now: datetime) -> bool:
 
 def _suggest_images(images: Iterable[BatchSupportedImage], spec: ImageSpec) -> list[str]:
     """A few images to choose from, those of the same publisher first."""
-    references = [image.image_reference for image in images]
-    references.sort(key=lambda found: (found.publisher.lower() != spec.publisher.lower(), found.offer))
-    return [f"{found.publisher} {found.offer} {found.sku}" for found in references[:SUGGESTIONS]]
+    names = [_read_names(image) for image in images]
+    names.sort(key=lambda found: (found[0].lower() != spec.publisher.lower(), found[1]))
+    return [" ".join(found) for found in names[:SUGGESTIONS]]
+
+
+def _read_names(image: BatchSupportedImage) -> tuple[str, str, str]:
+    """Publisher, offer and SKU, which a reference to an image of one's own would not have."""
+    found = image.image_reference
+    return found.publisher or "", found.offer or "", found.sku or ""

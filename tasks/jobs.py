@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -58,8 +59,8 @@ def create_job(names: RunNames, spec: RunOptions) -> Job:
 def find_active_job(names: RunNames) -> str | None:
     """The id of the run's job that takes tasks, and in which tasks of an earlier attempt may still run."""
     with batch_client(f"Looking for a job of the run {names.key}") as client:
-        active = [job.id for _, job in _list_jobs(client, names) if job.state not in ENDED]
-    return max(active, key=names.number_job, default=None)
+        active = [(number, job.id) for number, job in _list_jobs(client, names) if job.state not in ENDED]
+    return max(active)[1] if active else None
 
 
 def _list_jobs(client: BatchClient, names: RunNames) -> Iterator[tuple[int, models.BatchJob]]:
@@ -160,7 +161,8 @@ def terminate_jobs(names: RunNames, reason: str) -> bool:
 def _terminate(client: BatchClient, job_id: str, reason: str) -> bool:
     try:
         # azure-batch 15.1 can't send this without a body, and exports no class for one.
-        client.begin_terminate_job(job_id, {"terminateReason": reason}, polling_interval=POLLING_SECONDS)
+        options = cast(Any, {"terminateReason": reason})
+        client.begin_terminate_job(job_id, options, polling_interval=POLLING_SECONDS)
     except (ResourceNotFoundError, ResourceExistsError):
         return False
     return True

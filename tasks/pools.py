@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -131,7 +131,9 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
         return renew_start_task(client, pool, application, body)
 
 
-def build_lease(spec: PoolSpec, ends_at: datetime) -> Lease:
+def build_lease(spec: PoolSpec, ends_at: datetime | None) -> Lease:
+    if ends_at is None:
+        raise ValueError("A lease needs an end.")
     return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
@@ -182,7 +184,7 @@ def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> It
     if (pool.vm_size or "").lower() != spec.vm_size.lower():
         yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
     machine = pool.virtual_machine_configuration
-    found = machine and machine.image_reference
+    found = machine.image_reference if machine else None
     is_there = [found.publisher, found.offer, found.sku] if found else [None]
     is_wanted = [image.publisher, image.offer, image.sku]
     if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
@@ -191,7 +193,7 @@ def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> It
         yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
     if spec.containers.are_wanted and not (machine and machine.container_configuration):
         yield "no container configuration, so its nodes run no container tasks"
-    subnet_id = (pool.network_configuration and pool.network_configuration.subnet_id) or None
+    subnet_id = pool.network_configuration.subnet_id if pool.network_configuration else None
     if spec.subnet_id and (subnet_id or "").lower() != spec.subnet_id.lower():
         yield f"subnet_id {subnet_id} instead of {spec.subnet_id}"
     if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
@@ -225,7 +227,7 @@ def build_pool(
                 publisher=image.publisher, offer=image.offer, sku=image.sku, version=image.version
             ),
             node_agent_sku_id=image.node_agent_sku_id,
-            container_configuration=containers,
+            container_configuration=cast(Any, containers),
         ),
         network_configuration=models.NetworkConfiguration(subnet_id=spec.subnet_id)
         if spec.subnet_id
@@ -318,5 +320,5 @@ def _is_done(client: BatchClient, job: models.BatchJob) -> bool:
 
 def read_pool_id(job: models.BatchJob) -> str | None:
     """The id of the pool that a job runs on."""
-    ran = job.execution_info and job.execution_info.pool_id
-    return ran or (job.pool_info and job.pool_info.pool_id)
+    ran = job.execution_info.pool_id if job.execution_info else None
+    return ran or (job.pool_info.pool_id if job.pool_info else None)

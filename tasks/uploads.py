@@ -2,13 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.runtime import task_run
-from prefect.utilities.annotations import opaque
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
@@ -16,7 +16,7 @@ from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inpu
 from tasks.errors import InputError, TemporaryError
 from tasks.sharding import gather_results, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
-from tasks.step import NOT_CACHED, RETRIED
+from tasks.step import NOT_CACHED, RETRIED, opaque
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def list_uploaded(container: str) -> dict[str, Blob]:
 
 def _identify_input(container: str, file: InputFile, there: Blob | None, **_: Any) -> str | None:
     """The blob of an input, if it has the content that the file has now."""
-    if there is None or there.content_md5 != compute_md5(file.path)[0]:
+    if there is None or there.content_md5 is None or there.content_md5 != compute_md5(file.path)[0]:
         return None
     return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, file.name)
 
@@ -84,7 +84,9 @@ def upload_input(container: str, file: InputFile, there: Blob | None) -> Uploade
     return upload_file(container, file.name, file.path, there)
 
 
-def _identify_shard(container: str, files: list[InputFile], there: list[Blob | None], **_: Any) -> str | None:
+def _identify_shard(
+    container: str, files: Sequence[InputFile], there: list[Blob | None], **_: Any
+) -> str | None:
     """The blobs of a shard, if each has the content that its file has now."""
     if None in there:
         return None
@@ -112,7 +114,7 @@ def _identify_uploaded(
 )
 @keyed_afterwards
 def upload_shard(
-    label: str, container: str, files: list[InputFile], there: list[Blob | None]
+    label: str, container: str, files: Sequence[InputFile], there: list[Blob | None]
 ) -> list[tuple[str, str]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
     pairs = list(zip(files, there, strict=True))

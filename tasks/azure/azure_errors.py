@@ -91,14 +91,15 @@ def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
 
 def _explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:
     said = f"{error.status_code} {read_code(error)}: {_read_message(error)}"
-    if error.status_code in (401, 403):
+    status = error.status_code or 0
+    if status in (401, 403):
         return AccessError(
             f"{where} refused the credentials. Look at {_describe_credentials(service)}; an identity needs "
             f"the role {ROLES[service]}. It answered {said}"
         )
-    if error.status_code in (408, 429) or error.status_code >= 500 or read_code(error) in PASSING_CODES:
+    if status in (408, 429) or status >= 500 or read_code(error) in PASSING_CODES:
         return TemporaryError(f"{where} answered {said}")
-    kind = NotFoundError if error.status_code == 404 else RefusedError
+    kind = NotFoundError if status == 404 else RefusedError
     return kind(f"{where} answered {said}")
 
 

@@ -5,11 +5,11 @@ function speaks to the accounts in use.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContentSettings
@@ -51,7 +51,7 @@ def locate_container(name: str) -> str:
         return service.get_container_client(name).url
 
 
-def create_container(name: str, metadata: Mapping[str, str] | None = None) -> bool:
+def create_container(name: str, metadata: dict[str, str] | None = None) -> bool:
     """Create a container; False if there is one of that name, whose metadata stays."""
     with blob_service(f"Creating the container {name}") as service:
         try:
@@ -84,14 +84,14 @@ def list_containers() -> Iterator[Container]:
             yield Container(found.name, found.last_modified, dict(found.metadata or {}))
 
 
-def set_container_metadata(name: str, metadata: Mapping[str, str]) -> None:
+def set_container_metadata(name: str, metadata: dict[str, str]) -> None:
     with blob_service(f"Changing the metadata of the container {name}") as service:
         service.get_container_client(name).set_container_metadata(metadata)
 
 
 def delete_container(name: str, unmodified_since: datetime | None = None) -> bool:
     """Delete a container with all in it; False if there is none, or it was changed since that time."""
-    options = {"if_unmodified_since": unmodified_since} if unmodified_since else {}
+    options: dict[str, Any] = {"if_unmodified_since": unmodified_since} if unmodified_since else {}
     with blob_service(f"Deleting the container {name}") as service:
         try:
             service.delete_container(name, **options)
@@ -134,8 +134,8 @@ def upload_file(container: str, name: str, path: str | Path, size_bytes: int, co
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
     with blob_service(f"Uploading {name}") as service, open(path, "rb") as file:
         stream = _DigestingReader(file)
-        blob = service.get_blob_client(container, name)
-        answer = blob.upload_blob(stream, length=size_bytes, overwrite=True, content_settings=settings)
+        blob, data = service.get_blob_client(container, name), cast(BinaryIO, stream)
+        answer = blob.upload_blob(data, length=size_bytes, overwrite=True, content_settings=settings)
     if stream.digest.digest() != content_md5:
         raise TemporaryError(f"The file {path} changes while it is uploaded.")
     return answer["etag"].strip('"')

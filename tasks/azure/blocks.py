@@ -44,16 +44,16 @@ with AzureBatchAccount.load("prod").get_client() as client:
         examples=["https://mybatch.westeurope.batch.azure.com"],
     )
     account: str | None = Field(
-        None, title="Account", description="The account's name; a shared key signs with it."
+        default=None, title="Account", description="The account's name; a shared key signs with it."
     )
     key: SecretStr | None = Field(
-        None,
+        default=None,
         title="Key",
         description="A shared key, base64. Empty: Entra ID, by whatever DefaultAzureCredential finds where "
         "the flow runs, such as a managed identity.",
     )
     resource_id: ResourceId | None = Field(
-        None,
+        default=None,
         title="Resource id",
         description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
         examples=["/subscriptions/.../resourceGroups/words/providers/Microsoft.Batch/batchAccounts/mybatch"],
@@ -86,21 +86,21 @@ print([container.name for container in service.list_containers()])
 ```"""
 
     account: str | None = Field(
-        None,
+        default=None,
         title="Account",
         description="The account's name, or the URL of its blob endpoint.",
         examples=["myfiles", "https://myfiles.blob.core.windows.net"],
     )
     key: SecretStr | None = Field(
-        None,
+        default=None,
         title="Key",
         description="A shared key, base64. Empty: Entra ID, with user-delegation signatures for the nodes.",
     )
     connection_string: SecretStr | None = Field(
-        None, title="Connection string", description="Account and key in one, instead of both."
+        default=None, title="Connection string", description="Account and key in one, instead of both."
     )
     resource_id: ResourceId | None = Field(
-        None,
+        default=None,
         title="Resource id",
         description="The account's id in Azure Resource Manager, for links to the portal. Empty: no links.",
         examples=[
@@ -147,13 +147,17 @@ def _with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
 
 
 def _reveal(secret: SecretStr | None) -> str | None:
-    return (secret and secret.get_secret_value()) or None
+    return secret.get_secret_value() or None if secret is not None else None
+
+
+def _hide(secret: str | None) -> SecretStr | None:
+    return SecretStr(secret) if secret is not None else None
 
 
 @contextmanager
 def using_accounts(name: str | None) -> Iterator[None]:
     """Use the accounts of the blocks of that name; None: those of the environment. Raises SettingsError."""
-    with using(name and load_accounts(name)):
+    with using(load_accounts(name) if name else None):
         yield
 
 
@@ -165,7 +169,7 @@ def load_accounts(name: str) -> Accounts:
 
 def _load(kind: type[Kind], name: str) -> Kind:
     try:
-        return kind.load(name, _sync=True)
+        return kind.load(name, _sync=True)  # pyright: ignore[reportCallIssue]
     except ValueError as error:
         slug = kind.get_block_type_slug()
         raise SettingsError(
@@ -179,13 +183,13 @@ def save_accounts(name: str, accounts: Accounts) -> None:
     AzureBatchAccount(
         endpoint=accounts.batch_endpoint,
         account=accounts.batch_account,
-        key=accounts.batch_key,
+        key=_hide(accounts.batch_key),
         resource_id=accounts.batch_resource_id,
-    ).save(name, overwrite=True, _sync=True)
+    ).save(name, overwrite=True, _sync=True)  # pyright: ignore[reportCallIssue]
     in_one = accounts.storage_connection_string
     AzureStorageAccount(
         account=None if in_one else accounts.storage_endpoint,
-        key=None if in_one else accounts.storage_key,
-        connection_string=in_one,
+        key=None if in_one else _hide(accounts.storage_key),
+        connection_string=_hide(in_one),
         resource_id=accounts.storage_resource_id,
-    ).save(name, overwrite=True, _sync=True)
+    ).save(name, overwrite=True, _sync=True)  # pyright: ignore[reportCallIssue]

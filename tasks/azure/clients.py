@@ -43,7 +43,7 @@ def blob_service(doing: str) -> Iterator[BlobServiceClient]:
 
 @cache
 def get_batch_client(accounts: Accounts) -> BatchClient:
-    if accounts.batch_key:
+    if accounts.batch_key and accounts.batch_account:
         credential = AzureNamedKeyCredential(accounts.batch_account, accounts.batch_key)
     else:
         credential = _entra_credential()
@@ -63,11 +63,11 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
         "initial_backoff": 1,
         "increment_base": 2,
     }
-    if accounts.storage_connection_string is None:
+    if accounts.storage_connection_string is None and accounts.storage_endpoint is not None:
         credential = accounts.storage_key or _entra_credential()
         return BlobServiceClient(accounts.storage_endpoint, credential, **options)
     try:
-        return BlobServiceClient.from_connection_string(accounts.storage_connection_string, **options)
+        return BlobServiceClient.from_connection_string(accounts.storage_connection_string or "", **options)
     except ValueError as error:
         place = describe_source("AZURE_STORAGE_CONNECTION_STRING", "Storage")
         raise SettingsError(f"{place} can't be read: {error}") from error

@@ -25,7 +25,8 @@ def read_password(registry: RegistrySpec, environment: Mapping[str, str] = os.en
     if registry.password_secret is None:
         return None
     try:
-        return str(Secret.load(registry.password_secret, _sync=True).get())
+        secret = Secret.load(registry.password_secret, _sync=True)  # pyright: ignore[reportCallIssue]
+        return str(secret.get())
     except ValueError as error:
         raise SettingsError(
             f"There is no block secret/{registry.password_secret} that can be read. Make it in Prefect's "

@@ -43,7 +43,7 @@ def make_signer(timeout_seconds: float) -> Signer:
         )
         delegated = None if account_key else service.get_user_delegation_key(starts_at, expires_at)
     return Signer(
-        service.account_name, service.url.rstrip("/"), starts_at, expires_at, account_key, delegated
+        service.account_name or "", service.url.rstrip("/"), starts_at, expires_at, account_key, delegated
     )
 
 

@@ -87,12 +87,14 @@ def find_run_states(run_keys: Iterable[str]) -> dict[str, RunState]:
     keys = set(run_keys)
     with get_client(sync_client=True) as client:
         busy = {read_run_key(flow_run) for flow_run in _list_busy_flow_runs(client)}
-        known = {str(flow_run.id): _find_state(flow_run) for flow_run in _list_flow_runs(client, keys)}
+        known: dict[str, RunState] = {
+            str(flow_run.id): _find_state(flow_run) for flow_run in _list_flow_runs(client, keys)
+        }
     return {key: "going on" if key in busy else known.get(key, "unknown") for key in keys}
 
 
 def _find_state(flow_run: FlowRun) -> RunState:
-    if not _is_over(flow_run):
+    if flow_run.state is None or not flow_run.state.is_final():
         return "going on"
     return "succeeded" if flow_run.state.is_completed() else "failed"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -165,7 +165,7 @@ def delete_resource(resource: Resource) -> bool:
     """
     if resource.kind == "container":
         return blobs.delete_container(resource.name, resource.modified_at)
-    unchanged = {"if_unmodified_since": resource.modified_at}
+    unchanged: dict[str, Any] = {"if_unmodified_since": resource.modified_at}
     with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
         begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job
         return _is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))

@@ -5,7 +5,6 @@ ended well and its output be gone, or its job be gone and the output be there.
 """
 
 from prefect import task
-from prefect.utilities.annotations import opaque
 
 from tasks.azure import blobs
 from tasks.errors import InputError
@@ -13,7 +12,7 @@ from tasks.sharding import in_threads
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem, make_item
-from tasks.step import NOT_CACHED, RETRIED
+from tasks.step import NOT_CACHED, RETRIED, opaque
 from tasks.uploads import compute_md5
 
 

@@ -52,7 +52,7 @@ def _find_result_store() -> ResultStore:
     Either may be local, or a block such as one of blobs."""
     storage = get_result_store().result_storage
     if isinstance(storage, NullFileSystem):
-        storage = get_default_result_storage(_sync=True)
+        storage = get_default_result_storage(_sync=True)  # pyright: ignore[reportCallIssue]
     return ResultStore(
         result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False, lock_manager=None
     )

@@ -32,15 +32,23 @@ fan_out.with_options(result_storage=AzureBlobResults.load("prod"))
 
     account: AzureStorageAccount = Field(title="Account", description="The storage account.")
     container: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=3, max_length=63)] = (
-        Field(CONTAINER, title="Container", description="The blob container; it is made if there is none.")
+        Field(
+            default=CONTAINER,
+            title="Container",
+            description="The blob container; it is made if there is none.",
+        )
     )
 
-    def read_path(self, path: str, _sync: bool = True) -> bytes | Coroutine[Any, Any, bytes]:
+    def read_path(  # pyright: ignore[reportIncompatibleMethodOverride]  # Prefect's own storages take `_sync`.
+        self, path: str, _sync: bool = True
+    ) -> bytes | Coroutine[Any, Any, bytes]:
         """The content of a blob; to be awaited unless `_sync`. Raises ValueError if there is none, as
         Prefect's own storage does."""
         return self.read(path) if _sync else asyncio.to_thread(self.read, path)
 
-    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str | Coroutine[Any, Any, str]:
+    def write_path(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, path: str, content: bytes, _sync: bool = True
+    ) -> str | Coroutine[Any, Any, str]:
         """Replace the content of a blob; its name. To be awaited unless `_sync`."""
         return self.write(path, content) if _sync else asyncio.to_thread(self.write, path, content)
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import task
+from prefect.client.schemas.objects import State
 from prefect.futures import wait
-from prefect.states import State
-from prefect.utilities.annotations import opaque
 
 from tasks.downloads import Fetched, local_path
 from tasks.errors import InputError, PermanentError
@@ -22,7 +21,7 @@ from tasks.sharding import find_failure, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.work import WorkItem, make_item
-from tasks.step import NOT_CACHED, RETRIED, outcome
+from tasks.step import NOT_CACHED, RETRIED, opaque, outcome
 from tasks.uploads import compute_md5
 
 
@@ -64,13 +63,15 @@ def look_up_output(
 
 @task(name="look up outputs", task_run_name="look up shard {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
-    label: str, candidates: list[Candidate], recipe: str, folder: Path
+    label: str, candidates: Sequence[Candidate], recipe: str, folder: Path
 ) -> State[list[tuple[str, str]]]:
     """Do the outputs of a shard of files still hold? The names and the paths of those that do."""
     return _check_candidates(candidates, recipe, folder)
 
 
-def _check_candidates(candidates: list[Candidate], recipe: str, folder: Path) -> State[list[tuple[str, str]]]:
+def _check_candidates(
+    candidates: Sequence[Candidate], recipe: str, folder: Path
+) -> State[list[tuple[str, str]]]:
     paths = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
     held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
     return outcome(held, len(held) == len(candidates))

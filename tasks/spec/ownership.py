@@ -7,7 +7,7 @@ and judged by whoever finds it, long after the run.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import get_args
+from typing import cast, get_args
 
 from azure.batch import models
 
@@ -74,7 +74,7 @@ def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
         run_key=values["run_key"],
         expires_at=read_time(values.get("expires_at")),
         # Of what we can't read we take the meaning that deletes least.
-        delete_when=delete_when if delete_when in get_args(When) else "never",
+        delete_when=cast(When, delete_when) if delete_when in get_args(When) else "never",
     )
 
 

@@ -30,28 +30,29 @@ RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50
 class RunOptions(Spec):
     """How a run is run, whatever program it runs."""
 
-    pool: PoolSpec = Field(DEFAULT_POOL, description="The machines.")
-    cleanup: Cleanup = Field(DEFAULT_CLEANUP, description="What is deleted at the end, and when.")
+    pool: PoolSpec = Field(default=DEFAULT_POOL, description="The machines.")
+    cleanup: Cleanup = Field(default=DEFAULT_CLEANUP, description="What is deleted at the end, and when.")
     timeout_seconds: Seconds = Field(
-        1200, description="How long the Batch tasks may take together, the start of the nodes included."
+        default=1200,
+        description="How long the Batch tasks may take together, the start of the nodes included.",
     )
     run_key: RunKey | None = Field(
-        None,
+        default=None,
         description="Names the run's resources. With the key of an earlier run, this one goes on where that "
         "one stopped. Empty: the flow run's id.",
     )
     accounts: BlockName | None = Field(
-        None,
+        default=None,
         description="The name of the Prefect blocks of the Batch and the storage account. Empty: the "
         "accounts of the environment.",
     )
     refresh: bool = Field(
-        False,
+        default=False,
         description="Run every file. Else those are left out whose outputs are there from an earlier run, of "
         "the same content, by the same command, program and settings.",
     )
     stream_output: Text | None = Field(
-        None,
+        default=None,
         description="The name of an input. What its Batch task prints appears in the log while it runs.",
     )
 
@@ -64,14 +65,15 @@ class TaskOptions(Spec):
     """How the Batch tasks of a run are run."""
 
     output_name: str = Field(
-        "{stem}_OUTPUT{suffix}",
+        default="{stem}_OUTPUT{suffix}",
         description="What an output is called, from the input's {stem}, {suffix} and {name}.",
     )
     max_task_retry_count: int = Field(
-        0, ge=0, le=100, description="How often Batch repeats a task whose program fails."
+        default=0, ge=0, le=100, description="How often Batch repeats a task whose program fails."
     )
     task: TaskSpec = Field(
-        DEFAULT_TASK, description="The container, environment, user and further files of each Batch task."
+        default=DEFAULT_TASK,
+        description="The container, environment, user and further files of each Batch task.",
     )
 
 
@@ -91,5 +93,5 @@ class RunSpec(RunOptions, TaskOptions):
         "prints is the output."
     )
     output_dir: Text = Field(
-        "output", description="The local folder for the outputs; sub-folders of the inputs are kept."
+        default="output", description="The local folder for the outputs; sub-folders of the inputs are kept."
     )

@@ -28,9 +28,9 @@ class Spec(BaseModel):
 class ImageSpec(Spec):
     """A marketplace image, which must be among those that Azure Batch has verified."""
 
-    publisher: str = Field("canonical", description="The image's publisher.")
-    offer: str = Field("ubuntu-24_04-lts", description="The image's offer.")
-    sku: str = Field("server", description="The image's SKU.")
+    publisher: str = Field(default="canonical", description="The image's publisher.")
+    offer: str = Field(default="ubuntu-24_04-lts", description="The image's offer.")
+    sku: str = Field(default="server", description="The image's SKU.")
 
 
 class RegistrySpec(Spec):
@@ -38,17 +38,19 @@ class RegistrySpec(Spec):
     parameters are recorded."""
 
     server: str | None = Field(
-        None, description="The registry's host. Empty: public images.", examples=["mywords.azurecr.io"]
+        default=None,
+        description="The registry's host. Empty: public images.",
+        examples=["mywords.azurecr.io"],
     )
-    username: str | None = Field(None, description="Who signs in to the registry.")
+    username: str | None = Field(default=None, description="Who signs in to the registry.")
     password_secret: BlockName | None = Field(
-        None, description="The name of the Prefect Secret block that has the password."
+        default=None, description="The name of the Prefect Secret block that has the password."
     )
     password_variable: VariableName | None = Field(
-        None, description="Or the environment variable that has it where the flow runs."
+        default=None, description="Or the environment variable that has it where the flow runs."
     )
     identity: IdentityId | None = Field(
-        None,
+        default=None,
         description="Or, instead of user and password, the resource id of a managed identity of the pool.",
     )
 
@@ -73,11 +75,11 @@ class ContainersSpec(Spec):
     """What nodes need to run container tasks."""
 
     images: list[str] = Field(
-        [],
+        default=[],
         description="Container images that each node fetches before its first task.",
         examples=[["python:3.12-slim"]],
     )
-    registry: RegistrySpec = Field(RegistrySpec(), description="Where they come from.")
+    registry: RegistrySpec = Field(default=RegistrySpec(), description="Where they come from.")
 
     @property
     def are_wanted(self) -> bool:
@@ -85,7 +87,7 @@ class ContainersSpec(Spec):
 
 
 # What `some_node` says, for those who have only the schema: Prefect refuses such a run before it is made.
-NODES_IN_SCHEMA = {
+NODES_IN_SCHEMA: dict[str, Any] = {
     "dedicated_nodes": {
         "anyOf": [
             {"properties": {"dedicated_nodes": {"minimum": 1}}},
@@ -101,22 +103,26 @@ class PoolSpec(Spec):
     model_config = ConfigDict(json_schema_extra={"dependentSchemas": NODES_IN_SCHEMA})
 
     pool_id: BatchId | None = Field(
-        None,
+        default=None,
         description="The id of a pool to reuse; it is made if there is none. Empty: a pool of the run's own.",
     )
     vm_size: str = Field(
-        "STANDARD_D2S_V3",
+        default="STANDARD_D2S_V3",
         min_length=1,
         description="The size of a node. A reused pool must have this size.",
         examples=["STANDARD_D2S_V3", "STANDARD_F4S_V2"],
     )
-    dedicated_nodes: int = Field(1, ge=0, le=1000, description="Nodes that stay until they are removed.")
-    low_priority_nodes: int = Field(
-        0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
+    dedicated_nodes: int = Field(
+        default=1, ge=0, le=1000, description="Nodes that stay until they are removed."
     )
-    task_slots_per_node: int = Field(1, ge=1, le=256, description="Batch tasks that a node runs at once.")
+    low_priority_nodes: int = Field(
+        default=0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
+    )
+    task_slots_per_node: int = Field(
+        default=1, ge=1, le=256, description="Batch tasks that a node runs at once."
+    )
     idle_minutes: int = Field(
-        15,
+        default=15,
         ge=5,
         le=7 * 24 * 60,
         description="Minutes without a Batch task after which a pool that a run made gives its nodes back; "
@@ -124,18 +130,19 @@ class PoolSpec(Spec):
     )
     image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
     start_command: str | None = Field(
-        None,
+        default=None,
         description="A shell command that each node runs as root before its first task, to install things.",
         examples=["apt-get update && apt-get install -y ffmpeg"],
     )
     containers: ContainersSpec = Field(
-        ContainersSpec(), description="For container tasks: what nodes fetch. The image must know Docker."
+        default=ContainersSpec(),
+        description="For container tasks: what nodes fetch. The image must know Docker.",
     )
     subnet_id: SubnetId | None = Field(
-        None, description="The resource id of the subnet of a virtual network that the nodes join."
+        default=None, description="The resource id of the subnet of a virtual network that the nodes join."
     )
     overrides: Annotated[dict[str, Any], AfterValidator(check_pool_overrides)] = Field(
-        {},
+        default={},
         description="Whatever else the service knows of a pool, as REST operation Pool Add has it. "
         "No secrets: it is recorded.",
         examples=[{"taskSchedulingPolicy": {"nodeFillType": "pack"}}],
@@ -151,10 +158,10 @@ class PoolSpec(Spec):
 class Cleanup(Spec):
     """What a run deletes when it ends."""
 
-    containers: When = Field("always", description="When to delete the run's storage containers.")
-    job: When = Field("always", description="When to delete the job with its tasks.")
+    containers: When = Field(default="always", description="When to delete the run's storage containers.")
+    job: When = Field(default="always", description="When to delete the job with its tasks.")
     pool: When = Field(
-        "always", description="When to delete a pool that the run made; a pool that it found stays."
+        default="always", description="When to delete a pool that the run made; a pool that it found stays."
     )
 
 

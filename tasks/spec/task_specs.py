@@ -57,19 +57,19 @@ class ContainerSpec(Spec):
     """The container that a command runs in. Its image needs /bin/sh."""
 
     image: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="The container image. Empty: the command runs on the node itself.",
         examples=["python:3.12-slim"],
     )
     run_options: str = Field(
-        "", description="Options of `docker create`. No secrets.", examples=["--shm-size=1g"]
+        default="", description="Options of `docker create`. No secrets.", examples=["--shm-size=1g"]
     )
     registry: RegistrySpec = Field(
-        RegistrySpec(), description="Where the image comes from, if the pool doesn't know it already."
+        default=RegistrySpec(), description="Where the image comes from, if the pool doesn't know it already."
     )
     working_directory: Literal["taskWorkingDirectory", "containerImageDefault"] = Field(
-        "taskWorkingDirectory",
+        default="taskWorkingDirectory",
         description="Where the command starts. The places in the command are relative to the first.",
     )
 
@@ -78,18 +78,20 @@ class FileSpec(Spec):
     """A file, or several, that each Batch task gets besides its input. It has exactly one source."""
 
     local_path: str | None = Field(
-        None, description="A file, folder or glob where the flow runs; it is uploaded once."
+        default=None, description="A file, folder or glob where the flow runs; it is uploaded once."
     )
-    http_url: Url | None = Field(None, description="The URL of a file.")
-    storage_container_url: Url | None = Field(None, description="The URL of a blob container.")
-    blob_prefix: str | None = Field(None, description="Of the container only the blobs whose names begin so.")
+    http_url: Url | None = Field(default=None, description="The URL of a file.")
+    storage_container_url: Url | None = Field(default=None, description="The URL of a blob container.")
+    blob_prefix: str | None = Field(
+        default=None, description="Of the container only the blobs whose names begin so."
+    )
     file_path: NodePath | None = Field(
-        None,
+        default=None,
         description="Where it is put in the task's working directory; of several files, their folder. "
         "Empty: under its own name.",
     )
     identity: IdentityId | None = Field(
-        None, description="The resource id of a managed identity of the pool, which may read the URL."
+        default=None, description="The resource id of a managed identity of the pool, which may read the URL."
     )
 
     @model_validator(mode="after")
@@ -112,24 +114,27 @@ class UserSpec(Spec):
     """As whom the command runs on its node."""
 
     elevation_level: Literal["nonadmin", "admin"] = Field(
-        "nonadmin", description="With or without administrator rights."
+        default="nonadmin", description="With or without administrator rights."
     )
     scope: Literal["pool", "task"] = Field(
-        "pool", description="A user that all tasks on a node share, or one for each task."
+        default="pool", description="A user that all tasks on a node share, or one for each task."
     )
 
 
 class TaskSpec(Spec):
     """The Batch tasks: what each has besides the command and its input."""
 
-    container: ContainerSpec = Field(ContainerSpec(), description="The container to run the command in.")
-    environment: Annotated[dict[str, str], AfterValidator(_check_variables)] = Field(
-        {}, description="Environment variables. No secrets: they are recorded, and shown in the portal."
+    container: ContainerSpec = Field(
+        default=ContainerSpec(), description="The container to run the command in."
     )
-    files: list[FileSpec] = Field([], description="Files that each task gets besides its input.")
-    user: UserSpec = Field(UserSpec(), description="As whom the command runs.")
+    environment: Annotated[dict[str, str], AfterValidator(_check_variables)] = Field(
+        default={},
+        description="Environment variables. No secrets: they are recorded, and shown in the portal.",
+    )
+    files: list[FileSpec] = Field(default=[], description="Files that each task gets besides its input.")
+    user: UserSpec = Field(default=UserSpec(), description="As whom the command runs.")
     overrides: Annotated[dict[str, Any], AfterValidator(check_task_overrides)] = Field(
-        {},
+        default={},
         description="Whatever else the service knows of a task, as REST operation Task Add has it. "
         "No secrets: it is recorded.",
         examples=[{"constraints": {"maxWallClockTime": "PT10M"}}],

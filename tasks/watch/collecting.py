@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prefect.futures import PrefectFuture, wait
-from prefect.utilities.annotations import opaque
 
 from tasks.azure.node_logs import read_task_stderr
 from tasks.downloads import Fetched, download_output, download_shard
@@ -13,6 +12,7 @@ from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
+from tasks.step import opaque
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
 STDERRS_MAX = 50

@@ -23,19 +23,25 @@ def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> 
 
 def _read_result(found: models.BatchTask) -> TaskResult:
     ran = found.execution_info
-    failure = ran and ran.failure_info
-    ended = ran and ran.start_time and ran.end_time
+    failure = ran.failure_info if ran else None
     return TaskResult(
         task_id=found.id,
         changed_at=found.state_transition_time,
-        exit_code=ran and ran.exit_code,
-        node_id=(found.node_info and found.node_info.node_id) or "",
-        seconds=(ran.end_time - ran.start_time).total_seconds() if ended else None,
-        tries=1 + ((ran and ran.retry_count) or 0),
+        exit_code=ran.exit_code if ran else None,
+        node_id=(found.node_info.node_id if found.node_info else None) or "",
+        seconds=_measure_seconds(ran) if ran else None,
+        tries=1 + ((ran.retry_count if ran else None) or 0),
         category=str(getattr(failure.category, "value", failure.category)) if failure else "",
-        code=(failure and failure.code) or "",
+        code=(failure.code if failure else None) or "",
         message=_failure_message(failure) if failure else "",
     )
+
+
+def _measure_seconds(ran: models.BatchTaskExecutionInfo) -> float | None:
+    """How long the program ran; None if it has no start, or no end."""
+    if ran.start_time is None or ran.end_time is None:
+        return None
+    return (ran.end_time - ran.start_time).total_seconds()
 
 
 def _failure_message(failure: models.BatchTaskFailureInfo) -> str:

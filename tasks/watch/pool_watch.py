@@ -124,6 +124,8 @@ def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> 
 
 def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
     """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
+    if watch.wanted is None:
+        return ""
     wanted = replace(watch.wanted, ends_at=max(watch.wanted.ends_at, watch.until))
     renewal = renew_lease(client, watch.pool_id, wanted, evaluate=ask_again)
     pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
@@ -149,7 +151,7 @@ def _report_lost_node(client: BatchClient, pool_id: str, node: models.BatchNode)
         errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
         return redacted(f"Node {node.id} is {node.state}: {errors or 'no reason given'}")
     ran = node.start_task_info
-    failure = ran and ran.failure_info
+    failure = ran.failure_info if ran else None
     why = f"{failure.code}: {failure.message}" if failure else ""
     printed = read_start_task_stderr(client, pool_id, node.id)
     exit_code = f"exit code {ran.exit_code}" if ran and ran.exit_code is not None else "no exit code"

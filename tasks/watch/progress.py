@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -64,6 +65,7 @@ class Progress:
     def show(self, counts: Counts) -> None:
         percent = 100.0 * counts.completed / max(1, counts.total)
         if self.artifact_id is None:
-            self.artifact_id = create_progress_artifact(percent, key=ARTIFACT_KEY, description=str(counts))
+            made = create_progress_artifact(percent, key=ARTIFACT_KEY, description=str(counts))
+            self.artifact_id = cast(UUID, made)
         else:
             update_progress_artifact(self.artifact_id, percent, description=str(counts))

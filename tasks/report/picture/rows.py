@@ -1,6 +1,7 @@
 """The rows of the chart, drawn: Batch tasks as bars or, in a large run, as shades; marks for failures."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,9 +14,9 @@ from tasks.report.picture.timeline import ChartRow, Span, failed_cells, running_
 GROUND, TEXT, QUIET, RULE = "#161b25", "#eceff4", "#aab4c5", "#343e51"
 # Told apart by those who are colour-blind, of whatever kind, and not by hue alone.
 SUCCEEDED, FAILED = "#56b4e9", "#f2802e"
-SUCCEEDED_LOOK = {"facecolor": SUCCEEDED, "edgecolor": GROUND}
-FAILED_LOOK = {"facecolor": FAILED, "edgecolor": "#431400", "hatch": "//////"}
-MARK_LOOK = {
+SUCCEEDED_LOOK: dict[str, Any] = {"facecolor": SUCCEEDED, "edgecolor": GROUND}
+FAILED_LOOK: dict[str, Any] = {"facecolor": FAILED, "edgecolor": "#431400", "hatch": "//////"}
+MARK_LOOK: dict[str, Any] = {
     "linestyle": "none",
     "marker": "X",
     "markersize": 6.5,
@@ -77,7 +78,7 @@ def _names_that_fit(
     axes: Axes, bars: Sequence[tuple[int, Span]], unit_seconds: float
 ) -> Iterator[tuple[int, Span, str]]:
     """The bars that are wide enough for (a part of) their names; none where there would be too many."""
-    width, height = axes.get_position().size * axes.figure.get_size_inches() * POINTS_PER_INCH
+    width, height = axes.get_position().size * _measure_figure(axes) * POINTS_PER_INCH
     rows, length = axes.get_ylim()[0], axes.get_xlim()[1]
     if len(bars) > NAMES_MAX or height / rows < ROW_POINTS_MIN:
         return
@@ -87,6 +88,12 @@ def _names_that_fit(
         letters = int((points - (6 if span.succeeded else 12)) / (NAME_POINTS * LETTER))
         if letters >= min(NAME_LETTERS_MIN, len(span.name)):
             yield at, span, _shorten(printable(span.name), letters)
+
+
+def _measure_figure(axes: Axes) -> np.ndarray:
+    """The size in inches of the figure that the axes are in."""
+    figure = axes.get_figure(root=True)
+    return np.zeros(2) if figure is None else figure.get_size_inches()
 
 
 def _shorten(name: str, letters: int) -> str:
@@ -151,6 +158,7 @@ def _place_marks(rows: Sequence[ChartRow], length_seconds: float) -> list[tuple[
     ]
     if len(ends) <= MARKS_MAX:
         return ends
+    bins, cells = 1, set()
     for bins in MARK_BINS:
         cells = failed_cells(rows, np.linspace(0, length_seconds, bins + 1))
         if len(cells) <= MARKS_MAX:

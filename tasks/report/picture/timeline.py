@@ -41,8 +41,10 @@ def build_spans(files: Iterable[FileResult]) -> list[Span]:
     The service tells when a task completed; its start is as much earlier as it ran.
     """
     ran = [(file, file.task) for file in files if file.task and file.task.seconds is not None]
-    began = [task.changed_at - timedelta(seconds=task.seconds) for _, task in ran]
-    first = min(began, default=None)
+    began = [task.changed_at - timedelta(seconds=task.seconds or 0) for _, task in ran]
+    if not began:
+        return []
+    first = min(began)
     # Differences of times, which are exact: one task may start at the very moment that another ends.
     spans = [
         Span(
