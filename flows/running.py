@@ -99,14 +99,14 @@ def run_files(plan: Plan, start: Start) -> Shards:
             [*submitted.items, *submitted.computed],
         )
         outputs.fetch(submitted.computed)
-        stopped = yield from collect_outputs(start, submitted, outputs)
+        stopped = yield from _collect_outputs(start, submitted, outputs)
         remember_outputs(plan.output_folder, opaque(outputs.made()))
         result = _conclude(start, submitted.job_id, submitted.pool_id, outputs.results())
         _raise_failure(result, stopped)
         return result
 
 
-def collect_outputs(
+def _collect_outputs(
     start: Start, submitted: Submitted, outputs: Outputs
 ) -> Generator[list[FileResult], None, PermanentError | None]:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
@@ -116,7 +116,7 @@ def collect_outputs(
     live_output = LiveOutput(submitted.job_id, outputs.find_tasks(start.plan.spec.stream_output))
     stopped = None
     try:
-        for _ in wait_for_files(submitted, start.plan.spec.timeout_seconds, outputs):
+        for _ in _wait_for_files(submitted, start.plan.spec.timeout_seconds, outputs):
             live_output.log()
             yield from outputs.take()
     except PermanentError as error:
@@ -126,7 +126,7 @@ def collect_outputs(
     return stopped
 
 
-def wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outputs) -> Iterator[int]:
+def _wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outputs) -> Iterator[int]:
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return

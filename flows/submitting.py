@@ -61,17 +61,17 @@ def submit_files(plan: Plan, image: Image) -> Submitted:
     If the job of an earlier attempt ends before all tasks are added, what it has made by then counts, and the
     rest goes into the next job.
     """
-    program, is_repeated = upload_program(plan), may_be_repeated(plan)
+    program, is_repeated = _upload_program(plan), may_be_repeated(plan)
     for _ in range(JOBS_TRIED):
         # Before the outputs are listed: what completes from here on, completes in this job.
         active_id = find_active_job(plan.names) if is_repeated else None
-        computed = find_outputs(plan, program) if is_repeated and not runs_all(plan) else []
+        computed = _find_outputs(plan, program) if is_repeated and not runs_all(plan) else []
         done = {item.name for item in computed}
         left = [file for file in plan.files if file.name not in done]
         if not left:
             return Submitted(computed)
         try:
-            return submit(replace(plan, files=left), program, image, computed, active_id)
+            return _submit(replace(plan, files=left), program, image, computed, active_id)
         except JobEndedError as error:
             run_logger().info("%s", error)
             is_repeated = True
@@ -89,7 +89,7 @@ def runs_all(plan: Plan) -> bool:
     return plan.spec.refresh and (flow_run.run_count or 1) <= 1
 
 
-def upload_program(plan: Plan) -> Program:
+def _upload_program(plan: Plan) -> Program:
     """Upload the application and the further files. What was uploaded is what makes the outputs."""
     container, application = plan.names.application_container, plan.application
     md5 = upload_application(container, application.name, str(application)).md5 if application else None
@@ -98,11 +98,11 @@ def upload_program(plan: Plan) -> Program:
     return Program(content, files, digest_recipe(plan.spec, application and application.name, content))
 
 
-def find_outputs(plan: Plan, program: Program) -> list[WorkItem]:
+def _find_outputs(plan: Plan, program: Program) -> list[WorkItem]:
     return find_computed(plan.names.output_container, plan.files, program.recipe)
 
 
-def submit(
+def _submit(
     plan: Plan,
     program: Program,
     image: Image,

@@ -68,19 +68,19 @@ class WhileUnchanged(CachePolicy):
         **kwargs: Any,
     ) -> str | None:
         """The key of a record that is there and can be read; None makes Prefect run the step."""
-        if is_refreshed(task_ctx):
+        if _is_refreshed(task_ctx):
             return None
-        key = self.key_of(task_ctx, inputs, functools.partial(self.look, **inputs))
-        return key if key is not None and is_readable(task_ctx.result_store, key) else None
+        key = self._build_key(task_ctx, inputs, functools.partial(self.look, **inputs))
+        return key if key is not None and _is_readable(task_ctx.result_store, key) else None
 
     def key_afterwards(self, task_ctx: TaskRunContext, result: Any) -> str | None:
         """The key that holds once the step has run."""
         inputs = task_ctx.parameters
         if self.made is None:
-            return self.key_of(task_ctx, inputs, functools.partial(self.look, **inputs))
-        return self.key_of(task_ctx, inputs, functools.partial(self.made, result, **inputs))
+            return self._build_key(task_ctx, inputs, functools.partial(self.look, **inputs))
+        return self._build_key(task_ctx, inputs, functools.partial(self.made, result, **inputs))
 
-    def key_of(
+    def _build_key(
         self, task_ctx: TaskRunContext, inputs: Mapping[str, Any], look: Callable[[], Identity]
     ) -> str | None:
         """None also if something fails: a step is done with or without a cache."""
@@ -104,7 +104,7 @@ def of_inputs(choose: Callable[..., Any]) -> CachePolicy:
     )
 
 
-def identity_of(*parts: object) -> str:
+def build_identity(*parts: object) -> str:
     """An identity made of several things that have to stay the same."""
     return json.dumps([str(part) for part in parts])
 
@@ -116,13 +116,13 @@ def refreshing(is_wanted: bool) -> Iterator[None]:
         yield
 
 
-def is_refreshed(task_ctx: TaskRunContext) -> bool:
+def _is_refreshed(task_ctx: TaskRunContext) -> bool:
     """Whether Prefect is told to run the task whatever is in its cache."""
     refresh = task_ctx.task.refresh_cache
     return PREFECT_TASKS_REFRESH_CACHE.value() if refresh is None else refresh
 
 
-def is_readable(store: ResultStore, key: str) -> bool:
+def _is_readable(store: ResultStore, key: str) -> bool:
     """Whether a record can be read, which is kept for Prefect's own reading of it a moment later.
 
     Prefect asks whether there is a record and then reads it, and where only the second fails (the storage is
@@ -150,13 +150,13 @@ def keyed_afterwards(step: Callable[Parameters, Result]) -> Callable[Parameters,
         context, transaction = TaskRunContext.get(), get_transaction()
         # Else the function is called by something other than its own task.
         if context and transaction and context.task.fn is run_and_keep:
-            keep(context, transaction, result)
+            _keep(context, transaction, result)
         return result
 
     return run_and_keep
 
 
-def keep(context: TaskRunContext, transaction: BaseTransaction, result: Any) -> None:
+def _keep(context: TaskRunContext, transaction: BaseTransaction, result: Any) -> None:
     """Write a result for the next attempt; where that can't be done, say so and go on."""
     policy = context.task.cache_policy
     if not isinstance(policy, WhileUnchanged):
@@ -165,13 +165,13 @@ def keep(context: TaskRunContext, transaction: BaseTransaction, result: Any) -> 
     if transaction.key is None or transaction.store is None:
         return
     try:
-        write(transaction.store, transaction.key, result, context.task.cache_expiration)
+        _write(transaction.store, transaction.key, result, context.task.cache_expiration)
     except Exception as error:
         transaction.key = None
         run_logger().warning("Another attempt will do this again, as its result can't be kept: %s", error)
 
 
-def write(store: ResultStore, key: str, result: Any, lasting: timedelta | None) -> None:
+def _write(store: ResultStore, key: str, result: Any, lasting: timedelta | None) -> None:
     # Not in the memory that the tasks of a flow run share: it isn't made for several threads.
     alone = store.model_copy(update={"cache_result_in_memory": False})
     expires_at = None if lasting is None else datetime.now(timezone.utc) + lasting

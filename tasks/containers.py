@@ -6,7 +6,7 @@ from uuid import uuid4
 from prefect import task
 
 from tasks.azure import blobs
-from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import RefusedError, TemporaryError
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
@@ -38,7 +38,7 @@ def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
         if not found or not owned or not owned.is_good_for(wanted):
             return None
         stamps.append(found.metadata.get(STAMP))
-    return None if None in stamps else identity_of(*stamps)
+    return None if None in stamps else build_identity(*stamps)
 
 
 @task(
@@ -46,7 +46,7 @@ def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
     task_run_name="create containers",
     cache_policy=WhileUnchanged(
         look=_identify,
-        made=lambda stamps, **_: identity_of(*stamps),
+        made=lambda stamps, **_: build_identity(*stamps),
         work=of_inputs(lambda names, spec, **_: [names.containers, spec.cleanup.containers]),
     ),
     result_serializer="json",

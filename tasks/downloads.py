@@ -72,35 +72,35 @@ def download_file(container: str, item: WorkItem, folder: Path) -> tuple[Fetched
     content was there already. None for work of which there is no blob, or one that other work has made."""
     path = local_path(folder, item.output_name)
     try:
-        if path.is_file() and (held := same_content(container, item, path)):
+        if path.is_file() and (held := _same_content(container, item, path)):
             return held, True
         path.parent.mkdir(parents=True, exist_ok=True)
-        return receive(container, item, folder, path), False
+        return _receive(container, item, folder, path), False
     except NotFoundError:
         return None, False
     except OSError as error:
         raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
 
 
-def same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
+def _same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
     """The file at the path, if it has the content of the item's output."""
     blob = blobs.find_blob(container, item.output_name)
-    if blob is None or blob.content_md5 is None or not may_be_output(blob, item):
+    if blob is None or blob.content_md5 is None or not _may_be_output(blob, item):
         return None
     digest = compute_md5(path)[0]
     return Fetched(str(path), digest.hex()) if digest == blob.content_md5 else None
 
 
-def receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
+def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
     """Download the item's output to `path`. Raises NotFoundError if there is none but that of other work."""
     with replacing(folder, path) as file:
         digest = blobs.download_blob(
-            container, item.output_name, file, lambda blob: may_be_output(blob, item)
+            container, item.output_name, file, lambda blob: _may_be_output(blob, item)
         )
     return Fetched(str(path), digest.hex())
 
 
-def may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:
+def _may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:
     """False for a blob that says of itself that it is the output of other work than this item's."""
     return blob.metadata.get(SOURCE_METADATA, item.source) == item.source
 

@@ -97,10 +97,10 @@ def _find_application(application: str) -> Path:
 
 def name_shared_application(plan: Plan, program: UploadedProgram) -> str | None:
     """The application's blob if the start task is to bring it to the nodes."""
-    return name_application(plan, program) if plan.is_shared else None
+    return _name_application(plan, program) if plan.is_shared else None
 
 
-def name_application(plan: Plan, program: UploadedProgram) -> str | None:
+def _name_application(plan: Plan, program: UploadedProgram) -> str | None:
     """The application's blob, which is also its path below the folder that it is brought into."""
     if plan.application is None or program.application_md5 is None:
         return None
@@ -111,7 +111,7 @@ def make_task_plan(
     plan: Plan, program: UploadedProgram, files: Sequence[UploadedFile], is_shared: bool, runs_all: bool
 ) -> TaskPlan:
     """What all Batch tasks have in common. `is_shared` says that the nodes have the application already."""
-    application = name_application(plan, program)
+    application = _name_application(plan, program)
     command = build_command(plan.spec.command, application, is_shared)
     copied = None if is_shared else application
     return TaskPlan(plan.names, plan.spec, command, copied, tuple(files), runs_all)

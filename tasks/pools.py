@@ -14,7 +14,7 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
-from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import PoolError
 from tasks.images import Image
 from tasks.logs import run_logger
@@ -73,7 +73,7 @@ def _identify(
     )
     if not is_there or not _lasts(pool, options, has_signature=application is not None):
         return None
-    return identity_of(current_accounts().batch_endpoint, pool.id, pool.creation_time)
+    return build_identity(current_accounts().batch_endpoint, pool.id, pool.creation_time)
 
 
 def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
@@ -128,7 +128,7 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
         pool = _attach_to_pool(client, names, spec, image, lease)
         if not pool.is_own or application is None:
             return pool
-        return renew_start_task(client, pool, application, body)
+        return _renew_start_task(client, pool, application, body)
 
 
 def build_lease(spec: PoolSpec, ends_at: datetime | None) -> Lease:
@@ -166,7 +166,7 @@ def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image:
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, lease if is_leased else None)
 
 
-def renew_start_task(
+def _renew_start_task(
     client: BatchClient, pool: Pool, application: str, body: models.BatchPoolCreateOptions
 ) -> Pool:
     """Let the nodes that come from now on bring this application, by a signature that lasts.

@@ -12,7 +12,7 @@ from prefect.runtime import task_run
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
-from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards, of_inputs
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, TemporaryError
 from tasks.sharding import gather_results, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
@@ -64,7 +64,7 @@ def _identify_input(container: str, file: InputFile, there: Blob | None, **_: An
 
 
 def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
-    return identity_of(blobs.locate_container(container), name, uploaded.md5, uploaded.etag)
+    return build_identity(blobs.locate_container(container), name, uploaded.md5, uploaded.etag)
 
 
 @task(
@@ -91,14 +91,14 @@ def _identify_shard(
     if None in there:
         return None
     found = in_threads(lambda pair: _identify_input(container, *pair), list(zip(files, there, strict=True)))
-    return None if None in found else identity_of(*found)
+    return None if None in found else build_identity(*found)
 
 
 def _identify_uploaded(
     uploaded: list[tuple[str, str]], container: str, files: list[InputFile], **_: Any
 ) -> str:
     pairs = zip(uploaded, files, strict=True)
-    return identity_of(*(_identify_blob(Uploaded(*one), container, file.name) for one, file in pairs))
+    return build_identity(*(_identify_blob(Uploaded(*one), container, file.name) for one, file in pairs))
 
 
 @task(
@@ -178,7 +178,7 @@ def upload_file(
         if there is not None and there.content_md5 == digest:
             etag = there.etag
         else:
-            etag = blobs.upload_file(container, name, path, size_bytes, digest)
+            etag = blobs.upload_blob(container, name, path, size_bytes, digest)
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
     return Uploaded(digest.hex(), etag)

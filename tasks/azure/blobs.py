@@ -126,7 +126,7 @@ def _read_blob_properties(found: BlobProperties) -> Blob:
     return Blob(found.size, bytes(digest) if digest else None, etag, metadata)
 
 
-def upload_file(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
+def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
     """Stream a file into a blob that carries its MD5, in the place of one that is there; the blob's ETag.
 
     Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now.

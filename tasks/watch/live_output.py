@@ -71,7 +71,7 @@ class _Stream:
     def fresh_block(self, client: BatchClient, log: str) -> bytes:
         """What the file has beyond what was read, up to a limit; nothing while the task has no such file."""
         begin = self.offsets[log]
-        end = min(self.size_of(client, log), begin + BYTES_AT_ONCE)
+        end = min(self._find_size(client, log), begin + BYTES_AT_ONCE)
         if end <= begin:
             return b""
         part = f"bytes={begin}-{end - 1}"
@@ -79,7 +79,7 @@ class _Stream:
         self.offsets[log] = end
         return block
 
-    def size_of(self, client: BatchClient, log: str) -> int:
+    def _find_size(self, client: BatchClient, log: str) -> int:
         try:
             return client.get_task_file_properties(self.job_id, self.task_id, log).content_length or 0
         except AzureError:

@@ -23,7 +23,7 @@ from prefect.settings import (
 from prefect.states import State
 from prefect.transactions import transaction
 
-from tasks.caching import WhileUnchanged, identity_of, keyed_afterwards
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards
 from tests.flows.services import batch, blobs, exists, steps_of
 from tests.waiting import wait_until
 
@@ -42,11 +42,11 @@ def stamp_of(container: str, **_: object) -> str | None:
         metadata = blobs().get_container_client(container).get_container_properties().metadata
     except ResourceNotFoundError:
         return None
-    return None if "spoiled" in metadata else identity_of(container, metadata["stamp"])
+    return None if "spoiled" in metadata else build_identity(container, metadata["stamp"])
 
 
 def stamped(result: Container, **_: object) -> str:
-    return identity_of(result.name, result.stamp)
+    return build_identity(result.name, result.stamp)
 
 
 @task(
@@ -76,7 +76,7 @@ def tag_container(container: str, label: str = "", timeout_seconds: float = 0) -
 
 
 def created_at(job_id: str, **_: object) -> str | None:
-    return identity_of(job_id, batch().get_job(job_id, select=["id", "creationTime"]).creation_time)
+    return build_identity(job_id, batch().get_job(job_id, select=["id", "creationTime"]).creation_time)
 
 
 @task(name="make job", cache_policy=WhileUnchanged(look=created_at), result_serializer="json")

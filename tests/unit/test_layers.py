@@ -1,6 +1,7 @@
 """Who may import whom, as `pyproject.toml` says it."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def test_only_one_room_knows_the_storage_client(package):
         if any(name.startswith("azure.storage") for name in names(node))
     }
     assert {path for path in knowing if not path.is_relative_to(room)} == set()
+
+
+def test_the_drawing_of_the_rooms_is_the_contract():
+    """`docs/architecture.md` shows the layers of tasks/ as import-linter holds them."""
+    contracts = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    held = re.findall(r'"(.+)"', contracts.partition('containers = ["tasks"]')[2].partition("]")[0])
+    drawing = page.partition("### The rooms of tasks/")[2].split("```")[1].strip()
+    assert [re.split(r" {3,}", line)[0] for line in drawing.splitlines()] == held
 
 
 def names(node: ast.AST) -> list[str]:
