@@ -11,12 +11,14 @@ from tasks.azure.blocks import using_accounts
 from tasks.caching import refreshing
 from tasks.cleanup import clean_up, clean_up_after, cleaned_up
 from tasks.containers import check_storage, create_containers
-from tasks.errors import FilesFailedError, PermanentError
+from tasks.errors import FanOutError, FilesFailedError
 from tasks.images import choose_image
+from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
+from tasks.reuse.computed_outputs import list_sources
 from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
@@ -89,7 +91,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
     names, spec = plan.names, plan.spec
     check_storage(names)
     image = choose_image(spec.pool.image, spec.pool.containers.are_wanted)
-    with cleaned_up(names, spec.cleanup):
+    with cleaned_up(names, spec.cleanup, plan.output_folder):
         create_containers(names, spec)
         submitted = submit_files(plan, image)
         outputs = Outputs(
@@ -108,7 +110,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
 
 def _collect_outputs(
     start: Start, submitted: Submitted, outputs: Outputs
-) -> Generator[list[FileResult], None, PermanentError | None]:
+) -> Generator[list[FileResult], None, FanOutError | None]:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
 
     What is there is fetched also when the wait ends badly; then its error is returned.
@@ -119,11 +121,20 @@ def _collect_outputs(
         for _ in _wait_for_files(submitted, start.plan.spec.timeout_seconds, outputs):
             live_output.log()
             yield from outputs.take()
-    except PermanentError as error:
+    except FanOutError as error:
         stopped = error
+        _fetch_unseen(start.plan, submitted, outputs)
     live_output.log(is_last=True)
     yield from outputs.finish()
     return stopped
+
+
+def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs) -> None:
+    """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
+    with left_out_on_failure("A last look at the output container"):
+        sources = list_sources(plan.names.output_container)
+        unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
+        outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
 
 
 def _wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outputs) -> Iterator[int]:
@@ -146,7 +157,7 @@ def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileRes
     return result
 
 
-def _raise_failure(result: RunResult, stopped: PermanentError | None) -> None:
+def _raise_failure(result: RunResult, stopped: FanOutError | None) -> None:
     """Raise what ended the wait, else FilesFailedError if there are files without an output."""
     if stopped is None and result.failures:
         stopped = FilesFailedError(describe_failures(result.failures, len(result.files)))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from prefect import Flow
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
-from tasks.errors import FanOutError
+from tasks.downloads import find_unfetched
+from tasks.errors import FanOutError, NotFoundError
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
@@ -48,13 +50,39 @@ class Remains:
 
 
 @contextmanager
-def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
+def cleaned_up(names: RunNames, cleanup: Cleanup, folder: Path) -> Iterator[None]:
     """Delete what the policy says when the block ends, however it ends.
 
-    An attempt that Prefect will repeat leaves all as it is, for the next one to go on with.
+    An attempt that Prefect will repeat leaves all as it is, for the next one to go on with. Containers stay
+    if the run failed and there are outputs in them that do not lie in the folder.
     """
-    with clean_at_end(lambda succeeded: clean_up(names, cleanup, succeeded)):
+
+    def clean(succeeded: bool) -> None:
+        has_all = succeeded or cleanup.containers == "never" or _has_fetched_all(names, folder)
+        kept = cleanup if has_all else cleanup.model_copy(update={"containers": "never"})
+        clean_up(names, kept, succeeded)
+
+    with clean_at_end(clean):
         yield
+
+
+def _has_fetched_all(names: RunNames, folder: Path) -> bool:
+    """Whether no output is in the run's container alone; where that can't be seen, there may be some."""
+    try:
+        left = find_unfetched(names.output_container, folder)
+    except NotFoundError:
+        return True
+    except (FanOutError, OSError) as error:
+        run_logger().warning("The containers are kept, as the outputs can't be compared: %s", error)
+        return False
+    if left:
+        run_logger().warning(
+            "%d outputs are in the container %s alone. It is kept: run again with run_key=%r to fetch them.",
+            len(left),
+            names.output_container,
+            names.key,
+        )
+    return not left
 
 
 @contextmanager

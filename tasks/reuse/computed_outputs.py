@@ -24,13 +24,13 @@ def find_computed(container: str, files: list[InputFile], recipe: str) -> list[W
 @task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
 def list_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
     """List the outputs of earlier attempts, and see which of them are still what is asked for."""
-    sources = _list_sources(container)
+    sources = list_sources(container)
     there = [file for file in files if file.output_name in sources]
     items = in_threads(lambda file: _identify_work(file, recipe), there)
     return [item for item in items if item.source == sources[item.output_name]]
 
 
-def _list_sources(container: str) -> dict[str, str]:
+def list_sources(container: str) -> dict[str, str]:
     """What made each output in the container, by the names of the blobs."""
     listed = blobs.list_blobs(container)
     return {name: blob.metadata[SOURCE_METADATA] for name, blob in listed if SOURCE_METADATA in blob.metadata}

@@ -9,9 +9,10 @@ import pytest
 import batch_emulator
 from batch_emulator.faults import AllocationFault, Faults, NodeFault, RequestFault
 from flows.fan_out import fan_out
-from tasks.errors import PoolError
+from tasks.errors import AccessError, FilesFailedError, PoolError
+from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec
-from tests.flows.services import tasks_of, wait_for_remains, write_files
+from tests.flows.services import blobs, tasks_of, wait_for_remains, write_files
 
 COUNT = 150
 BUSY = (
@@ -90,3 +91,29 @@ def test_nodes_that_are_unusable_fail_the_run_soon(serve_with, inputs, tmp_path,
     ):
         fan_out(inputs, None, "cat {input}", tmp_path / "out", PoolSpec(dedicated_nodes=2), run_key=run_key)
     wait_for_remains(run_key, set())
+
+
+def test_an_output_is_fetched_whose_completion_the_driver_was_not_told(serve_with, tmp_path, run_key):
+    """The counts say that the task has completed, the list of tasks is refused: what it made is on disk."""
+    inputs = write_files(tmp_path / "in", {"one.txt": "text 1"})
+    serve_with(requests=(RequestFault(code="AuthenticationFailed", operations=("list_tasks",)),))
+    with pytest.raises(AccessError):
+        fan_out(inputs, None, "cat {input}", tmp_path / "out", run_key=run_key)
+    assert (tmp_path / "out" / "one_OUTPUT.txt").read_text() == "text 1"
+
+
+def test_an_output_that_cannot_be_written_stays_in_its_container(serve_with, tmp_path, run_key):
+    """The containers are kept for it, and a rerun fetches it without running anything again."""
+    inputs = write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"})
+    ran = tmp_path / "ran"
+    in_the_way = tmp_path / "out" / "one_OUTPUT.txt"
+    in_the_way.mkdir(parents=True)
+    serve_with()
+    run = (inputs, None, f"sh -c 'echo x >> {ran}; cat $FAN_OUT_INPUT'", tmp_path / "out")
+    with pytest.raises(FilesFailedError, match="can't be written"):
+        fan_out(*run, run_key=run_key)
+    assert blobs().get_container_client(names_of_run(run_key).output_container).exists()
+    in_the_way.rmdir()
+    result = fan_out(*run, run_key=run_key)
+    assert {Path(path).read_text() for path in result.outputs.values()} == {"1", "2"}
+    assert len(ran.read_text().split()) == 2
