@@ -21,7 +21,6 @@ from batch_emulator.connections import GatheringProtocol
 from batch_emulator.engine.engine import Engine
 from batch_emulator.engine.journal import Journal
 from batch_emulator.node.launch import Runner
-from batch_emulator.node.process import kill_orphans
 from batch_emulator.node.process_runner import ProcessRunner
 from batch_emulator.node.simulated_runner import SimulatedRunner
 from batch_emulator.settings import Settings, check
@@ -173,17 +172,15 @@ def _config(engine: Engine) -> uvicorn.Config:
 
 def _make_runner(settings: Settings, location: Path) -> Runner:
     if settings.simulate is None:
-        return ProcessRunner(location, stop_grace_seconds=settings.stop_grace_seconds)
+        return ProcessRunner(
+            location, stop_grace_seconds=settings.stop_grace_seconds, keeps=settings.location is not None
+        )
     return SimulatedRunner(settings.simulate, speed=settings.speed)
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:
-    """What an earlier process kept. That it can be opened says that this is gone: what it ran is killed."""
-    if settings.location is None:
-        return None
-    journal = Journal(location / "state.db")
-    kill_orphans(location)
-    return journal
+    """What an earlier process kept. That it can be opened says that this is gone."""
+    return None if settings.location is None else Journal(location / "state.db")
 
 
 @contextlib.contextmanager

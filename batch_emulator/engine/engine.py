@@ -57,10 +57,16 @@ class Engine:
             Stop: self._stop,
             RemoveDirectory: self._remove_directory,
         }
+        if journal is not None:
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Go on where an earlier service has ended."""
         last = self._persistence.restore(self._clock)
+        went_on = self.runner.take_up()
         if last is not None:
-            self.do(recover, last)
-            self.runner.keep_only({node.id for node in self.store.all_nodes()})
+            self.do(recover, last, went_on)
+        self.runner.keep_only({node.id for node in self.store.all_nodes()})
 
     @property
     def store(self):
@@ -154,6 +160,16 @@ class Engine:
     def _report(self, action: Start, outcome: Outcome) -> None:
         if not self._closed:
             self.do(action.ended, *action.arguments, outcome)
+        elif not outcome.stopped:
+            self._note_last_end(action, outcome)
+
+    def _note_last_end(self, action: Start, outcome: Outcome) -> None:
+        """The service ends, and this has just ended by itself: that is kept. What follows from it is drawn
+        at the next start."""
+        self.world.now = self.now()
+        action.ended(self.world, *action.arguments, outcome)
+        self.world.actions.clear()
+        self._persistence.note()
 
     def _note(self, node_id: str, line: str) -> None:
         """No command lines: they may hold secrets."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from batch_emulator.node.agent_link import AgentLink, Running
 from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.node.launch import Failure, Launch, Outcome
 from batch_emulator.node.output_files import upload_output_files
-from batch_emulator.node.process import Command, Exit, open_output, run
+from batch_emulator.node.process import Command, Exit, make_outputs, run, watch
 from batch_emulator.node.resource_files import download_resource_files
 from batch_emulator.node.stray_processes import Sweeper
 from batch_emulator.node.transfer import Transfers
@@ -26,6 +27,7 @@ T = TypeVar("T")
 class Equipment:
     """What the attempts of all nodes share. `search_path` is the PATH of tasks that set none."""
 
+    agent: AgentLink
     transfers: Transfers
     trash: Trash
     sweeper: Sweeper
@@ -42,14 +44,23 @@ class _LimitExceeded(Exception):
 
 
 async def carry_out(
-    launch: Launch, node_root: Path, stop: asyncio.Future[None], equipment: Equipment
+    launch: Launch,
+    node_root: Path,
+    stop: asyncio.Future[None],
+    equipment: Equipment,
+    running: Running | None = None,
 ) -> Outcome:
-    """Run the attempt to its end, which comes early when `stop` is done."""
+    """Run the attempt to its end, which comes early when `stop` is done. An earlier service may have started
+    its command: that is `running`, or has ended."""
     directory = f"{node_root}/{launch.task_directory}"
     environment = _build_environment(launch, str(node_root), equipment.search_path)
     try:
-        ended = await _execute(launch, directory, environment, stop, equipment)
+        if running is None:
+            ended = await _execute(launch, directory, environment, stop, equipment)
+        else:
+            ended = await watch(running, stop, equipment.stop_grace_seconds)
     except AttemptFailed as error:
+        equipment.sweeper.later(directory)
         return Outcome(None, error.failure, preprocessing_failure=True)
     except _LimitExceeded:
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
@@ -147,7 +158,14 @@ async def _execute(
         leaves_running=launch.stage == "coordination",
     )
     left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
-    return await run(command, stop, limit_seconds=left_seconds, grace_seconds=equipment.stop_grace_seconds)
+    return await run(
+        equipment.agent,
+        launch.name,
+        command,
+        stop,
+        limit_seconds=left_seconds,
+        grace_seconds=equipment.stop_grace_seconds,
+    )
 
 
 async def _at_disk_speed(work: Awaitable[None], directory: str, bytes_per_second: float | None) -> None:
@@ -182,8 +200,7 @@ def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:
 def _make_outputs(directory: str) -> None:
     """Empty files for all to see while others are downloaded; the process's start makes them otherwise."""
     try:
-        for name in ("stdout.txt", "stderr.txt"):
-            os.close(open_output(f"{directory}/{name}", appends=False))
+        make_outputs(f"{directory}/stdout.txt", f"{directory}/stderr.txt")
     except OSError as error:
         raise _directory_failure(directory, error) from error
 

@@ -33,6 +33,9 @@ class Launch:
     preparation task that ran on this node. `disk_full` and `disk_bytes_per_second` say what disk the attempt
     finds, where a fault was asked for.
 
+    `attempt` tells it from all others in its directory, those of former tasks too. Where it `is_taken_up`, an
+    earlier service may have begun it: what of that still runs, or how it has ended, counts.
+
     A multi-instance task runs in two stages: `coordination` brings `common_resource_files` into the task's
     directory itself, and leaves running what its command has started; `application` goes on there.
     """
@@ -51,6 +54,13 @@ class Launch:
     common_resource_files: list[WireObject] = field(default_factory=list)
     disk_full: bool = False
     disk_bytes_per_second: float | None = None
+    attempt: str = ""
+    is_taken_up: bool = False
+
+    @property
+    def name(self) -> str:
+        """That of the attempt, on all nodes and for ever."""
+        return f"{self.node_id}/{self.task_directory}#{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +88,13 @@ class Runner(Protocol):
     def open_node(self, node_id: str, pool_id: str) -> None:
         """Make the node's folder, or take over the one that an earlier emulator left."""
 
+    def take_up(self) -> bool:
+        """Whether all that an earlier service left running, or what has become of it, is known: then launches
+        that are the same as its are taken up, until `keep_only`."""
+
     def keep_only(self, node_ids: Set[str]) -> None:
-        """Delete the folders of all other nodes: an earlier emulator had no time to."""
+        """Delete the folders of all other nodes, and kill what was not taken up: an earlier service had no
+        time to."""
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""

@@ -15,17 +15,18 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
+from batch_emulator.node.agent import open_output
+from batch_emulator.node.agent_link import AgentLink, Running
 from batch_emulator.node.failures import AttemptFailed, program_not_found
 
 _MAX_KILL_ROUNDS = 20
@@ -110,122 +111,80 @@ def _find_program(name: str, working_directory: str, search_path: str) -> str:
 
 
 async def run(
+    link: AgentLink,
+    name: str,
     command: Command,
     stop: asyncio.Future[None],
     *,
     limit_seconds: float | None,
     grace_seconds: float,
 ) -> Exit:
-    """Start the command and wait until it ends by itself, `stop` is done or the limit is over; in the last
-    two cases ask it to end (SIGTERM), and kill it after the grace. Its whole group is gone and it is reaped
-    when this returns or raises. Raises AttemptFailed if it can't be started."""
-    process = _spawn(command)
-    # Whatever else ends this wait has to end the process too.
-    cause: Cause = "stop"
+    """Start the command, under a name that none has had, and `watch` it. Raises AttemptFailed if it can't be
+    started."""
+    deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
     try:
-        with _watch(process) as exited:
-            await asyncio.wait((exited, stop), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
-            cause = _cause(exited, stop)
-            if cause != "itself":
-                await _end(process, exited, grace_seconds)
-    finally:
-        # While the leader is not reaped nobody else can get its id, and so its group's.
-        if not (command.leaves_running and cause == "itself"):
-            _signal_group(process.pid, signal.SIGKILL)
-        code = process.wait()
-    return Exit(code, cause)
+        order = _make_order(command, deadline)
+    except AttemptFailed:
+        make_outputs(command.stdout, command.stderr)
+        raise
+    return await watch(link.start(name, order), stop, grace_seconds)
 
 
-def _cause(exited: asyncio.Future[None], stop: asyncio.Future[None]) -> Cause:
+def make_outputs(*paths: str) -> None:
+    """Empty files where none will print anything, or not yet. Raises OSError."""
+    for path in paths:
+        os.close(open_output(path, appends=False))
+
+
+async def watch(running: Running, stop: asyncio.Future[None], grace_seconds: float) -> Exit:
+    """Wait until a command ends by itself, `stop` is done or its deadline is over; in the last two cases ask
+    it to end (SIGTERM), and kill it after the grace. Its whole group is gone and it is reaped when this
+    returns or raises."""
+    try:
+        await asyncio.wait(
+            (running.ended, stop), timeout=running.seconds_left(), return_when=asyncio.FIRST_COMPLETED
+        )
+        cause = _cause(running.ended, stop)
+        if cause != "itself":
+            await _end(running, grace_seconds)
+    except asyncio.CancelledError:
+        running.signal(signal.SIGKILL)
+        await asyncio.wait((running.ended,))
+        raise
+    return Exit(running.ended.result(), cause)
+
+
+def _cause(exited: asyncio.Future[int], stop: asyncio.Future[None]) -> Cause:
     if exited.done():
         return "itself"
     return "stop" if stop.done() else "limit"
 
 
-def open_output(path: str, *, appends: bool) -> int:
-    """The descriptor of a file that takes what a process prints. Raises OSError."""
-    # Python's file objects ask three more questions of the system, and again for each task.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if appends else os.O_TRUNC), 0o644)
+def _make_order(command: Command, deadline: float | None) -> dict[str, Any]:
+    arguments = split_command_line(command.command_line)
+    search_path = command.environment.get("PATH", "")
+    return {
+        "program": _find_program(arguments[0], command.working_directory, search_path),
+        "arguments": arguments,
+        "directory": command.working_directory,
+        "environment": command.environment,
+        "stdout": command.stdout,
+        "stderr": command.stderr,
+        "appends": command.appends,
+        "leaves_running": command.leaves_running,
+        "deadline": deadline,
+    }
 
 
-@contextmanager
-def _outputs(command: Command) -> Iterator[list[int]]:
-    opened: list[int] = []
-    try:
-        for path in (command.stdout, command.stderr):
-            opened.append(open_output(path, appends=command.appends))
-        yield opened
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    try:
-        with _outputs(command) as (stdout, stderr):
-            argv = split_command_line(command.command_line)
-            program = _find_program(argv[0], command.working_directory, command.environment.get("PATH", ""))
-            return subprocess.Popen(
-                argv,
-                executable=program,
-                cwd=command.working_directory,
-                env=command.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-    except (OSError, ValueError) as error:
-        raise AttemptFailed("CommandLaunchFailed", Message=str(error)) from error
-
-
-@contextmanager
-def _watch(process: subprocess.Popen[bytes]) -> Iterator[asyncio.Future[None]]:
-    """A future that is done when the process has ended; it is not yet reaped then, if the platform can."""
-    loop = asyncio.get_running_loop()
-    exited: asyncio.Future[None] = loop.create_future()
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
-        _watch_in_thread(process, loop, exited)
-        yield exited
-        return
-    loop.add_reader(descriptor, _settle, exited)
-    try:
-        yield exited
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-def _watch_in_thread(
-    process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, exited: asyncio.Future[None]
-) -> None:
-    def wait() -> None:
-        if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        else:
-            process.wait()
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, exited)
-
-    threading.Thread(target=wait, name=f"wait-{process.pid}", daemon=True).start()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def _end(process: subprocess.Popen[bytes], exited: asyncio.Future[None], grace_seconds: float) -> None:
-    family = _descendants(process.pid)
-    _signal_group(process.pid, signal.SIGTERM)
-    await asyncio.wait((exited,), timeout=grace_seconds)
-    _signal_group(process.pid, signal.SIGKILL)
+async def _end(running: Running, grace_seconds: float) -> None:
+    family = [] if running.pid is None else _descendants(running.pid)
+    running.signal(signal.SIGTERM)
+    await asyncio.wait((running.ended,), timeout=grace_seconds)
+    running.signal(signal.SIGKILL)
     for member in family:
         with suppress(psutil.Error):
             member.kill()
-    await exited
+    await asyncio.wait((running.ended,))
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
@@ -235,22 +194,17 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
 def kill_strays(task_directories: Collection[str]) -> int:
     """Kill every process whose AZ_BATCH_TASK_DIR is one of these; returns how many there were."""
     return _kill_marked("AZ_BATCH_TASK_DIR", lambda directory: directory in task_directories)
 
 
-def kill_orphans(root: Path) -> int:
-    """Kill every process of a node below `root`: for those of an emulator that was itself killed. Returns how
-    many there were."""
-    top = os.path.realpath(root)
+def kill_orphans(root: Path, spared: Collection[str] = ()) -> int:
+    """Kill every process of a task below `root`, but for those of the `spared` task directories: for those
+    of an emulator that was itself killed. Returns how many there were."""
+    top = os.path.join(os.path.realpath(root), "")
     return _kill_marked(
-        "AZ_BATCH_NODE_ROOT_DIR", lambda node: node == top or node.startswith(os.path.join(top, ""))
+        "AZ_BATCH_TASK_DIR", lambda directory: directory.startswith(top) and directory not in spared
     )
 
 

@@ -2,6 +2,7 @@
 
     <location>/nodes/<pool>/<node>/     a node's root: applications fsmounts shared startup volatile workitems
     <location>/trash/                   what is being deleted
+    <location>/agent/                   the node agent's socket and log: it starts the processes of all nodes
 
 Source of the tree and the variables: documentation "Files and directories in Azure Batch" and "Azure Batch
 runtime environment variables".
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from batch_emulator.node.agent_link import AgentLink, Running
 from batch_emulator.node.attempt import Equipment, carry_out, stopped_outcome
 from batch_emulator.node.failures import make_failure
 from batch_emulator.node.launch import Launch, Outcome
@@ -40,7 +42,8 @@ class ProcessRunner:
     """A `launch.Runner` on this machine. Belongs to the event loop in which it is first used.
 
     `location` is made absolute and kept. `stop_grace_seconds` lie between SIGTERM and SIGKILL. `transfers` is
-    closed with the runner.
+    closed with the runner. Where it `keeps`, processes outlive a service that is killed, and the next one can
+    take them up.
     """
 
     def __init__(
@@ -49,9 +52,13 @@ class ProcessRunner:
         *,
         stop_grace_seconds: float = 5.0,
         transfers: Transfers | None = None,
+        keeps: bool = False,
     ):
         self._nodes_directory = location.resolve() / "nodes"
+        self._agent = AgentLink(location.resolve() / "agent", keeps=keeps)
+        self._taken_up: set[str] = set()
         self._equipment = Equipment(
+            self._agent,
             transfers or Transfers(),
             Trash(location.resolve() / "trash"),
             Sweeper(),
@@ -71,7 +78,13 @@ class ProcessRunner:
             (root / name).mkdir(parents=True, exist_ok=True)
         self._nodes[node_id] = root
 
+    def take_up(self) -> bool:
+        return self._agent.take_up()
+
     def keep_only(self, node_ids: Set[str]) -> None:
+        self._agent.drop_others()
+        kill_orphans(self._nodes_directory, self._taken_up)
+        self._taken_up = set()
         for folder in self._nodes_directory.glob("*/*"):
             if folder.name not in node_ids:
                 self._equipment.trash.take(folder)
@@ -106,9 +119,18 @@ class ProcessRunner:
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[None] = loop.create_future()
         root = self._nodes[launch.node_id]
-        task = loop.create_task(carry_out(launch, root, stop, self._equipment))
+        running = self._find_running(launch, root)
+        task = loop.create_task(carry_out(launch, root, stop, self._equipment, running))
         self._attempts[key] = _Attempt(stop, task)
         task.add_done_callback(partial(self._finish, key, done))
+        # After that has been written down.
+        task.add_done_callback(lambda _: loop.call_soon(self._agent.forget, launch.name))
+
+    def _find_running(self, launch: Launch, root: Path) -> Running | None:
+        found = self._agent.find(launch.name) if launch.is_taken_up else None
+        if found is not None:
+            self._taken_up.add(f"{root}/{launch.task_directory}")
+        return found
 
     def _finish(
         self, key: tuple[str, str], done: Callable[[Outcome], None], task: asyncio.Task[Outcome]
@@ -140,6 +162,7 @@ class ProcessRunner:
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
         self._nodes.clear()
         self._equipment.sweeper.close()
+        await self._agent.close()
         kill_orphans(self._nodes_directory)
         await self._equipment.transfers.close()
         await self._equipment.trash.close()

@@ -9,6 +9,7 @@ from batch_emulator.durations import UNLIMITED, parse_duration
 from batch_emulator.job_tokens import issue_token
 from batch_emulator.node.launch import Launch
 from batch_emulator.resources.model import Job, Node, Pool, Task, Wire
+from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler.world import World
 
 
@@ -24,6 +25,7 @@ def start_task_launch(world: World, pool: Pool, node: Node) -> Launch:
         output_files=[],
         max_wall_clock_seconds=None,
         retries_left=False,
+        attempt=f"{node.boot_number}.{node.start_task.retry_count}",
     )
 
 
@@ -40,11 +42,12 @@ def task_launch(world: World, job: Job, task: Task, pool: Pool, node: Node) -> L
         retries_left=retries_left(task),
         retry=task.retry_count > 0,
         job_preparation_directory=_preparation_directory(job),
+        attempt=f"{task.number}.{task.attempt}",
     )
 
 
-def preparation_launch(world: World, job: Job, pool: Pool, node: Node, *, retry: bool) -> Launch:
-    """A job's preparation task. `retry`: the one before has failed."""
+def preparation_launch(world: World, job: Job, pool: Pool, node: Node, run: Run) -> Launch:
+    """A job's preparation task. `run` is that of its `Preparation`."""
     spec = job.spec["jobPreparationTask"]
     return Launch(
         node_id=node.id,
@@ -53,12 +56,13 @@ def preparation_launch(world: World, job: Job, pool: Pool, node: Node, *, retry:
         environment=_job_environment(world, job, spec, pool, node),
         resource_files=spec.get("resourceFiles", []),
         max_wall_clock_seconds=limit_seconds(spec),
-        retry=retry,
+        retry=run.retry_count > 0,
+        attempt=f"{run.number}.{run.retry_count}",
     )
 
 
-def release_launch(world: World, job: Job, pool: Pool, node: Node) -> Launch:
-    """A job's release task."""
+def release_launch(world: World, job: Job, pool: Pool, node: Node, run: Run) -> Launch:
+    """A job's release task. `run` is that of its `Preparation`."""
     spec = job.spec["jobReleaseTask"]
     return Launch(
         node_id=node.id,
@@ -68,6 +72,7 @@ def release_launch(world: World, job: Job, pool: Pool, node: Node) -> Launch:
         resource_files=spec.get("resourceFiles", []),
         max_wall_clock_seconds=parse_duration(spec["maxWallClockTime"]).total_seconds(),
         job_preparation_directory=_preparation_directory(job),
+        attempt=str(run.number),
     )
 
 
@@ -85,6 +90,7 @@ def coordination_launch(
         output_files=[],
         retry=False,
         stage="coordination",
+        attempt=f"{task.number}.{task.attempt}.coordination",
     )
 
 

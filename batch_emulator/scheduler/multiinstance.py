@@ -5,6 +5,8 @@ Source: documentation page "Use multi-instance tasks to run Message Passing Inte
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.resources.runs import Instance
@@ -31,13 +33,32 @@ def go_on(world: World, job: Job, task: Task) -> bool:
         return False
     task.started = world.now
     world.store.move_task(task, "start", world.now)
-    for instance, node in zip(task.instances or (), nodes, strict=True):
+    for instance in task.instances or ():
         instance.move("running", world.now)
         instance.started, instance.runs = world.now, True
-        pool = world.store.pools[node.pool_key]
-        launch = coordination_launch(world, job, task, pool, nodes, instance.id)
-        world.actions.append(Start(launch, coordinated, _whom(node, task)))
+        _launch_coordination(world, job, task, nodes, instance.id)
     return True
+
+
+def _launch_coordination(
+    world: World, job: Job, task: Task, nodes: list[Node], number: int, *, is_taken_up: bool = False
+) -> None:
+    node = nodes[number]
+    launch = coordination_launch(world, job, task, world.store.pools[node.pool_key], nodes, number)
+    launch = replace(launch, is_taken_up=is_taken_up)
+    world.actions.append(Start(launch, coordinated, _whom(node, task)))
+
+
+def take_up(world: World, task: Task) -> None:
+    """Go on with what an earlier service has begun of a task, in the stage that it was in."""
+    job, nodes = world.store.jobs[task.job_key], _nodes(world, task)
+    instances = task.instances or ()
+    if all(each.is_coordinated for each in instances):
+        _launch_application(world, task, is_taken_up=True)
+        return
+    for instance in instances:
+        if instance.runs:
+            _launch_coordination(world, job, task, nodes, instance.id, is_taken_up=True)
 
 
 def _nodes(world: World, task: Task) -> list[Node]:
@@ -79,11 +100,11 @@ def _instance(task: Task, node_id: str) -> Instance:
     return next(each for each in task.instances or () if each.node_id == node_id)
 
 
-def _launch_application(world: World, task: Task) -> None:
+def _launch_application(world: World, task: Task, *, is_taken_up: bool = False) -> None:
     nodes = _nodes(world, task)
     _instance(task, nodes[0].id).runs = True
     job, pool = world.store.jobs[task.job_key], world.store.pools[nodes[0].pool_key]
-    launch = application_launch(world, job, task, pool, nodes)
+    launch = replace(application_launch(world, job, task, pool, nodes), is_taken_up=is_taken_up)
     world.actions.append(Start(launch, ended, _whom(nodes[0], task)))
 
 

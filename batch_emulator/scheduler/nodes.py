@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from batch_emulator.errors import BatchError
 from batch_emulator.node.launch import Outcome
@@ -54,9 +55,16 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     _launch_start_task(world, node)
 
 
-def _launch_start_task(world: World, node: Node) -> None:
+def take_up(world: World, node: Node) -> None:
+    """Go on with a start task that an earlier service has begun."""
+    if node.start_task is not None and node.start_task.state == "running":
+        _launch_start_task(world, node, is_taken_up=True)
+
+
+def _launch_start_task(world: World, node: Node, *, is_taken_up: bool = False) -> None:
     world.store.touch("node", node.pool_key, node.id)
     launch = start_task_launch(world, world.store.pools[node.pool_key], node)
+    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
 
 

@@ -5,6 +5,8 @@ Source: REST documentation of Add Job, `jobPreparationTask`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, Wire, key
 from batch_emulator.resources.runs import Run
@@ -46,10 +48,18 @@ def _begin(world: World, job: Job, node: Node) -> Preparation:
     return found
 
 
-def _launch(world: World, job: Job, node: Node, found: Preparation) -> None:
+def take_up(world: World, job: Job, node: Node) -> None:
+    """Go on with a preparation task that an earlier service has begun."""
+    found = world.store.preparations(job.key).get(node.id)
+    if found is not None and found.preparation.state == "running":
+        _launch(world, job, node, found, is_taken_up=True)
+
+
+def _launch(world: World, job: Job, node: Node, found: Preparation, *, is_taken_up: bool = False) -> None:
     run = found.preparation
     pool = world.store.pools[node.pool_key]
-    launch = preparation_launch(world, job, pool, node, retry=run.retry_count > 0)
+    launch = preparation_launch(world, job, pool, node, run)
+    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
 
 

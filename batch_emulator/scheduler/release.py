@@ -5,6 +5,8 @@ Source: REST documentation of Add Job, `jobReleaseTask`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, key
 from batch_emulator.resources.runs import Run
@@ -46,11 +48,23 @@ def _begin_on(world: World, job: Job, node: Node) -> None:
 
 def _launch(world: World, job: Job, node: Node) -> None:
     found = world.store.preparations(job.key)[node.id]
-    number = world.store.next_number()
-    found.release = Run(number=number, started=world.now)
+    found.release = Run(number=world.store.next_number(), started=world.now)
     world.store.put_preparation(found)
-    launch = release_launch(world, job, world.store.pools[node.pool_key], node)
-    world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, number)))
+    _start(world, job, node, found)
+
+
+def take_up(world: World, job: Job, node: Node) -> None:
+    """Go on with a release task that an earlier service has begun."""
+    found = world.store.preparations(job.key).get(node.id)
+    if found is not None and found.release is not None and found.release.state == "running":
+        _start(world, job, node, found, is_taken_up=True)
+
+
+def _start(world: World, job: Job, node: Node, found: Preparation, *, is_taken_up: bool = False) -> None:
+    run = found.release
+    launch = release_launch(world, job, world.store.pools[node.pool_key], node, run)
+    launch = replace(launch, is_taken_up=is_taken_up)
+    world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
 
 
 def resume(world: World, node: Node) -> None:

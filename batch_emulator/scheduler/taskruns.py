@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from batch_emulator.node.launch import Outcome
+from dataclasses import replace
+
+from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.scheduler import multiinstance, preparation, slots
 from batch_emulator.scheduler.launches import retries_left, task_launch
@@ -40,10 +42,22 @@ def _run(world: World, job: Job, task: Task, node: Node) -> None:
 
 def _launch(world: World, job: Job, task: Task, node: Node) -> None:
     launch = task_launch(world, job, task, world.store.pools[node.pool_key], node)
-    launch = world.faults.spoil_disk(node.pool_key, launch)
+    _begin(world, task, node, world.faults.spoil_disk(node.pool_key, launch))
+
+
+def _begin(world: World, task: Task, node: Node, launch: Launch) -> None:
     world.actions.append(
         Start(launch, task_ended, (node.pool_key, node.id, task.job_key, task.key, task.attempt))
     )
+
+
+def take_up(world: World, job: Job, task: Task, node: Node) -> None:
+    """Go on with a task that an earlier service has begun on the node, or was about to."""
+    if task.is_multi_instance:
+        multiinstance.take_up(world, task)
+        return
+    launch = task_launch(world, job, task, world.store.pools[node.pool_key], node)
+    _begin(world, task, node, replace(launch, is_taken_up=True))
 
 
 def prepared(world: World, job_key: str, pool_key: str, node_id: str) -> None:

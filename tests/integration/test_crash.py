@@ -30,6 +30,7 @@ MACHINE = models.VirtualMachineConfiguration(
     node_agent_sku_id="batch.node.ubuntu 24.04",
 )
 ROUNDS = 4
+END = "echo $AZ_BATCH_TASK_ID >> ${AZ_BATCH_NODE_ROOT_DIR%/nodes/*}/ends; exit $(($$ % 3))"
 
 
 class Service:
@@ -83,7 +84,7 @@ class Load(threading.Thread):
         super().__init__()
         self._client = client
         self._prefix = f"r{round_number}"
-        self._command = f"/bin/sh -c 'echo $AZ_BATCH_TASK_ID $$ >> {log}; sleep 0.0$(($$ % 10))'"
+        self._command = f"/bin/sh -c 'echo $AZ_BATCH_TASK_ID >> {log}; sleep 0.0$(($$ % 10)); {END}'"
         self._random = random.Random(seed)
         self.accepted: list[str] = []
 
@@ -133,7 +134,7 @@ def count_starts(log: Path) -> Counter[str]:
 
 @pytest.mark.soak
 def test_nothing_is_lost_when_the_service_is_killed(service, tmp_path):
-    """Killed several times under load: each accepted task completes, none that had completed runs again."""
+    """Killed several times under load: each accepted task completes, and each has run once, to its end."""
     seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
     print(f"CRASH_SEED={seed}")
     rng, log = random.Random(seed), tmp_path / "starts"
@@ -162,36 +163,138 @@ def test_nothing_is_lost_when_the_service_is_killed(service, tmp_path):
         assert all(known[name] == "completed" for name in completed)
     assert completed
     wait_until(lambda: counts(client).active + counts(client).running == 0, 120, "end of all tasks")
-    assert counts(client).succeeded == len(list(client.list_tasks("job"))) >= len(accepted)
-    starts = count_starts(log)
-    assert {name: starts[name] for name in completed} == completed
-    assert all(starts[name] >= 1 for name in accepted)
+    tasks = list(client.list_tasks("job"))
+    assert counts(client).completed == len(tasks) >= len(accepted)
+    once = dict.fromkeys((task.id for task in tasks), 1)
+    assert count_starts(log) == count_starts(service.location / "ends") == once
+    assert all(task.execution_info.requeue_count == 0 for task in tasks)
+    assert {task.execution_info.exit_code for task in tasks} == {0, 1, 2}
 
 
 def counts(client: BatchClient) -> models.BatchTaskCounts:
     return client.get_job_task_counts("job").task_counts
 
 
-def test_running_task_is_requeued_and_its_orphans_are_gone(service, tmp_path):
-    """What ran when the service was killed runs again after its node's start task; its process is gone."""
-    pids, starts = tmp_path / "pids", tmp_path / "starts"
-    client = service.start()
+@pytest.fixture
+def pids(tmp_path: Path) -> Path:
+    """Takes the process id of each run of the task `t`."""
+    return tmp_path / "pids"
+
+
+def run_task(client: BatchClient, pids: Path, then: str, **options) -> psutil.Process:
+    """A pool with a start task, and a task that has started."""
     start_task = models.BatchStartTask(
-        command_line=f"/bin/sh -c 'echo start >> {starts}'", wait_for_success=True
+        command_line=f"/bin/sh -c 'echo start >> {pids.parent}/starts'", wait_for_success=True
     )
     make_pool(client, target_dedicated_nodes=1, start_task=start_task)
     make_job(client)
-    command = f"/bin/sh -c 'echo $$ >> {pids}; exec sleep 3600'"
-    client.create_task("job", models.BatchTaskCreateOptions(id="t", command_line=command))
+    command = f"/bin/sh -c 'echo $$ >> {pids}; {then}'"
+    client.create_task("job", models.BatchTaskCreateOptions(id="t", command_line=command, **options))
     wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), 60, "process of the task")
+    return psutil.Process(int(pids.read_text()))
+
+
+def find_agent(service: Service) -> psutil.Process:
+    (found,) = [each for each in psutil.process_iter() if str(service.location) in _arguments(each)]
+    return found
+
+
+def _arguments(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) if "agent.py" in " ".join(process.cmdline()) else ""
+    except psutil.Error:
+        return ""
+
+
+def test_running_task_goes_on(service, pids, tmp_path):
+    """What ran when the service was killed still runs, as the same process, and ends with its exit code."""
+    client = service.start()
+    process = run_task(client, pids, f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; exit 7")
     service.end(signal.SIGKILL)
-    orphan = psutil.Process(int(pids.read_text()))
+    client = service.start()
+    task = client.get_task("job", "t")
+    assert (task.state, task.execution_info.requeue_count) == ("running", 0)
+    assert process.is_running()
+    (tmp_path / "go").touch()
+    wait_until(lambda: client.get_task("job", "t").state == "completed", 60, "end of the task")
+    assert client.get_task("job", "t").execution_info.exit_code == 7
+    assert len(pids.read_text().split()) == 1
+    assert (tmp_path / "starts").read_text().split() == ["start"]
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_task_that_ended_meanwhile_has_ended(service, pids, restarts):
+    """A task whose process ends while the service is gone has completed when it is back, with its exit code
+    and its output; the agent has ended, too, when nothing was left to run."""
+    client = service.start()
+    process = run_task(client, pids, 'trap "echo over; exit 5" TERM; while :; do sleep 0.05; done')
+    agent = find_agent(service)
+    service.end(signal.SIGKILL)
+    process.terminate()
+    agent.wait(60)
+    for _ in range(restarts):
+        service.start()
+        service.end(signal.SIGKILL)
+    client = service.start()
+    wait_until(lambda: client.get_task("job", "t").state == "completed", 60, "end of the task")
+    assert client.get_task("job", "t").execution_info.exit_code == 5
+    assert b"".join(client.download_task_file("job", "t", "stdout.txt")) == b"over\n"
+    assert len(pids.read_text().split()) == 1
+
+
+def test_limit_counts_through_a_restart(service, pids):
+    """A task's wall-clock limit is counted from its start, whichever service sees it pass."""
+    limit = models.BatchTaskConstraints(max_wall_clock_time="PT4S")
+    client = service.start()
+    process = run_task(client, pids, "exec sleep 3600", constraints=limit)
+    service.end(signal.SIGKILL)
+    client = service.start()
+    wait_until(lambda: client.get_task("job", "t").state == "completed", 60, "end of the task")
+    failure = client.get_task("job", "t").execution_info.failure_info
+    assert "maximum execution time" in failure.details[0].value
+    assert not process.is_running()
+    assert len(pids.read_text().split()) == 1
+
+
+def test_task_that_was_given_up_is_gone(service, pids):
+    """A task that was terminated just before the service was killed ends with the next one's start."""
+    client = service.start()
+    process = run_task(client, pids, "trap : TERM; while :; do sleep 0.05; done")
+    client.terminate_task("job", "t")
+    service.end(signal.SIGKILL)
+    client = service.start()
+    wait_until(lambda: not process.is_running(), 60, "end of the process")
+    assert client.get_task("job", "t").state == "completed"
+
+
+def test_without_its_agent_a_running_task_is_requeued(service, pids, tmp_path):
+    """Where the agent was killed too, nodes reboot: the task runs again after its node's start task, and its
+    former process is gone."""
+    client = service.start()
+    orphan = run_task(client, pids, "exec sleep 3600")
+    agent = find_agent(service)
+    service.end(signal.SIGKILL)
+    agent.kill()
+    agent.wait(60)
     client = service.start()
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
     wait_until(lambda: len(pids.read_text().split()) == 2, 60, "second run of the task")
     task = client.get_task("job", "t")
     assert (task.state, task.execution_info.requeue_count) == ("running", 1)
-    assert starts.read_text().split() == ["start", "start"]
+    assert (tmp_path / "starts").read_text().split() == ["start", "start"]
+
+
+def test_agent_alone_is_replaced(service, pids, tmp_path):
+    """Where only the agent is killed, what ran has failed and is gone, and other tasks run."""
+    client = service.start()
+    process = run_task(client, pids, "exec sleep 3600")
+    find_agent(service).kill()
+    wait_until(lambda: client.get_task("job", "t").state == "completed", 60, "end of the task")
+    assert client.get_task("job", "t").execution_info.failure_info.category == "ServerError"
+    wait_until(lambda: not process.is_running(), 60, "end of the process")
+    client.create_task("job", models.BatchTaskCreateOptions(id="u", command_line="true"))
+    wait_until(lambda: client.get_task("job", "u").state == "completed", 60, "another task")
+    assert client.get_task("job", "u").execution_info.exit_code == 0
 
 
 def test_second_service_is_refused(service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import psutil
 
 from batch_emulator.node import process
+from batch_emulator.node.agent_link import AgentLink
+
+_numbers = itertools.count()
 
 
 def processes_of(directory: Path) -> list[psutil.Process]:
@@ -45,7 +49,25 @@ async def run(
     grace_seconds: float = 5,
     **variables: str,
 ) -> process.Exit:
+    link = AgentLink(directory.parent.parent / "agent", keeps=False)
+    try:
+        return await run_by(link, directory, command_line, stop, limit_seconds, grace_seconds, **variables)
+    finally:
+        await link.close()
+
+
+async def run_by(
+    link: AgentLink,
+    directory: Path,
+    command_line: str,
+    stop: asyncio.Future[None] | None = None,
+    limit_seconds: float | None = None,
+    grace_seconds: float = 5,
+    **variables: str,
+) -> process.Exit:
     return await process.run(
+        link,
+        f"{directory}#{next(_numbers)}",
         command(directory, command_line, **variables),
         stop or asyncio.get_running_loop().create_future(),
         limit_seconds=limit_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from azure.storage.blob import ContainerClient
 from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.node.process_runner import ProcessRunner
 
+_attempts = itertools.count()
 TASK = "workitems/job1/job-1/task1"
 
 
 def launch(command_line: str, directory: str = TASK, node_id: str = "n1", **fields: Any) -> Launch:
-    return Launch(node_id, directory, command_line, **fields)
+    return Launch(node_id, directory, command_line, **{"attempt": str(next(_attempts)), **fields})
 
 
 def start(runner: ProcessRunner, command_line: str, *args: str, **fields: Any) -> asyncio.Future[Outcome]:

@@ -99,7 +99,7 @@ async def test_orphans_of_a_killed_emulator_are_found(directory: Path) -> None:
     nodes = directory.parent.parent / "nodes"
     roots = [nodes / "p" / "n1", nodes / "p" / "n2", Path(f"{nodes}-not"), Path("/elsewhere")]
     started = [
-        subprocess.Popen(["sleep", "60"], env={**os.environ, "AZ_BATCH_NODE_ROOT_DIR": str(root)})
+        subprocess.Popen(["sleep", "60"], env={**os.environ, "AZ_BATCH_TASK_DIR": f"{root}/startup"})
         for root in roots
     ]
     try:

@@ -224,23 +224,26 @@ class Core(RuleBasedStateMachine):
     def pass_time(self, seconds):
         self.driver.pass_seconds(seconds)
 
-    @rule()
-    def crash(self):
-        """No task is lost but with its job, none that had completed runs again, and nodes keep their ids."""
+    @rule(went_on=st.booleans())
+    def crash(self, went_on):
+        """No task is lost but with its job, none that had completed runs again, nodes keep their ids, and
+        what the nodes still know runs no second time."""
         before = {
             name: (task.state, task.attempt, task.awaits)
             for name, task in self.all_tasks()
             if self.world.store.jobs[task.job_key].state != "deleting"
         }
         node_ids = {node.id for node in self.world.store.all_nodes()}
-        self.driver.crash()
+        self.driver.crash(went_on)
         after = dict(self.all_tasks())
         assert before.keys() <= after.keys()
         assert node_ids == {node.id for node in self.world.store.all_nodes()}
         for name, (state, attempt, awaits) in before.items():
             assert after[name].awaits == awaits
-            if state == "completed":
+            if state == "completed" or (went_on and state in ("preparing", "running")):
                 assert (after[name].state, after[name].attempt) == (state, attempt)
+            elif went_on:
+                assert after[name].attempt in (attempt, attempt + 1)
             else:
                 assert after[name].state in ("active", "completed")
 

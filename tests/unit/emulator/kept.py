@@ -41,7 +41,7 @@ class KeptDriver(Driver):
         for place, record in there.items():
             assert orjson.loads(self.kept[place].body) == orjson.loads(record.body), place
 
-    def crash(self) -> None:
+    def crash(self, went_on: bool = False) -> None:
         """The process is gone, with all that ran; another one takes up what was kept."""
         before = self.world
         self.world = World(before.settings, account_url=before.account_url, now=before.now)
@@ -52,7 +52,7 @@ class KeptDriver(Driver):
         for _, timer in self.timers:
             # Raises for a function that another process could not find.
             assert find_function(name_function(timer.function)) is timer.function
-        self.do(recover, before.now)
+        self.do(recover, before.now, went_on)
 
 
 def apply(kept: dict[tuple[str, str, str], Record], record: Record) -> None:

@@ -15,6 +15,21 @@ from tests.unit.emulator.driver import FAILED
 from tests.unit.emulator.kept import KeptDriver
 
 START_TASK = {"commandLine": "prepare", "waitForSuccess": True, "maxTaskRetryCount": 0}
+PREPARATION = {
+    "jobPreparationTask": {
+        "id": "prepare",
+        "commandLine": "p",
+        "waitForSuccess": True,
+        "rerunOnNodeRebootAfterSuccess": True,
+        "constraints": {"maxTaskRetryCount": 0, "retentionTime": "P7D"},
+    },
+    "jobReleaseTask": {
+        "id": "release",
+        "commandLine": "r",
+        "maxWallClockTime": "PT15M",
+        "retentionTime": "P7D",
+    },
+}
 FORMULA = "$TargetDedicatedNodes = 2;"
 
 
@@ -23,17 +38,93 @@ def driver() -> KeptDriver:
     return KeptDriver()
 
 
-def crash(driver: KeptDriver) -> None:
+def crash(driver: KeptDriver, went_on: bool = False) -> None:
     driver.done.clear()
-    driver.crash()
+    driver.crash(went_on)
 
 
 def done(driver: KeptDriver, kind: type) -> list[str]:
     return [each.node_id for each in driver.done if isinstance(each, kind)]
 
 
+def test_running_task_goes_on(driver):
+    """Where the nodes have gone on, a task that ran runs as the same attempt, and its end is its end."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    (before,) = driver.launched.values()
+    crash(driver, went_on=True)
+    (after,) = driver.launched.values()
+    assert (after.launch.name, after.launch.is_taken_up) == (before.launch.name, True)
+    assert [node.state for node in driver.nodes] == ["running"]
+    driver.end("/t", FAILED)
+    task = driver.task("t")
+    assert (task.state, task.exit_code, task.requeue_count) == ("completed", 3, 0)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_whatever_ran_is_taken_up(driver, times):
+    """Start, preparation and release tasks go on too, each as the attempt that it was."""
+    driver.add_pool(startTask=START_TASK)
+    seen = [take_up(driver, times)]
+    driver.end("startup")
+    driver.add_job(**PREPARATION)
+    driver.add_task("t")
+    seen.append(take_up(driver, times))
+    driver.end("prepare")
+    seen.append(take_up(driver, times))
+    driver.end("/t")
+    driver.do(jobs.terminate_job, "job", None)
+    driver.pass_seconds(1)
+    seen.append(take_up(driver, times))
+    driver.end("release")
+    driver.pass_seconds(1)
+    assert seen == ["startup", "prepare", "t", "release"]
+    assert driver.world.job("job").state == "completed"
+
+
+def take_up(driver: KeptDriver, times: int) -> str:
+    """What alone runs, before and after some crashes."""
+    (before,) = driver.launched.values()
+    for _ in range(times):
+        crash(driver, went_on=True)
+        (after,) = driver.launched.values()
+        assert after.launch.is_taken_up
+        assert (after.launch.name, after.arguments) == (before.launch.name, before.arguments)
+    return before.launch.task_directory.rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize("ended", [0, 1, 2])
+def test_stages_of_a_multi_instance_task_are_taken_up(driver, ended):
+    """Of a multi-instance task the coordination commands that have not ended go on, or else its own."""
+    driver.add_pool(2, enableInterNodeCommunication=True)
+    driver.add_job()
+    settings = {"numberOfInstances": 2, "coordinationCommandLine": "c"}
+    driver.add_task("t", multiInstanceSettings=settings)
+    for _ in range(ended):
+        name = next(iter(driver.launched))
+        driver.end(name)
+    before = {each.launch.name: each.launch.stage for each in driver.launched.values()}
+    crash(driver, went_on=True)
+    assert {each.launch.name: each.launch.stage for each in driver.launched.values()} == before
+    assert set(before.values()) == {"application" if ended == 2 else "coordination"}
+
+
+def test_given_up_attempt_holds_no_slots(driver):
+    """What was being stopped is over after a restart, and its node takes other tasks."""
+    driver.add_pool()
+    driver.add_job()
+    driver.add_task("t")
+    driver.add_task("u")
+    driver.do(tasks.terminate_task, "job", "t")
+    assert driver.running() == ["t"]
+    crash(driver, went_on=True)
+    assert driver.running() == ["u"]
+
+
 def test_running_task_is_requeued(driver):
-    """A task that ran is active again and counts it; its node keeps its id, reboots, and runs the task."""
+    """Where the nodes are gone too, a task that ran is active again and counts it; its node keeps its id,
+    reboots, and runs the task."""
     driver.add_pool()
     driver.add_job()
     driver.add_task("t")

@@ -1,0 +1,257 @@
+"""The node agent: a process of its own that starts the processes of tasks, and outlives the service.
+
+As on Azure, where the agent on a node goes on while the service restarts: what runs goes on, and what ends
+meanwhile is remembered with its exit code. It is a program of the standard library alone, run by path:
+
+    agent.py LISTENER_DESCRIPTOR FOLDER keeps|ends
+
+The service speaks to it over a socket, one JSON array a line. The service says
+
+    ["start", name, {program, arguments, directory, environment, stdout, stderr, appends, leaves_running,
+                     deadline}]
+    ["signal", name, number]      to the process group of a running command, which then leaves nothing running
+    ["forget", name]              its end has been written down by the service
+    ["quit"]                      kill everything and end
+
+and is told `["hello", running, ended, knows]` once, then `["started", name, pid]` and `["ended", name, code,
+error]`. `name` is that of an attempt, never used twice. Where the service is gone, an agent that `keeps` goes
+on until nothing runs, leaves ENDED in its folder and ends; one that `ends` kills what runs at once. An agent
+`knows` what an earlier service had started if it has started that itself, or was left ENDED by the one that
+had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+ENDED = "ended.json"
+_READ_BYTES = 1 << 20
+
+
+class Agent:
+    """What runs, by name, and the ends that the service has not yet written down."""
+
+    def __init__(self, listener: socket.socket, folder: str, keeps: bool):
+        self._listener, self._folder, self._keeps = listener, folder, keeps
+        self._running: dict[str, tuple[subprocess.Popen[bytes], dict[str, Any]]] = {}
+        self._names: dict[int, str] = {}
+        self._ended: dict[str, tuple[int | None, str | None]] = {}
+        self._knows = self._read_ended()
+        self._client: socket.socket | None = None
+        self._unread = b""
+        self._unsent: list[bytes] = []
+        self._wanted = True
+        self._child_signals = _child_signals()
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        self._watch(self._child_signals, self._reap)
+        self._watch(self._listener, self._accept)
+        while self._wanted:
+            for key, _ in self._selector.select():
+                key.data()
+            self._send()
+        self._end()
+
+    def _read_ended(self) -> bool:
+        """Take over what an earlier agent has left, if that was on this machine as it is up now."""
+        path = os.path.join(self._folder, ENDED)
+        try:
+            with open(path, encoding="utf-8") as file:
+                boot, ended = json.load(file)
+            os.unlink(path)
+        except (OSError, ValueError):
+            return False
+        self._ended = ended if boot == _boot_id() else {}
+        return boot == _boot_id()
+
+    def _watch(self, source: socket.socket, react: Any) -> None:
+        self._selector.register(source, selectors.EVENT_READ, react)
+
+    def _accept(self) -> None:
+        """One service at a time: the next one waits until all that the last one said has been read."""
+        self._client, _ = self._listener.accept()
+        self._selector.unregister(self._listener)
+        self._watch(self._client, self._read)
+        running = {name: [process.pid, order["deadline"]] for name, (process, order) in self._running.items()}
+        self._tell("hello", running, self._ended, self._knows)
+        self._knows = True
+
+    def _read(self) -> None:
+        try:
+            received = self._client.recv(_READ_BYTES)
+        except OSError:
+            received = b""
+        if not received:
+            self._lose_client()
+            return
+        # What is not whole was cut off by the service's end, and is never done.
+        *lines, self._unread = (self._unread + received).split(b"\n")
+        for line in lines:
+            verb, *arguments = json.loads(line)
+            getattr(self, f"_do_{verb}")(*arguments)
+
+    def _lose_client(self) -> None:
+        self._selector.unregister(self._client)
+        self._client.close()
+        self._client, self._unread = None, b""
+        self._unsent.clear()
+        self._watch(self._listener, self._accept)
+        self._wanted = self._wanted and self._keeps
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        # A service that is already knocking is served first.
+        if self._client is None and not self._running and not _is_readable(self._listener):
+            self._wanted = False
+
+    def _do_start(self, name: str, order: dict[str, Any]) -> None:
+        try:
+            process = _spawn(order)
+        except (OSError, ValueError) as error:
+            self._note_end(name, None, str(error))
+            return
+        self._running[name] = process, order
+        self._names[process.pid] = name
+        self._tell("started", name, process.pid)
+
+    def _do_signal(self, name: str, number: int) -> None:
+        if name in self._running:
+            process, order = self._running[name]
+            order["leaves_running"] = False
+            _signal_group(process.pid, number)
+
+    def _do_forget(self, name: str) -> None:
+        self._ended.pop(name, None)
+
+    def _do_quit(self) -> None:
+        self._keeps = self._wanted = False
+
+    def _reap(self) -> None:
+        with suppress(BlockingIOError):
+            # Before the children are looked for, so that none is missed.
+            while self._child_signals.recv(4096):
+                pass
+        for pid in _ended_children(process for process, _ in self._running.values()):
+            name = self._names.pop(pid)
+            process, order = self._running.pop(name)
+            if not order["leaves_running"]:
+                # While the leader is not reaped nobody else can get its id, and so its group's.
+                _signal_group(pid, signal.SIGKILL)
+            self._note_end(name, process.wait(), None)
+        self._end_when_idle()
+
+    def _note_end(self, name: str, code: int | None, error: str | None) -> None:
+        self._ended[name] = code, error
+        self._tell("ended", name, code, error)
+
+    def _tell(self, *message: Any) -> None:
+        if self._client is not None:
+            self._unsent.append(json.dumps(message).encode() + b"\n")
+
+    def _send(self) -> None:
+        told, self._unsent = b"".join(self._unsent), []
+        if told and self._client is not None:
+            # A service that has gone is noticed when its end of the socket is read.
+            with suppress(OSError):
+                self._client.sendall(told)
+
+    def _end(self) -> None:
+        for process, _ in self._running.values():
+            _signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+        if self._keeps:
+            _write_whole(os.path.join(self._folder, ENDED), json.dumps([_boot_id(), self._ended]))
+        self._listener.close()
+        if self._client is not None:
+            self._client.close()
+
+
+def _child_signals() -> socket.socket:
+    """Can be read when a child has ended."""
+    readable, writable = socket.socketpair()
+    for end in (readable, writable):
+        end.setblocking(False)
+    signal.set_wakeup_fd(writable.detach(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return readable
+
+
+def _ended_children(processes: Iterable[subprocess.Popen[bytes]]) -> Iterator[int]:
+    """Those of them that have ended, each before it is reaped, if the platform can, which the caller does."""
+    if not hasattr(os, "waitid"):
+        yield from [process.pid for process in processes if process.poll() is not None]
+        return
+    with suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            yield found.si_pid
+
+
+def _signal_group(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _is_readable(source: socket.socket) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(source, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _spawn(order: dict[str, Any]) -> subprocess.Popen[bytes]:
+    opened: list[int] = []
+    try:
+        for name in ("stdout", "stderr"):
+            opened.append(open_output(order[name], appends=order["appends"]))
+        return subprocess.Popen(
+            order["arguments"],
+            executable=order["program"],
+            cwd=order["directory"],
+            env=order["environment"],
+            stdin=subprocess.DEVNULL,
+            stdout=opened[0],
+            stderr=opened[1],
+            start_new_session=True,
+        )
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def open_output(path: str, *, appends: bool) -> int:
+    """The descriptor of a file that takes what a process prints. Raises OSError."""
+    # Python's file objects ask three more questions of the system, and again for each task.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if appends else os.O_TRUNC), 0o644)
+
+
+def _boot_id() -> str:
+    """Another one after the machine was down; empty where the system does not tell."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    return ""
+
+
+def _write_whole(path: str, text: str) -> None:
+    """The file has all of the text, or is not there."""
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def main() -> None:
+    descriptor, folder, way = sys.argv[1:]
+    with socket.socket(fileno=int(descriptor)) as listener:
+        Agent(listener, folder, way == "keeps").serve()
+
+
+if __name__ == "__main__":
+    main()
