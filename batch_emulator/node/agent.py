@@ -79,20 +79,21 @@ class Agent:
 
     def _accept(self) -> None:
         """One service at a time: the next one waits until all that the last one said has been read."""
-        self._client, _ = self._listener.accept()
+        client, _ = self._listener.accept()
+        self._client = client
         self._selector.unregister(self._listener)
-        self._watch(self._client, self._read)
+        self._watch(client, lambda: self._read(client))
         running = {name: [process.pid, order["deadline"]] for name, (process, order) in self._running.items()}
         self._tell("hello", running, self._ended, self._knows)
         self._knows = True
 
-    def _read(self) -> None:
+    def _read(self, client: socket.socket) -> None:
         try:
-            received = self._client.recv(_READ_BYTES)
+            received = client.recv(_READ_BYTES)
         except OSError:
             received = b""
         if not received:
-            self._lose_client()
+            self._lose_client(client)
             return
         # What is not whole was cut off by the service's end, and is never done.
         *lines, self._unread = (self._unread + received).split(b"\n")
@@ -100,9 +101,9 @@ class Agent:
             verb, *arguments = json.loads(line)
             getattr(self, f"_do_{verb}")(*arguments)
 
-    def _lose_client(self) -> None:
-        self._selector.unregister(self._client)
-        self._client.close()
+    def _lose_client(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        client.close()
         self._client, self._unread = None, b""
         self._unsent.clear()
         self._watch(self._listener, self._accept)

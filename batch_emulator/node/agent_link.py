@@ -1,27 +1,21 @@
-"""The service's end of the socket to the node agent, which is started when it is first needed."""
+"""What the service has of the node agent: it starts it when it is first needed, and commands through it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batch_emulator.node import agent
+from batch_emulator.node.agent_socket import AgentSocket, Message, connect, listen
 from batch_emulator.node.failures import AttemptFailed
 
-_READ_BYTES = 1 << 20
 _HELLO_SECONDS = 30.0
-_SOCKET = "agent.socket"
 
 
 @dataclass(slots=True)
@@ -51,37 +45,28 @@ class AgentLink:
 
     def __init__(self, folder: Path, *, keeps: bool):
         self._folder, self._keeps = folder, keeps
-        self._socket: socket.socket | None = None
+        self._socket: AgentSocket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._running: dict[str, Running] = {}
         self._left: dict[str, Running] = {}
-        self._unread = b""
-        self._unsent = bytearray()
 
     def take_up(self) -> bool:
         """Whether all that an earlier service had started is known: what still runs, how the rest has ended.
         That is there to `find` then. Waits for the agent."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        found = None
         try:
-            self._socket = _connect(self._folder)
-            hello = self._read_hello()
+            found = connect(self._folder)
+            hello = found.wait_for_message(_HELLO_SECONDS)
         except OSError:
             # There is none, or it was about to end: then it has left what it knows for the next one.
-            if self._socket is not None:
-                self._socket.close()
-            self._start_agent()
-            hello = self._read_hello()
-        self._watch()
-        self._on_hello(*hello)
+            if found is not None:
+                found.close()
+            found = self._start_agent()
+            hello = found.wait_for_message(_HELLO_SECONDS)
+        self._use(found)
+        self._hear(hello)
         return hello[-1]
-
-    def _read_hello(self) -> list[Any]:
-        self._socket.settimeout(_HELLO_SECONDS)
-        self._unread = b""
-        while b"\n" not in self._unread:
-            self._unread += self._receive()
-        line, _, self._unread = self._unread.partition(b"\n")
-        return json.loads(line)[1:]
 
     def find(self, name: str) -> Running | None:
         """What an earlier service has started under this name. The caller has it then."""
@@ -102,8 +87,7 @@ class AgentLink:
         """Start a command; `order` is as `agent` has it."""
         if self._socket is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._start_agent()
-            self._watch()
+            self._use(self._start_agent())
         ended = asyncio.get_running_loop().create_future()
         self._running[name] = Running(name, ended, self, order["deadline"])
         self.say("start", name, order)
@@ -114,46 +98,29 @@ class AgentLink:
         self._running.pop(name, None)
         self.say("forget", name)
 
-    async def close(self) -> None:
-        """End the agent, and with it whatever runs."""
-        if self._socket is None:
-            return
-        self._socket.setblocking(True)
-        with suppress(OSError):
-            self._socket.sendall(bytes(self._unsent) + b'["quit"]\n')
-        self._unsent.clear()
-        closed = asyncio.get_running_loop().run_in_executor(None, _wait_for_end, self._socket, self._process)
-        self._unwatch()
-        await closed
-        self._socket.close()
-        self._socket = self._process = None
-
     def say(self, *message: Any) -> None:
         """Tell the agent, if there is one."""
-        if self._socket is None:
+        if self._socket is not None:
+            self._socket.say(*message)
+
+    async def close(self) -> None:
+        """End the agent, and with it whatever runs."""
+        found, self._socket = self._socket, None
+        if found is None:
             return
-        self._unsent += json.dumps(message).encode() + b"\n"
-        self._send()
+        found.unwatch()
+        await asyncio.get_running_loop().run_in_executor(None, found.say_last, "quit")
+        found.close()
+        self._reap()
 
-    def _send(self) -> None:
-        loop = asyncio.get_running_loop()
-        with suppress(BlockingIOError, ConnectionError):
-            while self._unsent:
-                sent = self._socket.send(self._unsent)
-                del self._unsent[:sent]
-        if self._unsent:
-            loop.add_writer(self._socket, self._send)
-        else:
-            loop.remove_writer(self._socket)
+    def _use(self, found: AgentSocket) -> None:
+        self._socket = found
+        found.watch(self._hear, self._lose_agent)
 
-    def _watch(self) -> None:
-        self._socket.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
-
-    def _start_agent(self) -> None:
-        with _listen(self._folder) as listener, (self._folder / "agent.log").open("ab") as log:
+    def _start_agent(self) -> AgentSocket:
+        with listen(self._folder) as listener, (self._folder / "agent.log").open("ab") as log:
             # It finds this knocking when it starts, and so its end if the service dies before that.
-            self._socket = _connect(self._folder)
+            found = connect(self._folder)
             python = (sys.executable, "-X", "utf8", "-I", "-S")
             way = "keeps" if self._keeps else "ends"
             self._process = subprocess.Popen(
@@ -164,25 +131,17 @@ class AgentLink:
                 pass_fds=[listener.fileno()],
                 start_new_session=True,
             )
+        return found
 
-    def _receive(self) -> bytes:
-        received = self._socket.recv(_READ_BYTES)
-        if not received:
-            raise ConnectionError("The node agent has ended")
-        return received
+    def _reap(self) -> None:
+        """An agent that an earlier service has started is nobody's child any more."""
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
-    def _read(self) -> None:
-        try:
-            received = self._receive()
-        except BlockingIOError:
-            return
-        except OSError:
-            self._lose_agent()
-            return
-        *lines, self._unread = (self._unread + received).split(b"\n")
-        for line in lines:
-            event, *arguments = json.loads(line)
-            getattr(self, f"_on_{event}")(*arguments)
+    def _hear(self, message: Message) -> None:
+        event, *arguments = message
+        {"hello": self._on_hello, "started": self._on_started, "ended": self._on_ended}[event](*arguments)
 
     def _on_hello(self, running: dict[str, Any], ended: dict[str, Any], knows: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -203,26 +162,19 @@ class AgentLink:
 
     def _lose_agent(self) -> None:
         """Somebody has killed it: nobody learns how what runs will end. The next command has a new one."""
-        self._unwatch()
-        self._socket.close()
-        if self._process is not None:
-            self._process.wait()
-        self._socket = self._process = None
-        self._unread = b""
-        self._unsent.clear()
+        if self._socket is not None:
+            self._socket.unwatch()
+            self._socket.close()
+            self._socket = None
+        self._reap()
         for running in [*self._running.values(), *self._left.values()]:
             _fail(running, AttemptFailed("Unknown", Message="The node agent was killed"))
         self._running.clear()
 
-    def _unwatch(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._socket)
-        loop.remove_writer(self._socket)
-
 
 def _settle(running: Running, code: int | None, error: str | None) -> None:
-    if error is not None:
-        _fail(running, AttemptFailed("CommandLaunchFailed", Message=error))
+    if code is None:
+        _fail(running, AttemptFailed("CommandLaunchFailed", Message=error or ""))
     elif not running.ended.done():
         running.ended.set_result(code)
 
@@ -232,51 +184,3 @@ def _fail(running: Running, error: AttemptFailed) -> None:
         running.ended.set_exception(error)
         # Nobody may ask: that is no reason to complain.
         running.ended.exception()
-
-
-def _wait_for_end(connection: socket.socket, process: subprocess.Popen[bytes] | None) -> None:
-    with suppress(OSError):
-        while connection.recv(_READ_BYTES):
-            pass
-    if process is not None:
-        process.wait()
-
-
-@contextmanager
-def _short_path(folder: Path) -> Iterator[str]:
-    """The socket's path in few characters: only about a hundred are allowed."""
-    if not os.path.isdir("/proc/self/fd"):
-        yield str(folder / _SOCKET)
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_SOCKET}"
-    finally:
-        os.close(descriptor)
-
-
-def _connect(folder: Path) -> socket.socket:
-    """Raises OSError where no agent listens."""
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        with _short_path(folder) as path:
-            connection.connect(path)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _listen(folder: Path) -> socket.socket:
-    """Only for the user of the service: who can speak to the agent can run programs."""
-    (folder / _SOCKET).unlink(missing_ok=True)
-    folder.chmod(0o700)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        with _short_path(folder) as path:
-            listener.bind(path)
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
-    return listener

@@ -91,6 +91,7 @@ class Runner(Protocol):
     def take_up(self) -> bool:
         """Whether all that an earlier service left running, or what has become of it, is known: then launches
         that are the same as its are taken up, until `keep_only`."""
+        ...
 
     def keep_only(self, node_ids: Set[str]) -> None:
         """Delete the folders of all other nodes, and kill what was not taken up: an earlier service had no

@@ -13,8 +13,8 @@ from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler.world import World
 
 
-def start_task_launch(world: World, pool: Pool, node: Node) -> Launch:
-    """The start task of a pool, in the node's `startup` directory."""
+def start_task_launch(world: World, pool: Pool, node: Node, run: Run) -> Launch:
+    """The start task of a pool, in the node's `startup` directory. `run` is the node's of it."""
     spec = pool.spec["startTask"]
     return Launch(
         node_id=node.id,
@@ -25,7 +25,7 @@ def start_task_launch(world: World, pool: Pool, node: Node) -> Launch:
         output_files=[],
         max_wall_clock_seconds=None,
         retries_left=False,
-        attempt=f"{node.boot_number}.{node.start_task.retry_count}",
+        attempt=f"{node.boot_number}.{run.retry_count}",
     )
 
 

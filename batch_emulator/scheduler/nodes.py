@@ -52,18 +52,18 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
         world.store.move_node(node, "wait", world.now)
     else:
         ready(world, node)
-    _launch_start_task(world, node)
+    _launch_start_task(world, node, node.start_task)
 
 
 def take_up(world: World, node: Node) -> None:
     """Go on with a start task that an earlier service has begun."""
     if node.start_task is not None and node.start_task.state == "running":
-        _launch_start_task(world, node, is_taken_up=True)
+        _launch_start_task(world, node, node.start_task, is_taken_up=True)
 
 
-def _launch_start_task(world: World, node: Node, *, is_taken_up: bool = False) -> None:
+def _launch_start_task(world: World, node: Node, run: Run, *, is_taken_up: bool = False) -> None:
     world.store.touch("node", node.pool_key, node.id)
-    launch = start_task_launch(world, world.store.pools[node.pool_key], node)
+    launch = start_task_launch(world, world.store.pools[node.pool_key], node, run)
     launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
 
@@ -78,7 +78,7 @@ def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int
     most = spec.get("maxTaskRetryCount", 0)
     if outcome.failure and outcome.retriable and (most == -1 or node.start_task.retry_count < most):
         node.start_task.retry(world.now)
-        _launch_start_task(world, node)
+        _launch_start_task(world, node, node.start_task)
         return
     node.start_task.complete(world.now, outcome.exit_code, failure_info(outcome.failure))
     world.store.touch("node", node.pool_key, node.id)

@@ -48,20 +48,20 @@ def _begin_on(world: World, job: Job, node: Node) -> None:
 
 def _launch(world: World, job: Job, node: Node) -> None:
     found = world.store.preparations(job.key)[node.id]
-    found.release = Run(number=world.store.next_number(), started=world.now)
+    found.release = run = Run(number=world.store.next_number(), started=world.now)
     world.store.put_preparation(found)
-    _start(world, job, node, found)
+    _start(world, job, node, run)
 
 
 def take_up(world: World, job: Job, node: Node) -> None:
     """Go on with a release task that an earlier service has begun."""
     found = world.store.preparations(job.key).get(node.id)
-    if found is not None and found.release is not None and found.release.state == "running":
-        _start(world, job, node, found, is_taken_up=True)
+    run = found.release if found is not None else None
+    if run is not None and run.state == "running":
+        _start(world, job, node, run, is_taken_up=True)
 
 
-def _start(world: World, job: Job, node: Node, found: Preparation, *, is_taken_up: bool = False) -> None:
-    run = found.release
+def _start(world: World, job: Job, node: Node, run: Run, *, is_taken_up: bool = False) -> None:
     launch = release_launch(world, job, world.store.pools[node.pool_key], node, run)
     launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
