@@ -8,7 +8,7 @@ later is still to happen: the timers are kept with the resources.
 
 from __future__ import annotations
 
-from batch_emulator.resources.model import Job, Node, key
+from batch_emulator.resources.model import Job, Node, Task, key
 from batch_emulator.scheduler import (
     autoscaling,
     dependencies,
@@ -74,10 +74,16 @@ def _is_current(world: World, place: str, job_key: str, task_key: str) -> bool:
     return task is not None and task.state in _BUSY and place.endswith(f"#{task.attempt}")
 
 
+def _find_node(world: World, task: Task) -> Node | None:
+    if task.pool_id is None or task.node_id is None:
+        return None
+    return world.store.find_node(key(task.pool_id), task.node_id)
+
+
 def _recover_job(world: World, job: Job, went_on: bool) -> None:
     tasks = world.store.tasks(job.key)
     for task in [tasks.by_id[each] for state in _BUSY for each in tasks.by_state[state]]:
-        node = world.store.find_node(key(task.pool_id), task.node_id)
+        node = _find_node(world, task)
         if node is None or not went_on:
             requeue_task(world, task)
         elif task.state == "running":
