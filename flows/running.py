@@ -22,7 +22,6 @@ from tasks.reuse.computed_outputs import list_sources
 from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
-from tasks.spec.work import AwaitedTasks
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
@@ -141,9 +140,9 @@ def _wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outpu
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return
-    awaited = opaque(AwaitedTasks(frozenset(item.task_id for item in submitted.items), submitted.others))
+    task_ids = opaque(frozenset(item.task_id for item in submitted.items))
     deadline_seconds = time.monotonic() + timeout_seconds
-    yield from wait_for_tasks(submitted.job, submitted.pool, awaited, deadline_seconds, outputs.begin)
+    yield from wait_for_tasks(submitted.job, submitted.pool, task_ids, deadline_seconds, outputs.begin)
 
 
 def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:

@@ -14,7 +14,7 @@ from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.reuse.computed_outputs import find_computed
 from tasks.spec.recipe import UploadedProgram, digest_recipe
-from tasks.spec.work import NO_OTHER_TASKS, OtherTasks, WorkItem, make_item
+from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
 from tasks.uploads import upload_application, upload_inputs
 
@@ -34,7 +34,6 @@ class Submitted:
     """None, like the pool, if nothing was left to do."""
 
     pool: Pool | None = None
-    others: OtherTasks = NO_OTHER_TASKS
 
     @property
     def job_id(self) -> str:
@@ -124,6 +123,6 @@ def _submit(
     job = create_job(names, spec)
     if active_id not in (None, job.id):
         raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
-    others = add_tasks(job, opaque(items), opaque(task_plan))
+    add_tasks(job, opaque(items), opaque(task_plan))
     close_job(job, names, spec)
-    return Submitted(computed, items, job, pool, others)
+    return Submitted(computed, items, job, pool)

@@ -15,10 +15,11 @@ from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
+from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.downloads import has_output
 from tasks.errors import JobEndedError, RefusedError, TemporaryError
 from tasks.extra_files import UploadedFile, build_resource_files
-from tasks.jobs import ENDED_CODES, Job
+from tasks.jobs import ENDED_CODES, Job, identify_job
 from tasks.sharding import in_threads, split
 from tasks.spec.command_line import (
     APPLICATION_FOLDER,
@@ -31,8 +32,8 @@ from tasks.spec.naming import SOURCE_METADATA, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.task_specs import UserSpec
-from tasks.spec.work import NO_OTHER_TASKS, OtherTasks, WorkItem
-from tasks.step import NOT_CACHED, RETRIED
+from tasks.spec.work import WorkItem
+from tasks.step import RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
@@ -56,9 +57,32 @@ class TaskPlan:
     """Whether what earlier attempts have made, or still make, counts for nothing."""
 
 
-@task(name="add tasks", task_run_name="add tasks", **NOT_CACHED, **RETRIED)
-def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> OtherTasks:
-    """See that the job has a Batch task to come, or running, for each item; what else it has.
+def _find_added(job: Job, items: list[WorkItem], plan: TaskPlan, **_: Any) -> str | None:
+    """The job, if it has a good Batch task for each item and none in the way of them."""
+    with batch_client(f"Looking at the tasks of the job {job.id}") as client:
+        counts = client.get_job_task_counts(job.id).task_counts
+        if counts.active + counts.running + counts.completed < len(items):
+            return None
+        known = _sort_known(client, job, items, plan)
+    is_added = not known.stale and len(known.kept) == len(items)
+    return identify_job(job) if is_added else None
+
+
+@task(
+    name="add tasks",
+    task_run_name="add tasks",
+    cache_policy=WhileUnchanged(
+        look=_find_added,
+        made=lambda _added, job, **_: identify_job(job),
+        # The ids of tasks are digests of all that makes their outputs, so that those looked up are proof.
+        work=of_inputs(lambda job, **_: job.id),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
+    """See that the job has a Batch task to come, or running, for each item; how many were added.
 
     A task of an earlier attempt stays if it still waits or runs for one of these items, unless its
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
@@ -69,23 +93,22 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> OtherTasks:
     signer = make_signer(plan.spec.timeout_seconds)
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
-        known = _sort_known(client, job, items, plan) if job.existed else Known()
+        known = _sort_known(client, job, items, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
         missing = [item for item in items if item.task_id not in known.kept]
         in_threads(
             lambda part: _add_collection(client, job.id, part, plan, signer, common),
             split(missing, COLLECTION_MAX),
         )
-    return known.others
+    return len(missing)
 
 
 @dataclass
 class Known:
-    """The tasks of a job, sorted: ids of those to keep, ids of those to delete, and how many others."""
+    """The tasks of a job, sorted: ids of those to keep, and of those to delete. Others have completed."""
 
     kept: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
-    others: OtherTasks = NO_OTHER_TASKS
 
 
 def _sort_known(client: BatchClient, job: Job, items: list[WorkItem], plan: TaskPlan) -> Known:
@@ -94,11 +117,9 @@ def _sort_known(client: BatchClient, job: Job, items: list[WorkItem], plan: Task
     wanted, known = {item.task_id: item for item in items}, Known()
     for found in client.list_tasks(job.id, select=["id", "state", "executionInfo"], max_results=1000):
         item, is_over = wanted.get(found.id), found.state == models.BatchTaskState.COMPLETED
-        if item is None and is_over:
-            known.others = known.others.add(has_failed=_has_failed(found))
-        elif item is not None and not plan.runs_all and _is_good(found, item, is_signed, plan):
+        if item is not None and not plan.runs_all and _is_good(found, item, is_signed, plan):
             known.kept.add(found.id)
-        else:
+        elif item is not None or not is_over:
             known.stale.add(found.id)
     return known
 

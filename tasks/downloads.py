@@ -3,17 +3,18 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from prefect import task
-from prefect.client.schemas.objects import State
 
 from tasks.azure import blobs
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.partial_files import remove_partial_files, replacing
 from tasks.sharding import in_threads
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
-from tasks.step import NOT_CACHED, RETRIED, outcome
+from tasks.step import RETRIED
 from tasks.uploads import compute_md5
 
 
@@ -24,6 +25,9 @@ class Fetched:
     path: str
     md5: str
     """Of its content, hexadecimal."""
+
+    etag: str
+    """Of the blob that it was fetched from."""
 
 
 def prepare_output_folder(output_dir: str) -> Path:
@@ -52,32 +56,88 @@ def local_path(folder: Path, name: str) -> Path:
     return path
 
 
-@task(name="download output", task_run_name="download {item.output_name}", **NOT_CACHED, **RETRIED)
-def download_output(container: str, item: WorkItem, folder: Path) -> State[Fetched | None]:
+def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> str | None:
+    """The output's blob, and the content of the file that it was fetched into, if both are there."""
+    path = local_path(folder, item.output_name)
+    if not path.is_file():
+        return None
+    blob = blobs.find_blob(container, item.output_name)
+    if blob is None or not _may_be_output(blob, item):
+        return None
+    return _identify_fetched(Fetched(str(path), compute_md5(path)[0].hex(), blob.etag), container, item)
+
+
+def _identify_fetched(fetched: Fetched | None, container: str, item: WorkItem, **_: Any) -> str | None:
+    if fetched is None:
+        return None
+    return build_identity(
+        blobs.locate_container(container), item.output_name, item.source, fetched.etag, fetched.md5
+    )
+
+
+@task(
+    name="download output",
+    task_run_name="download {item.output_name}",
+    cache_policy=WhileUnchanged(
+        look=_identify_local,
+        made=_identify_fetched,
+        work=of_inputs(lambda container, item, folder: [container, item.output_name, str(folder)]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def download_output(container: str, item: WorkItem, folder: Path) -> Fetched | None:
     """Download one output, unless it is there already; None if the work has left no output."""
-    return outcome(*download_file(container, item, folder))
+    return download_file(container, item, folder)
 
 
-@task(name="download outputs", task_run_name="download shard {label}", **NOT_CACHED, **RETRIED)
-def download_shard(
-    label: str, container: str, items: list[WorkItem], folder: Path
-) -> State[list[Fetched | None]]:
+def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, **_: Any) -> str | None:
+    """The outputs of a shard, if each is on disk as it was fetched."""
+    if not all(local_path(folder, item.output_name).is_file() for item in items):
+        return None
+    return _identify_all(in_threads(lambda item: _identify_local(container, item, folder), items))
+
+
+def _identify_fetched_shard(
+    fetched: list[Fetched | None], container: str, items: list[WorkItem], **_: Any
+) -> str | None:
+    pairs = zip(fetched, items, strict=True)
+    return _identify_all([_identify_fetched(one, container, item) for one, item in pairs])
+
+
+def _identify_all(identities: list[str | None]) -> str | None:
+    return None if None in identities else build_identity(*identities)
+
+
+@task(
+    name="download outputs",
+    task_run_name="download shard {label}",
+    cache_policy=WhileUnchanged(
+        look=_identify_local_shard,
+        made=_identify_fetched_shard,
+        work=of_inputs(lambda container, folder, **_: [container, str(folder)]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
+def download_shard(label: str, container: str, items: list[WorkItem], folder: Path) -> list[Fetched | None]:
     """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
-    found = in_threads(lambda item: download_file(container, item, folder), items)
-    return outcome([fetched for fetched, _ in found], all(was_there for _, was_there in found))
+    return in_threads(lambda item: download_file(container, item, folder), items)
 
 
-def download_file(container: str, item: WorkItem, folder: Path) -> tuple[Fetched | None, bool]:
-    """Stream a blob into a file that appears under its name only when it is whole, and whether the same
-    content was there already. None for work of which there is no blob, or one that other work has made."""
+def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | None:
+    """Stream a blob into a file that appears under its name only when it is whole, unless that has the same
+    content already. None for work of which there is no blob, or one that other work has made."""
     path = local_path(folder, item.output_name)
     try:
         if path.is_file() and (held := _same_content(container, item, path)):
-            return held, True
+            return held
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _receive(container, item, folder, path), False
+        return _receive(container, item, folder, path)
     except NotFoundError:
-        return None, False
+        return None
     except OSError as error:
         raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
 
@@ -88,16 +148,16 @@ def _same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
     if blob is None or blob.content_md5 is None or not _may_be_output(blob, item):
         return None
     digest = compute_md5(path)[0]
-    return Fetched(str(path), digest.hex()) if digest == blob.content_md5 else None
+    return Fetched(str(path), digest.hex(), blob.etag) if digest == blob.content_md5 else None
 
 
 def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
     """Download the item's output to `path`. Raises NotFoundError if there is none but that of other work."""
     with replacing(folder, path) as file:
-        digest = blobs.download_blob(
+        digest, etag = blobs.download_blob(
             container, item.output_name, file, lambda blob: _may_be_output(blob, item)
         )
-    return Fetched(str(path), digest.hex())
+    return Fetched(str(path), digest.hex(), etag)
 
 
 def _may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:

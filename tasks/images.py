@@ -28,6 +28,7 @@ class Image:
     node_agent_sku_id: str
 
 
+# Not cached: images are withdrawn, and it shows whether the account answers now.
 @task(name="choose image", task_run_name="choose image", **NOT_CACHED, retries=0)
 def choose_image(spec: ImageSpec, for_containers: bool = False) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.

@@ -9,17 +9,19 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
+from tasks.azure.accounts import current_accounts
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.sas import sign_until
+from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
-from tasks.spec.ownership import as_batch_metadata, build_ownership, read_time
+from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership, read_time
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
-GUARD_SECONDS = 10 * 60
+GUARD = timedelta(minutes=10)
 SIGNED_UNTIL = "signed_until"
 ENDED = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
 ENDED_CODES = ("JobCompleted", "JobTerminating", "JobNotFound", "JobBeingDeleted")
@@ -27,10 +29,9 @@ ENDED_CODES = ("JobCompleted", "JobTerminating", "JobNotFound", "JobBeingDeleted
 
 @dataclass(frozen=True)
 class Job:
-    """A job, and whether an earlier attempt of the run made it."""
+    """A job, made by this attempt of the run or an earlier one."""
 
     id: str
-    existed: bool
     created_at: datetime
     """By the service's clock."""
 
@@ -38,7 +39,43 @@ class Job:
     """Until when the signatures of its tasks are valid at least; None if it isn't known."""
 
 
-@task(name="create job", task_run_name="create job", **NOT_CACHED, **RETRIED)
+def identify_job(job: Job, **_: Any) -> str:
+    """What tells a job from others of its id, made before or after it."""
+    return build_identity(current_accounts().batch_endpoint, job.id, job.created_at)
+
+
+def _find_lasting_job(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
+    """The job that takes tasks, by its identity, if it will for as long as the run."""
+    with batch_client(f"Looking for a job of the run {names.key}") as client:
+        job = _find_last_job(client, names)[1]
+    if job is None or job.state in ENDED or not _lasts(job, names, spec):
+        return None
+    return identify_job(_describe(job))
+
+
+def _lasts(job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
+    """Whether a job, by its own limit and by what it says of itself, can do for a run that begins now."""
+    owned = read_batch_ownership(job.metadata)
+    wanted = build_ownership(names.key, spec.cleanup.job, spec.timeout_seconds)
+    limit = job.constraints.max_wall_clock_time if job.constraints else None
+    if owned is None or not owned.is_good_for(wanted) or limit is None:
+        return False
+    ends_at = datetime.now(timezone.utc) + timedelta(seconds=spec.timeout_seconds)
+    return job.creation_time + limit >= ends_at + GUARD / 2
+
+
+@task(
+    name="create job",
+    task_run_name="create job",
+    cache_policy=WhileUnchanged(
+        look=_find_lasting_job,
+        made=identify_job,
+        work=of_inputs(lambda names, spec, **_: [names.key, names.pool_id, spec.cleanup.job]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
 def create_job(names: RunNames, spec: RunOptions) -> Job:
     """Create the run's job, or take the one in which tasks of an earlier attempt still run.
 
@@ -46,15 +83,16 @@ def create_job(names: RunNames, spec: RunOptions) -> Job:
     """
     with batch_client(f"Creating a job of the run {names.key}") as client:
         while True:
-            number, job = max(_list_jobs(client, names), key=lambda found: found[0], default=(0, None))
+            number, job = _find_last_job(client, names)
             if job is not None and job.state not in ENDED:
                 if _extend(client, job, names, spec):
                     run_logger().info("The job %s is active: going on with its tasks", job.id)
-                    return Job(job.id, True, job.creation_time, _read_signed_until(job))
+                    return _describe(job)
             elif (created := _create(client, names.name_job(number + 1), names, spec)) is not None:
                 return created
 
 
+# Not cached: it asks what is so now.
 @task(name="find job", task_run_name="find job", **NOT_CACHED, **RETRIED)
 def find_active_job(names: RunNames) -> str | None:
     """The id of the run's job that takes tasks, and in which tasks of an earlier attempt may still run."""
@@ -63,9 +101,18 @@ def find_active_job(names: RunNames) -> str | None:
     return max(active)[1] if active else None
 
 
+def _find_last_job(client: BatchClient, names: RunNames) -> tuple[int, models.BatchJob | None]:
+    """The run's job with the highest number; 0 and None if it has none."""
+    return max(_list_jobs(client, names), key=lambda found: found[0], default=(0, None))
+
+
+def _describe(job: models.BatchJob) -> Job:
+    return Job(job.id, job.creation_time, _read_signed_until(job))
+
+
 def _list_jobs(client: BatchClient, names: RunNames) -> Iterator[tuple[int, models.BatchJob]]:
     """The jobs of a run with their numbers."""
-    select = ["id", "state", "creationTime", "metadata"]
+    select = ["id", "state", "creationTime", "metadata", "constraints"]
     for job in client.list_jobs(filter=f"startswith(id,'{names.job_id}')", select=select):
         number = names.number_job(job.id)
         if number is not None:
@@ -81,8 +128,7 @@ def _create(client: BatchClient, job_id: str, names: RunNames, spec: RunOptions)
         if read_code(error) != "JobExists":
             raise
         return None
-    job = client.get_job(job_id, select=["id", "creationTime", "metadata"])
-    return Job(job_id, False, job.creation_time, _read_signed_until(job))
+    return _describe(client.get_job(job_id, select=["id", "creationTime", "metadata"]))
 
 
 def _extend(client: BatchClient, job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
@@ -105,7 +151,7 @@ def _update(client: BatchClient, job_id: str, options: models.BatchJobUpdateOpti
 
 
 def _limit(spec: RunOptions) -> timedelta:
-    return timedelta(seconds=spec.timeout_seconds + GUARD_SECONDS)
+    return timedelta(seconds=spec.timeout_seconds) + GUARD
 
 
 def _build_metadata(
@@ -135,7 +181,27 @@ def build_job(job_id: str, names: RunNames, spec: RunOptions) -> models.BatchJob
     )
 
 
-@task(name="close job", task_run_name="close job", **NOT_CACHED, **RETRIED)
+def _find_closed_job(job: Job, names: RunNames, spec: RunOptions, **_: Any) -> str | None:
+    """The job, if it is active and the service is going to end it after its last task."""
+    with batch_client(f"Looking at the job {job.id}") as client:
+        found = client.get_job(job.id)
+    is_closed = found.all_tasks_complete_mode == models.BatchAllTasksCompleteMode.TERMINATE_JOB
+    is_closed = is_closed and found.state not in ENDED and _lasts(found, names, spec)
+    return identify_job(_describe(found)) if is_closed else None
+
+
+@task(
+    name="close job",
+    task_run_name="close job",
+    cache_policy=WhileUnchanged(
+        look=_find_closed_job,
+        made=lambda is_open, job, **_: identify_job(job) if is_open else None,
+        work=of_inputs(lambda job, names, spec: [job.id, spec.cleanup.job]),
+    ),
+    result_serializer="json",
+    **RETRIED,
+)
+@keyed_afterwards
 def close_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
     """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
@@ -149,6 +215,7 @@ def close_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
         return _update(client, job.id, options)
 
 
+# Not cached: what was stopped once may have been made again.
 @task(name="terminate jobs", task_run_name="terminate jobs", **NOT_CACHED, **RETRIED)
 def terminate_jobs(names: RunNames, reason: str) -> bool:
     """Stop the tasks of the run's jobs and keep the jobs; False if all are over already."""
@@ -168,6 +235,7 @@ def _terminate(client: BatchClient, job_id: str, reason: str) -> bool:
     return True
 
 
+# Not cached: what was deleted once may have been made again.
 @task(name="delete jobs", task_run_name="delete jobs", **NOT_CACHED, **RETRIED)
 def delete_jobs(names: RunNames) -> bool:
     """Ask for the deletion of the run's jobs with their tasks, which stops them; False if there are none."""

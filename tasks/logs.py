@@ -10,7 +10,7 @@ from tasks.printable import make_printable
 
 TASK_RUNS = "prefect.task_runs"
 # Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.
-COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(")
+COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(", "Finished in state Unchanged(")
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter:

@@ -1,21 +1,19 @@
 """The pool of a run: made for it, or found and reused."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.accounts import current_accounts
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
+from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.errors import PoolError
+from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
 from tasks.report.events import emit_pool_event
@@ -23,17 +21,15 @@ from tasks.spec.command_line import APPLICATION_FOLDER, APPLICATION_VARIABLE, st
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import (
-    MARGIN,
     Ownership,
     as_batch_metadata,
     build_ownership,
-    compute_expiry,
     read_batch_ownership,
 )
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, read_formula
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease
 from tasks.watch.leases import renew_lease
 
 
@@ -59,41 +55,11 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     return pool.pool_id is None and cleanup.pool == "always"
 
 
-def _identify(
-    names: RunNames, options: RunOptions, image: Image, application: str | None = None, **_: Any
-) -> str | None:
-    """The pool and its creation time; None unless it is as the spec says, for as long as the run."""
-    with batch_client(f"Looking for the pool {names.pool_id}") as client:
-        try:
-            pool = client.get_pool(names.pool_id)
-        except ResourceNotFoundError:
-            return None
-    is_there = pool.state == models.BatchPoolState.ACTIVE and not any(
-        find_differences(pool, options.pool, image)
-    )
-    if not is_there or not _lasts(pool, options, has_signature=application is not None):
-        return None
-    return build_identity(current_accounts().batch_endpoint, pool.id, pool.creation_time)
-
-
-def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
-    """Whether a pool's lease, and the signature that its start task has, can do for a run that begins now."""
-    now = datetime.now(timezone.utc)
-    if has_signature and pool.creation_time + MARGIN / 2 < now:
-        return False
-    held = read_formula(pool.auto_scale_formula)
-    if held is None or read_batch_ownership(pool.metadata) is None:
-        # A pool of others has no lease that a step could renew_lease.
-        return True
-    wanted = build_lease(options.pool, compute_expiry(now, options.timeout_seconds) - MARGIN / 2)
-    return covers(held, wanted, now)
-
-
 @task(
     name="create pool",
     task_run_name="create pool",
     cache_policy=WhileUnchanged(
-        look=_identify,
+        look=identify_pool,
         work=of_inputs(
             lambda names, options, image, application: [
                 names.key,
@@ -129,12 +95,6 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
         if not pool.is_own or application is None:
             return pool
         return _renew_start_task(client, pool, application, body)
-
-
-def build_lease(spec: PoolSpec, ends_at: datetime | None) -> Lease:
-    if ends_at is None:
-        raise ValueError("A lease needs an end.")
-    return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
 def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
@@ -177,33 +137,6 @@ def _renew_start_task(
     settings = {one.name: one.value for one in (found and found.environment_settings) or []}
     client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=body.start_task))
     return replace(pool, shares_application=settings.get(APPLICATION_VARIABLE) == application)
-
-
-def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
-    """In which ways a pool can't stand in for the one that the spec describes, in words."""
-    if (pool.vm_size or "").lower() != spec.vm_size.lower():
-        yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
-    machine = pool.virtual_machine_configuration
-    found = machine.image_reference if machine else None
-    is_there = [found.publisher, found.offer, found.sku] if found else [None]
-    is_wanted = [image.publisher, image.offer, image.sku]
-    if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
-        yield f"image {' '.join(part or '?' for part in is_there)} instead of {' '.join(is_wanted)}"
-    if pool.task_slots_per_node and pool.task_slots_per_node != spec.task_slots_per_node:
-        yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
-    if spec.containers.are_wanted and not (machine and machine.container_configuration):
-        yield "no container configuration, so its nodes run no container tasks"
-    subnet_id = pool.network_configuration.subnet_id if pool.network_configuration else None
-    if spec.subnet_id and (subnet_id or "").lower() != spec.subnet_id.lower():
-        yield f"subnet_id {subnet_id} instead of {spec.subnet_id}"
-    if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
-        yield "no nodes, and no autoscale formula that would bring some (resize it)"
-
-
-def read_pool_run_key(pool: models.BatchPool) -> str | None:
-    """The key of the run that made a pool; None for a pool that no run made."""
-    owned = read_batch_ownership(pool.metadata)
-    return owned and owned.run_key
 
 
 def build_pool(
@@ -267,6 +200,7 @@ def _build_start_task(
     )
 
 
+# Not cached: a pool that was deleted once may have been made again.
 @task(name="delete pool", task_run_name="delete pool", **NOT_CACHED, **RETRIED)
 def delete_pool(names: RunNames) -> bool:
     """Ask for the deletion of the run's pool if this run made it; False if there is none to delete.
@@ -290,6 +224,7 @@ def delete_pool(names: RunNames) -> bool:
     return True
 
 
+# Not cached: it asks what is so now.
 @task(name="find pools", task_run_name="find pools", **NOT_CACHED, **RETRIED)
 def find_pools(run_key: str) -> dict[str, When]:
     """The pools that a run has made and that are still there, each with what its policy says of it."""

@@ -8,14 +8,12 @@ and what it tries again.
 from typing import Any, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 from prefect.utilities import annotations
 
 from tasks.errors import is_temporary
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 # For what asks, waits or deletes: a remembered answer would be of no use, or a lie.
 NOT_CACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
@@ -29,13 +27,7 @@ RETRIED: dict[str, Any] = {
 }
 
 
-def outcome(result: Result, was_there: bool) -> State[Result]:
-    """What a step returns that may have found its work done: then its state is the one that Prefect has for
-    results from a cache, and is shown as such."""
-    return Completed(name="Cached" if was_there else "Completed", data=result)
-
-
-def opaque(value: Result) -> Result:
+def opaque(value: Value) -> Value:
     """A parameter that Prefect hands on as it is: it looks for futures in all others, which takes 20 seconds
     for a list of 100,000. The task gets the value itself."""
-    return cast(Result, annotations.opaque(value))
+    return cast(Value, annotations.opaque(value))

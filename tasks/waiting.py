@@ -15,7 +15,7 @@ from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
-from tasks.spec.work import AwaitedTasks
+from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
 from tasks.watch.pool_watch import PoolWatch, check_pool
@@ -30,11 +30,12 @@ OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models
 ALL_DONE = "AllTasksComplete"
 
 
+# Not cached: what it gives is what it sees while it waits.
 @task(name="wait for tasks", task_run_name="wait for tasks", **NOT_CACHED, **RETRIED)
 def wait_for_tasks(
     job: Job,
     pool: Pool,
-    awaited: AwaitedTasks,
+    task_ids: frozenset[str],
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
 ) -> Iterator[int]:
@@ -49,11 +50,22 @@ def wait_for_tasks(
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
         try:
+            awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
             yield from _wait(client, job, watch, awaited, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
             if read_code(error) != "JobNotFound":
                 raise
             raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
+
+
+def _count_others(client: BatchClient, job_id: str, task_ids: frozenset[str]) -> OtherTasks:
+    """What an earlier attempt has left in the job: completed tasks that are not waited for."""
+    counts = client.get_job_task_counts(job_id).task_counts
+    others = counts.active + counts.running + counts.completed - len(task_ids)
+    if others <= 0:
+        return NO_OTHER_TASKS
+    failed = client.list_tasks(job_id, filter="executionInfo/result eq 'failure'", select=["id"])
+    return OtherTasks(others, sum(found.id not in task_ids for found in failed))
 
 
 def _wait(

@@ -162,8 +162,8 @@ def write_blob(container: str, name: str, content: bytes) -> None:
 
 def download_blob(
     container: str, name: str, file: BinaryIO, is_wanted: Callable[[Blob], bool] = lambda _: True
-) -> bytes:
-    """Stream a blob into a file; the MD5 of its content.
+) -> tuple[bytes, str]:
+    """Stream a blob into a file; the MD5 of its content, and its ETag.
 
     Raises NotFoundError if there is no such blob, or it is not wanted, TemporaryError if what came is not as
     long as the blob or not what its MD5 says, OSError if the file can't be written.
@@ -180,7 +180,7 @@ def download_blob(
             file.write(block)
     if size_bytes != blob.size_bytes or blob.content_md5 not in (None, digest.digest()):
         raise TemporaryError(f"The content of {name} was changed on its way here.")
-    return digest.digest()
+    return digest.digest(), blob.etag
 
 
 def read_blob(container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:

@@ -98,6 +98,7 @@ def _has_expired(resource: Resource, rules: Rules, further: timedelta = timedelt
     return expires_at is not None and expires_at + rules.grace + further <= rules.now
 
 
+# Not cached: it asks what is so now.
 @task(name="find resources", task_run_name="find resources", **NOT_CACHED, **RETRIED)
 def find_resources() -> list[Resource]:
     """All pools, jobs and containers of the accounts that runs of ours made, but those being deleted."""
@@ -157,6 +158,7 @@ def extend_to_lease(owned: Ownership, formula: str | None) -> Ownership:
     return replace(owned, expires_at=max(ends, default=None))
 
 
+# Not cached: what was deleted once may have been made again.
 @task(name="delete", task_run_name="delete {resource.kind} {resource.name}", **NOT_CACHED, **RETRIED)
 def delete_resource(resource: Resource) -> bool:
     """Delete a resource that nobody has changed since it was found; False if somebody has, or it is gone.

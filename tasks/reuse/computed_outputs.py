@@ -21,6 +21,7 @@ def find_computed(container: str, files: list[InputFile], recipe: str) -> list[W
     return list_computed(container, opaque(files), recipe)
 
 
+# Not cached: it is how the outputs are known that need not be made again.
 @task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
 def list_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
     """List the outputs of earlier attempts, and see which of them are still what is asked for."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import wait
+from prefect.states import Completed
 
 from tasks.downloads import Fetched, local_path
 from tasks.errors import InputError, PermanentError
@@ -21,8 +22,11 @@ from tasks.sharding import find_failure, in_threads, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.work import WorkItem, make_item
-from tasks.step import NOT_CACHED, RETRIED, opaque, outcome
+from tasks.step import NOT_CACHED, RETRIED, opaque
 from tasks.uploads import compute_md5
+
+# The state of a look-up whose files need not run, by its name in Prefect.
+UNCHANGED = "Unchanged"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
     }
 
 
+# Not cached by Prefect: it is a look into a cache, which has one record for a whole folder, where Prefect
+# would keep one for each of 100,000 files.
 @task(name="look up output", task_run_name="look up {name}", **NOT_CACHED, **RETRIED)
 def look_up_output(
     name: str, candidate: Candidate, recipe: str, folder: Path
@@ -61,6 +67,7 @@ def look_up_output(
     return _check_candidates([candidate], recipe, folder)
 
 
+# Not cached, like the other.
 @task(name="look up outputs", task_run_name="look up shard {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
     label: str, candidates: Sequence[Candidate], recipe: str, folder: Path
@@ -74,7 +81,7 @@ def _check_candidates(
 ) -> State[list[tuple[str, str]]]:
     paths = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
     held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
-    return outcome(held, len(held) == len(candidates))
+    return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=held)
 
 
 def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> str | None:
@@ -105,6 +112,7 @@ def _read_md5(path: str) -> str:
     return compute_md5(path)[0].hex()
 
 
+# Not cached: it is a record itself.
 @task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
 def remember_outputs(folder: Path, outputs: Sequence[tuple[WorkItem, Fetched]]) -> int:
     """Remember what made each output that was fetched, and its content; how many.

@@ -32,9 +32,6 @@ class OtherTasks:
     failed: int = 0
     """Of the completed."""
 
-    def add(self, has_failed: bool) -> "OtherTasks":
-        return OtherTasks(self.completed + 1, self.failed + has_failed)
-
 
 NO_OTHER_TASKS = OtherTasks()
 

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from tasks.spec.specs import PoolSpec
+
 # The shortest that the service allows (REST operation Pool Add, autoScaleEvaluationInterval).
 INTERVAL = timedelta(minutes=5)
 # Of the samples of the idle time so many percent must be there before a pool counts as idle.
@@ -47,6 +49,12 @@ class Lease:
     idle_minutes: int
     """After so long without a Batch task it has none until tasks come. It may take a third less, as not all
     samples of that time need be there, and up to five minutes more."""
+
+
+def build_lease(spec: PoolSpec, ends_at: datetime | None) -> Lease:
+    if ends_at is None:
+        raise ValueError("A lease needs an end.")
+    return Lease(spec.dedicated_nodes, spec.low_priority_nodes, ends_at, spec.idle_minutes)
 
 
 def build_formula(lease: Lease) -> str:

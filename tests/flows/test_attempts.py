@@ -14,7 +14,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed, State
 
 from flows.fan_out import fan_out
@@ -147,7 +150,8 @@ def hits_of(state: State) -> set[str]:
 def steps_done(files: int) -> set[str]:
     """The steps that a second attempt needn't take, of a run whose driver died with its tasks added."""
     uploads = {f"upload file {number}.txt" for number in range(files)}
-    return {"create containers", "create pool", "upload application app.sh", *uploads}
+    made = {"create containers", "create pool", "create job", "add tasks", "close job"}
+    return {*made, "upload application app.sh", *uploads}
 
 
 def test_a_second_attempt_with_another_file_runs_that_one(kept, inputs, application, tmp_path):
@@ -167,13 +171,15 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
         wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
         process.kill()
         process.wait()
-        created, limit = tasks_of(kept), read_job_limit(kept)
+        created = tasks_of(kept)
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
         with ThreadPoolExecutor(1) as thread:
             # Prefect's settings are a context variable, which a new thread doesn't have by itself.
             again = partial(fan_out, return_state=True)
             attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
-            wait_until(lambda: read_job_limit(kept) != limit, START_SECONDS, "job that lasts for the attempt")
+            wait_until(
+                lambda: "add tasks" in latest_steps(), START_SECONDS, "attempt that has come to the job"
+            )
             (tmp_path / "hold").unlink()
             state = attempt.result()
     assert tasks_of(kept) == created
@@ -183,9 +189,49 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
 
 
-def read_job_limit(run_key: str):
-    """How long the job may last, which an attempt that comes to it extends."""
-    return batch().get_job(names_of_run(run_key).job_id).constraints.max_wall_clock_time
+def test_an_attempt_waits_for_the_tasks_that_have_not_completed(kept, inputs, application, tmp_path):
+    """Of a job with tasks that have completed, and others that have not, nothing is added or done again."""
+    Path(application).write_text(
+        Path(application).read_text().replace("[ -e", '[ "$1" != "inputs/file 0.txt" -a -e')
+    )
+    with running_elsewhere(tmp_path, kept, application, KEEP_ALL) as process:
+        wait_until(lambda: "file 0_OUTPUT.txt" in outputs_of(kept), START_SECONDS, "one output")
+        process.kill()
+        process.wait()
+        created = tasks_of(kept)
+        run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
+        with ThreadPoolExecutor(1) as thread:
+            again = partial(fan_out, return_state=True)
+            attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
+            wait_until(
+                lambda: "add tasks" in latest_steps(), START_SECONDS, "attempt that has come to the job"
+            )
+            (tmp_path / "hold").unlink()
+            state = attempt.result()
+    assert tasks_of(kept) == created
+    assert {file.state for file in state.result().files} == {"succeeded"}
+    wait_until(lambda: "add tasks" in hits_of(state), START_SECONDS, "hit in Prefect's cache")
+    assert len((tmp_path / "ran").read_text().splitlines()) == 6
+
+
+def outputs_of(run_key: str) -> dict[str, str]:
+    return blobs_of(names_of_run(run_key).output_container)
+
+
+def latest_hits() -> set[str]:
+    """What Prefect answered from its cache in the flow run that began last, in any of its attempts."""
+    with get_client(sync_client=True) as client:
+        (latest,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[latest.id]))
+        listed = client.read_task_runs(flow_run_filter=chosen)
+    return {one.name for one in listed if one.state_name == "Cached"}
+
+
+def latest_steps() -> dict[str, str]:
+    """The steps of the flow run that began last, with their states."""
+    with get_client(sync_client=True) as client:
+        latest = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    return steps_of(latest[0].id)
 
 
 def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):
@@ -238,6 +284,8 @@ def test_prefect_s_retry_of_the_flow_runs_only_what_failed(accounts, inputs, tmp
     ran = marks.read_text().splitlines()
     assert sorted(ran) == sorted([*os.listdir(inputs), "file 1.txt"])
     wait_for_remains(run_key, set())
+    hits = {"create containers", "create pool", "upload file 1.txt"}
+    wait_until(lambda: hits <= latest_hits(), START_SECONDS, "hits in Prefect's cache")
 
 
 def test_a_pool_of_others_is_never_deleted(accounts, inputs, tmp_path, run_key, kept):

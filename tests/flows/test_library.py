@@ -19,9 +19,10 @@ from flows.fan_out import fan_out
 from flows.streaming import fan_out_in_shards
 from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, InputError, PoolError
+from tasks.existing_pools import read_pool_run_key
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.pools import create_pool, delete_pool, find_pools, read_pool_run_key
+from tasks.pools import create_pool, delete_pool, find_pools
 from tasks.provisioning import provisioned
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions

@@ -40,16 +40,16 @@ def lookups_of(result: RunResult) -> dict[str, str]:
 
 
 def test_nothing_is_made_if_nothing_has_changed(folder):
-    """The second run has the same outputs, no job and no pool; each file is a cache hit in the dashboard."""
+    """The second run has the same outputs, no job and no pool; each file is `Unchanged` in the dashboard."""
     first = run(folder)
     assert states(first) == {"one.txt": "succeeded", "two.txt": "succeeded"}
     second = run(folder)
     assert states(second) == {"one.txt": "unchanged", "two.txt": "unchanged"}
     assert second.outputs == first.outputs
     assert (second.job_id, second.pool_id) == ("", "")
-    hits = {"look up one.txt": "Cached", "look up two.txt": "Cached"}
+    hits = {"look up one.txt": "Unchanged", "look up two.txt": "Unchanged"}
     # The server records them a little later.
-    wait_until(lambda: steps_of(second.run_key) == hits, 30, "two cache hits and no other step")
+    wait_until(lambda: steps_of(second.run_key) == hits, 30, "two look-ups and no other step")
 
 
 def test_an_attempt_that_has_nothing_to_do_cleans_up_behind_the_earlier_one(folder, run_key):
@@ -77,7 +77,7 @@ def test_only_what_has_changed_is_run(folder):
     }
     outputs = {name: Path(path).read_text().strip() for name, path in again.outputs.items()}
     assert outputs == {"five.txt": "5", "four.txt": "4", "one.txt": "1", "three.txt": "3", "two.txt": "zwei"}
-    names = {"four": "Completed", "one": "Cached", "three": "Completed", "two": "Completed"}
+    names = {"four": "Completed", "one": "Unchanged", "three": "Completed", "two": "Completed"}
     lookups = {f"look up {name}.txt": state for name, state in names.items()}
     wait_until(lambda: len(lookups_of(again)) == len(lookups), 30, "recorded look-ups")
     assert lookups_of(again) == lookups

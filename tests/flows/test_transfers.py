@@ -54,7 +54,7 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
     assert uploaded.md5 == hashlib.md5(source.read_bytes()).hexdigest()
     assert blobs_of(container) == {name: uploaded.etag}
     downloaded = download_file(container, work(name), tmp_path / "out")
-    assert downloaded == (Fetched(str(tmp_path / "out" / name), uploaded.md5), False)
+    assert downloaded == Fetched(str(tmp_path / "out" / name), uploaded.md5, uploaded.etag)
     assert (tmp_path / "out" / name).read_bytes() == source.read_bytes()
 
 
@@ -104,18 +104,17 @@ def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
     target = tmp_path / "out" / "sub" / "x"
     target.parent.mkdir(parents=True)
     target.write_text("old")
-    md5 = hashlib.md5(b"new").hexdigest()
-    download_file(container, work("sub/x"), tmp_path / "out")
+    fetched = download_file(container, work("sub/x"), tmp_path / "out")
     assert target.read_text() == "new"
     inode = target.stat().st_ino
-    assert download_file(container, work("sub/x"), tmp_path / "out") == (Fetched(str(target), md5), True)
+    assert download_file(container, work("sub/x"), tmp_path / "out") == fetched
     assert target.stat().st_ino == inode
     assert [path.name for path in target.parent.iterdir()] == ["x"]
 
 
 def test_an_output_that_was_not_written_is_none(container, tmp_path):
     """A missing blob is told by the result, and leaves no file."""
-    assert download_file(container, work("none.txt"), tmp_path / "out") == (None, False)
+    assert download_file(container, work("none.txt"), tmp_path / "out") is None
     remove_partial_files(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -9,14 +9,15 @@ from pydantic import ValidationError
 
 from tasks.azure.registries import build_pool_containers
 from tasks.errors import PoolError
+from tasks.existing_pools import find_differences, read_pool_run_key
 from tasks.images import Image, pick_image
 from tasks.jobs import build_job
-from tasks.pools import build_lease, build_pool, find_differences, is_shared_by_start_task, read_pool_run_key
+from tasks.pools import build_pool, is_shared_by_start_task
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, is_due
-from tasks.watch.lease_formula import read_formula
+from tasks.watch.lease_formula import build_lease, read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 NAMES = names_of_run("run-1")

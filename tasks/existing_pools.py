@@ -1,0 +1,85 @@
+"""Whether a pool that is there does for a run, and what tells it from others of its id."""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from azure.batch import models
+from azure.core.exceptions import ResourceNotFoundError
+
+from tasks.azure.accounts import current_accounts
+from tasks.azure.clients import batch_client
+from tasks.caching import build_identity
+from tasks.images import Image
+from tasks.spec.command_line import APPLICATION_VARIABLE
+from tasks.spec.naming import RunNames
+from tasks.spec.ownership import MARGIN, compute_expiry, read_batch_ownership
+from tasks.spec.run_spec import RunOptions
+from tasks.spec.specs import PoolSpec
+from tasks.watch.lease_formula import build_lease, covers, read_formula
+
+
+def identify_pool(
+    names: RunNames, options: RunOptions, image: Image, application: str | None = None, **_: Any
+) -> str | None:
+    """The pool and its creation time; None unless it is as the spec says, for as long as the run."""
+    with batch_client(f"Looking for the pool {names.pool_id}") as client:
+        try:
+            pool = client.get_pool(names.pool_id)
+        except ResourceNotFoundError:
+            return None
+    if pool.state != models.BatchPoolState.ACTIVE or any(find_differences(pool, options.pool, image)):
+        return None
+    if not _brings(pool, application) or not _lasts(pool, options, application is not None):
+        return None
+    # A start task that was changed for another attempt, and back again, has left nodes with its application.
+    start = pool.start_task and pool.start_task.resource_files
+    return build_identity(current_accounts().batch_endpoint, pool.id, pool.creation_time, start)
+
+
+def _brings(pool: models.BatchPool, application: str | None) -> bool:
+    """Whether nodes that come from now on bring the application, if the start task is to bring one."""
+    settings = {
+        one.name: one.value for one in (pool.start_task and pool.start_task.environment_settings) or []
+    }
+    return application is None or settings.get(APPLICATION_VARIABLE) == application
+
+
+def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
+    """Whether a pool's lease, and the signature that its start task has, can do for a run that begins now."""
+    now = datetime.now(timezone.utc)
+    if has_signature and pool.creation_time + MARGIN / 2 < now:
+        return False
+    held = read_formula(pool.auto_scale_formula)
+    if held is None or read_batch_ownership(pool.metadata) is None:
+        # A pool of others has no lease that a step could renew.
+        return True
+    wanted = build_lease(options.pool, compute_expiry(now, options.timeout_seconds) - MARGIN / 2)
+    return covers(held, wanted, now)
+
+
+def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> Iterator[str]:
+    """In which ways a pool can't stand in for the one that the spec describes, in words."""
+    if (pool.vm_size or "").lower() != spec.vm_size.lower():
+        yield f"vm_size {pool.vm_size} instead of {spec.vm_size}"
+    machine = pool.virtual_machine_configuration
+    found = machine.image_reference if machine else None
+    is_there = [found.publisher, found.offer, found.sku] if found else [None]
+    is_wanted = [image.publisher, image.offer, image.sku]
+    if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
+        yield f"image {' '.join(part or '?' for part in is_there)} instead of {' '.join(is_wanted)}"
+    if pool.task_slots_per_node and pool.task_slots_per_node != spec.task_slots_per_node:
+        yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
+    if spec.containers.are_wanted and not (machine and machine.container_configuration):
+        yield "no container configuration, so its nodes run no container tasks"
+    subnet_id = pool.network_configuration.subnet_id if pool.network_configuration else None
+    if spec.subnet_id and (subnet_id or "").lower() != spec.subnet_id.lower():
+        yield f"subnet_id {subnet_id} instead of {spec.subnet_id}"
+    if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
+        yield "no nodes, and no autoscale formula that would bring some (resize it)"
+
+
+def read_pool_run_key(pool: models.BatchPool) -> str | None:
+    """The key of the run that made a pool; None for a pool that no run made."""
+    owned = read_batch_ownership(pool.metadata)
+    return owned and owned.run_key
