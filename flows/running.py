@@ -22,10 +22,12 @@ from tasks.reuse.computed_outputs import list_sources
 from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
+from tasks.spec.run_spec import RunOptions
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput
+from tasks.watch.stall import Patience
 
 Shards = Generator[list[FileResult], None, RunResult]
 
@@ -117,7 +119,7 @@ def _collect_outputs(
     live_output = LiveOutput(submitted.job_id, outputs.find_tasks(start.plan.spec.stream_output))
     stopped = None
     try:
-        for _ in _wait_for_files(submitted, start.plan.spec.timeout_seconds, outputs):
+        for _ in _wait_for_files(submitted, start.plan.spec, outputs):
             live_output.log()
             yield from outputs.take()
     except FanOutError as error:
@@ -136,13 +138,16 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs) -> None:
         outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
 
 
-def _wait_for_files(submitted: Submitted, timeout_seconds: float, outputs: Outputs) -> Iterator[int]:
+def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) -> Iterator[int]:
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return
     task_ids = opaque(frozenset(item.task_id for item in submitted.items))
-    deadline_seconds = time.monotonic() + timeout_seconds
-    yield from wait_for_tasks(submitted.job, submitted.pool, task_ids, deadline_seconds, outputs.begin)
+    deadline_seconds = time.monotonic() + spec.timeout_seconds
+    patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes)
+    yield from wait_for_tasks(
+        submitted.job, submitted.pool, task_ids, deadline_seconds, patience, outputs.begin
+    )
 
 
 def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:

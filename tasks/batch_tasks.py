@@ -30,7 +30,7 @@ from tasks.spec.command_line import (
 )
 from tasks.spec.naming import SOURCE_METADATA, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
-from tasks.spec.run_spec import RunSpec
+from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
 from tasks.spec.work import WorkItem
 from tasks.step import RETRIED
@@ -240,9 +240,16 @@ def build_task(
         "environmentSettings": [*common["environmentSettings"], *environment],
         "resourceFiles": [*_build_input_files(item, plan, signer), *common["resourceFiles"]],
         "outputFiles": list(_build_output_files(item, plan.command, container_url)),
-        "constraints": {"maxTaskRetryCount": plan.spec.max_task_retry_count},
+        "constraints": _build_constraints(plan.spec),
     }
     return merge_overrides(body, plan.spec.task.overrides)
+
+
+def _build_constraints(options: TaskOptions) -> dict[str, Any]:
+    constraints: dict[str, Any] = {"maxTaskRetryCount": options.max_task_retry_count}
+    if options.max_wall_clock_minutes is not None:
+        constraints["maxWallClockTime"] = f"PT{60 * options.max_wall_clock_minutes:.3f}S"
+    return constraints
 
 
 def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ FanOutError
 │   ├── PoolError             the pool can't run the tasks
 │   ├── JobError              the job ended, or was deleted, before its tasks had run
 │   │   └── JobEndedError     it had ended before all tasks were added, so it takes no more
+│   ├── StallError            tasks wait, and for too long nothing has run or ended
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
 │   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
 └── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
@@ -67,6 +68,10 @@ class JobError(PermanentError):
 
 class JobEndedError(JobError):
     """The job had ended before all tasks were added, so it takes no more."""
+
+
+class StallError(PermanentError):
+    """Tasks wait, and for longer than the run may stand still none has run or ended."""
 
 
 class RunTimeoutError(PermanentError):

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
-from azure.batch import BatchClient, models
+from azure.batch import BatchClient
 from azure.core.exceptions import ResourceNotFoundError
 from prefect import task
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
-from tasks.errors import JobError, RunTimeoutError
+from tasks.errors import JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pools import Pool
@@ -18,16 +18,18 @@ from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
+from tasks.watch.job_watch import check_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, Progress
+from tasks.watch.stall import Patience, Stall, describe_seconds
+from tasks.watch.standstill import describe_running, describe_stall
 
 FIRST_INTERVAL_SECONDS = 0.25
 BUSY_INTERVAL_MAX_SECONDS = 5.0
 IDLE_INTERVAL_MAX_SECONDS = 15.0
 HEALTH_SECONDS = 2.0
-OVER = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
-# The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
-ALL_DONE = "AllTasksComplete"
+MORE_TIME = "Give the run more time (timeout_seconds) or the pool more nodes."
+TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that hangs, and no other."
 
 
 # Not cached: what it gives is what it sees while it waits.
@@ -37,6 +39,7 @@ def wait_for_tasks(
     pool: Pool,
     task_ids: frozenset[str],
     deadline_seconds: float,
+    patience: Patience,
     on_completed: Callable[[list[TaskResult]], None],
 ) -> Iterator[int]:
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
@@ -44,14 +47,16 @@ def wait_for_tasks(
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
     job. `deadline_seconds` is a reading of `time.monotonic()`. Raises RunTimeoutError, PoolError when no node
-    can run tasks any more, JobError when the job is over too soon.
+    can run tasks any more, JobError when the job is over too soon, StallError when nothing has gone on for
+    longer than `patience` allows.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
         try:
             awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
-            yield from _wait(client, job, watch, awaited, deadline_seconds, on_completed)
+            stall = Stall(patience)
+            yield from _wait(client, job, watch, stall, awaited, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
             if read_code(error) != "JobNotFound":
                 raise
@@ -72,6 +77,7 @@ def _wait(
     client: BatchClient,
     job: Job,
     watch: PoolWatch,
+    stall: Stall,
     awaited: AwaitedTasks,
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], None],
@@ -89,16 +95,42 @@ def _wait(
         if collector.is_complete:
             return
         if now >= deadline_seconds:
-            raise RunTimeoutError(
-                f"Time is up: {counts}. Give the run more time (timeout_seconds) or the pool more nodes."
-            )
+            raise RunTimeoutError(_describe_timeout(client, job, watch, stall, counts))
         if now - health_at >= HEALTH_SECONDS:
             health_at = now
-            _check_job(client, job.id, counts)
-            for line in check_pool(client, watch, now):
-                run_logger().warning("%s", line)
+            _look(client, job, watch, stall, counts, now)
         interval = next_interval(interval, bool(fresh), now - began)
         time.sleep(min(interval, deadline_seconds - now))
+
+
+def _look(
+    client: BatchClient, job: Job, watch: PoolWatch, stall: Stall, counts: Counts, now_seconds: float
+) -> None:
+    """Look at job and pool, and tell what is new. Raises what ends the wait."""
+    job_state = check_job(client, job.id, counts)
+    view, news = check_pool(client, watch, now_seconds)
+    for line in news:
+        run_logger().warning("%s", line)
+    stall.look(counts, view, job_state, now_seconds)
+    if stall.is_over:
+        limit = describe_seconds(stall.patience.stall_seconds)
+        said = describe_stall(client, watch.pool_id, job.id, stall)
+        raise StallError(f"{counts}. {said}\nA run may stand still for {limit} (stall_minutes).")
+    if stall.is_half_over and "stall" not in watch.told:
+        watch.told.add("stall")
+        run_logger().warning("%s. %s", counts, describe_stall(client, watch.pool_id, job.id, stall))
+
+
+def _describe_timeout(client: BatchClient, job: Job, watch: PoolWatch, stall: Stall, counts: Counts) -> str:
+    """How far the run got in its time; more of it helps only where something goes on."""
+    said = [f"Time is up: {counts}."]
+    if counts.running:
+        said.append(f"Still running: {describe_running(client, job.id)}.")
+    if stall.is_working or stall.view is None:
+        said.append(MORE_TIME if counts.waiting else f"{MORE_TIME} {TASK_LIMIT}")
+    else:
+        said.append(describe_stall(client, watch.pool_id, job.id, stall))
+    return "\n".join(said)
 
 
 def next_interval(interval: float, has_moved: bool, elapsed: float) -> float:
@@ -144,14 +176,3 @@ class _Collector:
         self.listed += len(fresh)
         self.latest = max((result.changed_at for result in fresh), default=self.latest)
         return fresh
-
-
-def _check_job(client: BatchClient, job_id: str, counts: Counts) -> None:
-    """Raise JobError if the job is over though tasks _wait: they would _wait for ever."""
-    if not counts.waiting:
-        return
-    job = client.get_job(job_id, select=["id", "state", "executionInfo"])
-    reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
-    # The counts may lag behind a job that has ended as it should.
-    if job.state in OVER and reason != ALL_DONE:
-        raise JobError(f"The job {job_id} is {job.state} ({reason}), but: {counts}.")

@@ -36,6 +36,13 @@ class RunOptions(Spec):
         default=1200,
         description="How long the Batch tasks may take together, the start of the nodes included.",
     )
+    stall_minutes: float = Field(
+        default=10,
+        gt=0,
+        le=7 * 24 * 60,
+        description="How long the run may stand still before it fails: Batch tasks wait, and none runs or "
+        "ends. Nodes that start count only after pool.start_minutes.",
+    )
     run_key: RunKey | None = Field(
         default=None,
         description="Names the run's resources. With the key of an earlier run, this one goes on where that "
@@ -70,6 +77,13 @@ class TaskOptions(Spec):
     )
     max_task_retry_count: int = Field(
         default=0, ge=0, le=100, description="How often Batch repeats a task whose program fails."
+    )
+    max_wall_clock_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=7 * 24 * 60,
+        description="How long one task may run, its downloads included, before Batch ends it as failed. "
+        "Empty: as long as the run.",
     )
     task: TaskSpec = Field(
         default=DEFAULT_TASK,

@@ -128,6 +128,13 @@ class PoolSpec(Spec):
         description="Minutes without a Batch task after which a pool that a run made gives its nodes back; "
         "they come again with the next task.",
     )
+    start_minutes: float = Field(
+        default=10,
+        gt=0,
+        le=7 * 24 * 60,
+        description="Minutes that nodes may take to be allocated and to start, their start task included. "
+        "After that a run that waits for them counts as standing still.",
+    )
     image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
     start_command: str | None = Field(
         default=None,

@@ -1,7 +1,7 @@
 """Whether a pool can still run the tasks that wait for it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -50,6 +50,12 @@ class PoolView:
     formula_error: str = ""
     """Why the service could not evaluate that formula."""
 
+    formula_results: str = ""
+    """What the formula gave when it was evaluated last."""
+
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    """How many nodes are in which state, of the states that occur."""
+
 
 def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]:
     """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
@@ -80,8 +86,18 @@ def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]
     return ("ask again" if passing else "lost"), _describe_errors(errors)
 
 
+def describe_nodes(view: PoolView) -> str:
+    """How many nodes a pool has in which state."""
+    return ", ".join(f"{count} {state}" for state, count in view.nodes.items()) or "none"
+
+
+def describe_resize_errors(view: PoolView) -> str:
+    """Why the last resize did not bring all nodes that it was to bring."""
+    return _describe_errors(view.resize_errors)
+
+
 def _describe_errors(errors: Iterable[tuple[str, str]]) -> str:
     return "; ".join(
-        f"{code}: {message}" + (f" What helps: {REMEDIES[code]}." if code in REMEDIES else "")
+        f"{code}: {message}" + (f". What helps: {REMEDIES[code]}" if code in REMEDIES else "")
         for code, message in errors
     )

@@ -1,5 +1,6 @@
 """Looking at the pool while waiting, so that a run whose nodes can't work fails soon and says why."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.node_logs import read_start_task_stderr
+from tasks.azure.states import read_state
 from tasks.errors import PoolError
 from tasks.report.events import emit_pool_event
 from tasks.watch.health import PoolHealth, PoolView, judge_pool
@@ -33,6 +35,24 @@ RENEW_AGAIN_SECONDS = 60
 # The service takes no change of a pool that is being resized, or was changed just now.
 RENEW_LATER_SECONDS = 10
 NODES_SHOWN = 3
+NODE_STATES = (
+    "idle",
+    "running",
+    "creating",
+    "starting",
+    "waiting_for_start_task",
+    "start_task_failed",
+    "rebooting",
+    "reimaging",
+    "upgrading_os",
+    "preempted",
+    "unusable",
+    "unknown",
+    "offline",
+    "leaving_pool",
+    "deallocating",
+    "deallocated",
+)
 
 
 @dataclass
@@ -61,6 +81,7 @@ def _look_at_pool(client: BatchClient, pool_id: str) -> PoolView:
         counts = next(iter(client.list_pool_node_counts(filter=f"poolId eq '{pool_id}'")), None)
     except ResourceNotFoundError as error:
         raise PoolError(f"The pool {pool_id} was deleted while its tasks were waiting.") from error
+    parts = [part for part in (counts.dedicated, counts.low_priority) if part] if counts else []
     return PoolView(
         is_deleting=pool.state == models.BatchPoolState.DELETING,
         is_steady=pool.allocation_state == models.AllocationState.STEADY,
@@ -69,12 +90,19 @@ def _look_at_pool(client: BatchClient, pool_id: str) -> PoolView:
         node_count=(pool.current_dedicated_nodes or 0) + (pool.current_low_priority_nodes or 0),
         resized_at=pool.allocation_state_transition_time,
         resize_errors=tuple(_describe_error(error) for error in pool.resize_errors or []),
-        lost_nodes=sum(
-            _count_lost(part) for part in (counts and (counts.dedicated, counts.low_priority)) or ()
-        ),
+        lost_nodes=sum(map(_count_lost, parts)),
         lease=read_formula(pool.auto_scale_formula),
         formula_error=_describe_formula_error(pool.auto_scale_run),
+        formula_results=(pool.auto_scale_run.results or "") if pool.auto_scale_run else "",
+        nodes=_count_states(parts),
     )
+
+
+def _count_states(parts: Iterable[models.BatchNodeCounts]) -> dict[str, int]:
+    """How many nodes are in which state, dedicated and Spot together; states of none are left out."""
+    parts = list(parts)
+    sums = {state: sum(getattr(part, state, None) or 0 for part in parts) for state in NODE_STATES}
+    return {state.replace("_", " "): count for state, count in sums.items() if count}
 
 
 def _describe_error(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
@@ -87,12 +115,12 @@ def _describe_formula_error(run: models.AutoScaleRun | None) -> str:
     return ": ".join(_describe_error(run.error)) if run and run.error else ""
 
 
-def _count_lost(counts: models.BatchNodeCounts | None) -> int:
-    return ((counts.start_task_failed or 0) + (counts.unusable or 0)) if counts else 0
+def _count_lost(counts: models.BatchNodeCounts) -> int:
+    return (counts.start_task_failed or 0) + (counts.unusable or 0)
 
 
-def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> list[str]:
-    """Look at the pool; what there is to tell that wasn't told before. Raises PoolError if it is lost."""
+def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tuple[PoolView, list[str]]:
+    """The pool, and what there is to tell of it that wasn't told before. Raises PoolError if it is lost."""
     view = _look_at_pool(client, watch.pool_id)
     verdict, reason = judge_pool(view, watch.since)
     news = []
@@ -107,7 +135,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> lis
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool_id}: {reason}")
-    return news
+    return view, news
 
 
 def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> bool:
@@ -149,7 +177,7 @@ def _report_lost_nodes(client: BatchClient, pool_id: str) -> list[str]:
 def _report_lost_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
     if node.state != models.BatchNodeState.START_TASK_FAILED:
         errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
-        return redacted(f"Node {node.id} is {node.state}: {errors or 'no reason given'}")
+        return redacted(f"Node {node.id} is {read_state(node.state)}: {errors or 'no reason given'}")
     ran = node.start_task_info
     failure = ran.failure_info if ran else None
     why = f"{failure.code}: {failure.message}" if failure else ""

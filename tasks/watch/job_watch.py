@@ -1,0 +1,22 @@
+"""Looking at the job while waiting, so that a run whose tasks can't come any more fails soon."""
+
+from azure.batch import BatchClient
+
+from tasks.azure.states import read_state
+from tasks.errors import JobError
+from tasks.watch.progress import Counts
+
+OVER = ("terminating", "completed", "deleting")
+# The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
+ALL_DONE = "AllTasksComplete"
+
+
+def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
+    """The job's state. Raises JobError if it is over though tasks wait: they would wait for ever."""
+    job = client.get_job(job_id, select=["id", "state", "executionInfo"])
+    state = read_state(job.state)
+    reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
+    # The counts may lag behind a job that has ended as it should.
+    if counts.waiting and state in OVER and reason != ALL_DONE:
+        raise JobError(f"The job {job_id} is {state} ({reason}), but: {counts}.")
+    return state

@@ -1,0 +1,132 @@
+"""What is to be said of a run that stands still: what its job, its pool and each node are in."""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import ResourceNotFoundError
+
+from tasks.azure.azure_errors import redacted
+from tasks.azure.node_logs import read_start_task_stderr
+from tasks.azure.states import read_state
+from tasks.spec.command_line import NAME_VARIABLE
+from tasks.watch.health import PoolView, describe_nodes, describe_resize_errors
+from tasks.watch.stall import Stall, describe_seconds
+
+NODES_SHOWN = 5
+TASKS_SHOWN = 10
+TASKS_COUNTED = 100
+NODE_SELECT = ["id", "state", "stateTransitionTime", "schedulingState", "startTaskInfo", "errors"]
+# What can be done about a state that nodes, or the job, stay in.
+REMEDIES = {
+    "job disabled": "enable the job again",
+    "no nodes wanted": "resize the pool, or give it a formula that asks for nodes",
+    "offline": "enable scheduling on the nodes again",
+    "unknown": "the service has lost contact with the nodes: reboot or remove them",
+    "waiting for start task": "see what the start task waits for, or give it more time (pool.start_minutes)",
+    "preempted": "ask for dedicated_nodes, or for another vm_size that is taken away less often",
+    "idle": "see whether tasks need more slots than a node has, and whether limits of the job keep them",
+}
+
+
+def describe_stall(client: BatchClient, pool_id: str, job_id: str, stall: Stall) -> str:
+    """Why nothing goes on, as far as the last look has shown it, and what helps."""
+    again = _count_requeues(client, job_id)
+    lines = [f"{stall}{f'; tasks have gone back to the queue {again} times' if again else ''}."]
+    if stall.view is None:
+        return lines[0]
+    lines += [
+        f"The job {job_id} is {stall.job_state}.",
+        f"The pool {pool_id} {describe_pool(stall.view)}.",
+        *_describe_each_node(client, pool_id),
+    ]
+    helps = list(_find_remedies(stall.view, stall.job_state))
+    return "\n".join([*lines, *([f"What helps: {'; '.join(helps)}."] if helps else [])])
+
+
+def describe_pool(view: PoolView) -> str:
+    """What a pool is in: its nodes, and why it has no others."""
+    dedicated, spot = view.targets
+    is_in = "is steady" if view.is_steady else "is being resized"
+    said = [
+        f"{is_in}, is to have {dedicated} dedicated and {spot} Spot nodes, and has {describe_nodes(view)}"
+    ]
+    said += [describe_resize_errors(view)] if view.resize_errors else []
+    said += [f"its formula can't be evaluated: {view.formula_error}"] if view.formula_error else []
+    said += (
+        [f"its formula gave {view.formula_results}"] if view.formula_results and not sum(view.targets) else []
+    )
+    return "; ".join(said)
+
+
+def _count_requeues(client: BatchClient, job_id: str) -> int:
+    """How often tasks that have not ended went back to the queue; of the first tasks."""
+    left = client.list_tasks(
+        job_id, filter="state ne 'completed'", select=["id", "executionInfo"], max_results=TASKS_COUNTED
+    )
+    found = [task for _, task in zip(range(TASKS_COUNTED), left, strict=False)]
+    return sum((task.execution_info.requeue_count or 0) if task.execution_info else 0 for task in found)
+
+
+def _find_remedies(view: PoolView, job_state: str) -> Iterator[str]:
+    if job_state in ("disabled", "disabling"):
+        yield REMEDIES["job disabled"]
+    elif not sum(view.targets):
+        yield REMEDIES["no nodes wanted"]
+    else:
+        yield from (REMEDIES[state] for state in view.nodes if state in REMEDIES)
+
+
+def _describe_each_node(client: BatchClient, pool_id: str) -> Iterator[str]:
+    """A line for each of the first nodes, and the end of what a start task that still runs has printed."""
+    try:
+        nodes = client.list_nodes(pool_id, select=NODE_SELECT, max_results=NODES_SHOWN)
+        for _, node in zip(range(NODES_SHOWN), nodes, strict=False):
+            yield _describe_node(client, pool_id, node)
+    except ResourceNotFoundError:
+        # It is told as deleted at the next look.
+        return
+
+
+def _describe_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:
+    errors = "; ".join(f"{error.code}: {error.message}" for error in node.errors or [])
+    said = redacted(
+        f"Node {node.id} has been {read_state(node.state)} for {_measure_age(node)}. {errors}"
+    ).strip()
+    ran = node.start_task_info
+    if ran is None or read_state(ran.state) != "running":
+        return said
+    printed = read_start_task_stderr(client, pool_id, node.id)
+    return f"{said} Its start task still runs. " + (
+        f"The end of its stderr:\n{printed}" if printed else "Its stderr is empty."
+    )
+
+
+def _measure_age(node: models.BatchNode) -> str:
+    since = node.state_transition_time
+    return describe_seconds((datetime.now(timezone.utc) - since).total_seconds()) if since else "some time"
+
+
+def describe_running(client: BatchClient, job_id: str) -> str:
+    """The files whose Batch tasks run now, those that began first before others; "" if none does."""
+    running = client.list_tasks(
+        job_id,
+        filter="state eq 'running'",
+        select=["id", "executionInfo", "nodeInfo", "environmentSettings"],
+        max_results=TASKS_COUNTED,
+    )
+    found = [task for _, task in zip(range(TASKS_COUNTED), running, strict=False)]
+    found.sort(key=_read_start)
+    return "; ".join(map(_describe_task, found[:TASKS_SHOWN]))
+
+
+def _read_start(task: models.BatchTask) -> datetime:
+    began = task.execution_info.start_time if task.execution_info else None
+    return began or datetime.now(timezone.utc)
+
+
+def _describe_task(task: models.BatchTask) -> str:
+    names = [one.value for one in task.environment_settings or [] if one.name == NAME_VARIABLE]
+    seconds = (datetime.now(timezone.utc) - _read_start(task)).total_seconds()
+    where = f" on node {task.node_info.node_id}" if task.node_info and task.node_info.node_id else ""
+    return f"{(names or [task.id])[0]} (for {describe_seconds(max(0.0, seconds))}{where})"

@@ -1,0 +1,189 @@
+"""The diagnosis table: whatever keeps a run from going on is told, and ends it.
+
+Each row is a fault, what the run is told of it, and within how many polls it ends. Polls are counted and not
+seconds: pauses between them have a least length, so that a busy machine makes fewer of them and never more.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from azure.batch import models
+from azure.core.exceptions import HttpResponseError
+
+import batch_emulator
+from batch_emulator.faults import AllocationFault, Faults, NodeFault, StartTaskFault
+from flows.fan_out import fan_out
+from tasks.errors import FanOutError, FilesFailedError, JobError, PoolError, RunTimeoutError, StallError
+from tasks.listeners import listening
+from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.specs import DEFAULT_POOL, PoolSpec
+from tasks.watch.progress import Counts
+from tests.flows.services import batch, wait_for_remains, write_files
+
+Injection = Callable[[RunNames], None]
+HANGS = "sleep 600"
+ZERO = "$TargetDedicatedNodes = 0;"
+
+
+def disable_job(names: RunNames) -> None:
+    options = models.BatchJobDisableOptions(disable_tasks="requeue")
+    batch().begin_disable_job(names.job_id, options, polling_interval=1)
+
+
+def terminate_job(names: RunNames) -> None:
+    batch().begin_terminate_job(names.job_id, {"terminateReason": "by the operator"}, polling_interval=1)
+
+
+def change_formula(names: RunNames) -> None:
+    options = models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=ZERO)
+    batch().enable_pool_auto_scale(names.pool_id, options, retry_total=0)
+
+
+def set_offline(names: RunNames) -> None:
+    nodes = list(batch().list_nodes(names.pool_id))
+    if not nodes or any(node.state not in ("idle", "running") for node in nodes):
+        raise HttpResponseError("not there yet")
+    options = models.BatchNodeDisableSchedulingOptions(node_disable_scheduling_option="requeue")
+    for node in nodes:
+        batch().disable_node_scheduling(names.pool_id, node.id, options)
+
+
+def delete_pool(names: RunNames) -> None:
+    batch().begin_delete_pool(names.pool_id, polling_interval=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, and what is made of it."""
+
+    error: type[FanOutError]
+    said: tuple[str, ...]
+    faults: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    inject: Injection | None = None
+    """Done at the first poll at which the service lets it be done."""
+
+    pool: PoolSpec = DEFAULT_POOL
+    command: str = HANGS
+    options: dict[str, Any] = field(default_factory=dict)
+    polls_max: int = 14
+
+
+SPOT = PoolSpec(dedicated_nodes=0, low_priority_nodes=1)
+TABLE = {
+    "job disabled": Row(StallError, ("job .* is disabled", "enable the job again"), inject=disable_job),
+    "nodes unknown": Row(
+        StallError,
+        ("has 1 unknown", "Node .* has been unknown for", "lost contact"),
+        {"nodes": (NodeFault(event="lose"),)},
+    ),
+    "nodes offline": Row(
+        StallError, ("has 1 offline", "Node .* has been offline for", "enable scheduling"), inject=set_offline
+    ),
+    "start task that hangs": Row(
+        StallError,
+        ("has 1 waiting for start task", "start task still runs", "asking a mirror", "start_minutes"),
+        pool=PoolSpec(start_command="echo asking a mirror >&2; sleep 600"),
+    ),
+    "formula of zero": Row(
+        StallError,
+        ("is to have 0 dedicated", "formula gave \\$TargetDedicatedNodes=0", "formula that asks for nodes"),
+        inject=change_formula,
+    ),
+    "no nodes to be had": Row(
+        StallError,
+        ("is to have 1 dedicated and 0 Spot nodes, and has none", "AllocationFailed"),
+        {"allocations": (AllocationFault(code="AllocationFailed"),)},
+    ),
+    "Spot taken away for ever": Row(
+        StallError,
+        ("none has ended; tasks have gone back to the queue", "ask for dedicated_nodes"),
+        {"nodes": (NodeFault(event="preempt", after_seconds=0.6),)},
+        pool=SPOT,
+        options={"stall_minutes": 0.06, "max_wall_clock_minutes": 60},
+    ),
+    "more slots than a node has": Row(
+        StallError,
+        ("has 1 idle", "need more slots than a node has"),
+        command="true",
+        options={"task": {"overrides": {"requiredSlots": 3}}},
+    ),
+    "program that hangs, with a limit": Row(
+        FilesFailedError, ("one.txt: .*maximum execution time",), options={"max_wall_clock_minutes": 0.01}
+    ),
+    "program that hangs, without": Row(
+        RunTimeoutError,
+        ("Still running: one.txt \\(for .* on node ", "max_wall_clock_minutes"),
+        options={"timeout_seconds": 4},
+    ),
+    "start task failed": Row(
+        PoolError,
+        ("none of its 1 nodes can run tasks", "exit code 42"),
+        {"start_tasks": (StartTaskFault(exit_code=42),)},
+        pool=PoolSpec(start_command="true"),
+    ),
+    "quota": Row(
+        PoolError,
+        ("AccountCoreQuotaReached", "more quota of dedicated cores"),
+        {"allocations": (AllocationFault(code="AccountCoreQuotaReached"),)},
+    ),
+    "nodes unusable": Row(
+        PoolError,
+        ("none of its 1 nodes can run tasks", "is unusable: DiskFull: no space"),
+        {"nodes": (NodeFault(event="break", errors=({"code": "DiskFull", "message": "no space"},)),)},
+    ),
+    "pool deleted": Row(PoolError, ("being deleted|was deleted",), inject=delete_pool),
+    "job terminated": Row(JobError, ("is completed|is terminating", "by the operator"), inject=terminate_job),
+}
+
+
+class Polls:
+    """Counts the polls of a run, and does at them what is to be done to it."""
+
+    def __init__(self, inject: Injection | None, names: RunNames):
+        self.inject, self.names, self.count = inject, names, 0
+
+    def hear(self, news: object) -> None:
+        if not isinstance(news, Counts):
+            return
+        self.count += 1
+        if self.inject:
+            try:
+                self.inject(self.names)
+            except HttpResponseError:
+                return
+            self.inject = None
+
+
+@pytest.fixture
+def serve_with(storage, prefect_server, use_batch, monkeypatch) -> Iterator[Callable[..., None]]:
+    """Start a local Batch service of the test's own, with these faults, at which a run looks often."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+    monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0.2)
+    with ExitStack() as stack:
+
+        def serve(**faults) -> None:
+            settings: dict[str, Any] = {"port": 0, "faults": Faults(**faults), "stop_grace_seconds": 0.1}
+            use_batch(stack.enter_context(batch_emulator.serve(**settings)))
+
+        yield serve
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+def test_what_keeps_a_run_from_going_on_is_told_and_ends_it(serve_with, tmp_path, run_key, row):
+    """The run ends within so many polls, says what job, pool and nodes are in, and leaves nothing."""
+    inputs = write_files(tmp_path / "in", {"one.txt": "text 1"})
+    serve_with(**row.faults)
+    pool = row.pool.model_copy(update={"start_minutes": 0.02})
+    options = {"stall_minutes": 0.02, "timeout_seconds": 600, **row.options}
+    polls = Polls(row.inject, names_of_run(run_key))
+    with listening(polls.hear), pytest.raises(row.error) as caught:
+        fan_out(inputs, None, row.command, tmp_path / "out", pool, run_key=run_key, **options)
+    for pattern in row.said:
+        caught.match(pattern)
+    assert type(caught.value) is row.error
+    assert polls.count <= row.polls_max, polls.count
+    wait_for_remains(run_key, set())
