@@ -2,8 +2,8 @@ PYTHON ?= python3
 INPUTS ?= data
 OUTPUT ?= output
 NUM_WORDS ?= 3
-# By groups (tests/conftest.py): tests that share services, which are started once, stay together.
-PYTEST_OPTIONS ?= --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+# Tests that share services stay with one worker (tests/conftest.py), which takes the slow files first.
+PYTEST_OPTIONS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed

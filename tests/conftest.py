@@ -11,6 +11,8 @@ from pathlib import Path
 import hypothesis
 import psutil
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from deployments import azurite
 from deployments.local import services
@@ -19,11 +21,11 @@ from deployments.local.keys import keys_of
 from deployments.local.settings import Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
-from tests.stacks import Stack
 
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
+STACK_TESTS = "tests/stack/"
 READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 
@@ -38,20 +40,31 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files first, so that at the end of a run by several workers none is left with one.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Tests that share services stay with one worker, which starts them once."""
+    return _ByServices(config, log)
 
-    A file's tests stay with one worker, as they share services, and so do all files of the local stack.
+
+class _ByServices(LoadScopeScheduling):
+    """A file's tests are one unit of work, and so are all that use the local stack.
+
+    xdist's own groups (`--dist loadgroup`) are without effect on pytest 9.2, which no longer lets it change
+    a test's id.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return STACK_TESTS if file.startswith(STACK_TESTS) else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, so that at the end of a run by several workers none is left with one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    of_stack = {item.path for item in items if "local_stack" in getattr(item, "fixturenames", ())}
 
     def rank(item: pytest.Item) -> tuple[bool, ...]:
-        return item.path not in of_stack, item.path not in slow, item.path.parent.name != "flows"
+        return item.path.parent.name != "stack", item.path not in slow, item.path.parent.name != "flows"
 
     items.sort(key=rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("local_stack" if item.path in of_stack else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,12 +150,3 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             }
         ):
             yield api_url
-
-
-@pytest.fixture(scope="session")
-def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A whole local stack with the flows deployed, as `make up` starts it."""
-    folder = tmp_path_factory.mktemp("local-stack")
-    with Stack(folder, "--location", str(folder / "location")) as stack:
-        stack.wait_until_ready()
-        yield stack
