@@ -76,13 +76,19 @@ class Outcome:
 def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
     """Run a flow with these arguments, by default those of the process. Returns the exit code."""
     app = build_app(flow)
+    given = spell_inputs(sys.argv[1:] if arguments is None else arguments)
     try:
         # After --help there is nothing to return.
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         print(f"Error: {_explain_usage(error)}\nSee --help.", file=sys.stderr)
         return WRONG_USAGE
     return code or SUCCEEDED
+
+
+def spell_inputs(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `@-` for `-`, which else would be taken for an option."""
+    return ["@-" if argument == "-" else argument for argument in arguments]
 
 
 def build_app(flow: Flow) -> App:

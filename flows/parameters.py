@@ -5,9 +5,15 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
 
+from prefect.settings import get_current_settings
 from pydantic.fields import FieldInfo
 
+from tasks.errors import InputError
 from tasks.spec.specs import Spec
+
+# What a path is given in JSON, and how much room is left for all other parameters.
+QUOTES_BYTES = 3
+OTHERS_MAX_BYTES = 16 * 1024
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -29,13 +35,39 @@ def takes(
     def decorate(function: Callable[[Given], Result]) -> Callable[Parameters, Result]:
         signature = _signature_from(spec)
         taking = _adapt(function, lambda *args, **names: spec(**signature.bind(*args, **names).arguments))
-        taking.__signature__ = signature.replace(return_annotation=function.__annotations__["return"])
+        returned = function.__annotations__["return"]
+        taking.__signature__ = _RecordedSignature(
+            [*signature.parameters.values()], return_annotation=returned
+        )
         taking.__doc__ = _docstring_from(inspect.getdoc(function) or "", spec)
         # Else these would be taken for the types of the parameters.
         taking.__annotations__ = {}
         return taking
 
     return decorate
+
+
+class _RecordedSignature(inspect.Signature):
+    """A flow's signature, by which Prefect binds the arguments of a call before it records them."""
+
+    def bind(self, *args: Any, **names: Any) -> inspect.BoundArguments:
+        """As ever, but raises InputError for more inputs than Prefect would record."""
+        bound = super().bind(*args, **names)
+        _refuse_long_list(bound.arguments.get("inputs"))
+        return bound
+
+
+def _refuse_long_list(inputs: object) -> None:
+    limit_bytes = get_current_settings().server.api.max_parameter_size
+    if not isinstance(inputs, list | tuple) or limit_bytes == 0:
+        return
+    size_bytes = sum(len(str(path).encode(errors="replace")) + QUOTES_BYTES for path in inputs)
+    if size_bytes + OTHERS_MAX_BYTES > limit_bytes:
+        raise InputError(
+            f"{len(inputs):,} paths are more than Prefect records with a run ({size_bytes:,} bytes; the "
+            f"limit is {limit_bytes:,}). Give their folder, a glob in quotes ('data/*.csv'), or @FILE: it "
+            f"lists the paths, one a line."
+        )
 
 
 def _adapt(function: Callable[[Given], Any], build: Callable[..., Given]) -> Callable[..., Any]:

@@ -33,7 +33,9 @@ class TopNWordsSpec(RunOptions):
     """The text files, and how their words are counted."""
 
     inputs: Texts = Field(
-        default="data", description="A folder (with its sub-folders), a glob, or a list of those."
+        default="data",
+        description="A folder (with its sub-folders), a glob, or a list of those. @FILE: the paths that this "
+        "file lists, one a line; -: those on standard input.",
     )
     output_dir: Text = Field(
         default="output", description="The local folder for the tables, one for each text file."

@@ -1,5 +1,6 @@
 """Outputs from blobs into local files, under the output folder and nowhere else."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -30,9 +31,13 @@ class Fetched:
     """Of the blob that it was fetched from."""
 
 
+def locate_output_folder(output_dir: str) -> Path:
+    return Path(output_dir).expanduser().absolute()
+
+
 def prepare_output_folder(output_dir: str) -> Path:
     """The folder, made if need be. Raises InputError if nothing can be written there."""
-    folder = Path(output_dir).expanduser().absolute()
+    folder = locate_output_folder(output_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -47,8 +52,9 @@ def prepare_output_folder(output_dir: str) -> Path:
 def local_path(folder: Path, name: str) -> Path:
     """Where an output lies in the folder. Raises PermanentError for a name that would lead out of it."""
     parts = PurePosixPath(name).parts
-    is_odd = ".." in parts or PureWindowsPath(name).anchor or not parts or "\0" in name
-    if is_odd or PurePosixPath(name).is_absolute():
+    # A drive or a share, where there are such: elsewhere `C:report.txt` is a name like any other.
+    is_elsewhere = PurePosixPath(name).is_absolute() or (os.name == "nt" and PureWindowsPath(name).anchor)
+    if is_elsewhere or ".." in parts or not parts or "\0" in name:
         raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
     path = folder.joinpath(*parts)
     if not path.parent.resolve().is_relative_to(folder.resolve()):

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
-from tasks.spec.inputs import expand_source, find_bad_names, find_unreadable, refuse_problems
+from tasks.spec.file_names import find_bad_names
+from tasks.spec.sources import expand_source, find_unreadable, refuse_problems
 from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
 from tasks.uploads import name_program_blob, upload_application
 
@@ -54,7 +55,8 @@ def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
     local_path = spec.local_path or ""
     named = expand_source(local_path)
     refuse_problems(
-        [*find_bad_names(name for name, _ in named), *find_unreadable(named)], "files can't be used"
+        [*find_bad_names(name for name, _ in named), *find_unreadable(path for _, path in named)],
+        "files can't be used",
     )
     is_one = len(named) == 1 and named[0][0] == PurePosixPath(local_path).name
     for name, path in named:
@@ -63,7 +65,7 @@ def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
             raise InputError(
                 f"The file {path} would be put into a folder that the run itself uses: give a file_path."
             )
-        yield ExtraFile(str(path), node_path)
+        yield ExtraFile(path, node_path)
 
 
 def upload_extra_files(container: str, files: Iterable[ExtraFile]) -> list[UploadedFile]:

@@ -7,15 +7,18 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from tasks.batch_tasks import TaskPlan
-from tasks.downloads import prepare_output_folder
+from tasks.downloads import locate_output_folder, prepare_output_folder
 from tasks.errors import InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
+from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
 from tasks.spec.command_line import build_command
-from tasks.spec.inputs import InputFile, find_inputs, why_no_blob_name
+from tasks.spec.file_names import why_no_blob_name
+from tasks.spec.inputs import InputFile, make_inputs
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
+from tasks.spec.sources import find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
 from tasks.uploads import name_program_blob
@@ -44,7 +47,7 @@ def plan_run(spec: RunSpec) -> Plan:
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
-    files = find_inputs(spec.inputs, spec.output_name)
+    files = _find_inputs(spec)
     _check_stream_output(spec.stream_output, files)
     # It is built again once it is known where the application lies.
     build_command(spec.command, program and program.name)
@@ -57,6 +60,15 @@ def plan_run(spec: RunSpec) -> Plan:
         output_folder=prepare_output_folder(spec.output_dir),
         extra_files=tuple(find_extra_files(spec.task.files)),
     )
+
+
+def _find_inputs(spec: RunSpec) -> list[InputFile]:
+    """The inputs; the log says what a folder or a glob has left out."""
+    folder = locate_output_folder(spec.output_dir)
+    sources = find_sources([spec.inputs] if isinstance(spec.inputs, str) else spec.inputs, folder)
+    if sources.left_out.counts:
+        run_logger().info("Inputs: %d files; left out: %s", len(sources.named), sources.left_out)
+    return make_inputs(sources, spec.output_name, folder)
 
 
 def _choose_run_key(spec: RunSpec) -> str:

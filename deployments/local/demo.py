@@ -26,7 +26,7 @@ OUTPUT_NAME = "{stem}_OUTPUT{suffix}"
 
 def check(inputs: Path, output: Path) -> None:
     """Raise InputError for what can be seen to be wrong before anything is started."""
-    find_inputs(str(inputs), OUTPUT_NAME)
+    find_inputs(str(inputs), OUTPUT_NAME, output)
     nearest = next(one for one in (output, *output.absolute().parents) if one.exists())
     if not nearest.is_dir():
         raise InputError(f"The outputs can't be written to {output}: {nearest} is a file, not a folder.")
@@ -50,7 +50,7 @@ def run(
     say(f"\n$ ./run prefect {shlex.join(arguments)}\n")
     exit_code = show(arguments, variables, say)
     if exit_code == 0:
-        say(tables(find_inputs(str(inputs), OUTPUT_NAME), output))
+        say(tables(find_inputs(str(inputs), OUTPUT_NAME, output), output))
     return exit_code
 
 

@@ -26,8 +26,9 @@ APPLICATION_FOLDER = "application"
 
 # Characters that no shell gives a meaning in the middle of a command.
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-# A glob in an output file's pattern would match other names than its own.
-GLOB_CHARACTERS = re.compile(r"[*?\[\]{}\\]")
+# In an output file's pattern a wildcard would match other names than its own, and `$HOME` be expanded: only
+# letters, digits and these are left in it.
+UNSAFE_IN_PATTERN = re.compile(r"[^\w .,+=@()#-]")
 SHELLS = {"sh", "bash", "dash", "ksh", "zsh"}
 
 
@@ -145,7 +146,7 @@ def node_input(name: str) -> str:
 
 def node_output(output_name: str) -> str:
     """Where a task writes its output, with nothing in the name that a file pattern would expand."""
-    return f"{OUTPUTS_FOLDER}/{GLOB_CHARACTERS.sub('_', output_name.rpartition('/')[2])}"
+    return f"{OUTPUTS_FOLDER}/{UNSAFE_IN_PATTERN.sub('_', output_name.rpartition('/')[2])}"
 
 
 def start_command_line(application: str | None, start_command: str | None) -> tuple[str, dict[str, str]]:

@@ -15,6 +15,13 @@ SLUG_MAX = 31
 LOGS_FOLDER = ".logs"
 # In the output folder: outputs on their way, which get their names once they are whole.
 PARTIAL_FOLDER = ".partial"
+# There too: outputs of earlier runs whose files have failed since.
+EARLIER_FOLDER = ".earlier"
+RESERVED_FOLDERS = {
+    LOGS_FOLDER: "the logs of failed tasks",
+    PARTIAL_FOLDER: "outputs on their way",
+    EARLIER_FOLDER: "outputs of earlier runs",
+}
 # In the metadata of an output's blob: the digest of what made it.
 SOURCE_METADATA = "source"
 

@@ -96,7 +96,7 @@ class RunSpec(RunOptions, TaskOptions):
 
     inputs: Texts = Field(
         description="A folder (with its sub-folders), a glob, or a list of those. Each file is one Batch "
-        "task."
+        "task. @FILE: the paths that this file lists, one a line; -: those on standard input."
     )
     application: Text | None = Field(
         description="A program to bring to the nodes, which the command calls {application}. Empty: none."

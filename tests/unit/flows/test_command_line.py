@@ -22,6 +22,7 @@ from flows.command_line import (
     print_paths,
     report,
     server_settings,
+    spell_inputs,
 )
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
@@ -86,6 +87,10 @@ def test_inputs_may_be_many():
         "inputs": ["a b.txt", "sub/", "ü$(x).txt"],
         "command": "wc {input}",
     }
+    assert given(fan_out, *spell_inputs(["-", "@list.txt"]), "--command", "wc")["inputs"] == [
+        "@-",
+        "@list.txt",
+    ]
     assert given(fan_out, "--command", "wc", "--", "-lead.txt", "--help")["inputs"] == ["-lead.txt", "--help"]
 
 

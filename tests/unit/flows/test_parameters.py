@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from flows.fan_out import fan_out
 from flows.parameters import takes
 from flows.top_n_words import top_n_words
+from tasks.errors import InputError
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Spec
 
@@ -55,6 +56,15 @@ def test_a_generator_stays_one():
     """Prefect runs generators another way, and asks the function."""
     assert inspect.isgeneratorfunction(tell_one_by_one)
     assert list(tell_one_by_one("a")) == ["a", None, 7]
+
+
+def test_more_paths_than_prefect_records_are_refused_in_a_line():
+    """Before Prefect is asked, which would answer with all of them; a list in a file is the remedy."""
+    paths = [f"data/a folder of some length/{number:06}.csv" for number in range(13_000)]
+    with pytest.raises(InputError, match=r"13,000 paths are more than Prefect records.*@FILE") as caught:
+        fan_out(paths, None, "wc {input}")
+    assert len(str(caught.value)) < 400
+    assert inspect.signature(fan_out.fn).bind(paths[:8000], None, "wc").arguments["inputs"] == paths[:8000]
 
 
 @pytest.mark.parametrize(("flow", "spec"), [(fan_out, RunSpec), (top_n_words, RunOptions)])

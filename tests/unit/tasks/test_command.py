@@ -77,7 +77,7 @@ def test_without_output_what_is_printed_is_the_output():
 def test_an_output_s_file_on_the_node_is_no_pattern():
     """Characters that a file pattern would expand are replaced, and sub-folders are dropped."""
     assert node_output("sub/a[1]*?.txt") == "outputs/a_1___.txt"
-    assert node_output("sub/$(x) 'y'.txt") == "outputs/$(x) 'y'.txt"
+    assert node_output("sub/$HOME %A% ü 日.txt") == "outputs/_HOME _A_ ü 日.txt"
 
 
 @pytest.mark.parametrize(

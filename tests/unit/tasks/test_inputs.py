@@ -1,5 +1,7 @@
 """Which files `inputs` means, and what is refused before anything is created."""
 
+import glob
+import io
 import os
 
 import pytest
@@ -7,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.spec.inputs import find_inputs, name_output, why_no_blob_name
+from tasks.spec.file_names import why_no_blob_name
+from tasks.spec.inputs import find_inputs, name_output
+from tasks.spec.naming import RESERVED_FOLDERS
+from tasks.spec.patterns import LeftOut, read_pattern, walk
+from tasks.spec.sources import find_sources
 
 DEFAULT = "{stem}_OUTPUT{suffix}"
 
@@ -26,11 +32,11 @@ def names_of(inputs, output_name=DEFAULT):
 
 def test_a_folder_means_all_its_files_in_order(tmp_path):
     """A folder's files are listed with their sub-folders, sorted, with their sizes."""
-    make(tmp_path, "b.txt", "a/c.txt", "a/.hidden")
+    make(tmp_path, "b.txt", "a/c.txt", "a/d")
     files = find_inputs(str(tmp_path), DEFAULT)
-    assert [file.name for file in files] == ["a/.hidden", "a/c.txt", "b.txt"]
-    assert [file.output_name for file in files] == ["a/.hidden_OUTPUT", "a/c_OUTPUT.txt", "b_OUTPUT.txt"]
-    assert files[1].size_bytes == len("a/c.txt")
+    assert [file.name for file in files] == ["a/c.txt", "a/d", "b.txt"]
+    assert [file.output_name for file in files] == ["a/c_OUTPUT.txt", "a/d_OUTPUT", "b_OUTPUT.txt"]
+    assert files[0].size_bytes == len("a/c.txt")
 
 
 def test_a_glob_keeps_the_folders_below_its_fixed_part(tmp_path):
@@ -88,11 +94,13 @@ def test_an_output_that_another_needs_as_folder_is_refused(tmp_path):
         find_inputs(str(tmp_path), "{stem}")
 
 
-def test_the_folder_of_logs_is_not_for_outputs(tmp_path):
-    """Outputs don't mix with the logs of failed tasks."""
-    make(tmp_path, ".logs/x.txt")
-    with pytest.raises(InputError, match=r"kept for the logs"):
-        find_inputs(str(tmp_path), DEFAULT)
+def test_the_folder_of_logs_is_not_for_outputs(tmp_path, monkeypatch):
+    """Outputs don't mix with the logs of failed tasks, nor with others that are on their way or put aside."""
+    make(tmp_path, "list").joinpath("list").write_text("\n".join(f"{name}/x" for name in RESERVED_FOLDERS))
+    make(tmp_path, *(f"{name}/x" for name in RESERVED_FOLDERS))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"3 outputs would(.|\n)*kept for the logs"):
+        find_inputs("@list", DEFAULT)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
@@ -146,3 +154,170 @@ def test_outputs_stay_in_their_input_s_folder(name):
         output = name_output(f"sub/{name}", "{stem}_OUTPUT{suffix}")
         assert output.startswith("sub/")
         assert output.count("/") == 1
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder with hidden files and folders, links, and files in sub-folders."""
+    folder = make(tmp_path / "in", "a.txt", "sub/b.txt", ".DS_Store", "sub/.git/c.txt", "sub/deep/d.txt")
+    make(tmp_path / "elsewhere", "e.txt")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "circle").symlink_to(folder)
+    (folder / "f.txt").symlink_to(tmp_path / "elsewhere" / "e.txt")
+    return folder
+
+
+def test_a_folder_and_a_glob_mean_the_same_files(mixed):
+    """Hidden names and links to folders are left out by both, and counted with the reason."""
+    found = [find_sources([f"{mixed}{glob}"]) for glob in ("", "/", "/**", "/**/*", "/**/**")]
+    assert [name for name, _ in found[0].named] == ["a.txt", "f.txt", "sub/b.txt", "sub/deep/d.txt"]
+    assert all(one.named == found[0].named for one in found)
+    assert all(one.left_out.counts == {"hidden": 2, "a link to a folder": 2} for one in found)
+    assert str(found[0].left_out).count(", ...") == 2
+
+
+def test_what_is_hidden_or_a_link_is_taken_by_its_name(mixed, tmp_path):
+    """A part of a glob that begins with a dot, a folder or file given by name, and a link given itself."""
+    assert names_of(f"{mixed}/**/.git/*.txt") == ["sub/.git/c.txt"]
+    assert names_of(f"{mixed}/.*") == [".DS_Store"]
+    assert names_of([f"{mixed}/.DS_Store", f"{mixed}/sub/.git"]) == [".DS_Store", "c.txt"]
+    assert names_of(f"{mixed}/linked") == ["e.txt"]
+    assert names_of(f"{mixed}/linked/*") == ["e.txt"]
+
+
+def test_folders_that_a_glob_matches_are_counted(mixed):
+    """`in/*` means no file of a sub-folder, and says so."""
+    found = find_sources([f"{mixed}/*"])
+    assert [name for name, _ in found.named] == ["a.txt", "f.txt"]
+    assert "1 a folder, for whose files write `**`" in str(found.left_out)
+
+
+def test_where_nothing_is_left_it_is_said_why(tmp_path):
+    """A folder with nothing but hidden files names one."""
+    make(tmp_path, ".DS_Store")
+    with pytest.raises(InputError, match=r"has no files\. Left out: 1 hidden \(.*DS_Store\)"):
+        find_inputs(str(tmp_path), DEFAULT)
+
+
+PARTS = st.sampled_from(["*", "**", "a", "b", "a*", "?", "[ab]", ".a", ".*", "*.x"])
+NAMES = st.sampled_from(["a", "b", ".a", "ab", "a.x", "c"])
+
+
+@given(
+    parts=st.lists(PARTS, min_size=1, max_size=4),
+    paths=st.lists(st.lists(NAMES, min_size=1, max_size=4), max_size=12),
+)
+def test_a_glob_means_what_python_s_means(parts, paths, tmp_path_factory):
+    """Without links a glob finds the files that the standard library's finds."""
+    folder = tmp_path_factory.mktemp("tree")
+    for path in paths:
+        target = folder.joinpath(*path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        except (FileExistsError, NotADirectoryError):
+            continue
+    source = "/".join([str(folder), *parts])
+    expected = {path for path in glob.glob(source, recursive=True) if os.path.isfile(path)}
+    if not any(set("*?[") & set(part) for part in parts):
+        return
+    pattern = read_pattern(source)
+    is_there = os.path.isdir(pattern.root)
+    found = (
+        {os.path.join(pattern.root, name) for name in walk(pattern, None, LeftOut())} if is_there else set()
+    )
+    assert found == expected
+    # Whether a path is meant can be said without the disk.
+    assert all(pattern.matches(os.path.relpath(path, pattern.root)) for path in found)
+
+
+def test_outputs_of_earlier_runs_are_no_inputs(tmp_path):
+    """An output folder below the inputs is left out, by a folder and by a glob, and said."""
+    make(tmp_path, "a.txt", "out/a_OUTPUT.txt", "out/deep/b_OUTPUT.txt")
+    for source in (tmp_path, f"{tmp_path}/**/*.txt"):
+        found = find_sources([str(source)], tmp_path / "out")
+        assert [name for name, _ in found.named] == ["a.txt"]
+        assert "1 the output folder" in str(found.left_out)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output_name", "output_dir", "message"),
+    [
+        ("in", "{name}", "in", r"2 inputs would be overwritten(.|\n)*in/a\.txt, by the output of 'a\.txt'"),
+        ("in", "{name}", "same", "2 inputs would be overwritten"),
+        ("in/sub/b.txt", "{name}", "in/sub", "1 inputs would be overwritten"),
+        ("@list", "{name}", ".", "1 inputs would be overwritten"),
+        ("in", DEFAULT, "in", r"2 outputs would be inputs of the next run(.|\n)*in/a_OUTPUT\.txt"),
+        ("in/*.txt", DEFAULT, "in", "1 outputs would be inputs of the next run"),
+        ("in/**/*.txt", DEFAULT, ".", None),
+        ("in/*.txt", "{name}.json", "in", None),
+        ("in/sub/b.txt", DEFAULT, "in/sub", None),
+        ("in", DEFAULT, "in/out", None),
+        ("in", DEFAULT, "same/out", None),
+        ("in/sub", "{name}", "in", None),
+    ],
+)
+def test_inputs_and_outputs_are_checked_against_each_other(
+    inputs, output_name, output_dir, message, tmp_path, monkeypatch
+):
+    """No output takes an input's place or is one in the next run, through links neither."""
+    make(tmp_path, "in/a.txt", "in/sub/b.txt")
+    (tmp_path / "same").symlink_to(tmp_path / "in")
+    (tmp_path / "list").write_text("in/a.txt\n")
+    monkeypatch.chdir(tmp_path)
+    if message is None:
+        assert find_inputs(inputs, output_name, tmp_path / output_dir)
+        return
+    with pytest.raises(InputError, match=message):
+        find_inputs(inputs, output_name, tmp_path / output_dir)
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
+def test_a_file_may_list_the_inputs(separator, tmp_path, monkeypatch):
+    """A path a line, or with NUL between; names keep their folders, as tar has them."""
+    make(tmp_path, "x/a [1].txt", "x/y/*.txt", "here/z.txt", "@b")
+    paths = ["../x/a [1].txt", f"{tmp_path}/x/y/*.txt", "", "./z.txt", "z.txt"]
+    (tmp_path / "list").write_bytes(separator.join(paths).encode())
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"../@b\n")))
+    below = str(tmp_path).lstrip("/")
+    assert names_of("@../list") == [f"{below}/x/y/*.txt", "x/a [1].txt", "z.txt"]
+    assert names_of(["@../list", "-"])[0] == "@b"
+    # Another attempt in the same process finds the same.
+    assert names_of("-") == ["@b"]
+
+
+def test_lines_that_are_no_files_are_told(tmp_path, monkeypatch):
+    """With the number of the line, ten of them; and a list that is not there."""
+    make(tmp_path, "x/a")
+    (tmp_path / "list").write_text("x/a\nx\n" + "gone\n" * 100)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"101 paths(.|\n)*line 2: x is a folder(.|\n)*line 3: gone is not"):
+        find_inputs("@list", DEFAULT)
+    with pytest.raises(InputError, match=r"list of inputs nowhere can't be read(.|\n)*\./@nowhere"):
+        find_inputs("@nowhere", DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x" * 245 + ".txt", r"has a part of 256 bytes; a file's name may have 255"),
+        ("\ue000.txt", "private character"),
+        ("\uffff.txt", "none in Unicode"),
+        ("\x85.txt", "control character"),
+    ],
+)
+def test_names_that_could_not_be_written_are_refused(name, message, tmp_path):
+    """What storage, a listing of it, or the local disk can't hold is refused before anything is paid for."""
+    make(tmp_path, name)
+    with pytest.raises(InputError, match=message):
+        find_inputs(str(tmp_path), DEFAULT)
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b.txt", "C:report.txt", "x" * 244 + ".txt", "\u00a0\U0001f600.txt", "$HOME"]
+)
+def test_names_that_are_only_unusual_are_taken(name, tmp_path):
+    """What is a rule elsewhere, or looks like a variable, is a name."""
+    make(tmp_path, name)
+    assert names_of(str(tmp_path)) == [name]

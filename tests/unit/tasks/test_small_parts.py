@@ -70,9 +70,9 @@ def test_no_name_leads_out_of_the_output_folder(name):
     assert path != folder
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "C:\\x", "\\\\host\\x", "", "C:x"])
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", "a\0b"])
 def test_names_that_would_escape_are_refused(name):
-    """Parents, absolute paths and drives are no outputs."""
+    """Parents and absolute paths are no outputs; a drive is one only on Windows."""
     with pytest.raises(PermanentError, match="outside"):
         local_path(Path("/some/folder"), name)
 

@@ -1,0 +1,55 @@
+"""Which names files can have: in storage, on the nodes, and of an output on the local disk."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+# Limits of blob names (REST documentation, "Naming and referencing containers, blobs, and metadata").
+NAME_MAX_CHARACTERS = 1024
+NAME_MAX_SEGMENTS = 254
+# Linux: of one part of a path, and of the whole, of which a task's own folder on a node takes some.
+PART_MAX_BYTES = 255
+PATH_MAX_BYTES = 4095
+NAME_MAX_BYTES = 3500
+
+
+def find_bad_names(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        reason = why_no_blob_name(name)
+        if reason:
+            yield f"{name!r} {reason}"
+
+
+def why_no_blob_name(name: str) -> str | None:
+    """Why a relative path can't be a blob's name and a path on a node, or None if it can."""
+    segments = name.split("/")
+    categories = set() if name.isprintable() else {unicodedata.category(character) for character in name}
+    if "Cc" in categories:
+        return "has a control character"
+    if "Cs" in categories:
+        return "is not UTF-8"
+    if "Co" in categories or ("Cn" in categories and any(map(_is_noncharacter, name))):
+        return "has a private character or one that is none in Unicode, which storage does not take"
+    if "\\" in name:
+        return "has a backslash, which storage reads as a folder"
+    if any(segment.endswith(".") for segment in segments):
+        return "has a part that ends in a dot, which storage drops"
+    if len(name) > NAME_MAX_CHARACTERS or len(segments) > NAME_MAX_SEGMENTS:
+        return f"is longer than {NAME_MAX_CHARACTERS} characters or {NAME_MAX_SEGMENTS} folders"
+    if len(name.encode()) > NAME_MAX_BYTES:
+        return f"is longer than {NAME_MAX_BYTES} bytes, for which a node's paths have no room"
+    return None
+
+
+def _is_noncharacter(character: str) -> bool:
+    """Of these an XML document, which a listing of blobs is, can hold none."""
+    return ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef"
+
+
+def why_no_local_path(folder: str, name: str) -> str | None:
+    """Why an output can't be a file in the folder, or None if it can."""
+    long = max((len(part.encode()) for part in name.split("/")), default=0)
+    if long > PART_MAX_BYTES:
+        return f"has a part of {long} bytes; a file's name may have {PART_MAX_BYTES}"
+    if len(f"{folder}/{name}".encode()) > PATH_MAX_BYTES:
+        return f"makes a path of more than {PATH_MAX_BYTES} bytes in the output folder"
+    return None

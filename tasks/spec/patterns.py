@@ -1,0 +1,154 @@
+"""What a folder and a glob mean, by one rule: a folder means the same as `folder/**`.
+
+Names that begin with a dot are hidden, and left out unless a part of the glob begins so; links to folders are
+not followed below the folder that a glob starts from, as they may lead back.
+"""
+
+import fnmatch
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from tasks.errors import InputError
+
+WILDCARDS = frozenset("*?[")
+ANY_DEPTH = "**"
+# Which parts of a glob the next name of a path may match.
+States = frozenset[int]
+
+
+@dataclass
+class LeftOut:
+    """What folders and globs did not take: how many for each reason, and the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    firsts: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, path: str) -> None:
+        self.counts[reason] += 1
+        self.firsts.setdefault(reason, path)
+
+    def __str__(self) -> str:
+        """Such as `3 hidden (in/.DS_Store, ...), 1 a link to a folder (in/more)`; "" for nothing."""
+        return ", ".join(
+            f"{count:,} {reason} ({self.firsts[reason]}{', ...' if count > 1 else ''})"
+            for reason, count in self.counts.items()
+        )
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A folder, and the parts of a glob that paths below it have to match."""
+
+    root: str
+    parts: tuple[str, ...]
+
+    @cached_property
+    def matchers(self) -> list[re.Pattern[str]]:
+        return [re.compile(fnmatch.translate(part)) for part in self.parts]
+
+    def begin(self) -> States:
+        return self._skip({0})
+
+    def enter(self, states: States, name: str) -> States:
+        """The states below a folder of that name; none if nothing below it can match."""
+        depths = {state for state in states if self.parts[state] == ANY_DEPTH}
+        nexts = {state + 1 for state in states - depths if self._matches(state, name)}
+        return self._skip({state for state in depths | nexts if state < len(self.parts)})
+
+    def takes(self, states: States, name: str) -> bool:
+        """Whether the glob ends with this name."""
+        last = len(self.parts) - 1
+        return last in states and self._matches(last, name)
+
+    def hides(self, states: States, name: str) -> bool:
+        """Whether the name is hidden, and no part of the glob asks for such."""
+        return name.startswith(".") and not any(
+            self.parts[state].startswith(".") and self._matches(state, name) for state in states
+        )
+
+    def _matches(self, state: int, name: str) -> bool:
+        return self.parts[state] == ANY_DEPTH or self.matchers[state].match(name) is not None
+
+    def _skip(self, states: set[int]) -> States:
+        """These, and those behind a `**`, which may stand for no folder at all."""
+        for state in sorted(states):
+            while self.parts[state] == ANY_DEPTH and state + 1 < len(self.parts):
+                state += 1
+                states.add(state)
+        return frozenset(states)
+
+    def matches(self, relative: str) -> bool:
+        """Whether a path below the folder is one that the glob means, were there a file."""
+        *folders, name = relative.split("/")
+        states = self.begin()
+        for folder in folders:
+            if self.hides(states, folder):
+                return False
+            states = self.enter(states, folder)
+        return self.takes(states, name) and not self.hides(states, name)
+
+
+def read_pattern(source: str) -> Pattern:
+    """The pattern of a folder, or of a glob: its folder is all before its first part with a wildcard."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return Pattern(str(path), (ANY_DEPTH,))
+    first = next(index for index, part in enumerate(path.parts) if WILDCARDS & set(part))
+    return Pattern(str(Path(*path.parts[:first])), path.parts[first:])
+
+
+def is_pattern(source: str) -> bool:
+    """Whether a source is a folder or a glob. A file is taken at its word, whatever characters it has."""
+    path = Path(source).expanduser()
+    return path.is_dir() or (bool(WILDCARDS & set(source)) and not path.is_file())
+
+
+def walk(pattern: Pattern, excluded: str | None, left_out: LeftOut) -> Iterator[str]:
+    """The paths of the files that are meant, relative to the pattern's folder.
+
+    `excluded` is the real path of a folder whose files are no inputs. Raises InputError for what can't be
+    read.
+    """
+    real_root = os.path.realpath(pattern.root)
+    waiting = [("", pattern.begin())]
+    while waiting:
+        folder, states = waiting.pop()
+        for entry in _list_folder(os.path.join(pattern.root, folder)):
+            relative = folder + entry.name
+            is_folder, taken = _is_folder(entry), pattern.takes(states, entry.name)
+            below = pattern.enter(states, entry.name) if is_folder else None
+            if not (below or taken):
+                continue
+            if pattern.hides(states, entry.name):
+                left_out.add("hidden", entry.path)
+            elif not is_folder:
+                yield relative
+            elif entry.is_symlink():
+                left_out.add("a link to a folder", entry.path)
+            elif os.path.join(real_root, relative) == excluded:
+                left_out.add("the output folder", entry.path)
+            elif below:
+                waiting.append((f"{relative}/", below))
+            else:
+                left_out.add("a folder, for whose files write `**`", entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one; a link that leads in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _list_folder(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except OSError as error:
+        raise InputError(f"The folder {error.filename} can't be read: {error.strerror}.") from error

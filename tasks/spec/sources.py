@@ -1,0 +1,167 @@
+"""Which files `inputs` means: folders, globs, paths, and files that list paths."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tasks.errors import InputError
+from tasks.spec.file_names import find_bad_names
+from tasks.spec.patterns import WILDCARDS, LeftOut, Pattern, is_pattern, read_pattern, walk
+
+LIST_SIGN = "@"
+STANDARD_INPUT = ("-", "@-")
+SHOWN = 10
+
+
+@dataclass
+class Sources:
+    """The files that were found, what was not taken, and the patterns that named them."""
+
+    named: list[tuple[str, str]]
+    """Name and path of each, sorted."""
+
+    left_out: LeftOut = field(default_factory=LeftOut)
+    patterns: list[Pattern] = field(default_factory=list)
+
+
+def find_sources(sources: Iterable[str], output_folder: Path | None = None) -> Sources:
+    """The files that folders, globs, paths and lists of paths mean, in the order of their names.
+
+    What lies in the output folder is no input, if that is below a folder of inputs. Raises InputError for
+    what is missing or can't be a name.
+    """
+    found = Sources([])
+    outputs = output_folder and os.path.realpath(output_folder)
+    for source in sources:
+        found.named += _expand(source, outputs, found)
+    if not found.named:
+        raise InputError(
+            "There are no inputs: give a folder, a glob, a list of paths, or @ and a file of those."
+        )
+    found.named = sorted(set(found.named))
+    refuse_problems(
+        [
+            *find_repeated_names(found.named),
+            *find_bad_names(name for name, _ in found.named),
+            *find_unreadable(path for _, path in found.named),
+        ],
+        "inputs can't be used",
+    )
+    return found
+
+
+def expand_source(source: str) -> list[tuple[str, str]]:
+    """The (name, path) of each file that one path, folder or glob means."""
+    return _expand_paths(source, None, Sources([]))
+
+
+def _expand(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
+    if source in STANDARD_INPUT:
+        return list(_read_list("standard input", _read_standard_input()))
+    if source.startswith(LIST_SIGN):
+        return list(_read_list(source[1:], _read_list_file(source[1:])))
+    return _expand_paths(source, outputs, found)
+
+
+def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
+    if not is_pattern(source):
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise InputError(f"There is no file or folder {source} (looked from {Path.cwd()}).")
+        return [(path.name, str(path))]
+    pattern, left_out = read_pattern(source), LeftOut()
+    found.patterns.append(pattern)
+    excluded = outputs if outputs and is_below(outputs, os.path.realpath(pattern.root)) else None
+    is_there = os.path.isdir(pattern.root)
+    paths = list(walk(pattern, excluded, left_out)) if is_there else []
+    for reason, count in left_out.counts.items():
+        found.left_out.counts[reason] += count
+        found.left_out.firsts.setdefault(reason, left_out.firsts[reason])
+    if not paths:
+        raise InputError(_describe_nothing(source, left_out))
+    return [(path, os.path.join(pattern.root, path)) for path in paths]
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a real path lies in a folder, however deep."""
+    return path.startswith(os.path.join(folder, "")) and path != folder
+
+
+def _describe_nothing(source: str, left_out: LeftOut) -> str:
+    if WILDCARDS & set(source) and not Path(source).expanduser().is_dir():
+        problem = f"No file matches {source} (looked from {Path.cwd()})."
+    else:
+        problem = f"The folder {source} has no files."
+    return f"{problem} Left out: {left_out}." if left_out.counts else problem
+
+
+def _read_list_file(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"The list of inputs {path} can't be read: {error.strerror}. (A file whose own name begins with "
+            f"{LIST_SIGN} is given as ./{LIST_SIGN}{path}.)"
+        ) from error
+
+
+@cache
+def _read_standard_input() -> bytes:
+    """All of it, kept: another attempt of the flow in this process would find nothing more."""
+    return sys.stdin.buffer.read()
+
+
+def _read_list(where: str, content: bytes) -> Iterator[tuple[str, str]]:
+    """The (name, path) of each line, or of each part that ends in a NUL (`find -print0`).
+
+    A line is a path, taken at its word. Its name is the path, as tar has it: without what leads out of
+    the folder that it is looked up from. Raises InputError naming the lines that are no files.
+    """
+    separator = b"\0" if b"\0" in content else b"\n"
+    lines = [os.fsdecode(line.removesuffix(b"\r")) for line in content.split(separator)]
+    # Two spellings of a path are one input; what `..` means behind a link only the disk knows.
+    paths = [os.path.normpath(line) if line and ".." not in line else line for line in lines]
+    problems = [
+        f"{where}, line {number}: {path} {'is a folder' if os.path.isdir(path) else 'is not there'}"
+        for number, path in enumerate(paths, 1)
+        if path and not os.path.isfile(path) and (os.path.isdir(path) or not os.path.lexists(path))
+    ]
+    refuse_problems(problems, "paths in a list of inputs are no files")
+    return ((_name_path(path), path) for path in paths if path)
+
+
+def _name_path(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        parts = parts[len(parts) - parts[::-1].index("..") :]
+    return "/".join(parts)
+
+
+def find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    paths: dict[str, str] = {}
+    for name, path in named:
+        other = paths.setdefault(name, path)
+        if other != path:
+            yield f"{other} and {path} would both be {name!r}"
+
+
+def find_unreadable(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        if os.path.exists(path) and not os.path.isfile(path):
+            yield f"{path} is no regular file"
+            continue
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            yield f"{path} can't be read: {error.strerror}"
+
+
+def refuse_problems(problems: Iterable[str], what: str) -> None:
+    """Raise InputError with the first few problems, if there are any."""
+    found = list(problems)
+    if found:
+        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        raise InputError("\n  ".join([f"{len(found)} {what}:", *found[:SHOWN], *more]))
