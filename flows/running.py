@@ -92,8 +92,8 @@ def run_files(plan: Plan, start: Start) -> Shards:
     names, spec = plan.names, plan.spec
     check_storage(names)
     image = choose_image(spec.pool.image, spec.pool.containers.are_wanted)
-    with cleaned_up(names, spec.cleanup, plan.output_folder):
-        create_containers(names, spec)
+    with cleaned_up(names, spec.cleanup):
+        create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
         outputs = Outputs(
             submitted.job_id,

@@ -16,6 +16,7 @@ from tasks.reuse.computed_outputs import find_computed
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
+from tasks.unfetched import note_recipe
 from tasks.uploads import upload_application, upload_inputs
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
@@ -61,6 +62,8 @@ def submit_files(plan: Plan, image: Image) -> Submitted:
     rest goes into the next job.
     """
     program, is_repeated = _upload_program(plan), may_be_repeated(plan)
+    if is_repeated:
+        note_recipe(plan.names.output_container, program.recipe)
     for _ in range(JOBS_TRIED):
         # Before the outputs are listed: what completes from here on, completes in this job.
         active_id = find_active_job(plan.names) if is_repeated else None
@@ -119,7 +122,8 @@ def _submit(
         make_item(file.name, file.output_name, digest, program.recipe)
         for file, digest in zip(plan.files, digests, strict=True)
     ]
-    task_plan = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
+    told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
+    task_plan = replace(told, recipe=program.recipe)
     job = create_job(names, spec)
     if active_id not in (None, job.id):
         raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")

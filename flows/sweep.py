@@ -10,7 +10,7 @@ from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
 from tasks.azure.blocks import using_accounts
-from tasks.errors import FanOutError, PermanentError
+from tasks.errors import FanOutError, OutputsLeftError, PermanentError
 from tasks.leftovers.flow_runs import find_run_states
 from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.logs import run_logger
@@ -46,7 +46,8 @@ def sweep(
         dry_run: Only say what would be deleted.
         grace_minutes: How long after its expiry a resource of a run that this Prefect server doesn't know is
             left alone.
-        include_kept: Also delete what a run's policy keeps, once it has expired.
+        include_kept: Also delete what a run's policy keeps, and outputs that lie nowhere else and can't be
+            fetched, once they have expired.
         accounts: The name of the Prefect blocks of the Batch and the storage account. Empty: the accounts of
             the environment.
     """
@@ -75,7 +76,10 @@ def _delete_if_orphan(verdict: Verdict, dry_run: bool) -> Swept:
     if dry_run:
         return Swept(verdict, "would be deleted")
     try:
-        return Swept(verdict, "deleted" if delete_resource(verdict.resource) else "changed meanwhile")
+        is_deleted = delete_resource(verdict.resource, verdict.is_forced)
+        return Swept(verdict, "deleted" if is_deleted else "changed meanwhile")
+    except OutputsLeftError as error:
+        return Swept(verdict, "kept", str(error))
     except FanOutError as error:
         return Swept(verdict, "failed", str(error))
 

@@ -28,7 +28,7 @@ from tasks.spec.command_line import (
     node_output,
     task_environment,
 )
-from tasks.spec.naming import SOURCE_METADATA, RunNames, log_blob
+from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
@@ -52,6 +52,9 @@ class TaskPlan:
 
     files: tuple[UploadedFile, ...] = ()
     """The local files that each task gets besides its input."""
+
+    recipe: str = ""
+    """The digest of all that makes outputs out of inputs."""
 
     runs_all: bool = False
     """Whether what earlier attempts have made, or still make, counts for nothing."""
@@ -239,7 +242,7 @@ def build_task(
         "commandLine": plan.command.command_line,
         "environmentSettings": [*common["environmentSettings"], *environment],
         "resourceFiles": [*_build_input_files(item, plan, signer), *common["resourceFiles"]],
-        "outputFiles": list(_build_output_files(item, plan.command, container_url)),
+        "outputFiles": list(_build_output_files(item, plan, container_url)),
         "constraints": _build_constraints(plan.spec),
     }
     return merge_overrides(body, plan.spec.task.overrides)
@@ -260,10 +263,10 @@ def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterat
         yield {"httpUrl": url, "filePath": f"{APPLICATION_FOLDER}/{plan.application}"}
 
 
-def _build_output_files(item: WorkItem, command: NodeCommand, container_url: str) -> Iterator[dict[str, Any]]:
+def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> Iterator[dict[str, Any]]:
     """The output if the task succeeds; what it printed if it fails, as the node may be gone by then."""
-    source = "../stdout.txt" if command.keeps_stdout else node_output(item.output_name)
-    made_by = {"uploadHeaders": [{"name": f"x-ms-meta-{SOURCE_METADATA}", "value": item.source}]}
+    source = "../stdout.txt" if plan.command.keeps_stdout else node_output(item.output_name)
+    made_by = _build_headers({SOURCE_METADATA: item.source, RECIPE_METADATA: plan.recipe})
     yield _build_output_file(
         source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS, made_by
     )
@@ -274,6 +277,12 @@ def _build_output_files(item: WorkItem, command: NodeCommand, container_url: str
             container_url,
             models.OutputFileUploadCondition.TASK_FAILURE,
         )
+
+
+def _build_headers(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the service is to write into the metadata of a blob that it uploads."""
+    headers = [{"name": f"x-ms-meta-{name}", "value": value} for name, value in metadata.items() if value]
+    return {"uploadHeaders": headers}
 
 
 def _build_output_file(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from prefect import Flow
@@ -13,14 +12,15 @@ from pydantic import ValidationError
 
 from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
-from tasks.downloads import find_unfetched
-from tasks.errors import FanOutError, NotFoundError
+from tasks.errors import FanOutError, OutputsLeftError
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
 from tasks.pools import delete_pool, find_pools
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec, Spec, When, is_due
+from tasks.unfetched import mark_fetched
 
 Parameter = TypeVar("Parameter", bound=Spec)
 
@@ -34,7 +34,7 @@ class Deletion:
     """There is nothing to do where nothing is there, and about a pool that the run has only used."""
 
     problem: str = ""
-    """Why it failed."""
+    """Why it failed, or was kept though it was to be deleted."""
 
 
 @dataclass(frozen=True)
@@ -50,39 +50,20 @@ class Remains:
 
 
 @contextmanager
-def cleaned_up(names: RunNames, cleanup: Cleanup, folder: Path) -> Iterator[None]:
+def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
     """Delete what the policy says when the block ends, however it ends.
 
-    An attempt that Prefect will repeat leaves all as it is, for the next one to go on with. Containers stay
-    if the run failed and there are outputs in them that do not lie in the folder.
+    An attempt that Prefect will repeat leaves all as it is, for the next one to go on with.
     """
 
     def clean(succeeded: bool) -> None:
-        has_all = succeeded or cleanup.containers == "never" or _has_fetched_all(names, folder)
-        kept = cleanup if has_all else cleanup.model_copy(update={"containers": "never"})
-        clean_up(names, kept, succeeded)
+        if succeeded:
+            with left_out_on_failure("That all outputs are fetched"):
+                mark_fetched(names.output_container)
+        clean_up(names, cleanup, succeeded)
 
     with clean_at_end(clean):
         yield
-
-
-def _has_fetched_all(names: RunNames, folder: Path) -> bool:
-    """Whether no output is in the run's container alone; where that can't be seen, there may be some."""
-    try:
-        left = find_unfetched(names.output_container, folder)
-    except NotFoundError:
-        return True
-    except (FanOutError, OSError) as error:
-        run_logger().warning("The containers are kept, as the outputs can't be compared: %s", error)
-        return False
-    if left:
-        run_logger().warning(
-            "%d outputs are in the container %s alone. It is kept: run again with run_key=%r to fetch them.",
-            len(left),
-            names.output_container,
-            names.key,
-        )
-    return not left
 
 
 @contextmanager
@@ -140,6 +121,9 @@ def _delete_if_due(
     try:
         if not do():
             return Deletion(thing, "nothing to do")
+    except OutputsLeftError as error:
+        run_logger().warning("%s", error)
+        return Deletion(thing, "kept", str(error))
     except FanOutError as error:
         run_logger().error("%s may still be there, and cost money: %s", thing.capitalize(), error)
         return Deletion(thing, "failed", str(error))

@@ -1,5 +1,8 @@
 """The storage containers of a run: one for the application, one for inputs, one for outputs."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -7,11 +10,13 @@ from prefect import task
 
 from tasks.azure import blobs
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
-from tasks.errors import RefusedError, TemporaryError
-from tasks.spec.naming import RunNames
+from tasks.errors import OutputsLeftError, RefusedError, TemporaryError
+from tasks.logs import run_logger
+from tasks.spec.naming import OUTPUTS, RunNames
 from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
+from tasks.unfetched import FETCHED, describe_destination, is_marked, secure_outputs
 
 # In a container's metadata: what tells it from others of its name, made before or after it. Its ETag doesn't,
 # as that changes with the metadata.
@@ -35,7 +40,7 @@ def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
     for container in names.containers:
         found = blobs.find_container(container)
         owned = found and read_ownership(found.metadata)
-        if not found or not owned or not owned.is_good_for(wanted):
+        if not found or not owned or not owned.is_good_for(wanted) or is_marked(found.metadata):
             return None
         stamps.append(found.metadata.get(STAMP))
     return None if None in stamps else build_identity(*stamps)
@@ -47,27 +52,33 @@ def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
     cache_policy=WhileUnchanged(
         look=_identify,
         made=lambda stamps, **_: build_identity(*stamps),
-        work=of_inputs(lambda names, spec, **_: [names.containers, spec.cleanup.containers]),
+        work=of_inputs(
+            lambda names, spec, output_folder: [names.containers, spec.cleanup.containers, str(output_folder)]
+        ),
     ),
     result_serializer="json",
     **RETRIED,
 )
 @keyed_afterwards
-def create_containers(names: RunNames, spec: RunOptions) -> list[str]:
-    """Create the run's containers where they don't exist; the stamp of each."""
+def create_containers(names: RunNames, spec: RunOptions, output_folder: Path | None = None) -> list[str]:
+    """Create the run's containers where they don't exist; the stamp of each.
+
+    `output_folder` is where the outputs are to go: that of outputs says so, for who is to clean up.
+    """
     owned = build_ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
-    return [_create_container(container, owned) for container in names.containers]
+    told = {names.output_container: describe_destination(output_folder)}
+    return [_create_container(container, owned, told.get(container, {})) for container in names.containers]
 
 
-def _create_container(container: str, owned: Ownership) -> str:
+def _create_container(container: str, owned: Ownership, told: Mapping[str, str]) -> str:
     """Create one container and say whose it is, or take the one that the run has made before; its stamp."""
     stamp = uuid4().hex
-    if blobs.create_container(container, {**as_metadata(owned), STAMP: stamp}):
+    if blobs.create_container(container, {**as_metadata(owned), **told, STAMP: stamp}):
         return stamp
-    return _extend(container, owned, stamp)
+    return _extend(container, owned, told, stamp)
 
 
-def _extend(container: str, owned: Ownership, stamp: str) -> str:
+def _extend(container: str, owned: Ownership, told: Mapping[str, str], stamp: str) -> str:
     """Let the run's own container expire later; its stamp, which is the given one if it has none. Raises
     RefusedError for one that is not the run's."""
     found = blobs.find_container(container)
@@ -78,7 +89,9 @@ def _extend(container: str, owned: Ownership, stamp: str) -> str:
             f"The container {container} exists, and was not made for the run {owned.run_key}. "
             f"Choose another run_key."
         )
-    metadata = {STAMP: stamp, **found.metadata, **as_metadata(owned)}
+    metadata = {STAMP: stamp, **found.metadata, **as_metadata(owned), **told}
+    # There may be more to fetch from now on.
+    metadata.pop(FETCHED, None)
     blobs.set_container_metadata(container, metadata)
     return metadata[STAMP]
 
@@ -92,11 +105,33 @@ def _find_run_key(container: blobs.Container) -> str | None:
 # Not cached: what was deleted once may have been made again.
 @task(name="delete containers", task_run_name="delete containers", **NOT_CACHED, **RETRIED)
 def delete_containers(names: RunNames) -> int:
-    """Delete the run's containers with all in them; how many there were."""
-    return sum(_delete_container(container, names.key) for container in names.containers)
+    """Delete the run's containers with all in them, once its outputs have been fetched; how many there were.
+
+    Raises OutputsLeftError if that of the outputs has to stay for some.
+    """
+    return sum(_delete_own(container, names.key) for container in names.containers)
 
 
-def _delete_container(container: str, run_key: str) -> bool:
+def _delete_own(container: str, run_key: str) -> bool:
     """Delete one container; False if there is none, or it is not the run's."""
     found = blobs.find_container(container)
-    return found is not None and _find_run_key(found) == run_key and blobs.delete_container(container)
+    if found is None or _find_run_key(found) != run_key:
+        return False
+    return delete_container(found)
+
+
+def delete_container(
+    container: blobs.Container, unmodified_since: datetime | None = None, is_forced: bool = False
+) -> bool:
+    """Delete a container of a run with all in it; False if it is gone, or was changed since that time.
+
+    Raises OutputsLeftError if an output lies there alone and can't be fetched, unless it is `is_forced`.
+    """
+    try:
+        if container.name.startswith(OUTPUTS):
+            secure_outputs(container)
+    except OutputsLeftError as error:
+        if not is_forced:
+            raise
+        run_logger().warning("Deleted all the same: %s", error)
+    return blobs.delete_container(container.name, unmodified_since)

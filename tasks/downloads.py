@@ -175,18 +175,3 @@ def has_output(container: str, item: WorkItem) -> bool:
     """Whether there is a blob that says of itself that it is this item's output."""
     blob = blobs.find_blob(container, item.output_name)
     return blob is not None and blob.metadata.get(SOURCE_METADATA) == item.source
-
-
-def find_unfetched(container: str, folder: Path) -> list[str]:
-    """The names of the outputs in the container that do not lie in the folder, whole."""
-    return [
-        name
-        for name, blob in blobs.list_blobs(container)
-        if SOURCE_METADATA in blob.metadata and not _is_fetched(blob, local_path(folder, name))
-    ]
-
-
-def _is_fetched(blob: blobs.Blob, path: Path) -> bool:
-    if not path.is_file() or path.stat().st_size != blob.size_bytes:
-        return False
-    return blob.content_md5 in (None, compute_md5(path)[0])

@@ -11,6 +11,7 @@ FanOutError
 │   ├── JobError              the job ended, or was deleted, before its tasks had run
 │   │   └── JobEndedError     it had ended before all tasks were added, so it takes no more
 │   ├── StallError            tasks wait, and for too long nothing has run or ended
+│   ├── OutputsLeftError      what was to be deleted holds the only copy of an output
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
 │   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
 └── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
@@ -72,6 +73,10 @@ class JobEndedError(JobError):
 
 class StallError(PermanentError):
     """Tasks wait, and for longer than the run may stand still none has run or ended."""
+
+
+class OutputsLeftError(PermanentError):
+    """A container holds the only copy of an output, which could not be fetched: it was not deleted."""
 
 
 class RunTimeoutError(PermanentError):

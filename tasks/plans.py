@@ -126,4 +126,4 @@ def make_task_plan(
     application = _name_application(plan, program)
     command = build_command(plan.spec.command, application, is_shared)
     copied = None if is_shared else application
-    return TaskPlan(plan.names, plan.spec, command, copied, tuple(files), runs_all)
+    return TaskPlan(plan.names, plan.spec, command, copied, tuple(files), runs_all=runs_all)

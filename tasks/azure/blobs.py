@@ -42,6 +42,7 @@ class Blob:
     etag: str
     """Another one after each change, and for each blob that there ever was under its name."""
 
+    modified_at: datetime
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -123,7 +124,7 @@ def _read_blob_properties(found: BlobProperties) -> Blob:
     digest = found.content_settings.content_md5
     # A listing has the ETag without its quotes.
     etag, metadata = found.etag.strip('"'), dict(found.metadata or {})
-    return Blob(found.size, bytes(digest) if digest else None, etag, metadata)
+    return Blob(found.size, bytes(digest) if digest else None, etag, found.last_modified, metadata)
 
 
 def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:

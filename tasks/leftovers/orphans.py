@@ -12,6 +12,7 @@ from prefect import task
 from tasks.azure import blobs
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.containers import delete_container
 from tasks.leftovers.flow_runs import RunState
 from tasks.pools import read_pool_id
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
@@ -59,6 +60,8 @@ class Verdict:
     resource: Resource
     is_orphan: bool
     reason: str
+    is_forced: bool = False
+    """Whether it goes with all in it, whatever that is: asked for, and expired."""
 
 
 def judge_resource(resource: Resource, run_state: RunState, rules: Rules) -> Verdict:
@@ -66,9 +69,11 @@ def judge_resource(resource: Resource, run_state: RunState, rules: Rules) -> Ver
     reason = _explain_need(resource, run_state, rules) or _explain_kept(resource, run_state, rules)
     if reason:
         return Verdict(resource, False, reason)
+    is_forced = rules.include_kept and _has_expired(resource, rules)
     if run_state in ("succeeded", "failed"):
-        return Verdict(resource, True, f"its run has {run_state}")
-    return Verdict(resource, True, f"expired at {resource.owned.expires_at}, its run is {run_state}")
+        return Verdict(resource, True, f"its run has {run_state}", is_forced)
+    reason = f"expired at {resource.owned.expires_at}, its run is {run_state}"
+    return Verdict(resource, True, reason, is_forced)
 
 
 def _explain_need(resource: Resource, run_state: RunState, rules: Rules) -> str:
@@ -160,13 +165,15 @@ def extend_to_lease(owned: Ownership, formula: str | None) -> Ownership:
 
 # Not cached: what was deleted once may have been made again.
 @task(name="delete", task_run_name="delete {resource.kind} {resource.name}", **NOT_CACHED, **RETRIED)
-def delete_resource(resource: Resource) -> bool:
+def delete_resource(resource: Resource, is_forced: bool = False) -> bool:
     """Delete a resource that nobody has changed since it was found; False if somebody has, or it is gone.
 
-    A run that comes to a pool renews its lease, and one that goes on extends its containers.
+    A run that comes to a pool renews its lease, and one that goes on extends its containers. Raises
+    OutputsLeftError for a container with outputs that lie nowhere else and can't be fetched.
     """
     if resource.kind == "container":
-        return blobs.delete_container(resource.name, resource.modified_at)
+        found = blobs.find_container(resource.name)
+        return found is not None and delete_container(found, resource.modified_at, is_forced)
     unchanged: dict[str, Any] = {"if_unmodified_since": resource.modified_at}
     with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
         begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job

@@ -13,6 +13,8 @@ RUN_KEY_MAX = 50
 SLUG_MAX = 31
 # In the output container: what tasks have printed, kept beyond their nodes.
 LOGS_FOLDER = ".logs"
+# What the names of output containers begin with.
+OUTPUTS = "output-"
 # In the output folder: outputs on their way, which get their names once they are whole.
 PARTIAL_FOLDER = ".partial"
 # There too: outputs of earlier runs whose files have failed since.
@@ -24,6 +26,8 @@ RESERVED_FOLDERS = {
 }
 # In the metadata of an output's blob: the digest of what made it.
 SOURCE_METADATA = "source"
+# Beside it, and in the container's: the part of that which all outputs of an attempt share.
+RECIPE_METADATA = "recipe"
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def names_of_run(key: str, pool_id: str | None = None) -> RunNames:
         key=key,
         application_container=f"application-{key}",
         input_container=f"input-{key}",
-        output_container=f"output-{key}",
+        output_container=f"{OUTPUTS}{key}",
         job_id=f"fan-out-{key}",
         pool_id=pool_id or f"fan-out-{key}",
     )
