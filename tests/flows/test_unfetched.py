@@ -1,4 +1,4 @@
-"""The only copy of an output: whoever deletes a run's containers fetches it first, or keeps it and says so."""
+"""The only copy of an output: whoever deletes its container fetches it first, or keeps it and says so."""
 
 from __future__ import annotations
 
