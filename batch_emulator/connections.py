@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+from collections.abc import Iterable
 from typing import Any, cast
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _CONNECTION = "batch_emulator.connection"
 _MOST_GATHERED_BYTES = 65_536
+_DESCRIPTORS_FOR_OTHERS = 256
+_MANY = 100_000
+#: As long as Windows' HTTP service waits, behind which Azure Batch is.
+_REQUEST_SECONDS = 120
 
 
 class _Gathering:
@@ -45,11 +51,49 @@ class _Gathering:
         self._transport.abort()
 
 
-class GatheringProtocol(AutoHTTPProtocol):
-    """uvicorn's HTTP over such a transport."""
+class GatheringProtocol(H11Protocol):
+    """uvicorn's HTTP over such a transport. Where there are too many connections, the one that has waited
+    longest for its client is closed, or the new one, if none waits."""
+
+    idle_since: float
+    """When it was opened, or its last answer was complete; of the event loop's clock."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, _Gathering(cast(asyncio.Transport, transport))))
+        self.idle_since = self.loop.time()
+        if len(self.connections) > most_connections():
+            surplus = _longest_waiting(cast("set[GatheringProtocol]", self.connections), default=self)
+            surplus.transport.abort()
+            # It says so itself, but not before others have been taken.
+            self.connections.discard(surplus)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.idle_since = self.loop.time()
+
+    def waits_for_client(self) -> bool:
+        """Whether nothing, or only a part of a request, has come since the last answer."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+
+def most_connections() -> int:
+    """How many may be open at once: files and sockets to storage need descriptors too."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit - min(limit // 2, _DESCRIPTORS_FOR_OTHERS) if limit > 0 else _MANY
+
+
+def _longest_waiting(
+    connections: Iterable[GatheringProtocol], default: GatheringProtocol
+) -> GatheringProtocol:
+    waiting = (each for each in connections if each.waits_for_client())
+    return min(waiting, key=lambda each: each.idle_since, default=default)
+
+
+def close_overdue(connections: Iterable[GatheringProtocol], now: float) -> None:
+    """Close those whose client has not sent a whole request for too long."""
+    for each in list(connections):
+        if each.waits_for_client() and now - each.idle_since > _REQUEST_SECONDS:
+            each.transport.abort()
 
 
 def remember_connections(app: ASGIApp) -> ASGIApp:

@@ -12,18 +12,21 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from batch_emulator.app import create_app
-from batch_emulator.connections import GatheringProtocol
+from batch_emulator.connections import GatheringProtocol, close_overdue
 from batch_emulator.engine.engine import Engine
 from batch_emulator.engine.journal import Journal
 from batch_emulator.node.launch import Runner
 from batch_emulator.node.process_runner import ProcessRunner
 from batch_emulator.node.simulated_runner import SimulatedRunner
 from batch_emulator.settings import Settings, check
+
+_TIDYING_SECONDS = 5.0
+_BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,15 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
         engine = Engine(settings, _make_runner(settings, location), endpoint, journal)
         server = _Server(_config(engine))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        tidying = asyncio.create_task(_close_overdue(server))
         try:
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
+            listener.listen(_BACKLOG)
             yield Account(settings.account, settings.key, endpoint, location, settings.certificate)
         finally:
             server.should_exit = True
+            tidying.cancel()
             await serving
             await _abort_connections(server)
             await engine.close()
@@ -148,6 +154,13 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _close_overdue(server: uvicorn.Server) -> None:
+    while True:
+        await asyncio.sleep(_TIDYING_SECONDS)
+        connections = cast("set[GatheringProtocol]", server.server_state.connections)
+        close_overdue(connections, asyncio.get_running_loop().time())
+
+
 async def _abort_connections(server: uvicorn.Server) -> None:
     """End those whose client keeps its end open and does not say goodbye, as TLS would have it."""
     for connection in list(server.server_state.connections):
@@ -165,6 +178,8 @@ def _config(engine: Engine) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        # asyncio takes so many at once, before any can be closed; how many may wait is said later.
+        backlog=32,
         ssl_certfile=engine.settings.certificate,
         ssl_keyfile=engine.settings.certificate_key,
     )

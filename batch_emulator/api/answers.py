@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from starlette.responses import Response
@@ -48,14 +49,21 @@ def _validators(resource: Resource | None) -> dict[str, str]:
 
 def created(call: Call, resource: Any, url: str) -> Response:
     """201 of an Add operation."""
-    return Response(status_code=201, headers=_validators(resource) | {"Location": url, "DataServiceId": url})
+    location = _in_header(url)
+    headers = _validators(resource) | {"Location": location, "DataServiceId": location}
+    return Response(status_code=201, headers=headers)
+
+
+def _in_header(url: str) -> str:
+    """A URL as a header can hold it: names in it may have any characters."""
+    return quote(url, safe="%/:?#[]@!$&'()*+,;=~")
 
 
 def changed(call: Call, resource: Resource | None, status: int = 200, *, named: bool = True) -> Response:
     """The answer to an operation that changes a resource: its new ETag, and the operation's URL."""
     headers = _validators(resource)
     if named:
-        headers["DataServiceId"] = call.url
+        headers["DataServiceId"] = _in_header(call.url)
     return Response(status_code=status, headers=headers)
 
 

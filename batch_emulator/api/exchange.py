@@ -33,7 +33,7 @@ async def read_call(engine: Engine, request: Request) -> Call:
 
 def raw_path(request: Request) -> str:
     """The path as it was sent, percent-encoded, without the query."""
-    return request.scope["raw_path"].decode("ascii").partition("?")[0]
+    return request.scope["raw_path"].decode("latin-1").partition("?")[0]
 
 
 def _base_url(request: Request) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
@@ -93,7 +95,7 @@ def enable_scheduling(call: Call) -> Response:
 def add_user(call: Call) -> Response:
     body = read_body(call, NodeUserAdd).to_wire()
     call.do(_set_user, call.parameters, body, True)
-    return created(call, None, f"{call.url}/{body['name']}")
+    return created(call, None, f"{call.url}/{quote(body['name'], safe='')}")
 
 
 def replace_user(call: Call) -> Response:

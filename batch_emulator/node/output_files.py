@@ -14,7 +14,8 @@ import glob
 import json
 import os
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ import httpx
 
 from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.launch import Failure, WireObject
+from batch_emulator.node.patterns import find_files
 from batch_emulator.node.resource_files import blob_url
 from batch_emulator.node.transfer import StorageError, Transfers, answer, for_each, read_slice
 
@@ -61,8 +63,7 @@ async def upload_output_files(
     wanted = [file for file in output_files if _applies(file, exit_code)]
     if not wanted:
         return None
-    # Wildcards may have to walk through a big tree.
-    uploads = await asyncio.to_thread(_find_all, wanted, task_directory / "wd", environment)
+    uploads = await _find_in_thread(wanted, task_directory / "wd", environment)
     report = _Report()
 
     async def upload(item: _Upload) -> None:
@@ -77,25 +78,47 @@ async def upload_output_files(
     return report.failed[0][1] if report.failed else None
 
 
+async def _find_in_thread(
+    output_files: list[WireObject], working_directory: Path, environment: Mapping[str, str]
+) -> list[_Upload]:
+    """Wildcards may have to walk through a big tree, which ends when this is cancelled."""
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(
+            _find_all, output_files, working_directory, environment, lambda: not given_up.is_set()
+        )
+    finally:
+        given_up.set()
+
+
 def _applies(file: WireObject, exit_code: int) -> bool:
     condition = (file.get("uploadOptions") or {}).get("uploadCondition") or "taskCompletion"
     return condition.lower() in ("taskcompletion", "tasksuccess" if exit_code == 0 else "taskfailure")
 
 
 def _find_all(
-    output_files: list[WireObject], working_directory: Path, environment: Mapping[str, str]
+    output_files: list[WireObject],
+    working_directory: Path,
+    environment: Mapping[str, str],
+    is_wanted: Callable[[], bool],
 ) -> list[_Upload]:
-    return [upload for file in output_files for upload in _find_uploads(file, working_directory, environment)]
+    return [
+        upload
+        for file in output_files
+        for upload in _find_uploads(file, working_directory, environment, is_wanted)
+    ]
 
 
-def _find_uploads(file: WireObject, working_directory: Path, environment: Mapping[str, str]) -> list[_Upload]:
+def _find_uploads(
+    file: WireObject,
+    working_directory: Path,
+    environment: Mapping[str, str],
+    is_wanted: Callable[[], bool],
+) -> list[_Upload]:
     """The regular files that an output file's pattern matches now, in order of name, with their blobs."""
     container = file["destination"]["container"]
     headers = {header["name"]: header.get("value") or "" for header in container.get("uploadHeaders") or ()}
     root, pattern = _anchor(_expand(file["filePattern"], environment), working_directory)
-    matches = (
-        sorted(glob.glob(pattern, root_dir=root, recursive=True)) if glob.has_magic(pattern) else [pattern]
-    )
     return [
         _Upload(
             file["filePattern"],
@@ -104,8 +127,7 @@ def _find_uploads(file: WireObject, working_directory: Path, environment: Mappin
             _blob_name(match, pattern, (container.get("path") or "").strip("/")),
             headers,
         )
-        for match in matches
-        if os.path.isfile(os.path.join(root, match))
+        for match in find_files(root, pattern, is_wanted)
     ]
 
 

@@ -86,13 +86,16 @@ async def _pages(transfers: Transfers, file: WireObject) -> AsyncIterator[list[_
     marker = ""
     while True:
         names, marker = await _list_blobs(transfers, container, file.get("blobPrefix") or "", marker)
-        yield [
-            _Download(blob_url(container, name), name, _mode(file))
-            for name in names
-            if not name.endswith("/")
-        ]
+        yield [_in_container(container, name, file) for name in names if not name.endswith("/")]
         if not marker:
             return
+
+
+def _in_container(container: str, name: str, file: WireObject) -> _Download:
+    try:
+        return _Download(blob_url(container, name), name, _mode(file))
+    except httpx.InvalidURL as error:
+        raise AttemptFailed("BlobDownloadMiscError", FilePath=name, Message=str(error)) from error
 
 
 def _no_auto_storage(container_name: str) -> AttemptFailed:
@@ -102,7 +105,11 @@ def _no_auto_storage(container_name: str) -> AttemptFailed:
 
 
 def blob_url(container_url: str, name: str, query: str = "") -> str:
-    """The URL of a blob with the container's SAS, and `query` ("comp=block&...") after it."""
+    """The URL of a blob with the container's SAS, and `query` ("comp=block&...") after it. Raises
+    httpx.InvalidURL for a name that no URL can hold."""
+    if {".", ".."} & set(name.split("/")):
+        # Whoever reads a URL takes them out of it, and so means another blob.
+        raise httpx.InvalidURL(f"No URL can hold a blob's name with . or .. between slashes: {name}")
     base, _, sas = container_url.partition("?")
     url = f"{base.rstrip('/')}/{quote(name, safe='/~')}"
     parameters = "&".join(part for part in (sas, query) if part)

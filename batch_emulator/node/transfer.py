@@ -93,13 +93,38 @@ async def answer(
     headers: Mapping[str, str],
     content: bytes | AsyncIterator[bytes] | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """A successful answer, its body not yet read. Raises StorageError for any other."""
-    async with client.stream(
-        method, url, headers=dict(headers), content=content, follow_redirects=method == "GET"
-    ) as response:
+    """A successful answer, its body not yet read. Raises StorageError for any other, and httpx.InvalidURL for
+    a URL that can lead nowhere."""
+    response = await _send(client, method, url, dict(headers), content)
+    try:
         if response.status_code >= 400:
             raise StorageError(response.status_code, await _error_code(response))
         yield response
+    finally:
+        await response.aclose()
+
+
+async def _send(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    content: bytes | AsyncIterator[bytes] | None,
+) -> httpx.Response:
+    try:
+        request = client.build_request(method, _checked(url), headers=headers, content=content)
+        return await client.send(request, stream=True, follow_redirects=method == "GET")
+    except ValueError as error:
+        # URLs are any text that clients give, and httpx does not refuse each as such.
+        raise httpx.InvalidURL(str(error)) from error
+
+
+def _checked(url: str) -> httpx.URL:
+    parsed = httpx.URL(url)
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        # The socket would say so, in an error that is not httpx's.
+        raise httpx.InvalidURL(f"There is no port {parsed.port}")
+    return parsed
 
 
 async def _error_code(response: httpx.Response) -> str:

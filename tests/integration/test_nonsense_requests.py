@@ -16,6 +16,7 @@ import batch_emulator
 from batch_emulator.app import ROUTES
 from batch_emulator.node.simulation import Simulation
 from bench.signing import open_account
+from tests.waiting import wait_until
 
 QUIETLY = settings(
     max_examples=40 * int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "10")),
@@ -42,7 +43,12 @@ def client() -> Iterator[httpx.Client]:
         client.post("/jobs", json={"id": "job", "poolInfo": {"poolId": "pool"}, "usesTaskDependencies": True})
         client.post("/jobs/job/tasks", json={"id": "1", "commandLine": "x", "environmentSettings": ENDLESS})
         client.post("/jobschedules", json=SCHEDULE | {"id": "schedule"})
+        wait_until(lambda: nodes_of(client), 30, "a node")
         yield client
+
+
+def nodes_of(client: httpx.Client) -> list[dict]:
+    return client.get("/pools/pool/nodes").json()["value"]
 
 
 def check(answer: httpx.Response) -> None:
@@ -56,7 +62,24 @@ def check(answer: httpx.Response) -> None:
 
 
 WORDS = st.one_of(
-    st.sampled_from(["pool", "job", "task", "", "..", "a b", "%", "'", "ü", "x" * 80, "null", "0"]),
+    st.sampled_from(
+        [
+            "pool",
+            "job",
+            "task",
+            "",
+            "..",
+            "a b",
+            "%",
+            "'",
+            "ü",
+            "x" * 80,
+            "null",
+            "0",
+            "\N{GRINNING FACE}",
+            "a\0",
+        ]
+    ),
     st.text(max_size=6),
 )
 SCALARS = st.one_of(
@@ -148,6 +171,7 @@ FULL_POOL = POOL | {
     "userAccounts": [{"name": "u", "password": "p", "linuxUserConfiguration": {"uid": 1, "gid": 1}}],
 }
 FORMULA = {"autoScaleFormula": "$TargetDedicatedNodes = avg($PendingTasks.GetSample(2));"}
+TIME = "2099-01-01T00:00:00Z"
 EARNEST = [
     ("POST", "/pools", FULL_POOL),
     ("PATCH", "/pools/pool", {"startTask": FULL_POOL["startTask"], "metadata": FULL_JOB["metadata"]}),
@@ -155,6 +179,14 @@ EARNEST = [
     ("POST", "/pools/pool/enableautoscale", FORMULA | {"autoScaleEvaluationInterval": "PT5M"}),
     ("POST", "/pools/pool/evaluateautoscale", FORMULA),
     ("POST", "/pools/pool/removenodes", {"nodeList": ["a"], "nodeDeallocationOption": "requeue"}),
+    ("POST", "/pools/pool/nodes/NODE/users", {"name": "u", "isAdmin": True, "expiryTime": TIME}),
+    ("PUT", "/pools/pool/nodes/NODE/users/u", {"password": "p", "sshPublicKey": "k"}),
+    (
+        "POST",
+        "/pools/pool/nodes/NODE/uploadbatchservicelogs",
+        {"containerUrl": "http://127.0.0.1:1/c", "startTime": TIME, "endTime": TIME},
+    ),
+    ("POST", "/pools/pool/nodes/NODE/disablescheduling", {"nodeDisableSchedulingOption": "taskcompletion"}),
     ("POST", "/jobs", FULL_JOB),
     ("PATCH", "/jobs/job", {"constraints": FULL_JOB["constraints"], "priority": 1}),
     ("PUT", "/jobs/job", {"poolInfo": {"poolId": "pool"}, "metadata": FULL_JOB["metadata"]}),
@@ -171,6 +203,8 @@ EARNEST = [
 def test_spoiled_bodies_are_refused_in_the_services_words(client, data, request):
     """A request with one value that is not what it should be: no 5xx, and a refusal says what is wrong."""
     method, path, body = request
+    if "NODE" in path:
+        path = path.replace("NODE", nodes_of(client)[0]["id"])
     answer = client.request(method, path, json=data.draw(spoiled(body)))
     check(answer)
     if answer.is_success and path in ("/pools", "/jobs", "/jobschedules"):

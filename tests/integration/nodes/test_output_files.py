@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from batch_emulator.node import output_files
 from batch_emulator.node.output_files import BLOCK_BYTES
 from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
@@ -191,3 +194,51 @@ async def test_file_that_became_unreadable(
     assert failure is not None
     assert failure.code == "FileUploadMiscError"
     str(failure).encode()
+
+
+@pytest.mark.parametrize("path", ["../other", "a/../../b", "./a", ".."])
+async def test_path_that_no_url_can_hold(transfers: Transfers, wd: Path, path: str) -> None:
+    """Where the blob's name would mean another one to a reader of its URL, nothing is sent; it is said."""
+    (wd / "x").write_bytes(b"")
+    asked = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        asked.append(number)
+
+    async with server(handle) as url:
+        failure = await upload(transfers, wd, output("x", url, path=path))
+    assert failure is not None
+    assert failure.code == "FileUploadMiscError"
+    assert "between slashes" in str(failure)
+    assert asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "xn--a.b", "127.0.0.1:0", "a b", "[v1.x]", "é\0"])
+async def test_url_that_leads_nowhere(transfers: Transfers, wd: Path, host: str) -> None:
+    """Any text as the container's URL is a failure of the upload, and no error of the service."""
+    (wd / "x").write_bytes(b"")
+    failure = await upload(transfers, wd, output("x", f"http://{host}/c"))
+    assert failure is not None
+    assert failure.code == "FileUploadMiscError"
+
+
+async def test_endless_search_ends_with_its_task(
+    transfers: Transfers, wd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that is given up leaves no thread that searches."""
+    searching, ended = threading.Event(), threading.Event()
+
+    def search(root: str, pattern: str, is_wanted: Callable[[], bool]) -> list[str]:
+        searching.set()
+        while is_wanted():
+            pass
+        ended.set()
+        return []
+
+    monkeypatch.setattr(output_files, "find_files", search)
+    uploading = asyncio.create_task(upload(transfers, wd, output("**", "http://127.0.0.1/c")))
+    await asyncio.to_thread(searching.wait)
+    uploading.cancel()
+    await asyncio.to_thread(ended.wait)
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
