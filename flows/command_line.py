@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings, temporary_settings
 
 from flows.display import expected_errors_hidden, live_display
 from tasks.azure.accounts import read_accounts
-from tasks.errors import FanOutError, SettingsError
+from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
 from tasks.listeners import listening
 from tasks.printable import make_printable
 from tasks.spec.run_results import FileResult, RunResult
@@ -71,6 +71,8 @@ class Outcome:
     result: RunResult | None = None
     error: str | None = None
     exit_code: int = SUCCEEDED
+    has_idle_nodes: bool = False
+    """Whether it did not begin because of more nodes than files, which somebody may confirm."""
 
 
 def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
@@ -115,6 +117,9 @@ def _make_command(flow: Flow) -> Callable[..., int]:
         given.apply_defaults()
         as_json = given.arguments.pop("as_json")
         outcome = _run_flow(flow, given.arguments)
+        if outcome.has_idle_nodes and _is_confirmed(outcome.error):
+            pool = given.arguments["pool"].model_copy(update={"allow_idle_nodes": True})
+            outcome = _run_flow(flow, {**given.arguments, "pool": pool})
         report(outcome, as_json)
         return outcome.exit_code
 
@@ -192,6 +197,7 @@ def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
                 flow(**parameters)
             except FanOutError as error:
                 outcome.error, outcome.exit_code = str(error), FAILED
+                outcome.has_idle_nodes = isinstance(error, IdleNodesError)
             except KeyboardInterrupt:
                 outcome.error, outcome.exit_code = "Interrupted.", INTERRUPTED
             except RuntimeError as error:
@@ -201,13 +207,23 @@ def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     return outcome
 
 
+def _is_confirmed(question: str | None) -> bool:
+    """Whether somebody at the terminal says to go on; where nobody is, no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{question}\nGo on all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def find_no_account(flow: Flow, parameters: Mapping[str, Any]) -> str | None:
     """What is missing of the accounts, said before any server is started; blocks are looked up by the run."""
     try:
         if not parameters.get("accounts"):
             read_accounts()
-    except SettingsError as error:
+    except MissingSettingsError as error:
         return f"{error}\n{ACCOUNTS_HINT.format(name=flow.fn.__name__)}"
+    except SettingsError as error:
+        return str(error)
     return None
 
 

@@ -3,7 +3,9 @@
 FanOutError
 ├── PermanentError            the same call would fail again
 │   ├── SettingsError         an environment variable is missing or can't be read
+│   │   └── MissingSettingsError   one that is needed is not set
 │   ├── InputError            files, names, command or output folder are wrong; nothing was created
+│   │   └── IdleNodesError    more nodes than files, which may be meant
 │   ├── AccessError           an account refused the credentials
 │   ├── RefusedError          a service refused a request for what is in it
 │   │   └── NotFoundError     there is nothing of the name that it has
@@ -43,8 +45,16 @@ class SettingsError(PermanentError):
     """An environment variable is missing, or its value can't be read."""
 
 
+class MissingSettingsError(SettingsError):
+    """An environment variable that is needed is not set."""
+
+
 class InputError(PermanentError):
     """The run was described wrongly; raised before anything is created."""
+
+
+class IdleNodesError(InputError):
+    """The pool would have many nodes with nothing to do, and nobody has said that this is meant."""
 
 
 class AccessError(PermanentError):

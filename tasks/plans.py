@@ -1,5 +1,6 @@
 """A run as it is to be, checked as far as that goes without an account."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from prefect.runtime import flow_run
 
 from tasks.batch_tasks import TaskPlan
 from tasks.downloads import locate_output_folder, prepare_output_folder
-from tasks.errors import InputError
+from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
@@ -22,6 +23,9 @@ from tasks.spec.sources import find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
 from tasks.uploads import name_program_blob
+
+# So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
+IDLE_NODES_MAX = 10
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def plan_run(spec: RunSpec) -> Plan:
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     files = _find_inputs(spec)
     _check_stream_output(spec.stream_output, files)
+    _refuse_idle_nodes(spec.pool, len(files))
     # It is built again once it is known where the application lies.
     build_command(spec.command, program and program.name)
     return Plan(
@@ -77,6 +82,18 @@ def _choose_run_key(spec: RunSpec) -> str:
     if key is None:
         raise InputError("A run outside of a flow needs a run_key, which names what it makes.")
     return key
+
+
+def _refuse_idle_nodes(pool: PoolSpec, file_count: int) -> None:
+    """Raise IdleNodesError for a pool of the run's own with many more nodes than it could use."""
+    nodes = pool.dedicated_nodes + pool.low_priority_nodes
+    needed = math.ceil(file_count / pool.task_slots_per_node)
+    if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
+        raise IdleNodesError(
+            f"{nodes:,} nodes for {file_count:,} files: {nodes - needed:,} of them would have nothing to do, "
+            f"and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes), or say that it is meant "
+            f"(pool.allow_idle_nodes)."
+        )
 
 
 def _check_stream_output(name: str | None, files: list[InputFile]) -> None:

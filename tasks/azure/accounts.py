@@ -1,12 +1,13 @@
 """Which accounts a run uses, by default those of the environment; the names are those of the Azure CLI."""
 
+import base64
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from tasks.errors import SettingsError
+from tasks.errors import MissingSettingsError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,33 @@ class Accounts:
 
     source: str | None = None
     """The name of the Prefect blocks that these were read from. None: the environment."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a key that can be none, as one that lost its last character."""
+        connection = parse_connection_string(self.storage_connection_string or "")
+        _check_key(self.batch_key, self._locate("AZURE_BATCH_ACCESS_KEY", "azure-batch-account"))
+        _check_key(self.storage_key, self._locate("AZURE_STORAGE_KEY", "azure-storage-account"))
+        in_connection = self._locate("AZURE_STORAGE_CONNECTION_STRING", "azure-storage-account")
+        _check_key(connection.get("accountkey"), f"The AccountKey of {in_connection}")
+
+    def _locate(self, variable: str, block: str) -> str:
+        return f"the block {block}/{self.source}" if self.source else variable
+
+
+def parse_connection_string(text: str) -> dict[str, str]:
+    """The settings of a connection string, their names in lower case."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def _check_key(key: str | None, place: str) -> None:
+    try:
+        base64.b64decode(key or "", validate=True)
+    except ValueError:
+        raise SettingsError(
+            f"{place[0].upper()}{place[1:]} is no key: one is base64, mostly 88 characters that end in ==. "
+            f"Copy it again, whole."
+        ) from None
 
 
 _in_use: ContextVar[Accounts | None] = ContextVar("accounts", default=None)
@@ -73,7 +101,9 @@ def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     values = {name: value.strip() for name, value in environment.items() if value.strip()}
     missing = _missing_variables(values)
     if missing:
-        raise SettingsError(f"Set {', and '.join(missing)}: without that there is no account to run on.")
+        raise MissingSettingsError(
+            f"Set {', and '.join(missing)}: without that there is no account to run on."
+        )
     return Accounts(
         batch_endpoint=with_scheme(values["AZURE_BATCH_ENDPOINT"]),
         batch_account=values.get("AZURE_BATCH_ACCOUNT"),

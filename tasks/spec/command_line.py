@@ -29,6 +29,11 @@ PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 # In an output file's pattern a wildcard would match other names than its own, and `$HOME` be expanded: only
 # letters, digits and these are left in it.
 UNSAFE_IN_PATTERN = re.compile(r"[^\w .,+=@()#-]")
+PLACES = ("{application}", "{input}", "{name}", "{output}")
+# A place, or a brace that is part of none.
+OTHER_BRACES = re.compile(r"\{(?:application|input|name|output)\}|[{}]")
+# A pipe, a list or a redirection, standing by itself or before its file.
+SHELL_SIGN = re.compile(r"\|\|?|&&?|;|[^{}]*;|\d?(<|<<|>|>>|>&|&>)[^>]*|\d?>&\d")
 SHELLS = {"sh", "bash", "dash", "ksh", "zsh"}
 
 
@@ -74,13 +79,36 @@ def _split_template(template: str) -> list[str]:
         for token in tokens:
             list(_split_token(token))
     except ValueError as error:
-        raise InputError(
-            f"The command {template!r} can't be read: {error}. Write {{{{ and }}}} for braces."
-        ) from error
+        raise InputError(f"The command {template!r} can't be read: {error}. {_advise(template)}") from error
     if not tokens:
         raise InputError("The command is empty: say what to run, for example `wc -w {input}`.")
     _refuse_places_in_scripts(template, tokens)
+    _refuse_shell_signs(template)
     return tokens
+
+
+def _advise(template: str) -> str:
+    """How to write braces that are no place; where it can be said, the whole command."""
+    doubled = OTHER_BRACES.sub(lambda found: found[0] if found[0] in PLACES else found[0] * 2, template)
+    if "{{" in template or "}}" in template or doubled == template:
+        return "Braces of the command's own are written twice: {{ and }}."
+    return f"Braces of the command's own are written twice: {doubled}"
+
+
+def _refuse_shell_signs(template: str) -> None:
+    """Raise InputError for a pipe or the like, which would be an argument of the program."""
+    try:
+        # With their quotes: a sign in quotes is meant as an argument.
+        words = shlex.split(template, posix=False)
+    except ValueError:
+        return
+    sign = next((word for word in words if SHELL_SIGN.fullmatch(word)), None)
+    if sign is not None:
+        raise InputError(
+            f"The command {template!r} runs under no shell: {sign} would be an argument of the program. "
+            f"Write a script, sh -c '...', in which the paths are \"${INPUT_VARIABLE}\" and "
+            f'"${OUTPUT_VARIABLE}". If it is meant as an argument, put it in quotes.'
+        )
 
 
 def _split_token(token: str) -> Iterator[tuple[str, str | None]]:
@@ -96,7 +124,8 @@ def _refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
     if os.path.basename(tokens[0]) not in SHELLS:
         return
     for option, script in pairwise(tokens):
-        if re.fullmatch(r"-[a-z]*c", option) and any(place is not None for _, place in _split_token(script)):
+        places = [f"{{{place}}}" for _, place in _split_token(script)]
+        if re.fullmatch(r"-[a-z]*c", option) and any(place in PLACES for place in places):
             raise InputError(
                 f"The command {template!r} would let a shell read file names. In a script use the "
                 f'variables "${INPUT_VARIABLE}", "${OUTPUT_VARIABLE}" and "${NAME_VARIABLE}".'
@@ -111,8 +140,10 @@ def _refuse_unknown_places(template: str, tokens: list[str], places: dict[str, s
                     f"The command {template!r} has {{application}}, but no application is given."
                 )
             if place is not None and place not in places:
-                known = ", ".join(f"{{{name}}}" for name in sorted({"application", *places}))
-                raise InputError(f"The command {template!r} has {{{place}}}; there are only {known}.")
+                raise InputError(
+                    f"The command {template!r} has {{{place}}}; there are only {', '.join(PLACES)}. "
+                    f"{_advise(template)}"
+                )
 
 
 def _build_word(token: str, places: dict[str, str], environment: dict[str, str]) -> str:

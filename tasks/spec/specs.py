@@ -121,6 +121,10 @@ class PoolSpec(Spec):
     task_slots_per_node: int = Field(
         default=1, ge=1, le=256, description="Batch tasks that a node runs at once."
     )
+    allow_idle_nodes: bool = Field(
+        default=False,
+        description="Make the pool though it has more nodes than the files can keep busy.",
+    )
     idle_minutes: int = Field(
         default=15,
         ge=5,

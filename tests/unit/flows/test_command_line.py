@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from flows.command_line import (
     PATHS_ON_TERMINAL,
     Outcome,
+    _is_confirmed,
     build_app,
     build_summary,
     main,
@@ -197,6 +198,20 @@ def test_somebody_who_watches_sees_the_first_paths(monkeypatch, capsys: pytest.C
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
     print_paths(paths, "/out")
     assert terminal.getvalue().splitlines() == [*paths[:PATHS_ON_TERMINAL], "... and 980 more in /out"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "confirmed"), [("y\n", True), ("YES\n", True), ("\n", False), ("", False), ("no\n", False)]
+)
+def test_somebody_at_the_terminal_is_asked(answer, confirmed, monkeypatch):
+    """A question goes to a terminal alone, and only yes is yes."""
+    asked = Terminal()
+    monkeypatch.setattr("sys.stderr", asked)
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    assert _is_confirmed("900 nodes") is confirmed
+    assert "900 nodes\nGo on all the same?" in asked.getvalue()
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert not _is_confirmed("900 nodes")
 
 
 def test_no_display_where_nobody_watches(capfd: pytest.CaptureFixture[str]):

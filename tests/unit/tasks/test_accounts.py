@@ -54,6 +54,27 @@ def test_secrets_are_not_shown():
     assert "c2VjcmV0" not in repr(read_accounts(KEYS))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AZURE_BATCH_ACCESS_KEY", "c2VjcmV0YQ="),
+        ("AZURE_STORAGE_KEY", "not a key"),
+        (
+            "AZURE_STORAGE_CONNECTION_STRING",
+            "AccountName=a;AccountKey=c2VjcmV0YQ=;EndpointSuffix=core.windows.net",
+        ),
+    ],
+)
+def test_a_key_that_can_be_none_is_one_line(variable, value):
+    """A key that has lost its last character is told by its variable, and not shown."""
+    with pytest.raises(SettingsError, match=rf"{variable} is no key") as caught:
+        read_accounts({**KEYS, variable: value})
+    assert "\n" not in str(caught.value)
+    assert value not in str(caught.value)
+    with pytest.raises(SettingsError, match="The block azure-batch-account/prod is no key"):
+        Accounts("https://b", batch_key="c2VjcmV0YQ=", source="prod")
+
+
 def test_a_connection_string_that_is_none_is_told():
     """A connection string that can't be read is told by the variable's name."""
     with pytest.raises(SettingsError, match="AZURE_STORAGE_CONNECTION_STRING can't be read"):

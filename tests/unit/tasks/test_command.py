@@ -93,6 +93,19 @@ def test_an_output_s_file_on_the_node_is_no_pattern():
         ("python3 'x", "No closing quotation"),
         ("wc {input:>5}", "has a format"),
         ("", "is empty"),
+        ("awk '{print $1}' {input}", r"twice: awk '\{\{print \$1\}\}' \{input\}$"),
+        (
+            """sh -c '{ cat "$FAN_OUT_INPUT"; }'""",
+            r"""twice: sh -c '\{\{ cat "\$FAN_OUT_INPUT"; \}\}'$""",
+        ),
+        ("awk '{{print}' {input}", r"written twice: \{\{ and \}\}\.$"),
+        ("xargs -I{} wc {input}", r"twice: xargs -I\{\{\}\} wc \{input\}$"),
+        ("wc -w {input} | sort", r"no shell: \| would be an argument"),
+        ("cat {input} > {output}", r"no shell: > would be"),
+        ("cat {input} 2>/dev/null", r"no shell: 2>/dev/null would be"),
+        ("cd x && wc {input}", r"no shell: && would be"),
+        ("cd x; wc {input}", r"no shell: x; would be"),
+        ("wc < {input}", r"no shell: < would be"),
         ("sh -c 'wc {input} > {output}'", r'"\$FAN_OUT_INPUT"'),
         ("/bin/bash -ec 'cat <{input}'", "let a shell read file names"),
     ],
@@ -101,6 +114,23 @@ def test_a_template_that_cannot_be_right_is_refused(template, message):
     """A mistake in the template is told before anything is created."""
     with pytest.raises(InputError, match=message):
         build_command(template)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "grep '|' {input}",
+        'expr 1 ">" {input}',
+        "grep a|b {input}",
+        "awk '{{print $1; exit}}' {input}",
+        """sh -c '{{ cat "$FAN_OUT_INPUT"; }} | sort > "$FAN_OUT_OUTPUT" && echo'""",
+        "jq '{{a: {{b: .c}}}}' {input}",
+        "say 'it'\\''s' {input}",
+    ],
+)
+def test_signs_in_quotes_are_meant(template):
+    """What stands in quotes, or within a word, is the program's argument."""
+    assert build_command(template).command_line
 
 
 def test_start_task_shares_the_application_with_all_users(tmp_path):

@@ -1,0 +1,45 @@
+"""A run as it is to be, before anything is made."""
+
+import pytest
+
+from tasks.errors import IdleNodesError
+from tasks.plans import plan_run
+from tasks.spec.run_spec import RunSpec
+from tasks.spec.specs import PoolSpec
+
+
+def plan(folder, pool: PoolSpec):
+    inputs = folder / "in"
+    inputs.mkdir(exist_ok=True)
+    for number in range(6):
+        (inputs / f"{number}.txt").touch()
+    spec = RunSpec(
+        inputs=inputs,
+        application=None,
+        command="wc {input}",
+        output_dir=folder / "out",
+        run_key="a-key",
+        pool=pool,
+    )
+    return plan_run(spec)
+
+
+def test_many_more_nodes_than_files_are_refused(tmp_path):
+    """It is a slip that costs money; the message says how many would do, and how to say that it is meant."""
+    with pytest.raises(
+        IdleNodesError, match=r"900 nodes for 6 files: 897 of them.*Ask for 3 nodes.*allow_idle"
+    ):
+        plan(tmp_path, PoolSpec(dedicated_nodes=800, low_priority_nodes=100, task_slots_per_node=2))
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        PoolSpec(dedicated_nodes=16),
+        PoolSpec(dedicated_nodes=900, allow_idle_nodes=True),
+        PoolSpec(dedicated_nodes=900, pool_id="shared"),
+    ],
+)
+def test_a_few_more_or_a_pool_for_others_too_are_taken(tmp_path, pool):
+    """Ten idle nodes may be, any number that is meant, and a pool that is named may be for other runs."""
+    assert len(plan(tmp_path, pool).files) == 6
