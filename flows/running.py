@@ -11,6 +11,7 @@ from tasks.azure.blocks import using_accounts
 from tasks.caching import refreshing
 from tasks.cleanup import clean_up, clean_up_after, cleaned_up
 from tasks.containers import check_storage, create_containers
+from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.images import choose_image
 from tasks.observing import left_out_on_failure
@@ -54,7 +55,11 @@ def run_in_shards(plan: Plan) -> Shards:
 
     There are no steps if all outputs of an earlier run still hold.
     """
-    with using_accounts(plan.spec.accounts), refreshing(runs_all(plan)):
+    with (
+        using_accounts(plan.spec.accounts),
+        refreshing(runs_all(plan)),
+        run_deadline(plan.spec.timeout_seconds),
+    ):
         label_flow_run(plan.files)
         start = _begin(plan)
         if start.unchanged:
@@ -124,8 +129,10 @@ def _collect_outputs(
             yield from outputs.take()
     except FanOutError as error:
         stopped = error
+        leave_time()
         _fetch_unseen(start.plan, submitted, outputs)
     live_output.log(is_last=True)
+    leave_time()
     yield from outputs.finish()
     return stopped
 
@@ -143,6 +150,8 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
     if submitted.job is None or submitted.pool is None:
         return
     task_ids = opaque(frozenset(item.task_id for item in submitted.items))
+    # The Batch tasks have this time for themselves, however long the uploads took.
+    current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
     patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes)
     yield from wait_for_tasks(

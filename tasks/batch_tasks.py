@@ -1,6 +1,5 @@
 """The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -16,6 +15,7 @@ from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
+from tasks.deadlines import current_deadline
 from tasks.downloads import has_output
 from tasks.errors import JobEndedError, RefusedError, TemporaryError
 from tasks.extra_files import UploadedFile, build_resource_files
@@ -37,7 +37,7 @@ from tasks.step import RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
-ADD_ROUNDS = 6
+ADD_PAUSE_MAX_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,16 @@ def _add_collection(
     signer: Signer,
     common: dict[str, Any],
 ) -> None:
-    """Add up to 100 tasks. Those that the service was too busy for are sent again, with pauses that grow."""
+    """Add up to 100 tasks. Those that the service was too busy for are sent again, with pauses that grow, as
+    long as the run has time."""
+    deadline, pause_seconds = current_deadline(), 0.25
     container_url = write_container_url(signer, plan.names.output_container)
     left = [build_task(item, plan, signer, container_url, common) for item in items]
-    for attempt in range(ADD_ROUNDS):
-        left = _add_once(client, job_id, left)
-        if not left:
-            return
-        time.sleep(0.25 * 2**attempt)
-    raise TemporaryError(f"Azure Batch was too busy to take {len(left)} tasks of the job {job_id}.")
+    while left := _add_once(client, job_id, left):
+        if deadline.is_over:
+            raise TemporaryError(f"Azure Batch was too busy to take {len(left)} tasks of the job {job_id}.")
+        deadline.pause(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, ADD_PAUSE_MAX_SECONDS)
 
 
 def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -174,8 +175,6 @@ def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) ->
             middle = len(bodies) // 2
             return _add_once(client, job_id, bodies[:middle]) + _add_once(client, job_id, bodies[middle:])
         explained = explain(error, "Batch", f"Adding tasks to the job {job_id}")
-        if isinstance(explained, TemporaryError):
-            return bodies
         raise (JobEndedError(str(explained)) if read_code(error) in ENDED_CODES else explained) from error
     again = set(ids_to_send_again(answer.result_values or [], job_id))
     return [body for body in bodies if body["id"] in again]

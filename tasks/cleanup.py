@@ -12,6 +12,13 @@ from pydantic import ValidationError
 
 from tasks.azure.blocks import using_accounts
 from tasks.containers import delete_containers
+from tasks.deadlines import (
+    CANCELLED_CLEAN_UP_SECONDS,
+    CLEAN_UP_SECONDS,
+    budget,
+    current_deadline,
+    share,
+)
 from tasks.errors import FanOutError, OutputsLeftError
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
@@ -58,7 +65,7 @@ def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
 
     def clean(succeeded: bool) -> None:
         if succeeded:
-            with left_out_on_failure("That all outputs are fetched"):
+            with left_out_on_failure("That all outputs are fetched"), share():
                 mark_fetched(names.output_container)
         clean_up(names, cleanup, succeeded)
 
@@ -75,9 +82,18 @@ def clean_at_end(clean: Callable[[bool], object]) -> Iterator[None]:
         if isinstance(error, Exception) and _will_be_retried():
             run_logger().info("Everything is kept for the next attempt of this run.")
         else:
-            clean(False)
+            _clean(clean, succeeded=False, is_cancelled=not isinstance(error, Exception))
         raise
-    clean(True)
+    _clean(clean, succeeded=True)
+
+
+def _clean(clean: Callable[[bool], object], succeeded: bool, is_cancelled: bool = False) -> None:
+    """Clean in a time of its own, whatever is left of the run's."""
+    if is_cancelled:
+        # Other threads of the run may be waiting for a service.
+        current_deadline().stop()
+    with budget(CANCELLED_CLEAN_UP_SECONDS if is_cancelled else CLEAN_UP_SECONDS):
+        clean(succeeded)
 
 
 def _will_be_retried() -> bool:
@@ -119,7 +135,9 @@ def _delete_if_due(
     if not is_wanted:
         return Deletion(thing, "kept")
     try:
-        if not do():
+        with share():
+            has_done = do()
+        if not has_done:
             return Deletion(thing, "nothing to do")
     except OutputsLeftError as error:
         run_logger().warning("%s", error)
@@ -187,4 +205,6 @@ def clean_up_after(flow: Flow, flow_run: FlowRun, state: State) -> None:
 
     It may run in another process, which knows only the flow run.
     """
-    clean_up_behind(flow_run.model_copy(update={"state": state}))
+    is_crashed = state.is_crashed()
+    with budget(CLEAN_UP_SECONDS if is_crashed else CANCELLED_CLEAN_UP_SECONDS):
+        clean_up_behind(flow_run.model_copy(update={"state": state}))

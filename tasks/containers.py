@@ -10,6 +10,7 @@ from prefect import task
 
 from tasks.azure import blobs
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
+from tasks.deadlines import first_call
 from tasks.errors import OutputsLeftError, RefusedError, TemporaryError
 from tasks.logs import run_logger
 from tasks.spec.naming import OUTPUTS, RunNames
@@ -28,9 +29,10 @@ STAMP = "stamp"
 def check_storage(names: RunNames) -> bool:
     """Ask the storage account whether the run's containers exist: the first call of a run to it.
 
-    The client's own retries must do, for the reason that `choose_image` gives.
+    An endpoint that answers nobody is told soon, as `choose_image` does.
     """
-    return blobs.find_container(names.input_container) is not None
+    with first_call():
+        return blobs.find_container(names.input_container) is not None
 
 
 def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:

@@ -103,11 +103,3 @@ class TemporaryError(FanOutError):
 
 class UnreachableError(TemporaryError):
     """Nothing answers at an endpoint."""
-
-
-def is_temporary(task: Any, task_run: Any, state: Any) -> bool:
-    """Whether Prefect should retry a task run that ended in `state`: its `retry_condition_fn`.
-
-    A plain function, because Prefect 3.8 ignores the retries of a task with any other callable here.
-    """
-    return isinstance(state.data, TemporaryError)

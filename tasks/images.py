@@ -8,6 +8,7 @@ from azure.batch.models import BatchSupportedImage
 from prefect import task
 
 from tasks.azure.clients import batch_client
+from tasks.deadlines import first_call
 from tasks.errors import PoolError
 from tasks.spec.specs import ImageSpec
 from tasks.step import NOT_CACHED
@@ -33,10 +34,9 @@ class Image:
 def choose_image(spec: ImageSpec, for_containers: bool = False) -> Image:
     """Find the image among those that the account may use; the first call of a run to Azure Batch.
 
-    The client's own retries must do: an endpoint that answers nobody is mostly a wrong one, and should be
-    told soon.
+    An endpoint that answers nobody is mostly a wrong one, and is told soon.
     """
-    with batch_client("Listing the supported images") as client:
+    with first_call(), batch_client("Listing the supported images") as client:
         return pick_image(client.list_supported_images(), spec, datetime.now(timezone.utc), for_containers)
 
 

@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
 from tasks.cleanup import clean_at_end, clean_up_pool
+from tasks.deadlines import run_deadline
 from tasks.errors import InputError
 from tasks.images import choose_image
 from tasks.pools import create_pool
@@ -40,10 +41,10 @@ def provisioned(
             clean_up_pool(names, cleanup.pool, succeeded)
 
     # The accounts are no longer in use when the block begins: its own steps say theirs.
-    with using_accounts(accounts):
+    with using_accounts(accounts), run_deadline(timeout_seconds):
         image = choose_image(pool.image, pool.containers.are_wanted)
     with clean_at_end(clean):
-        with using_accounts(accounts):
+        with using_accounts(accounts), run_deadline(timeout_seconds):
             create_pool(names, options, image)
         yield pool.model_copy(update={"pool_id": names.pool_id})
 

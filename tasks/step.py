@@ -11,19 +11,31 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 from prefect.utilities import annotations
 
-from tasks.errors import is_temporary
+from tasks.deadlines import is_time_up
+from tasks.errors import TemporaryError
 
 Value = TypeVar("Value")
 
 # For what asks, waits or deletes: a remembered answer would be of no use, or a lie.
 NOT_CACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
-# Only temporary errors are retried: after 2, 4, 8 and 16 seconds, and up to half as much again.
+
+def may_heal(task: Any, task_run: Any, state: Any) -> bool:
+    """Whether Prefect should retry a task run that ended in `state`: its `retry_condition_fn`.
+
+    The clients have asked services again already, as long as that could help. What is left are names that
+    are still being deleted, and files that change; that too only while the run has time. A plain function,
+    because Prefect 3.8 ignores the retries of a task with any other callable here.
+    """
+    return isinstance(state.data, TemporaryError) and not is_time_up()
+
+
+# After 2, 4, 8 and 16 seconds, and up to half as much again.
 RETRIED: dict[str, Any] = {
     "retries": 4,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_temporary,
+    "retry_condition_fn": may_heal,
 }
 
 

@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 )
 
 from tasks.azure.accounts import current_source
+from tasks.deadlines import is_time_up
 from tasks.errors import (
     AccessError,
     FanOutError,
@@ -73,6 +74,13 @@ def explained(service: Service, doing: str) -> Iterator[None]:
 
 def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     """Our error for one of Azure's, retryable if a retry can heal it."""
+    explained = _explain(error, service, doing)
+    if isinstance(explained, TemporaryError) and is_time_up():
+        return type(explained)(f"{explained} It was asked again until time was up.")
+    return explained
+
+
+def _explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     where = f"{doing}: Azure {service}"
     if isinstance(error, HttpResponseError) and error.status_code:
         return _explain_answer(error, service, where)

@@ -14,11 +14,10 @@ from requests.adapters import HTTPAdapter
 
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explained
+from tasks.azure.retrying import RetryUntilDeadline
 from tasks.errors import SettingsError
 
 CONNECTIONS = 64
-CONNECTION_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 90
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
 # For `begin_delete_*`: the client's poller goes on in a thread of its own, for which nothing here waits.
@@ -47,7 +46,8 @@ def get_batch_client(accounts: Accounts) -> BatchClient:
         credential = AzureNamedKeyCredential(accounts.batch_account, accounts.batch_key)
     else:
         credential = _entra_credential()
-    return BatchClient(accounts.batch_endpoint, credential, transport=_build_transport())
+    policy = RetryUntilDeadline("Batch")
+    return BatchClient(accounts.batch_endpoint, credential, transport=_build_transport(), retry_policy=policy)
 
 
 @cache
@@ -58,10 +58,7 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
         "max_block_size": BLOCK_BYTES,
         "max_single_get_size": BLOCK_BYTES,
         "max_chunk_get_size": BLOCK_BYTES,
-        # The library waits 15 seconds before its first retry by default.
-        "retry_total": 3,
-        "initial_backoff": 1,
-        "increment_base": 2,
+        "retry_policy": RetryUntilDeadline("Storage"),
     }
     if accounts.storage_connection_string is None and accounts.storage_endpoint is not None:
         credential = accounts.storage_key or _entra_credential()
@@ -84,9 +81,4 @@ def _build_transport() -> RequestsTransport:
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    return RequestsTransport(
-        session=session,
-        session_owner=False,
-        connection_timeout=CONNECTION_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-    )
+    return RequestsTransport(session=session, session_owner=False)

@@ -8,6 +8,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
+from tasks.deadlines import glance
 from tasks.errors import FanOutError
 from tasks.printable import make_printable
 from tasks.spec.naming import log_blob
@@ -18,7 +19,7 @@ TAIL_BYTES = 2000
 def read_task_stderr(job_id: str, task_id: str, output_container: str) -> str:
     """The end of a failed task's standard error, from its node or, if that is gone, from storage."""
     try:
-        with batch_client("Reading stderr.txt") as client:
+        with glance(), batch_client("Reading stderr.txt") as client:
             return _read_tail(
                 lambda: client.get_task_file_properties(job_id, task_id, "stderr.txt").content_length,
                 lambda part: client.download_task_file(job_id, task_id, "stderr.txt", ocp_range=part),
@@ -30,11 +31,12 @@ def read_task_stderr(job_id: str, task_id: str, output_container: str) -> str:
 def _read_stored_stderr(output_container: str, task_id: str) -> str:
     name = log_blob(task_id, "stderr.txt")
     try:
-        blob = blobs.find_blob(output_container, name)
-        if blob is None or not blob.size_bytes:
-            return ""
-        offset = max(0, blob.size_bytes - TAIL_BYTES)
-        return _readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
+        with glance():
+            blob = blobs.find_blob(output_container, name)
+            if blob is None or not blob.size_bytes:
+                return ""
+            offset = max(0, blob.size_bytes - TAIL_BYTES)
+            return _readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
     except FanOutError:
         return ""
 
@@ -43,10 +45,11 @@ def read_start_task_stderr(client: BatchClient, pool_id: str, node_id: str) -> s
     """The end of a start task's standard error; "" if the node doesn't give it."""
     path = "startup/stderr.txt"
     try:
-        return _read_tail(
-            lambda: client.get_node_file_properties(pool_id, node_id, path).content_length,
-            lambda part: client.download_node_file(pool_id, node_id, path, ocp_range=part),
-        )
+        with glance():
+            return _read_tail(
+                lambda: client.get_node_file_properties(pool_id, node_id, path).content_length,
+                lambda part: client.download_node_file(pool_id, node_id, path, ocp_range=part),
+            )
     except (AzureError, ResourceNotFoundError):
         return ""
 

@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
+from tasks.deadlines import glance
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
 from tasks.printable import make_printable
@@ -48,7 +49,7 @@ class _Stream:
         if self.lines >= LINES_MAX:
             return
         try:
-            with batch_client(f"Reading what {self.name} prints") as client:
+            with glance(), batch_client(f"Reading what {self.name} prints") as client:
                 for log in LOGS:
                     self.log_lines(self.fresh_lines(client, log, is_last))
         except FanOutError as error:

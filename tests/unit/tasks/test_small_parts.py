@@ -13,12 +13,13 @@ from prefect.states import Failed
 
 from tasks.azure.azure_errors import explain, redacted
 from tasks.downloads import local_path
-from tasks.errors import PermanentError, TemporaryError, UnreachableError, is_temporary
+from tasks.errors import PermanentError, TemporaryError, UnreachableError
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, describe_problem
+from tasks.step import may_heal
 from tasks.waiting import next_interval
 from tasks.watch.progress import Counts
 
@@ -89,7 +90,7 @@ def test_a_link_in_the_output_folder_is_not_followed_out_of_it(tmp_path):
 @pytest.mark.parametrize(("error", "expected"), [(TemporaryError("x"), True), (PermanentError("x"), False)])
 def test_only_temporary_errors_are_retried(error, expected):
     """Prefect asks whether to retry with the failed state; the error in it decides."""
-    assert is_temporary(None, None, Failed(data=error)) is expected
+    assert may_heal(None, None, Failed(data=error)) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,242 @@
+"""A proxy before a service, which lets the requests of a run meet an outage.
+
+It passes on whatever it gets, and knows no service. What nodes ask for with a signature of their own is left
+alone, as an outage that the nodes have too is no matter of the driver's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Literal
+from urllib.parse import urlsplit
+
+from tests.waiting import wait_until
+
+Kind = Literal["refuse", "silent", "500", "503", "403 once"]
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+RESET = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Outage:
+    """What a service's clients meet, from the first request that matches on."""
+
+    kind: Kind
+    seconds: float
+    at: str = ""
+    """A pattern, searched in `METHOD /path?query`."""
+
+    began_seconds: float | None = None
+    struck: list[str] = field(default_factory=list)
+    """The requests that met it."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def meets(self, request: str) -> bool:
+        """Whether a request meets it; the first that matches begins it."""
+        if self.began_seconds is None:
+            if not re.search(self.at, request):
+                return False
+            self.began_seconds = time.monotonic()
+        elif self.kind == "403 once" or self.is_over:
+            return False
+        self.struck.append(request)
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        return self.over.is_set() or not self.seconds_left
+
+    @property
+    def seconds_left(self) -> float:
+        if self.began_seconds is None:
+            return self.seconds
+        return max(0.0, self.began_seconds + self.seconds - time.monotonic())
+
+    def wait(self) -> None:
+        """Wait until it is over."""
+        self.over.wait(self.seconds_left)
+
+
+class FaultyProxy:
+    """Listens on a port of its own, for as long as the block of `before` lasts."""
+
+    def __init__(self, upstream: str):
+        self.upstream = urlsplit(upstream)
+        self.outage: Outage | None = None
+        self.requests: list[str] = []
+        self.dates: list[str] = []
+        self.closed = threading.Event()
+        self.lock = threading.Lock()
+        self.connections: set[socket.socket] = set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def begin(self, outage: Outage) -> Outage:
+        self.outage = outage
+        return outage
+
+    def recover(self) -> None:
+        """End the outage, if there is one."""
+        outage, self.outage = self.outage, None
+        if outage is not None:
+            outage.over.set()
+            wait_until(self.is_listening, 10, "listener")
+
+    def is_listening(self) -> bool:
+        return self.listener.fileno() != -1
+
+    def meet(self, request: str) -> Outage | None:
+        """The outage, if this request meets it."""
+        with self.lock:
+            self.requests.append(request)
+            is_of_node = "sig=" in request
+            if self.outage is None or is_of_node or not self.outage.meets(request):
+                return None
+            if self.outage.kind == "refuse":
+                # Wakes the thread that accepts.
+                with suppress(OSError):
+                    self.listener.shutdown(socket.SHUT_RDWR)
+            return self.outage
+
+    def _accept(self) -> None:
+        while not self.closed.is_set():
+            try:
+                connection, address = self.listener.accept()
+            except OSError:
+                self._stay_away()
+                continue
+            self.connections.add(connection)
+            thread = threading.Thread(target=self._handle, args=(connection, address), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _stay_away(self) -> None:
+        """Let nobody connect for as long as the outage lasts."""
+        self.listener.close()
+        if self.outage is not None:
+            self.outage.wait()
+        if not self.closed.is_set():
+            self.listener = socket.create_server(("127.0.0.1", self.port))
+
+    def _handle(self, connection: socket.socket, address: tuple[str, int]) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            _Handler(connection, address, self)
+        self.connections.discard(connection)
+        connection.close()
+
+    def close(self) -> None:
+        self.closed.set()
+        if self.outage is not None:
+            self.outage.over.set()
+        for one in [self.listener, *self.connections]:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(10)
+        self.listener.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client's."""
+
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def setup(self) -> None:
+        super().setup()
+        upstream = self.server.upstream
+        self.upstream = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
+
+    def finish(self) -> None:
+        self.upstream.close()
+        super().finish()
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if date := self.headers.get("ocp-date"):
+            self.server.dates.append(date)
+        outage = self.server.meet(f"{self.command} {self.path}")
+        if outage is not None:
+            self.fail(outage)
+        elif self.headers.get("Upgrade"):
+            self.splice()
+        else:
+            self.pass_on(body)
+
+    do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_OPTIONS = do_GET
+
+    def fail(self, outage: Outage) -> None:
+        if outage.kind in ("refuse", "silent"):
+            if outage.kind == "silent":
+                outage.wait()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.close_connection = True
+            return
+        self.send_response(int(outage.kind[:3]))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def pass_on(self, body: bytes) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        self.upstream.request(self.command, self.path, body or None, headers)
+        answer = self.upstream.getresponse()
+        content = answer.read()
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        if length is not None and answer.status not in (204, 304):
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def splice(self) -> None:
+        """Pass on a websocket, byte for byte."""
+        self.close_connection = True
+        upstream = self.server.upstream
+        with socket.create_connection((upstream.hostname or "", upstream.port or 80)) as other:
+            head = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items())]
+            other.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
+            back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
+            back.start()
+            _pump(self.connection, other)
+            back.join()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while block := source.recv(65536):
+            target.sendall(block)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def before(upstream: str) -> Iterator[FaultyProxy]:
+    """A proxy before the service of that URL."""
+    proxy = FaultyProxy(upstream)
+    proxy.threads[0].start()
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -1,0 +1,186 @@
+"""How long the clients wait for services, and how often they ask: by the deadline, and by nothing else."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import batch_emulator
+from tasks.azure import blobs
+from tasks.azure.accounts import Accounts, using
+from tasks.azure.clients import batch_client
+from tasks.containers import check_storage
+from tasks.deadlines import Deadline, budget, glance, run_deadline, share
+from tasks.errors import AccessError, NotFoundError, TemporaryError, UnreachableError
+from tasks.images import choose_image
+from tasks.sharding import in_threads
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import ImageSpec
+from tests.faulty_proxy import FaultyProxy, Outage, before
+
+LONG = 3600.0
+
+
+@pytest.fixture(scope="module")
+def proxies(storage) -> Iterator[tuple[FaultyProxy, FaultyProxy, Accounts]]:
+    """A local Batch service and Azurite, each behind a proxy, and the accounts by way of these."""
+    with (
+        batch_emulator.serve(port=0) as account,
+        before(account.endpoint) as batch,
+        before(storage.blob_endpoint) as store,
+    ):
+        endpoint = storage.connection_string.replace(
+            storage.blob_endpoint, f"{store.url}/{storage.account_name}"
+        )
+        yield batch, store, Accounts(batch.url, account.name, account.key, endpoint)
+
+
+@pytest.fixture
+def batch(proxies) -> Iterator[FaultyProxy]:
+    with using(proxies[2]):
+        yield proxies[0]
+    reset(proxies[0])
+
+
+@pytest.fixture
+def store(proxies) -> Iterator[FaultyProxy]:
+    with using(proxies[2]):
+        yield proxies[1]
+    reset(proxies[1])
+
+
+def reset(proxy: FaultyProxy) -> None:
+    proxy.recover()
+    proxy.requests.clear()
+    proxy.dates.clear()
+
+
+@pytest.mark.parametrize("kind", ["refuse", "silent", "500", "503"])
+def test_what_waiting_can_heal_is_asked_again_until_it_has(store, kind):
+    """A service that is away for a while is waited for, whatever it says or doesn't."""
+    outage = store.begin(Outage(kind, 1.0))
+    with run_deadline(60):
+        assert list(blobs.list_containers()) is not None
+    assert outage.struck
+
+
+@pytest.mark.parametrize("kind", ["refuse", "silent", "500", "503"])
+def test_no_call_outlasts_the_deadline(store, kind):
+    """A service that doesn't come back is asked until time is up, and then the error says so."""
+    store.begin(Outage(kind, LONG))
+    with run_deadline(1), pytest.raises(TemporaryError, match="asked again until time was up"):
+        blobs.find_container("some-container")
+
+
+def test_no_call_to_batch_outlasts_the_deadline(batch):
+    """So it is with Batch."""
+    batch.begin(Outage("silent", LONG))
+    with run_deadline(1), pytest.raises(UnreachableError, match="until time was up"):
+        list_jobs()
+
+
+def list_jobs() -> list[object]:
+    with batch_client("Listing jobs") as client:
+        return list(client.list_jobs())
+
+
+def test_the_threads_of_a_shard_keep_to_the_deadline(store):
+    """Each of many calls in threads ends by the same deadline."""
+    store.begin(Outage("silent", LONG))
+
+    def look(number: int) -> str:
+        try:
+            return str(blobs.find_blob("some-container", str(number)))
+        except TemporaryError as error:
+            return str(error)
+
+    with run_deadline(1):
+        said = in_threads(look, range(20))
+    assert all("time was up" in text for text in said)
+    # Those that begin later are not sent at all.
+    assert len(store.requests) < 20
+
+
+def test_one_refusal_is_asked_again_and_two_are_told(store, batch):
+    """A 403 may be a gateway's; a second one on the same call means the key, and is told at once."""
+    once = store.begin(Outage("403 once", LONG))
+    with run_deadline(LONG):
+        assert blobs.find_container("no-such-container") is None
+    assert len(store.requests) == 2
+    assert len(once.struck) == 1
+    with (
+        using(Accounts(batch.url, "somebody", "d3Jvbmcga2V5")),
+        run_deadline(LONG),
+        pytest.raises(AccessError),
+    ):
+        list_jobs()
+    assert len(batch.requests) == 2
+
+
+def test_what_waiting_cannot_heal_is_asked_once(store):
+    """An answer of its own, such as 404, ends a call."""
+    with run_deadline(LONG), pytest.raises(NotFoundError):
+        blobs.read_blob("no-such-container", "x")
+    assert len(store.requests) == 1
+
+
+def test_a_body_is_sent_again_whole(store, tmp_path):
+    """An upload that met a fault of the server's arrives as if it had not."""
+    (tmp_path / "x").write_bytes(content := bytes(range(256)) * 40)
+    blobs.create_container("sent-again")
+    store.begin(Outage("500", 1.0, at="^PUT .*/sent-again/x"))
+    with run_deadline(60):
+        blobs.write_blob("sent-again", "x", content)
+    assert blobs.read_blob("sent-again", "x") == content
+    blobs.delete_container("sent-again")
+
+
+def test_a_request_that_is_sent_again_has_a_date_of_its_own(batch):
+    """Batch refuses a date of a quarter of an hour ago, and its client gives a request only one."""
+    batch.begin(Outage("503", 1.1))
+    with run_deadline(60):
+        list_jobs()
+    assert len(set(batch.dates)) > 1
+
+
+@pytest.mark.parametrize("step", ["storage", "batch"])
+def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, monkeypatch):
+    """It is mostly a wrong one: the first call of a run doesn't wait for the run's whole time."""
+    monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
+    (store if step == "storage" else batch).begin(Outage("silent", LONG))
+    with run_deadline(LONG), pytest.raises(UnreachableError, match="Is AZURE_"):
+        check_storage.fn(names_of_run("x")) if step == "storage" else choose_image.fn(ImageSpec())
+
+
+def test_an_answer_at_the_beginning_is_waited_for(store, monkeypatch):
+    """A service that says it is busy is no wrong endpoint."""
+    monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
+    store.begin(Outage("503", 1.5))
+    with run_deadline(60):
+        assert check_storage.fn(names_of_run("x")) is False
+
+
+def test_a_run_that_is_late_goes_on_while_services_answer():
+    """Work isn't cut off: each answer, and the first call after a pause, finds a little time."""
+    late = Deadline(0.2, 60)
+    late.pause(1)
+    assert late.is_over
+    late.note_call()
+    assert not late.is_over
+    late.pause(1)
+    late.note_failure()
+    late.note_call()
+    assert late.is_over
+    late.note_answer()
+    assert not late.is_over
+
+
+def test_a_budget_is_shared_and_a_glance_is_short():
+    """A clean-up has a time of its own whatever is left of the run's, and each of its parts a share of it."""
+    with run_deadline(0.01) as run:
+        run.stop()
+        with budget(120), share() as part:
+            assert 29 < part.seconds <= 30
+            with glance() as short:
+                assert short.seconds == 5
+        with glance() as none:
+            assert none.seconds == 0
