@@ -108,7 +108,7 @@ def build_app(flow: Flow) -> App:
 
 def _make_command(flow: Flow) -> Callable[..., int]:
     """A function with the options of the flow that runs it and returns the exit code."""
-    options = [_make_option(parameter) for parameter in inspect.signature(flow.fn).parameters.values()]
+    options = [_make_option(parameter) for parameter in inspect.signature(flow).parameters.values()]
     as_json = options[-1].replace(name="as_json", default=False, annotation=Annotated[bool, AS_JSON])
     signature = inspect.Signature([*options, as_json])
 

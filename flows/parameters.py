@@ -3,12 +3,15 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
+from prefect import Flow
 from prefect.settings import get_current_settings
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from tasks.errors import InputError
+from tasks.spec.forms import is_group, show_parameter
 from tasks.spec.specs import Spec
 
 # What a path is given in JSON, and how much room is left for all other parameters.
@@ -18,6 +21,7 @@ OTHERS_MAX_BYTES = 16 * 1024
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Given = TypeVar("Given", bound=Spec)
+Shown = TypeVar("Shown", bound=Flow)
 
 
 def takes(
@@ -85,18 +89,60 @@ def _adapt(function: Callable[[Given], Any], build: Callable[..., Given]) -> Cal
 
 
 def _signature_from(spec: type[Spec]) -> inspect.Signature:
-    """The fields as parameters: a class's own before those that it inherits, and those without a default
-    first, as Python wants them."""
+    """The fields as parameters: a class's own before those that it inherits. One that is needed behind one
+    that isn't has an empty default, as Python wants it; the field refuses that."""
+    parameters, is_optional = [], False
+    for name, field in _list_fields(spec).items():
+        parameter = _parameter_from(name, field)
+        is_optional = is_optional or not field.is_required()
+        parameters.append(parameter.replace(default="") if is_optional and field.is_required() else parameter)
+    return inspect.Signature(parameters)
+
+
+def shown_in_form(spec: type[Spec]) -> Callable[[Shown], Shown]:
+    """Have Prefect's form, and the command line, show the parameters in the order in which one sets
+    them.
+
+    It goes above `@flow`: Prefect draws the form from the signature of the flow, and calls by that of its
+    function.
+    """
+
+    def decorate(flow: Shown) -> Shown:
+        fields = _list_fields(spec)
+        parameters = [_parameter_from(name, fields[name]) for name in _order_form(spec, fields)]
+        flow.__signature__ = inspect.signature(flow).replace(parameters=parameters)  # pyright: ignore
+        return flow
+
+    return decorate
+
+
+def _order_form(spec: type[Spec], fields: dict[str, FieldInfo]) -> list[str]:
+    """What is needed, the class's own, those that it inherits; then groups, which most runs leave alone."""
+    own, first = inspect.get_annotations(spec), spec.shown_first
+    return sorted(
+        fields,
+        key=lambda name: (
+            not fields[name].is_required(),
+            is_group(fields[name]),
+            name not in own,
+            first.index(name) if name in first else len(first),
+        ),
+    )
+
+
+def _list_fields(spec: type[Spec]) -> dict[str, FieldInfo]:
     names = [name for kind in spec.__mro__ for name in inspect.get_annotations(kind)]
-    fields = {name: spec.model_fields[name] for name in names if name in spec.model_fields}
-    parameters = [_parameter_from(name, field) for name, field in fields.items()]
-    return inspect.Signature(sorted(parameters, key=lambda one: one.default is not inspect.Parameter.empty))
+    return {name: spec.model_fields[name] for name in names if name in spec.model_fields}
 
 
 def _parameter_from(name: str, field: FieldInfo) -> inspect.Parameter:
     default = inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
-    kind, annotation = inspect.Parameter.POSITIONAL_OR_KEYWORD, field.rebuild_annotation()
-    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+    shown, look = show_parameter(name, field)
+    # Subscription makes the tuple its arguments.
+    annotation = Annotated[(field.rebuild_annotation(), *shown, Field(json_schema_extra=look))]
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
 
 
 def _docstring_from(text: str, spec: type[Spec]) -> str:

@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import AfterValidator, Field
 
 from flows.fan_out import fan_out
-from flows.parameters import takes
+from flows.parameters import shown_in_form, takes
 from flows.running import AS_A_RUN
 from tasks.report.words_table import publish_words
 from tasks.spec.run_results import RunResult
@@ -34,11 +34,13 @@ class TopNWordsSpec(RunOptions):
 
     inputs: Texts = Field(
         default="data",
-        description="A folder (with its sub-folders), a glob, or a list of those. @FILE: the paths that this "
-        "file lists, one a line; -: those on standard input.",
+        description="A folder (with its sub-folders), a glob, or a list of those: texts, "
+        "texts/*.txt. They lie on the machine where the flow runs, a deployment's worker. @FILE: the "
+        "paths that this file lists, one a line; -: those on standard input.",
     )
     output_dir: Text = Field(
-        default="output", description="The local folder for the tables, one for each text file."
+        default="output",
+        description="The folder for the tables, one for each text file, on the machine where the flow runs.",
     )
     num_words: int = Field(default=3, ge=1, le=10_000, description="How many words each table has.")
     delay_seconds: float = Field(
@@ -53,6 +55,7 @@ class TopNWordsSpec(RunOptions):
     )
 
 
+@shown_in_form(TopNWordsSpec)
 @flow(name="top-n-words", **AS_A_RUN)
 @takes(TopNWordsSpec)
 def top_n_words(spec: TopNWordsSpec) -> RunResult:

@@ -6,16 +6,16 @@ from the spec where it is used. Those of `RunOptions` are parameters of every fl
 """
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
 from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
 
 
 def _as_text(value: object) -> object:
-    """Paths as Prefect's form sends them, so that a `Path` does as well."""
+    """Paths as Prefect's form sends them, so that a Path does as well."""
     if isinstance(value, list | tuple):
         return [_as_text(item) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -30,10 +30,20 @@ RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50
 class RunOptions(Spec):
     """How a run is run, whatever program it runs."""
 
-    pool: PoolSpec = Field(default=DEFAULT_POOL, description="The machines.")
-    cleanup: Cleanup = Field(default=DEFAULT_CLEANUP, description="What is deleted at the end, and when.")
+    shown_first: ClassVar = ("nodes", "timeout_seconds", "refresh")
+
+    pool: PoolSpec = Field(
+        default=DEFAULT_POOL,
+        description="What machines these are: size, system, Spot nodes, a pool to reuse. As usual: "
+        "of a pool of the run's own, with two cores and Ubuntu 24.04.",
+    )
+    cleanup: Cleanup = Field(
+        default=DEFAULT_CLEANUP,
+        description="What is deleted at the end, and when. As usual: all that the run made.",
+    )
     timeout_seconds: Seconds = Field(
         default=1200,
+        title="Time limit in seconds",
         description="How long the Batch tasks may take together, the start of the nodes included.",
     )
     stall_minutes: float = Field(
@@ -45,26 +55,46 @@ class RunOptions(Spec):
     )
     run_key: RunKey | None = Field(
         default=None,
-        description="Names the run's resources. With the key of an earlier run, this one goes on where that "
-        "one stopped. Empty: the flow run's id.",
+        description="Names the run's resources, such as census-2026. With the key of an earlier run, "
+        "this one goes on where that one stopped. Empty: the flow run's id.",
     )
     accounts: BlockName | None = Field(
         default=None,
-        description="The name of the Prefect blocks of the Batch and the storage account. Empty: the "
-        "accounts of the environment.",
+        description="The name of the Prefect blocks of the Batch and the storage account, such as prod."
+        " Empty: the accounts of the flow's environment.",
     )
     refresh: bool = Field(
         default=False,
-        description="Run every file. Else those are left out whose outputs are there from an earlier run, of "
+        title="Run every file",
+        description="Else those are left out whose outputs are there from an earlier run, of "
         "the same content, by the same command, program and settings.",
     )
     stream_output: Text | None = Field(
         default=None,
-        description="The name of an input. What its Batch task prints appears in the log while it runs.",
+        title="Stream the output of",
+        description="The name of an input, such as a.txt. What its Batch task prints appears in the log"
+        " while it runs.",
+    )
+    nodes: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="How many machines work on the files, if the pool below doesn't say it.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _count_nodes(cls, given: Any) -> Any:
+        """Give the pool the run's nodes, unless it has a number of its own."""
+        if not isinstance(given, dict) or given.get("nodes") is None:
+            return given
+        pool = PoolSpec.model_validate(given.get("pool") or {})
+        if "dedicated_nodes" in pool.model_fields_set:
+            return given
+        return {**given, "pool": pool.model_copy(update={"dedicated_nodes": given["nodes"]})}
+
     def options(self) -> dict[str, Any]:
-        """These alone, to be handed on to `fan_out` by a flow that has parameters of its own."""
+        """These alone, to be handed on to fan_out by a flow that has parameters of its own."""
         return {name: getattr(self, name) for name in RunOptions.model_fields}
 
 
@@ -73,10 +103,15 @@ class TaskOptions(Spec):
 
     output_name: str = Field(
         default="{stem}_OUTPUT{suffix}",
-        description="What an output is called, from the input's {stem}, {suffix} and {name}.",
+        description="What an output is called, from the input's {stem}, {suffix} and {name}: of a.txt "
+        "these are a, .txt and a.txt.",
     )
     max_task_retry_count: int = Field(
-        default=0, ge=0, le=100, description="How often Batch repeats a task whose program fails."
+        default=0,
+        ge=0,
+        le=100,
+        title="Repetitions of a failed task",
+        description="How often Batch repeats a task whose program fails.",
     )
     max_wall_clock_minutes: float | None = Field(
         default=None,
@@ -87,7 +122,8 @@ class TaskOptions(Spec):
     )
     task: TaskSpec = Field(
         default=DEFAULT_TASK,
-        description="The container, environment, user and further files of each Batch task.",
+        description="The container, environment, user and further files of each Batch task. As usual: "
+        "none of them.",
     )
 
 
@@ -95,17 +131,24 @@ class RunSpec(RunOptions, TaskOptions):
     """A run of any command over any files."""
 
     inputs: Texts = Field(
-        description="A folder (with its sub-folders), a glob, or a list of those. Each file is one Batch "
-        "task. @FILE: the paths that this file lists, one a line; -: those on standard input."
+        description="A folder (with its sub-folders), a glob, or a list of those: photos, "
+        "photos/*.png. They lie on the machine where the flow runs, a deployment's worker. "
+        "Each file is one Batch task. @FILE: the paths that this file lists, one a line; -: those on "
+        "standard input."
     )
     application: Text | None = Field(
-        description="A program to bring to the nodes, which the command calls {application}. Empty: none."
+        default=None,
+        description="A program to bring to the nodes, such as resize.py, from the machine where the "
+        "flow runs. The command calls it {application}. Empty: none.",
     )
     command: str = Field(
-        description="What to run for each file. {input} and {output} are its files on the node, {name} is "
-        "the input's name, {application} the program. It runs under no shell; without {output}, what it "
-        "prints is the output."
+        min_length=1,
+        description="What to run for each file, such as python3 {application} {input} {output}. {input}"
+        " and {output} are its files on the node, {name} is the input's name, {application} "
+        "the program. It runs under no shell; without {output}, what it prints is the output.",
     )
     output_dir: Text = Field(
-        default="output", description="The local folder for the outputs; sub-folders of the inputs are kept."
+        default="output",
+        description="The folder for the outputs, on the machine where the flow runs. Sub-folders of the "
+        "inputs are kept.",
     )

@@ -1,13 +1,13 @@
 """What a user says about a run: the parameters that Prefect's form shows, with their bounds and defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 
+from tasks.spec.forms import CHOOSE, fold_groups, take_empty_as_default, title_field
 from tasks.spec.overrides import check_pool_overrides
 
 When = Literal["always", "on_success", "never"]
-ABBREVIATIONS = {"vm": "VM", "sku": "SKU", "id": "ID", "url": "URL", "http": "HTTP"}
 BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -15,14 +15,24 @@ SubnetId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/virtualNe
 IdentityId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$")]
 
 
-def _title_field(name: str, _info: object) -> str:
-    """A field's name as the form has it: "VM size", not "Vm Size"."""
-    first, *others = (ABBREVIATIONS.get(word, word) for word in name.split("_"))
-    return " ".join([first[0].upper() + first[1:], *others])
-
-
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, field_title_generator=_title_field)
+    """Parameters that belong together: a group of Prefect's form."""
+
+    shown_first: ClassVar[tuple[str, ...]] = ()
+    """The fields that forms show first, of those that a flow's parameters inherit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title=CHOOSE, field_title_generator=title_field)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, given: Any) -> Any:
+        return take_empty_as_default(given, cls.model_fields) if isinstance(given, dict) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        fold_groups(handler.resolve_ref_schema(schema)["properties"], cls.model_fields)
+        return schema
 
 
 class ImageSpec(Spec):
@@ -113,7 +123,11 @@ class PoolSpec(Spec):
         examples=["STANDARD_D2S_V3", "STANDARD_F4S_V2"],
     )
     dedicated_nodes: int = Field(
-        default=1, ge=0, le=1000, description="Nodes that stay until they are removed."
+        default=1,
+        ge=0,
+        le=1000,
+        description="Nodes that stay until they are removed. Empty: the nodes of the run, else 1.",
+        json_schema_extra={"default": None},
     )
     low_priority_nodes: int = Field(
         default=0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."

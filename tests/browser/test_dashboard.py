@@ -14,7 +14,7 @@ from tests.flows.services import write_files
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RUN_SECONDS = 120
-FILLED = {"num_words": "4", "delay_seconds": "2", "Dedicated nodes": "2", "Task slots per node": "2"}
+FILLED = {"Number of words": "4", "Delay seconds": "2", "Nodes": "2"}
 FAILING = """sh -c 'grep -q fine "$FAN_OUT_INPUT" || (echo "nothing fine in $FAN_OUT_NAME" >&2; exit 3)'"""
 
 
@@ -45,7 +45,11 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
     """A run that is started from the form completes, and its four artifacts tell what became of it."""
     dashboard.open_form(page, "top-n-words/count-words")
     field(page, "Run Name").fill("from-the-form")
-    for label, value in {"inputs": str(REPOSITORY / "data"), "output_dir": str(tmp_path), **FILLED}.items():
+    for label, value in {
+        "Inputs": str(REPOSITORY / "data"),
+        "Output folder": str(tmp_path),
+        **FILLED,
+    }.items():
         field(page, label).fill(value)
     keep_screenshot("form")
     answer = dashboard.submit(page)
@@ -89,7 +93,7 @@ def assert_untouched_fields_are_defaults(recorded: dict) -> None:
     """What the server made of the form the flow takes as the values filled in, and its own defaults."""
     taken = top_n_words.validate_parameters(recorded)
     assert taken["num_words"] == 4
-    assert taken["pool"] == PoolSpec(dedicated_nodes=2, task_slots_per_node=2)
+    assert (taken["nodes"], taken["pool"]) == (2, PoolSpec())
     assert taken["cleanup"] == Cleanup()
     assert (taken["timeout_seconds"], taken["run_key"], taken["accounts"]) == (1200, None, None)
 
@@ -97,8 +101,8 @@ def assert_untouched_fields_are_defaults(recorded: dict) -> None:
 @pytest.mark.parametrize(
     ("label", "value", "message"),
     [
-        ("num_words", "0", "Validation failed for field 'num_words'."),
-        ("Dedicated nodes", "0", "Validation failed for field 'pool.dedicated_nodes'."),
+        ("Number of words", "0", "Validation failed for field 'num_words'."),
+        ("Nodes", "0", "Validation failed for field 'nodes'."),
     ],
 )
 def test_an_invalid_value_is_refused(dashboard, page, expect, keep_screenshot, label, value, message):
@@ -146,7 +150,7 @@ def test_the_form_describes_each_parameter(dashboard, page, deployment, keep_scr
     dashboard.open_form(page, deployment)
     labels = page.locator("label .schema-form-property__label").all_inner_texts()
     names = [label.removesuffix(" (Optional)").removesuffix("*").strip() for label in labels]
-    assert {"inputs", "VM size", "timeout_seconds"} <= set(names)
+    assert {"Inputs", "Nodes", "Time limit in seconds", "Pool"} <= set(names)
     assert [name for name in names if not description(page, name)] == []
     keep_screenshot(f"form-{deployment.partition('/')[0]}")
 

@@ -66,7 +66,7 @@ def test_help_shows_every_parameter(flow: Flow, capsys: pytest.CaptureFixture[st
         options.update(leaves(MODELS[name], f"--{name}"))
     assert {option for option in options if f"{option} " not in shown} == set()
     assert "When to delete the job with its tasks." in shown
-    assert "A folder (with its sub-folders), a glob, or a list of those." in shown
+    assert "A folder (with its sub-folders), a glob, or a list of those" in shown
 
 
 def test_options_become_parameters():
@@ -100,7 +100,7 @@ def test_defaults_are_those_of_the_flow(flow: Flow):
     """What the command line assumes for an option is what the flow assumes for the parameter."""
     command = build_app(flow).default_command
     assumed = {name: option.default for name, option in inspect.signature(command).parameters.items()}
-    for name, parameter in inspect.signature(flow.fn).parameters.items():
+    for name, parameter in inspect.signature(flow).parameters.items():
         if parameter.default is not inspect.Parameter.empty:
             assert assumed[name] in (parameter.default, [parameter.default])
 

@@ -10,6 +10,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
+from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 
 REFUSED = [
@@ -33,6 +34,17 @@ ACCEPTED = [
     {"pool": {"low_priority_nodes": 0}},
     {"pool": {"dedicated_nodes": 0, "low_priority_nodes": 2}},
     {"inputs": ["data", "more/*.txt"], "run_key": "a-key", "accounts": None},
+    {"run_key": "", "accounts": "", "stream_output": ""},
+    {"pool": None, "cleanup": None},
+    {
+        "pool": {
+            "dedicated_nodes": None,
+            "pool_id": "",
+            "image": None,
+            "containers": None,
+            "start_command": None,
+        }
+    },
 ]
 
 
@@ -76,5 +88,20 @@ def test_the_forms_defaults_are_the_flows(flow):
 
 
 def defaults_of_signature(flow) -> dict:
-    parameters = inspect.signature(flow.fn).parameters.values()
+    parameters = inspect.signature(flow).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+
+
+def test_what_is_left_empty_is_as_if_it_were_not_given():
+    """Empty fields and folded groups, as forms send them, are the defaults."""
+    left = {"application": "", "run_key": "", "accounts": None, "pool": {"image": None, "pool_id": ""}}
+    validated = fan_out.validate_parameters({**defaults(fan_out), "inputs": "x", "command": "y", **left})
+    assert [validated[name] for name in left] == [None, None, None, PoolSpec()]
+
+
+@pytest.mark.parametrize(("pool", "nodes"), [({}, 4), ({"dedicated_nodes": 2}, 2), ({"vm_size": "X"}, 4)])
+def test_the_nodes_of_a_run_are_those_of_its_pool(pool, nodes):
+    """Unless the pool has a number of its own."""
+    spec = RunSpec(inputs="x", command="y", nodes=4, pool=PoolSpec(**pool))
+    assert spec.pool.dedicated_nodes == nodes
+    assert RunSpec(inputs="x", command="y", **spec.options()) == spec

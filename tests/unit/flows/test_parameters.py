@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
+from prefect import flow
 from prefect.utilities.callables import parameter_schema
 from pydantic import Field, ValidationError
 
 from flows.fan_out import fan_out
-from flows.parameters import takes
+from flows.parameters import shown_in_form, takes
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Spec
 
 
+class Group(Spec):
+    size: int | None = Field(None, description="Of the group.")
+
+
 class Base(Spec):
+    shown_first: ClassVar = ("last",)
+    unseen: int = Field(0, description="Seldom.")
     last: int = Field(7, ge=1, description="Of every flow.")
 
 
 class Given(Base):
-    maybe: str | None = Field(None, description="Perhaps.")
     first: Annotated[str, Field(max_length=3)] = Field(description="Needed.")
+    maybe: str | None = Field(None, description="Perhaps.")
+    group: Group = Field(Group(), description="Of its own.")
+    late: Annotated[str, Field(min_length=1)] = Field(description="Needed too.")
 
 
 @takes(Given)
@@ -40,22 +49,37 @@ def tell_one_by_one(given: Given) -> Iterator[str | int | None]:
 
 
 def test_fields_are_parameters():
-    """What is needed comes first, then a class's own fields, then those that it inherits."""
-    assert tell("a", last=2) == Given(first="a", last=2)
-    assert tell("a", "b", 3) == Given(first="a", maybe="b", last=3)
-    assert list(inspect.signature(tell).parameters) == ["first", "maybe", "last"]
+    """A class's own come first, then those that it inherits, in the order in which they are declared."""
+    assert tell("a", late="z", last=2) == Given(first="a", late="z", last=2)
+    assert tell("a", "b", Group(), "z", 1, 3) == Given(first="a", maybe="b", late="z", unseen=1, last=3)
+
+
+def test_what_is_needed_may_not_be_left_out():
+    """Also where Python has a default for it, as one stands before it."""
+    with pytest.raises(ValidationError, match="late"):
+        tell("a", "b")
+
+
+def test_a_form_has_what_is_needed_first_and_groups_last():
+    """In the form, in which a group begins folded, and what may be empty with nothing in it."""
+    shown = parameter_schema(shown_in_form(Given)(flow(tell)))
+    assert list(shown.properties) == ["first", "late", "maybe", "last", "unseen", "group"]
+    assert shown.required == ["first", "late"]
+    assert shown.properties["maybe"]["default"] == ""
+    assert shown.properties["group"]["default"] is None
+    assert "default" not in shown.definitions["Group"]["properties"]["size"]
 
 
 def test_a_value_that_a_field_refuses_is_refused():
     """Bounds hold also where nobody has asked Prefect."""
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
-        tell("a", last=0)
+        tell("a", late="z", last=0)
 
 
 def test_a_generator_stays_one():
     """Prefect runs generators another way, and asks the function."""
     assert inspect.isgeneratorfunction(tell_one_by_one)
-    assert list(tell_one_by_one("a")) == ["a", None, 7]
+    assert list(tell_one_by_one("a", late="z")) == ["a", None, 7]
 
 
 def test_more_paths_than_prefect_records_are_refused_in_a_line():
@@ -67,10 +91,10 @@ def test_more_paths_than_prefect_records_are_refused_in_a_line():
     assert inspect.signature(fan_out.fn).bind(paths[:8000], None, "wc").arguments["inputs"] == paths[:8000]
 
 
-@pytest.mark.parametrize(("flow", "spec"), [(fan_out, RunSpec), (top_n_words, RunOptions)])
-def test_forms_have_the_fields_with_their_words(flow, spec):
+@pytest.mark.parametrize(("shown", "spec"), [(fan_out, RunSpec), (top_n_words, RunOptions)])
+def test_forms_have_the_fields_with_their_words(shown, spec):
     """Who adds a field has a parameter in the form, with its description and its default."""
-    properties = parameter_schema(flow).properties
+    properties = parameter_schema(shown).properties
     for name, field in spec.model_fields.items():
         assert properties[name]["description"] == field.description
         assert ("default" in properties[name]) is not field.is_required()
