@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import emulator
+from bench import emulator, fan_out
 
-_MODULES = {"emulator": emulator}
+_MODULES = {"emulator": emulator, "fan_out": fan_out}
 
 
 def main() -> None:

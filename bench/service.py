@@ -42,6 +42,11 @@ def run_echo():
     return _run("bench.echo")
 
 
+def run_blob_store(size_bytes: int = 200):
+    """A blob store that keeps nothing, and whose blobs all have this size."""
+    return _run("bench.blob_store", str(size_bytes))
+
+
 @contextmanager
 def _run(module: str, *arguments: str) -> Iterator[Service]:
     command = [sys.executable, "-m", module, *arguments]

@@ -69,6 +69,18 @@ def _check_key(key: str | None, place: str) -> None:
         ) from None
 
 
+# Read one by one: this is asked with each call, and an environment may be large.
+VARIABLES = (
+    "AZURE_BATCH_ENDPOINT",
+    "AZURE_BATCH_ACCOUNT",
+    "AZURE_BATCH_ACCESS_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_ACCOUNT",
+    "AZURE_STORAGE_KEY",
+    "AZURE_BATCH_RESOURCE_ID",
+    "AZURE_STORAGE_RESOURCE_ID",
+)
+
 _in_use: ContextVar[Accounts | None] = ContextVar("accounts", default=None)
 
 
@@ -98,7 +110,7 @@ def current_source() -> str | None:
 
 def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     """The accounts that the environment names. Raises SettingsError naming each variable that is missing."""
-    values = {name: value.strip() for name, value in environment.items() if value.strip()}
+    values = {name: value for name in VARIABLES if (value := environment.get(name, "").strip())}
     missing = _missing_variables(values)
     if missing:
         raise MissingSettingsError(

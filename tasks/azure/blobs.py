@@ -5,15 +5,17 @@ function speaks to the accounts in use.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContentSettings
 
+from tasks.azure import small_blobs
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import blob_service
 from tasks.errors import NotFoundError, TemporaryError
@@ -49,7 +51,8 @@ class Blob:
 def locate_container(name: str) -> str:
     """The URL of a container, whether there is one or not: no two accounts have the same."""
     with blob_service(f"Locating the container {name}") as service:
-        return service.get_container_client(name).url
+        # Asked for each file of a run, and a client of the container takes a millisecond to make.
+        return f"{service.url.rstrip('/')}/{quote(name)}"
 
 
 def create_container(name: str, metadata: dict[str, str] | None = None) -> bool:
@@ -132,14 +135,32 @@ def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, co
 
     Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now.
     """
+    if size_bytes <= small_blobs.SIZE_MAX_BYTES and (
+        etag := _upload_small_blob(container, name, path, content_md5)
+    ):
+        return etag
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
     with blob_service(f"Uploading {name}") as service, open(path, "rb") as file:
         stream = _DigestingReader(file)
         blob, data = service.get_blob_client(container, name), cast(BinaryIO, stream)
         answer = blob.upload_blob(data, length=size_bytes, overwrite=True, content_settings=settings)
     if stream.digest.digest() != content_md5:
-        raise TemporaryError(f"The file {path} changes while it is uploaded.")
+        raise _changing(path)
     return answer["etag"].strip('"')
+
+
+def _changing(path: str | Path) -> TemporaryError:
+    return TemporaryError(f"The file {path} changes while it is uploaded.")
+
+
+def _upload_small_blob(container: str, name: str, path: str | Path, content_md5: bytes) -> str | None:
+    """None if it is to be uploaded as the large ones are."""
+    with open(path, "rb") as file:
+        content = file.read(small_blobs.SIZE_MAX_BYTES + 1)
+    if hashlib.md5(content, usedforsecurity=False).digest() != content_md5:
+        raise _changing(path)
+    with blob_service(f"Uploading {name}") as service:
+        return small_blobs.write(service, container, name, content, content_md5)
 
 
 class _DigestingReader:
@@ -169,19 +190,31 @@ def download_blob(
     Raises NotFoundError if there is no such blob, or it is not wanted, TemporaryError if what came is not as
     long as the blob or not what its MD5 says, OSError if the file can't be written.
     """
-    digest, size_bytes = hashlib.md5(usedforsecurity=False), 0
+    with blob_service(f"Downloading {name}") as service:
+        small = small_blobs.read(service, container, name)
+    if small is not None:
+        found = Blob(len(small.content), small.content_md5, small.etag, small.metadata)
+        return _receive(name, found, [small.content], file, is_wanted), found.etag
     with blob_service(f"Downloading {name}") as service:
         download = service.get_blob_client(container, name).download_blob()
         blob = _read_blob_properties(download.properties)
-        if not is_wanted(blob):
-            raise NotFoundError(f"The blob {name} is another than the one that is wanted.")
-        for block in download.chunks():
-            digest.update(block)
-            size_bytes += len(block)
-            file.write(block)
+        return _receive(name, blob, download.chunks(), file, is_wanted), blob.etag
+
+
+def _receive(
+    name: str, blob: Blob, blocks: Iterable[bytes], file: BinaryIO, is_wanted: Callable[[Blob], bool]
+) -> bytes:
+    """Write a blob's content into a file; its MD5, compared with what the blob says."""
+    if not is_wanted(blob):
+        raise NotFoundError(f"The blob {name} is another than the one that is wanted.")
+    digest, size_bytes = hashlib.md5(usedforsecurity=False), 0
+    for block in blocks:
+        digest.update(block)
+        size_bytes += len(block)
+        file.write(block)
     if size_bytes != blob.size_bytes or blob.content_md5 not in (None, digest.digest()):
         raise TemporaryError(f"The content of {name} was changed on its way here.")
-    return digest.digest(), blob.etag
+    return digest.digest()
 
 
 def read_blob(container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:

@@ -1,0 +1,153 @@
+"""Small blobs, written and read by one plain request each.
+
+What a run does for each of its files; all else, and these too where anything is unusual, is done by the
+storage client, which takes ten times as long. None in an answer here means that: do it by the client.
+Why: docs/decisions/0014-small-blobs-by-plain-requests.md.
+"""
+
+import base64
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import cache
+from urllib.parse import quote
+
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobServiceClient
+
+from tasks.azure.exchanges import Answer, Endpoint, Unusual
+
+SIZE_MAX_BYTES = 1024 * 1024
+API_VERSION = "2021-12-02"
+CONTENT_TYPE = "application/octet-stream"
+SCOPE = "https://storage.azure.com/.default"
+# A token is renewed so long before its end.
+TOKEN_MARGIN_SECONDS = 300
+METADATA = "x-ms-meta-"
+
+
+@dataclass(frozen=True)
+class SmallBlob:
+    """A blob with its content."""
+
+    content: bytes = field(repr=False)
+    content_md5: bytes | None
+    etag: str
+    metadata: dict[str, str]
+
+
+def write(service: BlobServiceClient, container: str, name: str, content: bytes, md5: bytes) -> str | None:
+    """Write a blob with its MD5, which the service compares; its ETag, or None if the client has to do it."""
+    headers = {
+        "Content-Length": str(len(content)),
+        "Content-MD5": base64.b64encode(md5).decode(),
+        "Content-Type": CONTENT_TYPE,
+        "x-ms-blob-type": "BlockBlob",
+    }
+    answer = _exchange(service, "PUT", container, name, headers, content)
+    if answer is None or answer.status != 201:
+        return None
+    return answer.headers.get("etag", "").strip('"') or None
+
+
+def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | None:
+    """Read a blob; None if the client has to do it, as it has if there is no such blob, or a large one."""
+    answer = _exchange(service, "GET", container, name, {}, b"")
+    if answer is None or answer.status != 200 or "etag" not in answer.headers:
+        return None
+    md5 = answer.headers.get("content-md5")
+    metadata = {
+        header[len(METADATA) :]: value
+        for header, value in answer.headers.items()
+        if header.startswith(METADATA)
+    }
+    return SmallBlob(answer.body, base64.b64decode(md5) if md5 else None, _read_etag(answer), metadata)
+
+
+def _read_etag(answer: Answer) -> str:
+    return answer.headers["etag"].strip('"')
+
+
+def _exchange(
+    service: BlobServiceClient,
+    method: str,
+    container: str,
+    name: str,
+    headers: dict[str, str],
+    content: bytes,
+) -> Answer | None:
+    channel = _open_channel(service)
+    if channel is None:
+        return None
+    path = f"{channel.endpoint.url.path}/{container}/{quote(name, safe='~/')}"
+    try:
+        request = _build_request(channel, method, path, headers)
+        return channel.endpoint.exchange(request + content, SIZE_MAX_BYTES)
+    except (AzureError, Unusual):
+        return None
+
+
+@dataclass
+class Channel:
+    """An account's endpoint, and what signs requests to it: the account's key, or tokens."""
+
+    endpoint: Endpoint
+    account: str
+    key: bytes | None
+    credential: TokenCredential | None
+    token: AccessToken | None = None
+
+
+@cache
+def _open_channel(service: BlobServiceClient) -> Channel | None:
+    """None for an account whose requests something else signs, such as a signature in its URL."""
+    credential, key = service.credential, getattr(service.credential, "account_key", None)
+    tokens = credential if hasattr(credential, "get_token") else None
+    if key is None and tokens is None:
+        return None
+    decoded = base64.b64decode(key) if key else None
+    return Channel(Endpoint(service.url), service.account_name or "", decoded, tokens)
+
+
+def _build_request(channel: Channel, method: str, path: str, headers: dict[str, str]) -> bytes:
+    sent = {
+        "Host": channel.endpoint.url.netloc,
+        **headers,
+        "x-ms-date": formatdate(usegmt=True),
+        "x-ms-version": API_VERSION,
+    }
+    sent["Authorization"] = _authorize(channel, method, path, sent)
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _authorize(channel: Channel, method: str, path: str, headers: dict[str, str]) -> str:
+    """The header Authorization, as "Authorize with Shared Key" describes it, or with a token."""
+    if channel.key is None:
+        return f"Bearer {_get_token(channel)}"
+    own = sorted(f"{name}:{value}" for name, value in headers.items() if name.startswith("x-ms-"))
+    length = headers.get("Content-Length", "")
+    plain = [
+        method,
+        *("", ""),
+        "" if length == "0" else length,
+        headers.get("Content-MD5", ""),
+        headers.get("Content-Type", ""),
+        *("", "", "", "", "", ""),
+        *own,
+        f"/{channel.account}{path}",
+    ]
+    digest = hmac.digest(channel.key, "\n".join(plain).encode(), hashlib.sha256)
+    return f"SharedKey {channel.account}:{base64.b64encode(digest).decode()}"
+
+
+def _get_token(channel: Channel) -> str:
+    """The token in use, or a new one where that ends soon. Raises AzureError."""
+    token = channel.token
+    if token is None or token.expires_on - time.time() < TOKEN_MARGIN_SECONDS:
+        assert channel.credential is not None
+        token = channel.token = channel.credential.get_token(SCOPE)
+    return token.token

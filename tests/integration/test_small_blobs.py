@@ -1,0 +1,228 @@
+"""Small blobs by plain requests, on Azurite, beside the official client; and endpoints that are unusual."""
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jwt
+import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.blob import BlobServiceClient
+
+from deployments import azurite
+from tasks.azure import blobs, small_blobs
+from tasks.azure.accounts import Accounts, using
+from tasks.azure.clients import BLOCK_BYTES
+from tasks.azure.exchanges import Endpoint, Unusual
+from tasks.errors import NotFoundError, TemporaryError
+from tests.certificates import make_certificate
+
+NAME = "Ordner ä/#1?&=%20 'x'~.txt"
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def digest(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+@pytest.fixture
+def service(storage) -> Iterator[BlobServiceClient]:
+    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
+        yield client
+
+
+def make_container(service: BlobServiceClient, name: str):
+    return service.create_container(name)
+
+
+@pytest.mark.parametrize("content", [b"text", b"", bytes(small_blobs.SIZE_MAX_BYTES)])
+def test_what_is_written_is_what_the_client_reads(service, content):
+    """A blob is there under its name, whatever is in that, with content, MD5, kind and the ETag told."""
+    container = make_container(service, f"plain-{len(content)}")
+    etag = small_blobs.write(service, container.container_name, NAME, content, digest(content))
+    found = next(iter(container.list_blobs()))
+    assert (found.name, found.etag.strip('"')) == (NAME, etag)
+    assert bytes(found.content_settings.content_md5) == digest(content)
+    assert found.content_settings.content_type == "application/octet-stream"
+    assert container.download_blob(NAME).readall() == content
+    assert small_blobs.read(service, container.container_name, NAME) == small_blobs.SmallBlob(
+        content, digest(content), etag, {}
+    )
+
+
+def test_metadata_are_read(service):
+    """What a blob says of itself comes with its content."""
+    container = make_container(service, "with-metadata")
+    container.upload_blob("a", b"text", metadata={"source": "abc"})
+    found = small_blobs.read(service, container.container_name, "a")
+    assert found is not None
+    assert found.metadata == {"source": "abc"}
+
+
+def test_content_that_is_not_its_md5_is_not_stored(service):
+    """The service compares: then the plain request is given up, and nothing is there."""
+    container = make_container(service, "wrong-md5")
+    assert small_blobs.write(service, container.container_name, "a", b"text", digest(b"other")) is None
+    assert not list(container.list_blobs())
+
+
+def test_what_is_not_there_or_large_is_left_to_the_client(service, storage, tmp_path):
+    """Blobs of any size are uploaded and downloaded whole; one that isn't there is said to be missing."""
+    container = make_container(service, "left").container_name
+    large = tmp_path / "large"
+    large.write_bytes(b"0123456789abcdef" * ((BLOCK_BYTES + small_blobs.SIZE_MAX_BYTES) // 16))
+    md5 = digest(large.read_bytes())
+    with using(Accounts("https://unused", storage_connection_string=storage.connection_string)):
+        etag = blobs.upload_blob(container, "large", large, large.stat().st_size, md5)
+        assert small_blobs.read(service, container, "large") is None
+        with (tmp_path / "copy").open("wb") as file:
+            assert blobs.download_blob(container, "large", file) == (md5, etag)
+        assert (tmp_path / "copy").read_bytes() == large.read_bytes()
+        with pytest.raises(NotFoundError, match="BlobNotFound"), (tmp_path / "none").open("wb") as file:
+            blobs.download_blob(container, "nothing", file)
+
+
+def test_a_file_that_changes_is_not_uploaded(service, storage, tmp_path):
+    """A file whose content is no longer that of the digest is refused, to be tried again."""
+    container, path = make_container(service, "changing").container_name, tmp_path / "a"
+    path.write_bytes(b"new")
+    with using(Accounts("https://unused", storage_connection_string=storage.connection_string)):
+        with pytest.raises(TemporaryError, match="changes while it is uploaded"):
+            blobs.upload_blob(container, "a", path, 3, digest(b"old"))
+        assert blobs.find_blob(container, "a") is None
+
+
+class Tokens:
+    """A credential whose tokens Azurite takes, and how many it has given."""
+
+    def __init__(self, lasting_seconds: int):
+        self.lasting_seconds = lasting_seconds
+        self.given = 0
+
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        self.given += 1
+        now = int(time.time())
+        somebody = "00000000-0000-0000-0000-000000000001"
+        claims = {"aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{somebody}/"}
+        claims |= {"tid": somebody, "oid": somebody, "iat": now - 60, "nbf": now - 60, "exp": now + 600}
+        return AccessToken(jwt.encode(claims, "k" * 32), now + self.lasting_seconds)
+
+
+@pytest.mark.parametrize(("lasting_seconds", "given"), [(3600, 1), (10, 4)])
+def test_tokens_over_tls(tmp_path, monkeypatch, lasting_seconds, given):
+    """With Entra ID a token is used while it lasts; the authorities are those that the client trusts."""
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    tokens = Tokens(lasting_seconds)
+    with azurite.serve(cert=certificate, key=key, oauth=True) as storage:
+        with BlobServiceClient(storage.blob_endpoint, Tokens(3600)) as client:
+            client.create_container("secure")
+        with BlobServiceClient(storage.blob_endpoint, tokens) as client:
+            for name in ("a", "b"):
+                assert small_blobs.write(client, "secure", name, b"text", digest(b"text"))
+                found = small_blobs.read(client, "secure", name)
+                assert found is not None
+                assert found.content == b"text"
+    assert tokens.given == given
+
+
+def test_a_signature_in_the_url_is_left_to_the_client():
+    """An account of which there is only a shared access signature is none for plain requests."""
+    with BlobServiceClient("https://a.blob.core.windows.net?sv=2021-12-02&sig=x") as client:
+        assert small_blobs.read(client, "c", "a") is None
+
+
+@contextmanager
+def serve_answers(*answers: bytes) -> Iterator[tuple[str, list[int]]]:
+    """A server that gives each request the next answer; after an empty one it closes the connection. It
+    says how many requests each connection had."""
+    left, used = list(answers), []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            used.append(0)
+            with connection:
+                while connection.recv(65536):
+                    used[-1] += 1
+                    answer = left.pop(0) if left else b""
+                    if not answer:
+                        break
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", used
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_a_connection_is_kept():
+    """Requests one after another share a connection."""
+    with serve_answers(PLAIN, PLAIN, PLAIN) as (url, used):
+        endpoint = Endpoint(url)
+        assert [endpoint.exchange(b"x", 10).body for _ in range(3)] == [b"ok"] * 3
+        endpoint.close()
+        assert used == [3]
+
+
+def test_a_connection_that_was_closed_is_replaced():
+    """A kept connection that the other end has closed costs nothing but another one."""
+    with serve_answers(PLAIN, b"", PLAIN) as (url, used):
+        endpoint = Endpoint(url)
+        assert [endpoint.exchange(b"x", 10).status for _ in range(2)] == [200, 200]
+        endpoint.close()
+        assert used == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789a",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: much\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_unusual_answers_are_given_up(answer):
+    """What is not the plain case is no answer, and its connection is not used again."""
+    with serve_answers(answer, PLAIN) as (url, used):
+        endpoint = Endpoint(url)
+        with pytest.raises(Unusual):
+            endpoint.exchange(b"x", 10)
+        assert used == [1]
+
+
+def test_an_endpoint_that_fails_rests():
+    """After a failure of the network nothing is sent for a while: the client's own tries are enough."""
+    with serve_answers(b"", PLAIN) as (url, used):
+        endpoint = Endpoint(url)
+        for _ in range(3):
+            with pytest.raises(Unusual):
+                endpoint.exchange(b"x", 10)
+        assert used == [1]
+
+
+def test_a_proxy_is_left_to_the_client(monkeypatch):
+    """Where a proxy is named, plain requests don't go around it."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    with serve_answers(PLAIN) as (url, used):
+        with pytest.raises(Unusual):
+            Endpoint(url).exchange(b"x", 10)
+        assert used == []
