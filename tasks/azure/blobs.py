@@ -193,7 +193,13 @@ def download_blob(
     with blob_service(f"Downloading {name}") as service:
         small = small_blobs.read(service, container, name)
     if small is not None:
-        found = Blob(len(small.content), small.content_md5, small.etag, small.metadata)
+        found = Blob(
+            size_bytes=len(small.content),
+            content_md5=small.content_md5,
+            etag=small.etag,
+            modified_at=small.modified_at,
+            metadata=small.metadata,
+        )
         return _receive(name, found, [small.content], file, is_wanted), found.etag
     with blob_service(f"Downloading {name}") as service:
         download = service.get_blob_client(container, name).download_blob()

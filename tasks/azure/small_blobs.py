@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from datetime import datetime
+from email.utils import formatdate, parsedate_to_datetime
 from functools import cache
 from urllib.parse import quote
 
@@ -36,6 +37,7 @@ class SmallBlob:
     content: bytes = field(repr=False)
     content_md5: bytes | None
     etag: str
+    modified_at: datetime
     metadata: dict[str, str]
 
 
@@ -56,7 +58,7 @@ def write(service: BlobServiceClient, container: str, name: str, content: bytes,
 def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | None:
     """Read a blob; None if the client has to do it, as it has if there is no such blob, or a large one."""
     answer = _exchange(service, "GET", container, name, {}, b"")
-    if answer is None or answer.status != 200 or "etag" not in answer.headers:
+    if answer is None or answer.status != 200 or not {"etag", "last-modified"} <= answer.headers.keys():
         return None
     md5 = answer.headers.get("content-md5")
     metadata = {
@@ -64,11 +66,13 @@ def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | N
         for header, value in answer.headers.items()
         if header.startswith(METADATA)
     }
-    return SmallBlob(answer.body, base64.b64decode(md5) if md5 else None, _read_etag(answer), metadata)
-
-
-def _read_etag(answer: Answer) -> str:
-    return answer.headers["etag"].strip('"')
+    return SmallBlob(
+        content=answer.body,
+        content_md5=base64.b64decode(md5) if md5 else None,
+        etag=answer.headers["etag"].strip('"'),
+        modified_at=parsedate_to_datetime(answer.headers["last-modified"]),
+        metadata=metadata,
+    )
 
 
 def _exchange(

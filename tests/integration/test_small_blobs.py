@@ -49,7 +49,7 @@ def test_what_is_written_is_what_the_client_reads(service, content):
     assert found.content_settings.content_type == "application/octet-stream"
     assert container.download_blob(NAME).readall() == content
     assert small_blobs.read(service, container.container_name, NAME) == small_blobs.SmallBlob(
-        content, digest(content), etag, {}
+        content, digest(content), etag, found.last_modified, {}
     )
 
 
@@ -60,6 +60,19 @@ def test_metadata_are_read(service):
     found = small_blobs.read(service, container.container_name, "a")
     assert found is not None
     assert found.metadata == {"source": "abc"}
+
+
+def test_a_blob_that_is_not_wanted_is_not_downloaded(service, storage, tmp_path):
+    """Whoever downloads sees all that the blob says of itself, as by the client, and may refuse it."""
+    container, seen = make_container(service, "unwanted"), []
+    container.upload_blob("a", b"text", metadata={"source": "abc"})
+    path = tmp_path / "a"
+    with using(Accounts("https://unused", storage_connection_string=storage.connection_string)):
+        listed = blobs.find_blob(container.container_name, "a")
+        with pytest.raises(NotFoundError, match="another"), path.open("wb") as file:
+            blobs.download_blob(container.container_name, "a", file, seen.append)
+    assert seen == [listed]
+    assert path.read_bytes() == b""
 
 
 def test_content_that_is_not_its_md5_is_not_stored(service):
