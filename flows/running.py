@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -20,10 +21,12 @@ from tasks.report.events import emit_failed_files
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
+from tasks.reuse.remembering import Memory, remembered, set_stale_aside
 from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult
 from tasks.spec.run_spec import RunOptions
+from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
@@ -80,16 +83,17 @@ class Start:
     started_at_seconds: float
     """A reading of `time.monotonic()`."""
 
+    started_at: datetime
     unchanged: dict[str, FileResult]
     """The files that need not be run, by their names."""
 
 
 def _begin(plan: Plan) -> Start:
-    started_at_seconds = time.monotonic()
+    started_at_seconds, started_at = time.monotonic(), datetime.now(timezone.utc)
     recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
     held = {} if runs_all(plan) else find_unchanged(plan, recipe)
     unchanged = {name: FileResult(name, None, path, unchanged=True) for name, path in held.items()}
-    return Start(plan, started_at_seconds, unchanged)
+    return Start(plan, started_at_seconds, started_at, unchanged)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
@@ -106,16 +110,18 @@ def run_files(plan: Plan, start: Start) -> Shards:
             plan.output_folder,
             [*submitted.items, *submitted.computed],
         )
-        outputs.fetch(submitted.computed)
-        stopped = yield from _collect_outputs(start, submitted, outputs)
+        with remembered(plan.output_folder, outputs) as memory:
+            outputs.fetch(submitted.computed)
+            stopped = yield from _collect_outputs(start, submitted, outputs, memory)
         remember_outputs(plan.output_folder, opaque(outputs.made()))
-        result = _conclude(start, submitted.job_id, submitted.pool_id, outputs.results())
+        stale = set_stale_aside(plan.output_folder, outputs)
+        result = _conclude(start, submitted.job_id, submitted.pool_id, outputs.results(), stale)
         _raise_failure(result, stopped)
         return result
 
 
 def _collect_outputs(
-    start: Start, submitted: Submitted, outputs: Outputs
+    start: Start, submitted: Submitted, outputs: Outputs, memory: Memory
 ) -> Generator[list[FileResult], None, FanOutError | None]:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
 
@@ -127,6 +133,7 @@ def _collect_outputs(
         for _ in _wait_for_files(submitted, start.plan.spec, outputs):
             live_output.log()
             yield from outputs.take()
+            memory.keep_up()
     except FanOutError as error:
         stopped = error
         leave_time()
@@ -159,12 +166,26 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
     )
 
 
-def _conclude(start: Start, job_id: str, pool_id: str, results: Iterable[FileResult]) -> RunResult:
+def _conclude(
+    start: Start, job_id: str, pool_id: str, results: Iterable[FileResult], set_aside: Iterable[str] = ()
+) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
     files = FileResults(found[file.name] for file in plan.files)
     elapsed = time.monotonic() - start.started_at_seconds
-    result = RunResult(plan.names.key, job_id, pool_id, str(plan.output_folder), elapsed, files)
+    result = RunResult(
+        run_key=plan.names.key,
+        job_id=job_id,
+        pool_id=pool_id,
+        output_dir=str(plan.output_folder),
+        elapsed_seconds=elapsed,
+        files=files,
+        command=plan.spec.command,
+        nodes=describe_nodes(plan.spec.pool),
+        started_at=start.started_at,
+        ended_at=datetime.now(timezone.utc),
+        set_aside=tuple(set_aside),
+    )
     publish_result(result)
     emit_failed_files(job_id, result.failures, len(files))
     return result

@@ -1,5 +1,6 @@
 """What a run tells at its end: in the log, as Prefect artifacts, and to the flow that called it."""
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.files_table import FILES_KEY, publish_files
 from tasks.report.picture.artifact import publish_picture
+from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.run_results import FileResult, RunResult
 
 SUMMARY_KEY = "fan-out-summary"
@@ -18,7 +20,8 @@ FAILURES_IN_MESSAGE = 10
 
 def describe_failures(failures: list[FileResult], total: int) -> str:
     """A message with the name, the reason and the end of the standard error of the first failures."""
-    lines = [f"{len(failures)} of {total} files failed; the outputs of the others are there."]
+    others = "there are no outputs" if len(failures) == total else "the outputs of the others are there"
+    lines = [f"{len(failures)} of {total} files failed; {others}."]
     for file in failures[:FAILURES_IN_MESSAGE]:
         lines.append(f"{file.name}: {file.problem}")
         lines += [f"    {line}" for line in file.stderr.splitlines()]
@@ -40,14 +43,47 @@ def publish_result(result: RunResult) -> None:
 
 
 def summary_lines(result: RunResult) -> list[str]:
-    elapsed = timedelta(seconds=round(result.elapsed_seconds))
-    made = [f"Job: {result.job_id}", f"Pool: {result.pool_id}"] if result.job_id else []
     return [
         f"Files: {len(result.files)}, {result.tally}",
         f"Outputs: {len(result.outputs)} in {result.output_dir}",
-        *made,
-        f"Elapsed time: {elapsed}",
+        *_describe_set_aside(result),
+        f"Command: {result.command}",
+        f"Run key: {result.run_key}",
+        *_describe_made(result),
+        *_describe_times(result),
+        *_describe_next_run(result),
     ]
+
+
+def _describe_set_aside(result: RunResult) -> list[str]:
+    if not result.set_aside:
+        return []
+    folder = os.path.join(result.output_dir, EARLIER_FOLDER)
+    return [
+        f"Set aside: {len(result.set_aside):,} of earlier runs whose files failed now, {result.set_aside[0]} "
+        f"first, in {folder}"
+    ]
+
+
+def _describe_made(result: RunResult) -> list[str]:
+    nodes = f" ({result.nodes})" if result.nodes else ""
+    return [f"Job: {result.job_id}", f"Pool: {result.pool_id}{nodes}"] if result.job_id else []
+
+
+def _describe_times(result: RunResult) -> list[str]:
+    times = (("Start", result.started_at), ("End", result.ended_at))
+    lines = [f"{word}: {at:%Y-%m-%d %H:%M:%S} UTC" for word, at in times if at is not None]
+    return [*lines, f"Elapsed time: {timedelta(seconds=round(result.elapsed_seconds))}"]
+
+
+def _describe_next_run(result: RunResult) -> list[str]:
+    """What running again comes to, of a run that has not made all outputs."""
+    failed = len(result.failures)
+    if failed == 0:
+        return []
+    if failed == len(result.files):
+        return ["Run again: all files run"]
+    return [f"Run again: only the {failed:,} failed {'file runs' if failed == 1 else 'files run'}"]
 
 
 def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:

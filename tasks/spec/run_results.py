@@ -90,6 +90,14 @@ class RunResult:
     output_dir: str
     elapsed_seconds: float
     files: FileResults = field(repr=False)
+    command: str = ""
+    nodes: str = ""
+    """The machines that were asked for, in words."""
+
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    set_aside: tuple[str, ...] = ()
+    """The names of outputs of earlier runs that were moved away, as their files have failed now."""
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -180,6 +180,16 @@ class PoolSpec(Spec):
         return self
 
 
+def describe_nodes(pool: PoolSpec) -> str:
+    """The machines of a pool in words, such as `2 nodes of STANDARD_D2S_V3, 4 task slots each`."""
+    kinds = ((pool.dedicated_nodes, ""), (pool.low_priority_nodes, "Spot "))
+    nodes = " and ".join(
+        f"{count:,} {kind}{'node' if count == 1 else 'nodes'}" for count, kind in kinds if count
+    )
+    slots = f", {pool.task_slots_per_node} task slots each" if pool.task_slots_per_node > 1 else ""
+    return f"{nodes} of {pool.vm_size}{slots}"
+
+
 class Cleanup(Spec):
     """What a run deletes when it ends."""
 

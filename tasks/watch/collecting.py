@@ -16,6 +16,8 @@ from tasks.step import opaque
 
 # Each takes a few requests; a run of which thousands fail mostly fails for one reason.
 STDERRS_MAX = 50
+# A download goes on in its thread while the run is being stopped; large files are not waited for.
+ABOUT_TO_ARRIVE_SECONDS = 5.0
 
 
 class Outputs:
@@ -28,7 +30,7 @@ class Outputs:
         self.items = {item.task_id: item for item in items}
         self.tasks: dict[str, TaskResult] = {}
         self.pending: list[WorkItem] = []
-        self.downloads: list[PrefectFuture] = []
+        self.downloads: dict[PrefectFuture, list[str]] = {}
         # The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
         # None for tasks that failed.
         self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
@@ -64,31 +66,48 @@ class Outputs:
         else:
             label = str(len(self.downloads) + 1)
             future = download_shard.submit(label, self.container, opaque(items), self.folder)
-        self.downloads.append(future)
+        self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
 
     def take(self) -> Iterator[list[FileResult]]:
         """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
+        taken, failed = self.receive()
+        self._read_stderrs(failed)
+        if taken:
+            yield [self._result(task_id) for task_id in taken]
+
+    def receive(self) -> tuple[list[str], list[str]]:
+        """Note what has arrived since the last call; the ids of its tasks, and of those that failed."""
         taken: list[str] = []
+        failed: list[str] = []
         while self.arrived:
             ids, download = self.arrived.popleft()
             if download is None:
-                self._read_stderrs(ids)
+                failed += ids
             elif (error := find_failure(download)) is None:
                 self.fetched.update(zip(ids, _read_fetched(download), strict=True))
             else:
                 self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             taken += ids
-        if taken:
-            yield [self._result(task_id) for task_id in taken]
+        return taken, failed
+
+    def stop(self) -> None:
+        """Note what has arrived by now or is about to, when nobody will take it any more."""
+        done, _ = wait(list(self.downloads), timeout=ABOUT_TO_ARRIVE_SECONDS)
+        self.arrived.extend((self.downloads[future], future) for future in done)
+        self.receive()
+
+    def find_failed(self) -> list[str]:
+        """The ids of the tasks whose files have no output."""
+        return [task_id for task_id in self.items if self._result(task_id).problem]
 
     def finish(self) -> Iterator[list[FileResult]]:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
         if self.pending:
             self._download(self.pending)
             self.pending = []
-        wait(self.downloads)
+        wait(list(self.downloads))
         remove_partial_files(self.folder)
         yield from self.take()
 

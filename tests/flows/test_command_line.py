@@ -14,12 +14,12 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from deployments.local.database import create_prefect_home
+from tasks.reuse.output_records import read_records
 from tests.flows.services import wait_for_remains, write_files
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 RUN_SECONDS = 150
-SLOW_COMMAND = ["--command", "sh -c 'echo starts; sleep 600'"]
 
 
 @pytest.fixture
@@ -146,16 +146,19 @@ def plain(text: str) -> str:
 
 
 def test_an_interrupted_run_leaves_nothing(terminal, inputs, tmp_path, run_key):
-    """Ctrl-C while Batch tasks run: exit code 130, one line says so, and all that the run made is gone."""
-    log = tmp_path / "log"
-    options = ["--output-dir", tmp_path / "out", "--run-key", run_key]
-    argv = command_line("fan_out", inputs, *SLOW_COMMAND, *options)
+    """Ctrl-C while Batch tasks run: exit code 130, one line says so, and all that the run made is gone, but
+    for the output that has arrived, which is remembered."""
+    log, out = tmp_path / "log", tmp_path / "out"
+    command = """sh -c '[ "$FAN_OUT_NAME" = one.txt ] || sleep 600; echo done'"""
+    options = ["--output-dir", out, "--run-key", run_key]
+    argv = command_line("fan_out", inputs, "--command", command, *options)
     with log.open("wb") as stderr, subprocess.Popen(argv, cwd=REPOSITORY, stderr=stderr) as process:
-        wait_until(lambda: "of 2 Batch tasks completed" in log.read_text(), RUN_SECONDS, "running Batch task")
+        wait_until((out / "one_OUTPUT.txt").exists, RUN_SECONDS, "the first output")
         process.send_signal(signal.SIGINT)
         assert process.wait(RUN_SECONDS) == 130
     assert log.read_text().count("Error: Interrupted.\n") == 1
     assert "Traceback" not in log.read_text()
+    assert read_records(out).keys() == {"one.txt"}
     wait_for_remains(run_key, set())
 
 

@@ -9,7 +9,9 @@ import pytest
 from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
 from flows.fan_out import fan_out
+from flows.streaming import fan_out_in_shards
 from tasks.azure.blocks import AzureStorageAccount
+from tasks.errors import FilesFailedError
 from tasks.reuse.result_storage import AzureBlobResults
 from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup
@@ -123,6 +125,38 @@ def test_a_file_that_failed_is_run_again(folder, run_key):
         "one.txt": "unchanged",
         "two.txt": "succeeded",
     }
+
+
+def test_what_has_arrived_is_remembered_by_a_run_that_is_stopped(folder):
+    """Whoever leaves a run keeps the outputs that lie on disk; only the others run again."""
+    hold = folder / "hold"
+    hold.touch()
+    command = f"""sh -c 'while [ "$FAN_OUT_NAME" = two.txt ] && [ -e {hold} ]; do sleep 0.1; done
+        cat "$FAN_OUT_INPUT"'"""
+    shards = fan_out_in_shards(
+        inputs=str(folder / "in"), application=None, command=command, output_dir=str(folder / "out")
+    )
+    assert [file.name for file in next(shards)] == ["one.txt"]
+    shards.close()
+    hold.unlink()
+    assert states(run(folder, command)) == {"one.txt": "unchanged", "two.txt": "succeeded"}
+
+
+def test_a_file_that_fails_leaves_no_output_of_an_earlier_command(folder, caplog):
+    """It is set aside and said; and what the summary says of the next run holds."""
+    run(folder, "cat {input}")
+    fails = f"""sh -c 'if [ "$FAN_OUT_NAME" = two.txt ] && [ ! -e {folder}/heal ]; then exit 1; fi
+        wc "$FAN_OUT_INPUT"'"""
+    with pytest.raises(FilesFailedError) as caught:
+        run(folder, fails)
+    out = folder / "out"
+    assert {path.name for path in out.iterdir()} == {"one_OUTPUT.txt", ".earlier"}
+    assert (out / ".earlier" / "two_OUTPUT.txt").read_text() == "2"
+    assert caught.value.result.set_aside == ("two_OUTPUT.txt",)
+    assert "Set aside: 1 of earlier runs whose files failed now, two_OUTPUT.txt first" in caplog.text
+    assert "Run again: only the 1 failed file runs" in caplog.text
+    (folder / "heal").touch()
+    assert states(run(folder, fails)) == {"one.txt": "unchanged", "two.txt": "succeeded"}
 
 
 def test_what_is_remembered_can_lie_in_a_blob(folder, storage, run_key):

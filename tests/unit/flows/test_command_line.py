@@ -143,7 +143,9 @@ def result() -> RunResult:
         FileResult("ü one.txt", TaskResult("t1", NOON, 0, "node-1", 1.0), "/out/ü one_OUTPUT.txt"),
         FileResult("two.txt", failed, problem="exit code 3", stderr="boom"),
     )
-    return RunResult("key-1", "job-1", "pool-1", "/out", 12.3456, files)
+    return RunResult(
+        "key-1", "job-1", "pool-1", "/out", 12.3456, files, "wc {input}", started_at=NOON, ended_at=NOON
+    )
 
 
 def test_the_summary_says_what_became_of_the_run():
@@ -154,6 +156,9 @@ def test_the_summary_says_what_became_of_the_run():
         "run_key": "key-1",
         "job_id": "job-1",
         "pool_id": "pool-1",
+        "command": "wc {input}",
+        "started_at": "2026-11-22T12:00:00+00:00",
+        "ended_at": "2026-11-22T12:00:00+00:00",
         "elapsed_seconds": 12.346,
         "files": 2,
         "succeeded": 1,

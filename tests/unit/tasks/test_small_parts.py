@@ -1,7 +1,7 @@
 """Intervals, shards, output paths, error messages and summaries."""
 
 import csv
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, describe_problem
 from tasks.step import may_heal
+from tasks.spec.specs import PoolSpec, describe_nodes
 from tasks.waiting import next_interval
 from tasks.watch.progress import Counts
 
@@ -142,7 +143,19 @@ def test_a_file_without_output_has_a_reason(task, has_output, expected):
 
 
 def run_result(*files: FileResult) -> RunResult:
-    return RunResult("key", "job", "pool", "/out", 61.6, FileResults(files))
+    start = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
+    return RunResult(
+        run_key="key",
+        job_id="job",
+        pool_id="pool",
+        output_dir="/out",
+        elapsed_seconds=61.6,
+        files=FileResults(files),
+        command="wc {input}",
+        nodes=describe_nodes(PoolSpec(vm_size="S2", task_slots_per_node=2)),
+        started_at=start,
+        ended_at=start + timedelta(seconds=62),
+    )
 
 
 def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():
@@ -159,16 +172,21 @@ def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():
 
 
 def test_summary_fits_one_screen():
-    """Files by outcome, where outputs are, and the time it took."""
+    """Files by outcome, where outputs are, what ran on what, the time it took, and what is next."""
     done = FileResult("a.txt", task_result(), output_path="/out/a_OUTPUT.txt")
     failed = FileResult("b.txt", task_result(exit_code=1), problem="exit code 1")
     result = run_result(done, failed)
     assert summary_lines(result) == [
         "Files: 2, 1 succeeded, 1 failed",
         "Outputs: 1 in /out",
+        "Command: wc {input}",
+        "Run key: key",
         "Job: job",
-        "Pool: pool",
+        "Pool: pool (1 node of S2, 2 task slots each)",
+        "Start: 2026-11-26 12:00:00 UTC",
+        "End: 2026-11-26 12:01:02 UTC",
         "Elapsed time: 0:01:02",
+        "Run again: only the 1 failed file runs",
     ]
     assert "b.txt: exit code 1" in summary_markdown(result)
     assert result.outputs == {"a.txt": "/out/a_OUTPUT.txt"}

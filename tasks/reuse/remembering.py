@@ -1,0 +1,88 @@
+"""Outputs, remembered as they arrive, also by a run that is stopped; and those that are stale."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.downloads import local_path
+from tasks.errors import PermanentError
+from tasks.logs import run_logger
+from tasks.reuse.output_records import OutputRecord, read_records, write_records
+from tasks.spec.naming import EARLIER_FOLDER
+from tasks.spec.work import WorkItem
+from tasks.watch.collecting import Outputs
+
+# The record of a folder is written as a whole: each time for at least twice as many as before.
+FIRST_RECORDED = 50
+
+
+class Memory:
+    """Remembers the outputs of a run while it goes on."""
+
+    def __init__(self, folder: Path, outputs: Outputs):
+        self.folder = folder
+        self.outputs = outputs
+        self.recorded = 0
+
+    def keep_up(self) -> None:
+        """Remember what has arrived, if that is much more than what is remembered."""
+        if len(self.outputs.fetched) >= max(FIRST_RECORDED, 2 * self.recorded):
+            self.record()
+
+    def record(self) -> None:
+        made = self.outputs.made()
+        if made:
+            write_records(self.folder, {item.name: OutputRecord(item.source, got.md5) for item, got in made})
+        self.recorded = len(self.outputs.fetched)
+
+
+@contextmanager
+def remembered(folder: Path, outputs: Outputs) -> Iterator[Memory]:
+    """A block in which outputs arrive: whatever ends it, Ctrl-C too, what lies on disk is remembered."""
+    memory = Memory(folder, outputs)
+    try:
+        yield memory
+    except BaseException:
+        outputs.stop()
+        memory.record()
+        raise
+
+
+def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
+    """Move away the outputs of earlier runs that stand under the names of files that have failed now.
+
+    One stays that is of the very same work, if that has not been run now. The names of those moved.
+    """
+    failed = [outputs.items[task_id] for task_id in outputs.find_failed()]
+    there = [item for item in failed if _is_there(folder, item)]
+    records = read_records(folder) if there else {}
+    ran = {outputs.items[task_id].name for task_id in outputs.tasks}
+    stale = [item for item in there if item.name in ran or not _is_same_work(records.get(item.name), item)]
+    return list(_move(folder, stale))
+
+
+def _is_there(folder: Path, item: WorkItem) -> bool:
+    try:
+        return local_path(folder, item.output_name).is_file()
+    except PermanentError:
+        return False
+
+
+def _is_same_work(record: OutputRecord | None, item: WorkItem) -> bool:
+    return record is not None and record.source == item.source
+
+
+def _move(folder: Path, items: Iterable[WorkItem]) -> Iterator[str]:
+    for item in items:
+        path = local_path(folder, item.output_name)
+        aside = local_path(folder, f"{EARLIER_FOLDER}/{item.output_name}")
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+            yield item.output_name
+        except OSError as error:
+            run_logger().warning(
+                "%s is of an earlier run, as its file has failed now, and can't be moved: %s",
+                path,
+                error.strerror,
+            )
