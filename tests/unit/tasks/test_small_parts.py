@@ -19,8 +19,8 @@ from tasks.report.summary import describe_failures, summary_lines, summary_markd
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, describe_problem
-from tasks.step import may_heal
 from tasks.spec.specs import PoolSpec, describe_nodes
+from tasks.step import may_heal
 from tasks.waiting import next_interval
 from tasks.watch.progress import Counts
 
