@@ -1,10 +1,12 @@
 """A run from its plan to its result: the steps, in their order."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
@@ -18,6 +20,7 @@ from tasks.images import choose_image
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
+from tasks.report.nameless import remove_nameless_artifact
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
@@ -40,6 +43,7 @@ AS_A_RUN = {
     "task_runner": ThreadPoolTaskRunner(max_workers=8),
     "on_cancellation": [clean_up_after],
     "on_crashed": [clean_up_after],
+    "on_failure": [remove_nameless_artifact],
 }
 
 
@@ -104,20 +108,35 @@ def run_files(plan: Plan, start: Start) -> Shards:
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
+        job_id, pool_id = submitted.job_id, submitted.pool_id
         outputs = Outputs(
-            submitted.job_id,
+            job_id,
             names.output_container,
             plan.output_folder,
             [*submitted.items, *submitted.computed],
         )
-        with remembered(plan.output_folder, outputs) as memory:
+        with (
+            _told_if_interrupted(lambda: _conclude(start, job_id, pool_id, outputs.results())),
+            remembered(plan.output_folder, outputs) as memory,
+        ):
             outputs.fetch(submitted.computed)
             stopped = yield from _collect_outputs(start, submitted, outputs, memory)
         remember_outputs(plan.output_folder, opaque(outputs.made()))
         stale = set_stale_aside(plan.output_folder, outputs)
-        result = _conclude(start, submitted.job_id, submitted.pool_id, outputs.results(), stale)
+        result = _conclude(start, job_id, pool_id, outputs.results(), stale)
         _raise_failure(result, stopped)
         return result
+
+
+@contextmanager
+def _told_if_interrupted(conclude: Callable[[], object]) -> Iterator[None]:
+    """Tell what has come of a run also when it is cancelled. Whoever just leaves its loop is told nothing."""
+    try:
+        yield
+    except (KeyboardInterrupt, TerminationSignal):
+        with left_out_on_failure("What has come of this run"):
+            conclude()
+        raise
 
 
 def _collect_outputs(

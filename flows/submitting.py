@@ -117,7 +117,10 @@ def _submit(
     """
     names, spec = plan.names, plan.spec
     pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
+    nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
+    run_logger().info("The pool %s has or starts %d nodes", pool.id, nodes)
     digests = upload_inputs(names.input_container, plan.files)
+    run_logger().info("%d inputs are uploaded", len(digests))
     items = [
         make_item(file.name, file.output_name, digest, program.recipe)
         for file, digest in zip(plan.files, digests, strict=True)
@@ -129,4 +132,5 @@ def _submit(
         raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
     add_tasks(job, opaque(items), opaque(task_plan))
     close_job(job, names, spec)
+    run_logger().info("%d Batch tasks are in the job %s", len(items), job.id)
     return Submitted(computed, items, job, pool)

@@ -11,6 +11,10 @@ from tasks.printable import make_printable
 TASK_RUNS = "prefect.task_runs"
 # Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.
 COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(", "Finished in state Unchanged(")
+FAILED = "Finished in state Failed("
+FAILING = "Encountered exception during execution"
+# What was told before.
+REPEATED = "Engine execution exited with unexpected exception"
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter:
@@ -43,7 +47,18 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
         return True
     if record.exc_info and isinstance(record.exc_info[1], FanOutError):
-        record.exc_info = record.exc_text = None
-        record.is_expected = True
-    is_commonplace = record.name == TASK_RUNS and record.getMessage().startswith(COMMONPLACE)
-    return not is_commonplace
+        _make_plain(record, record.exc_info[1])
+    message = record.getMessage()
+    if message.startswith(FAILED):
+        # Prefect repeats the whole of the error, which is the line before.
+        record.msg, record.args = message.partition("\\n")[0], ()
+    is_commonplace = record.name == TASK_RUNS and message.startswith(COMMONPLACE)
+    return not (is_commonplace or message.startswith(REPEATED))
+
+
+def _make_plain(record: logging.LogRecord, error: FanOutError) -> None:
+    """Have a record say what the error says, as it would be read, and no traceback."""
+    record.exc_info = record.exc_text = None
+    record.is_expected = True
+    if record.getMessage().startswith(FAILING):
+        record.msg, record.args = f"{type(error).__name__}: {error}", ()

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from itertools import accumulate
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture, wait
@@ -11,9 +12,10 @@ from prefect.futures import PrefectFuture, wait
 from tasks.errors import FanOutError
 
 # Up to here each file is a Prefect task of its own, visible by its name; beyond, the server would lag.
-FILES_EACH_VISIBLE = 300
-SHARDS_MAX = 200
-SHARD_MIN = 50
+FILES_EACH_VISIBLE = 50
+# A graph of more dots than these is dust.
+SHARDS_WANTED = 40
+SHARD_MIN = 20
 SHARD_MAX = 500
 SHARD_THREADS = 8
 
@@ -22,10 +24,16 @@ Result = TypeVar("Result")
 
 
 def shard_size(count: int) -> int:
-    """How many of `count` files one Prefect task takes: 1 for small runs, else 50 to 500."""
+    """How many of `count` files one Prefect task takes: 1 for small runs, else 20 to 500."""
     if count <= FILES_EACH_VISIBLE:
         return 1
-    return min(SHARD_MAX, max(SHARD_MIN, math.ceil(count / SHARDS_MAX)))
+    return min(SHARD_MAX, max(SHARD_MIN, math.ceil(count / SHARDS_WANTED)))
+
+
+def name_shards(shards: Sequence[Sequence[Item]]) -> list[str]:
+    """What each shard is called: which of the files it holds."""
+    ends = list(accumulate(map(len, shards)))
+    return [f"{end - len(shard) + 1} to {end} of {ends[-1]}" for shard, end in zip(shards, ends, strict=True)]
 
 
 def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

@@ -14,7 +14,7 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, TemporaryError
-from tasks.sharding import gather_results, in_threads, shard_size, split
+from tasks.sharding import gather_results, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.step import NOT_CACHED, RETRIED, opaque
 
@@ -39,12 +39,12 @@ def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
     shards = split(files, size)
     futures = [
         upload_shard.submit(
-            f"{number} of {len(shards)}",
+            label,
             container,
             opaque(shard),
             opaque([there.get(file.name) for file in shard]),
         )
-        for number, shard in enumerate(shards, 1)
+        for label, shard in zip(name_shards(shards), shards, strict=True)
     ]
     return [md5 for shard in gather_results(futures) for md5, _ in shard]
 
@@ -103,7 +103,7 @@ def _identify_uploaded(
 
 @task(
     name="upload inputs",
-    task_run_name="upload shard {label}",
+    task_run_name="upload files {label}",
     cache_policy=WhileUnchanged(
         look=_identify_shard,
         made=_identify_uploaded,

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from tasks.logs import run_logger
 from tasks.observing import publish_table
+from tasks.report.node_words import find_last_line, shorten_node_id
 from tasks.spec.run_results import FileResult, RunResult
 
 FILES_KEY = "fan-out-files"
 # A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
 ROWS_MAX = 500
+# The rest of a program's last line is in its log.
+STDERR_CHARACTERS_MAX = 300
 FileRow = dict[str, str | int | float | None]
 
 
@@ -35,16 +38,17 @@ def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
 
 def file_row(file: FileResult, output_dir: str) -> FileRow:
     task = file.task
-    # The widest come last: the UI shows the first ones, the others one has to scroll for.
+    # What the UI shows without scrolling are the first ones, so the widest come last.
     return {
         "file": file.name,
         "state": file.state,
         "exit code": task and task.exit_code,
-        "tries": task and task.tries,
         "seconds": task and task.seconds and round(task.seconds, 2),
+        "node": task and shorten_node_id(task.node_id),
+        "end of stderr": find_last_line(file.stderr)[:STDERR_CHARACTERS_MAX],
         "problem": file.problem,
         "output": (file.output_path or "").removeprefix(os.path.join(output_dir, "")),
-        "node": task and task.node_id,
+        "tries": task and task.tries,
     }
 
 

@@ -10,6 +10,7 @@ from tasks.azure.portal_links import portal_links
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.files_table import FILES_KEY, publish_files
+from tasks.report.node_words import shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.run_results import FileResult, RunResult
@@ -24,7 +25,7 @@ def describe_failures(failures: list[FileResult], total: int) -> str:
     lines = [f"{len(failures)} of {total} files failed; {others}."]
     for file in failures[:FAILURES_IN_MESSAGE]:
         lines.append(f"{file.name}: {file.problem}")
-        lines += [f"    {line}" for line in file.stderr.splitlines()]
+        lines += [f"    {line}" for line in shorten_node_paths(file.stderr).splitlines()]
     if len(failures) > FAILURES_IN_MESSAGE:
         lines.append(f"... and {len(failures) - FAILURES_IN_MESSAGE} more, in the artifact {FILES_KEY}")
     return "\n".join(lines)
@@ -90,7 +91,7 @@ def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
     """The summary as Markdown, with links to what the run has made."""
     lines = ["# Summary", "", *(f"- {line}" for line in summary_lines(result))]
     lines += [f"- In the portal: {link}" for link in links]
-    if result.failures:
-        message = describe_failures(result.failures, len(result.files))
+    if failed := [file for file in result.failures if file.state == "failed"]:
+        message = describe_failures(failed, len(result.files))
         lines += ["", "## Failed files", "", *(f"    {line}" for line in message.splitlines())]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from tasks.downloads import Fetched, local_path
 from tasks.errors import InputError, PermanentError
 from tasks.plans import Plan
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
-from tasks.sharding import find_failure, in_threads, shard_size, split
+from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.work import WorkItem, make_item
@@ -47,9 +47,10 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
     if size == 1:
         futures = [look_up_output.submit(one.file.name, one, recipe, plan.output_folder) for one in found]
     else:
+        shards = split(found, size)
         futures = [
-            look_up_shard.submit(str(number), opaque(shard), recipe, plan.output_folder)
-            for number, shard in enumerate(split(found, size), 1)
+            look_up_shard.submit(label, opaque(shard), recipe, plan.output_folder)
+            for label, shard in zip(name_shards(shards), shards, strict=True)
         ]
     wait(futures)
     return {
@@ -68,7 +69,7 @@ def look_up_output(
 
 
 # Not cached, like the other.
-@task(name="look up outputs", task_run_name="look up shard {label}", **NOT_CACHED, **RETRIED)
+@task(name="look up outputs", task_run_name="look up files {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
     label: str, candidates: Sequence[Candidate], recipe: str, folder: Path
 ) -> State[list[tuple[str, str]]]:

@@ -1,5 +1,6 @@
 """What a run comes to: how each Batch task ended, what became of each file, and of the whole."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,6 +8,9 @@ from typing import Literal
 
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
+# Of a file whose run ended before its Batch task did.
+NOT_COMPLETED = "its Batch task did not complete"
+SELDOM = ("not run", "unchanged")
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class FileResult:
     """Whether the output is that of an earlier run, which still holds, so that no Batch task ran."""
 
     @property
-    def state(self) -> Literal["succeeded", "failed", "unchanged"]:
+    def state(self) -> Literal["succeeded", "failed", "not run", "unchanged"]:
         if self.problem:
-            return "failed"
+            return "failed" if self.task or self.problem != NOT_COMPLETED else "not run"
         return "unchanged" if self.unchanged else "succeeded"
 
     @property
@@ -114,16 +118,16 @@ class RunResult:
     @property
     def tally(self) -> str:
         """How many files came to which end, in words."""
-        failed, unchanged = len(self.failures), len(self.unchanged)
-        ran = f"{len(self.files) - failed - unchanged:,} succeeded, {failed:,} failed"
-        return f"{ran}, {unchanged:,} unchanged" if unchanged else ran
+        counts = Counter(file.state for file in self.files)
+        always = [f"{counts[state]:,} {state}" for state in ("succeeded", "failed")]
+        return ", ".join(always + [f"{counts[state]:,} {state}" for state in SELDOM if counts[state]])
 
 
 def describe_problem(task: TaskResult | None, has_output: bool) -> str:
     """Why a file has no output, in words; "" if it has one."""
     if task is None:
         # An earlier attempt may have made it, whose Batch task is gone.
-        return "" if has_output else "its Batch task did not complete"
+        return "" if has_output else NOT_COMPLETED
     if not task.succeeded:
         exit_code = "did not run" if task.exit_code is None else f"exit code {task.exit_code}"
         said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]

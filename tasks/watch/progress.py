@@ -16,6 +16,8 @@ ARTIFACT_KEY = "fan-out-progress"
 UPDATE_SECONDS = 3.0
 AFTER_FAILURE_SECONDS = 300.0
 LOG_LINES = 10
+# Of fewer one can't tell how fast they are.
+RATED_MIN = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Counts:
             f"{self.running} running, {self.waiting} waiting"
         )
 
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.completed)
+
+    def brief(self) -> str:
+        """The numbers first, for where the end of a line is cut off."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.completed}/{self.total}{failed}, {self.running} running, {self.waiting} waiting"
+
 
 @dataclass
 class Progress:
@@ -44,6 +55,8 @@ class Progress:
     shown: Counts | None = None
     shown_at: float = field(default=0.0)
     logged_tenths: int = -1
+    began: tuple[float, int] | None = None
+    """When a Batch task was first seen running, and how many had completed by then."""
     pause_seconds: float = UPDATE_SECONDS
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
@@ -52,20 +65,45 @@ class Progress:
         tenths = LOG_LINES * counts.completed // max(1, counts.total)
         if tenths > self.logged_tenths:
             self.logged_tenths = tenths
-            run_logger().info("%s", counts)
+            run_logger().info("%s%s", counts, self.pace(counts, now_seconds))
         is_last = counts.completed >= counts.total
         is_due = now_seconds - self.shown_at >= self.pause_seconds
         if counts != self.shown and (is_due or (is_last and self.pause_seconds == UPDATE_SECONDS)):
             # A server that is away keeps each call waiting: then it is asked seldom.
             self.shown, self.shown_at, self.pause_seconds = counts, now_seconds, AFTER_FAILURE_SECONDS
             with left_out_on_failure("The progress in the dashboard"):
-                self.show(counts)
+                self.show(counts, f"{counts.brief()}{self.pace(counts, now_seconds)}")
                 self.pause_seconds = UPDATE_SECONDS
 
-    def show(self, counts: Counts) -> None:
+    def pace(self, counts: Counts, now_seconds: float) -> str:
+        """How fast tasks complete, and how long the rest takes at that; "" while too few have."""
+        if self.began is None and (counts.running or counts.completed):
+            self.began = now_seconds, counts.completed
+        if self.began is None or not counts.left:
+            return ""
+        seconds, completed = now_seconds - self.began[0], counts.completed - self.began[1]
+        if completed < RATED_MIN or seconds <= 0:
+            return ""
+        per_minute = 60 * completed / seconds
+        return (
+            f"; {_round(per_minute)} a minute, about {_describe_length(60 * counts.left / per_minute)} left"
+        )
+
+    def show(self, counts: Counts, description: str) -> None:
         percent = 100.0 * counts.completed / max(1, counts.total)
         if self.artifact_id is None:
-            made = create_progress_artifact(percent, key=ARTIFACT_KEY, description=str(counts))
+            made = create_progress_artifact(percent, key=ARTIFACT_KEY, description=description)
             self.artifact_id = cast(UUID, made)
         else:
-            update_progress_artifact(self.artifact_id, percent, description=str(counts))
+            update_progress_artifact(self.artifact_id, percent, description=description)
+
+
+def _round(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
+
+
+def _describe_length(seconds: float) -> str:
+    """In the unit in which one would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

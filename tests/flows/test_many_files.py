@@ -27,8 +27,8 @@ def test_many_files_are_few_prefect_tasks_and_few_calls(accounts, tmp_path, capl
     for name, path in result.outputs.items():
         assert Path(path).read_text() == f"text {int(Path(name).stem)}"
     names = task_run_names(state.state_details.flow_run_id)
-    assert "upload shard 1 of 8" in names
-    assert len(names) < 40
+    assert "upload files 1 to 20 of 400" in names
+    assert len(names) < 60
 
     requests = re.findall(r"Request URL: '([^']+)'\nRequest method: '(\w+)'", caplog.text)
     # One that finds no earlier tasks in the job, and those of the wait.

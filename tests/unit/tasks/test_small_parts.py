@@ -15,14 +15,22 @@ from tasks.azure.azure_errors import explain, redacted
 from tasks.downloads import local_path
 from tasks.errors import PermanentError, TemporaryError, UnreachableError
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
+from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
-from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult, describe_problem
+from tasks.spec.run_results import (
+    NOT_COMPLETED,
+    FileResult,
+    FileResults,
+    RunResult,
+    TaskResult,
+    describe_problem,
+)
 from tasks.spec.specs import PoolSpec, describe_nodes
 from tasks.step import may_heal
 from tasks.waiting import next_interval
-from tasks.watch.progress import Counts
+from tasks.watch.progress import Counts, Progress
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
@@ -50,7 +58,7 @@ def test_a_step_over_any_number_of_files_is_a_few_hundred_prefect_tasks(count):
     size = shard_size(count)
     assert 1 <= size <= SHARD_MAX
     assert -(-count // size) <= 300
-    assert (size == 1) == (count <= 300)
+    assert (size == 1) == (count <= 50)
 
 
 def test_threads_keep_the_order_and_raise_what_failed():
@@ -222,11 +230,42 @@ def test_a_row_names_the_output_within_its_folder():
     assert file_row(done, "/ou")["output"] == "/out/s/a_OUTPUT.txt"
 
 
+def test_what_nodes_say_is_short():
+    """Node ids and paths on nodes don't push aside what matters."""
+    folder = "/mnt/batch/tasks/workitems/fan-out-1/job-1/a-task.txt/wd/"
+    said = f'Traceback:\n  File "{folder}inputs/a.txt", line 3\nNo row in {folder}inputs/a.txt\n\n'
+    assert shorten_node_paths(said) == 'Traceback:\n  File "inputs/a.txt", line 3\nNo row in inputs/a.txt\n\n'
+    assert find_last_line(said) == "No row in inputs/a.txt"
+    assert find_last_line("") == ""
+    assert shorten_node_paths("/tmp/wd/a and /startup/x") == "/tmp/wd/a and /startup/x"
+    assert shorten_node_id(f"tvmps_{'1' * 64}_d") == "tvmps_11111111…_d"
+
+
+def test_a_file_whose_task_had_no_time_has_not_failed():
+    """A run that was cancelled tells those apart."""
+    files = [FileResult("a", task_result(), "out/a"), FileResult("b", None, problem=NOT_COMPLETED)]
+    result = RunResult("key", "job", "pool", "out", 1, FileResults(files))
+    assert result.tally == "1 succeeded, 0 failed, 1 not run"
+    assert "Failed files" not in summary_markdown(result)
+
+
 def test_counts_read_as_a_sentence():
     """What the log and the progress artifact say."""
     assert (
         str(Counts(5, 1, 2, 2, 1)) == "2 of 5 Batch tasks completed, 1 of them failed, 2 running, 1 waiting"
     )
+
+
+def test_progress_tells_numbers_pace_and_time_left():
+    """What can be cut off comes last; of the time before the first task runs nothing is counted."""
+    counts = Counts(1000, 884, 16, 100, 2)
+    assert counts.brief() == "100/1000, 2 failed, 16 running, 884 waiting"
+    progress = Progress()
+    assert progress.pace(Counts(1000, 1000), 0) == ""
+    assert progress.pace(Counts(1000, 984, 16), 500) == ""
+    assert progress.pace(counts, 560) == "; 100 a minute, about 9 min left"
+    assert progress.pace(Counts(1000, 0, 16, 984, 2), 1100) == "; 98 a minute, about 10 s left"
+    assert progress.pace(Counts(1000, completed=1000), 1200) == ""
 
 
 def test_words_are_read_back_from_a_table(tmp_path):
