@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deployments.local.keys import keys_of
-from deployments.local.settings import Settings
+from deployments.local.settings import Settings, service_environment
 from deployments.local.stack import serve
 from deployments.processes import free_port
 from tests.browser.dashboard import Dashboard
@@ -49,7 +49,8 @@ def dashboard(browser, tmp_path_factory) -> Iterator[Dashboard]:
     location = tmp_path_factory.mktemp("stack")
     settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
     with serve(settings, lambda _text: None):
-        yield Dashboard(settings.dashboard, settings.dashboard_link, settings.keys.prefect)
+        link, variables = settings.dashboard_link, service_environment(settings)
+        yield Dashboard(settings.dashboard, link, settings.keys.prefect, variables)
 
 
 @pytest.fixture

@@ -20,11 +20,13 @@ BUSY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One stack's dashboard; `link` opens it signed in, `auth_string` is for its API."""
+    """One stack's dashboard; `link` opens it signed in, `auth_string` is for its API, `variables` are what
+    its flow runs have in their environment."""
 
     address: str
     link: str
     auth_string: str
+    variables: dict[str, str]
 
     def sign_in(self, page: Page) -> None:
         """Follow the link that the stack prints."""
