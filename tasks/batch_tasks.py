@@ -255,7 +255,7 @@ def _build_constraints(options: TaskOptions) -> dict[str, Any]:
 
 
 def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
-    url = read_blob_url(signer, plan.names.input_container, item.name)
+    url = read_blob_url(signer, plan.names.input_container, item.input_blob)
     yield {"httpUrl": url, "filePath": node_input(item.name)}
     if plan.application is not None:
         url = read_blob_url(signer, plan.names.application_container, plan.application)

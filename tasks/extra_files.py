@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
 from tasks.spec.file_names import find_bad_names
+from tasks.spec.naming import name_by_content
 from tasks.spec.sources import expand_source, find_unreadable, refuse_problems
 from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
-from tasks.uploads import name_program_blob, upload_application
+from tasks.uploads import upload_application
 
 FOLDER = "files"
 # Each is an object in the body of each Batch task, and a collection of those has a limit of its own.
@@ -76,7 +77,7 @@ def upload_extra_files(container: str, files: Iterable[ExtraFile]) -> list[Uploa
 def _upload(container: str, file: ExtraFile) -> UploadedFile:
     name = f"{FOLDER}/{file.node_path}"
     md5 = upload_application(container, name, file.path).md5
-    return UploadedFile(name_program_blob(name, md5), file.node_path, md5)
+    return UploadedFile(name_by_content(name, md5), file.node_path, md5)
 
 
 def build_resource_files(

@@ -16,13 +16,12 @@ from tasks.pools import is_shared_by_start_task
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
 from tasks.spec.inputs import InputFile, make_inputs
-from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.naming import RunNames, name_by_content, names_of_run
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
-from tasks.uploads import name_program_blob
 
 # So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
 IDLE_NODES_MAX = 10
@@ -133,7 +132,7 @@ def _name_application(plan: Plan, program: UploadedProgram) -> str | None:
     """The application's blob, which is also its path below the folder that it is brought into."""
     if plan.application is None or program.application_md5 is None:
         return None
-    return name_program_blob(plan.application.name, program.application_md5)
+    return name_by_content(plan.application.name, program.application_md5)
 
 
 def make_task_plan(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from prefect.runtime import task_run
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
-from tasks.errors import InputError, TemporaryError
+from tasks.errors import InputError
 from tasks.sharding import gather_results, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
+from tasks.spec.naming import name_by_content
 from tasks.step import NOT_CACHED, RETRIED, opaque
 
 
@@ -29,12 +30,16 @@ class Uploaded:
     etag: str
 
 
+Listing = Mapping[str, Blob]
+Find = Callable[[str], Blob | None]
+
+
 def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
     """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order."""
     there = list_uploaded(container)
     size = shard_size(len(files))
     if size == 1:
-        futures = [upload_input.submit(container, file, there.get(file.name)) for file in files]
+        futures = [upload_input.submit(container, file, opaque(there)) for file in files]
         return [uploaded.md5 for uploaded in gather_results(futures)]
     shards = split(files, size)
     futures = [
@@ -42,7 +47,7 @@ def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
             label,
             container,
             opaque(shard),
-            opaque([there.get(file.name) for file in shard]),
+            opaque(there),
         )
         for label, shard in zip(name_shards(shards), shards, strict=True)
     ]
@@ -56,11 +61,17 @@ def list_uploaded(container: str) -> dict[str, Blob]:
     return dict(blobs.list_blobs(container))
 
 
-def _identify_input(container: str, file: InputFile, there: Blob | None, **_: Any) -> str | None:
-    """The blob of an input, if it has the content that the file has now."""
-    if there is None or there.content_md5 is None or there.content_md5 != compute_md5(file.path)[0]:
+def _identify_input(container: str, file: InputFile, there: Listing, **_: Any) -> str | None:
+    """The blob of an input, if there is one with the content that the file has now."""
+    return _identify_file(container, file.name, file.path, there.get)
+
+
+def _identify_file(container: str, name: str, path: str, find: Find) -> str | None:
+    digest = compute_md5(path)[0]
+    blob = find(name_by_content(name, digest.hex()))
+    if blob is None or blob.content_md5 != digest:
         return None
-    return _identify_blob(Uploaded(there.content_md5.hex(), there.etag), container, file.name)
+    return _identify_blob(Uploaded(digest.hex(), blob.etag), container, name)
 
 
 def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
@@ -79,18 +90,16 @@ def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
     **RETRIED,
 )
 @keyed_afterwards
-def upload_input(container: str, file: InputFile, there: Blob | None) -> Uploaded:
+def upload_input(container: str, file: InputFile, there: Listing) -> Uploaded:
     """Upload one file, unless the same content is there."""
-    return upload_file(container, file.name, file.path, there)
+    return _upload_by_content(container, file.name, file.path, there.get)
 
 
-def _identify_shard(
-    container: str, files: Sequence[InputFile], there: list[Blob | None], **_: Any
-) -> str | None:
-    """The blobs of a shard, if each has the content that its file has now."""
-    if None in there:
+def _identify_shard(container: str, files: Sequence[InputFile], there: Listing, **_: Any) -> str | None:
+    """The blobs of a shard, if there is one of each with the content that its file has now."""
+    if len(there) < len(files):
         return None
-    found = in_threads(lambda pair: _identify_input(container, *pair), list(zip(files, there, strict=True)))
+    found = in_threads(lambda file: _identify_input(container, file, there), files)
     return None if None in found else build_identity(*found)
 
 
@@ -114,22 +123,16 @@ def _identify_uploaded(
 )
 @keyed_afterwards
 def upload_shard(
-    label: str, container: str, files: Sequence[InputFile], there: list[Blob | None]
+    label: str, container: str, files: Sequence[InputFile], there: Listing
 ) -> list[tuple[str, str]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
-    pairs = list(zip(files, there, strict=True))
-    uploaded = in_threads(lambda pair: upload_file(container, pair[0].name, pair[0].path, pair[1]), pairs)
+    uploaded = in_threads(lambda file: _upload_by_content(container, file.name, file.path, there.get), files)
     return [(one.md5, one.etag) for one in uploaded]
 
 
 def _identify_program_file(container: str, name: str, path: str, **_: Any) -> str | None:
-    """The blob of a program's file, if it has the content that the file has now."""
-    digest = compute_md5(path)[0]
-    blob = name_program_blob(name, digest.hex())
-    there = blobs.find_blob(container, blob)
-    if there is None or there.content_md5 != digest:
-        return None
-    return _identify_blob(Uploaded(digest.hex(), there.etag), container, blob)
+    """The blob of a program's file, if there is one with the content that the file has now."""
+    return _identify_file(container, name, path, lambda blob: blobs.find_blob(container, blob))
 
 
 @task(
@@ -137,9 +140,7 @@ def _identify_program_file(container: str, name: str, path: str, **_: Any) -> st
     task_run_name="upload application {name}",
     cache_policy=WhileUnchanged(
         look=_identify_program_file,
-        made=lambda uploaded, container, name, **_: _identify_blob(
-            uploaded, container, name_program_blob(name, uploaded.md5)
-        ),
+        made=lambda uploaded, container, name, **_: _identify_blob(uploaded, container, name),
         work=of_inputs(lambda container, name, **_: [container, name]),
     ),
     result_serializer="json",
@@ -147,41 +148,26 @@ def _identify_program_file(container: str, name: str, path: str, **_: Any) -> st
 )
 @keyed_afterwards
 def upload_application(container: str, name: str, path: str) -> Uploaded:
-    """Upload a file that Batch tasks get besides their input, unless the same content is there.
+    """Upload a file that Batch tasks get besides their input, unless the same content is there."""
+    return _upload_by_content(container, name, path, lambda blob: blobs.find_blob(container, blob))
 
-    The blob's name is the MD5 and then the file's: a blob never changes its content, so whoever was given
-    its URL gets what was meant.
+
+def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uploaded:
+    """Stream a file into the blob that is named after its content, unless that is there.
+
+    Raises TemporaryError if the file changes meanwhile, InputError if it can't be read.
     """
-    digest = compute_md5(path)[0]
-    blob = name_program_blob(name, digest.hex())
-    return upload_file(container, blob, path, blobs.find_blob(container, blob), digest)
-
-
-def name_program_blob(name: str, md5: str) -> str:
-    return f"{md5}/{name}"
-
-
-def upload_file(
-    container: str, name: str, path: str, there: Blob | None, expected: bytes | None = None
-) -> Uploaded:
-    """Stream a file into a blob, unless the one that is there has the same content.
-
-    Raises TemporaryError if the file changes meanwhile, or has another MD5 than the expected one.
-    """
-    if (task_run.run_count or 1) > 1:
-        # An earlier try of the task may have uploaded it.
-        there = blobs.find_blob(container, name)
     try:
         digest, size_bytes = compute_md5(path)
-        if expected not in (None, digest):
-            raise TemporaryError(f"The file {path} changes while it is uploaded.")
+        blob = name_by_content(name, digest.hex())
+        # An earlier try of the task may have uploaded it.
+        is_repeated = (task_run.run_count or 1) > 1
+        there = blobs.find_blob(container, blob) if is_repeated else find(blob)
         if there is not None and there.content_md5 == digest:
-            etag = there.etag
-        else:
-            etag = blobs.upload_blob(container, name, path, size_bytes, digest)
+            return Uploaded(digest.hex(), there.etag)
+        return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest))
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
-    return Uploaded(digest.hex(), etag)
 
 
 def compute_md5(path: str | Path) -> tuple[bytes, int]:

@@ -133,7 +133,8 @@ def _read_blob_properties(found: BlobProperties) -> Blob:
 def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
     """Stream a file into a blob that carries its MD5, in the place of one that is there; the blob's ETag.
 
-    Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now.
+    Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now: then
+    there is no such blob, as the last of it is not sent.
     """
     if size_bytes <= small_blobs.SIZE_MAX_BYTES and (
         etag := _upload_small_blob(container, name, path, content_md5)
@@ -141,11 +142,9 @@ def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, co
         return etag
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
     with blob_service(f"Uploading {name}") as service, open(path, "rb") as file:
-        stream = _DigestingReader(file)
+        stream = _CheckedReader(file, size_bytes, content_md5)
         blob, data = service.get_blob_client(container, name), cast(BinaryIO, stream)
         answer = blob.upload_blob(data, length=size_bytes, overwrite=True, content_settings=settings)
-    if stream.digest.digest() != content_md5:
-        raise _changing(path)
     return answer["etag"].strip('"')
 
 
@@ -163,16 +162,26 @@ def _upload_small_blob(container: str, name: str, path: str | Path, content_md5:
         return small_blobs.write(service, container, name, content, content_md5)
 
 
-class _DigestingReader:
-    """A file that is read once from its start, and the MD5 of what was read: what was really sent."""
+class _CheckedReader:
+    """The first so many bytes of a file, read once from its start; the last are withheld if the MD5 of all is
+    another.
 
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self.digest = hashlib.md5(usedforsecurity=False)
+    The storage client reads what it sends before it sends it, and makes a blob of blocks with a request after
+    the last block. So no blob ever has other content than its MD5 says.
+    """
+
+    def __init__(self, file: BinaryIO, size_bytes: int, content_md5: bytes):
+        self._file, self._left, self._expected = file, size_bytes, content_md5
+        self._digest = hashlib.md5(usedforsecurity=False)
 
     def read(self, size: int = -1) -> bytes:
-        block = self._file.read(size)
-        self.digest.update(block)
+        wanted = self._left if size < 0 else min(size, self._left)
+        block = self._file.read(wanted)
+        self._digest.update(block)
+        self._left -= len(block)
+        is_last = self._left == 0 or len(block) < wanted
+        if is_last and self._digest.digest() != self._expected:
+            raise _changing(self._file.name)
         return block
 
 

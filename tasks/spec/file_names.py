@@ -4,8 +4,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 # Limits of blob names (REST documentation, "Naming and referencing containers, blobs, and metadata").
-NAME_MAX_CHARACTERS = 1024
-NAME_MAX_SEGMENTS = 254
+# The blob of a file has the MD5 of its content as a folder before the name.
+NAME_MAX_CHARACTERS = 1024 - 33
+NAME_MAX_SEGMENTS = 254 - 1
 # Linux: of one part of a path, and of the whole, of which a task's own folder on a node takes some.
 PART_MAX_BYTES = 255
 PATH_MAX_BYTES = 4095

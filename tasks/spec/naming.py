@@ -87,6 +87,15 @@ def name_task(name: str, source: str) -> str:
     return f"{slug}-{source}" if slug else source
 
 
+def name_by_content(name: str, md5: str) -> str:
+    """The blob of a file: the MD5 of its content, hexadecimal, and then the file's name.
+
+    A blob of such a name never changes its content. So a Batch task gets the input and the program that its
+    id and its output speak of, whatever has been uploaded since.
+    """
+    return f"{md5}/{name}"
+
+
 def log_blob(task_id: str, log: str) -> str:
     """The blob in the output container that keeps what a failed task printed."""
     return f"{LOGS_FOLDER}/{task_id}/{log}"

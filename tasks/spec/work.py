@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.spec.naming import name_task
+from tasks.spec.naming import name_by_content, name_task
 from tasks.spec.recipe import digest_source
 
 
@@ -16,12 +16,13 @@ class WorkItem:
     """The digest of all that makes the output (`tasks.spec.recipe`)."""
 
     task_id: str
+    input_blob: str
 
 
 def make_item(name: str, output_name: str, content_md5: str, recipe: str) -> WorkItem:
     """The work on an input with this content, by this recipe."""
     source = digest_source(recipe, name, output_name, content_md5)
-    return WorkItem(name, output_name, source, name_task(name, source))
+    return WorkItem(name, output_name, source, name_task(name, source), name_by_content(name, content_md5))
 
 
 @dataclass(frozen=True)

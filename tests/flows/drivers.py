@@ -31,10 +31,12 @@ READING = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True)
 class Death:
-    """When a driver kills itself: before or after it has sent the effect of that number, counted from 0."""
+    """When a driver kills itself: before or after it has sent the effect of that number, counted from 0,
+    among those whose method and path have these words."""
 
     number: int
     is_after: bool
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,13 @@ class Effects:
         """The number of an effect, which is about to be sent; None for a request that only reads."""
         if method in READING:
             return None
-        with self.lock:
-            number, self.count = self.count, self.count + 1
-            with open(self.drive.effects, "a") as file:
-                file.write(f"{method} {unquote(urlsplit(url).path)}\n")
+        effect = f"{method} {unquote(urlsplit(url).path)}"
+        with self.lock, open(self.drive.effects, "a") as file:
+            file.write(f"{effect}\n")
+            number = self.count
+            self.count += self.words in effect
+        if self.words not in effect:
+            return None
         self._die_at(number, is_after=False)
         return number
 
@@ -70,8 +75,12 @@ class Effects:
         if number is not None:
             self._die_at(number, is_after=True)
 
+    @property
+    def words(self) -> str:
+        return self.drive.death.words if self.drive.death else ""
+
     def _die_at(self, number: int, is_after: bool) -> None:
-        if self.drive.death == Death(number, is_after):
+        if self.drive.death == Death(number, is_after, self.words):
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -41,9 +41,7 @@ POLICIES = {
 KEPT = {"never": {"containers", "job", "pool"}, "always": set(), "on_success": set()}
 GONE_SECONDS = 60
 SEED = 8
-SAMPLE = 3
-# With how many pairs of policy and change each side of each effect is tried.
-TURNS = 2
+SAMPLE = 2
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,8 @@ def run_case(server: Drivers, case: Case, path: Path) -> Drive:
 def die(server: Drivers, folder: Folder, case: Case, death: Death | float) -> None:
     """One attempt that is killed, or ends before it would have been."""
     if isinstance(death, Death):
-        server.run(folder.drive(case, Work(), death))
+        drive = folder.drive(case, Work(), death)
+        assert server.run(drive) == -signal.SIGKILL or len(effects_of(drive)) <= death.number
         return
     with ExitStack() as stack:
 
@@ -193,14 +192,14 @@ def count_effects(accounts, tmp_path) -> Callable[[str], int]:
 
 
 def cases_at(effects: dict[str, int]) -> Iterator[Case]:
-    """Cases for each side of each effect, with pairs of policy and change that take turns."""
-    combinations = list(itertools.product(POLICIES, CHANGES))
+    """A case for each side of each effect; policies, if they have so many, and changes take turns."""
+    turns = itertools.count()
     for number, is_after in itertools.product(range(max(effects.values())), (False, True)):
-        for turn in range(TURNS):
-            policy, change = combinations[(2 * number + is_after + 5 * turn) % len(combinations)]
-            if number < effects[policy]:
-                death = Death(number, is_after)
-                yield Case(f"at-{number}-{is_after:d}-{turn}", (death,), POLICIES[policy], change)
+        policies = [policy for policy in POLICIES if number < effects[policy]]
+        pairs = list(itertools.product(policies, CHANGES))
+        policy, change = pairs[next(turns) % len(pairs)]
+        death = Death(number, is_after)
+        yield Case(f"at-{number}-{is_after:d}", (death,), POLICIES[policy], change)
 
 
 def cases_at_random(seconds: float) -> Iterator[Case]:

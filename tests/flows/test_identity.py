@@ -10,7 +10,8 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup
 from tasks.spec.task_specs import TaskSpec
-from tests.flows.services import batch, blobs, write_files
+from tests.flows.drivers import Death, Drive, Drivers, drivers
+from tests.flows.services import batch, blobs, blobs_of, write_files
 from tests.flows.test_attempts import kept, running_elsewhere  # noqa: F401
 from tests.waiting import wait_until
 
@@ -140,3 +141,41 @@ def test_partial_files_of_a_killed_run_are_removed(kept, tmp_path):  # noqa: F81
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         f"{number}_OUTPUT.txt" for number in range(3)
     ]
+
+
+def test_tasks_of_a_former_input_never_read_the_present_one(kept, tmp_path):  # noqa: F811
+    """An attempt that died with another input uploaded changes nothing for tasks that still wait."""
+    program = write_program(tmp_path)
+    parameters = {
+        "inputs": str(tmp_path / "in"),
+        "application": str(program),
+        "command": "sh {application} {input}",
+        "output_dir": str(tmp_path / "out"),
+        "run_key": kept,
+        "cleanup": KEEP_ALL.model_dump(),
+    }
+
+    def attempt(server: Drivers, text: str, death: Death | None) -> int:
+        write_files(tmp_path / "in", {"0.txt": "runs", "1.txt": text})
+        return server.run(Drive(parameters, str(tmp_path / "effects"), str(tmp_path / "log"), death))
+
+    names, container = names_of_run(kept), names_of_run(kept).output_container
+    with drivers() as server:
+        attempt(server, "former", Death(0, is_after=True, words="PATCH /jobs"))
+        attempt(
+            server,
+            "present",
+            Death(0, is_after=True, words=f"PUT /devstoreaccount1/{names.input_container}/"),
+        )
+        (tmp_path / "hold").unlink()
+        wait_until(lambda: len(blobs_of(container)) == 2, 60, "two outputs")
+        assert attempt(server, "former", None) == 0, (tmp_path / "log").read_text()
+    assert (tmp_path / "out" / "1_OUTPUT.txt").read_text() == "former"
+
+
+def write_program(folder: Path) -> Path:
+    """A program that waits while a file is there."""
+    (folder / "hold").touch()
+    program = folder / "app.sh"
+    program.write_text(f'while [ -e {folder}/hold ]; do sleep 0.1; done\ncat "$1"\n')
+    return program

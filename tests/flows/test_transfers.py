@@ -1,28 +1,35 @@
 """Containers, uploads, signatures and downloads on a real blob service."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient
 
-from tasks.azure.blobs import find_blob, list_blobs
+from tasks.azure.blobs import find_blob, list_blobs, upload_blob
+from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tasks.containers import create_containers, delete_containers
 from tasks.downloads import Fetched, download_file, prepare_output_folder
-from tasks.errors import AccessError, InputError, PermanentError
+from tasks.errors import AccessError, InputError, PermanentError, TemporaryError
 from tasks.partial_files import remove_partial_files
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.work import WorkItem
-from tasks.uploads import upload_file
+from tasks.uploads import Uploaded, compute_md5, upload_application
 from tests.flows.services import blobs_of
 
 NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.txt", '"q".txt', "[1]*?.txt"]
 
 
 def work(output_name: str) -> WorkItem:
-    return WorkItem("x", output_name, "5eed", "x-5eed")
+    return WorkItem("x", output_name, "5eed", "x-5eed", "5eed/x")
+
+
+def put(container: str, name: str, source: Path) -> Uploaded:
+    digest, size_bytes = compute_md5(source)
+    return Uploaded(digest.hex(), upload_blob(container, name, source, size_bytes, digest))
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
     """A file comes back under its name, in its sub-folder, with its content."""
     source = tmp_path / "source"
     source.write_bytes(b"content of " + name.encode())
-    uploaded = upload_file(container, name, str(source), None)
+    uploaded = put(container, name, source)
     assert uploaded.md5 == hashlib.md5(source.read_bytes()).hexdigest()
     assert blobs_of(container) == {name: uploaded.etag}
     downloaded = download_file(container, work(name), tmp_path / "out")
@@ -59,23 +66,36 @@ def test_any_name_goes_there_and_back(name, container, tmp_path):
 
 
 def test_only_what_changed_is_sent_again(container, tmp_path):
-    """Repeating an upload leaves an unchanged blob as it was, and replaces a changed one."""
+    """Repeating an upload sends nothing; other content goes beside it, as tasks may still read the former."""
     source = tmp_path / "x.txt"
     source.write_text("one")
-    first = upload_file(container, "x.txt", str(source), None)
+    first = upload_application.fn(container, "x.txt", str(source))
     before = blobs_of(container)
-    assert upload_file(container, "x.txt", str(source), find_blob(container, "x.txt")) == first
-    assert blobs_of(container) == before
+    assert upload_application.fn(container, "x.txt", str(source)) == first
+    assert blobs_of(container) == before == {f"{first.md5}/x.txt": first.etag}
     source.write_text("two")
-    assert upload_file(container, "x.txt", str(source), find_blob(container, "x.txt")) != first
-    assert blobs_of(container) != before
+    second = upload_application.fn(container, "x.txt", str(source))
+    assert blobs_of(container) == before | {f"{second.md5}/x.txt": second.etag}
+
+
+@pytest.mark.parametrize("size_bytes", [10, BLOCK_BYTES + 10], ids=["one request", "blocks"])
+@pytest.mark.parametrize("change", ["other", "shorter"])
+def test_a_file_that_changes_while_it_is_sent_leaves_no_blob(container, tmp_path, size_bytes, change):
+    """No blob has an MD5 that is not that of its content."""
+    source = tmp_path / "x"
+    source.write_bytes(b"a" * size_bytes)
+    digest, _ = compute_md5(source)
+    source.write_bytes(b"b" * size_bytes if change == "other" else b"a" * (size_bytes - 1))
+    with pytest.raises(TemporaryError, match="changes while it is uploaded"):
+        upload_blob(container, "x", source, size_bytes, digest)
+    assert blobs_of(container) == {}
 
 
 def test_a_listing_and_a_look_say_the_same_of_a_blob(container, tmp_path):
     """One listing of the container can stand for a look at each of its blobs."""
     for name in NASTY_NAMES:
         (tmp_path / "source").write_text(name)
-        upload_file(container, name, str(tmp_path / "source"), None)
+        put(container, name, tmp_path / "source")
     listed = dict(list_blobs(container))
     assert listed == {name: find_blob(container, name) for name in NASTY_NAMES}
 
@@ -85,7 +105,7 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
     content = bytes(range(256)) * (80 * 1024)
     for name, data in {"large": content, "empty": b""}.items():
         (tmp_path / name).write_bytes(data)
-        upload_file(container, name, str(tmp_path / name), None)
+        put(container, name, tmp_path / name)
         download_file(container, work(name), tmp_path / "out")
         assert (tmp_path / "out" / name).read_bytes() == data
 
@@ -93,14 +113,14 @@ def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
 def test_a_file_that_vanished_is_named(container, tmp_path):
     """A file deleted after it was listed is an input error."""
     with pytest.raises(InputError, match=r"gone\.txt can't be read any more"):
-        upload_file(container, "gone.txt", str(tmp_path / "gone.txt"), None)
+        upload_application.fn(container, "gone.txt", str(tmp_path / "gone.txt"))
 
 
 def test_an_output_that_is_there_is_not_fetched_again(container, tmp_path):
     """A local file of the same content stays untouched, another is replaced, and nothing half is left."""
     source = tmp_path / "x"
     source.write_text("new")
-    upload_file(container, "sub/x", str(source), None)
+    put(container, "sub/x", source)
     target = tmp_path / "out" / "sub" / "x"
     target.parent.mkdir(parents=True)
     target.write_text("old")
@@ -131,7 +151,7 @@ def test_the_url_of_an_input_reads_that_blob_only(container, tmp_path):
     source = tmp_path / "x"
     source.write_text("input")
     for name in ("a b.txt", "other.txt"):
-        upload_file(container, name, str(source), None)
+        put(container, name, source)
     url = read_blob_url(make_signer(60), container, "a b.txt")
     assert BlobClient.from_blob_url(url).download_blob().readall() == b"input"
     with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch"):

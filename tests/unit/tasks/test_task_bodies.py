@@ -13,7 +13,7 @@ from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunSpec
 
-ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "5eed", "a-b-txt-1")
+ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "5eed", "a-b-txt-1", "5eed/sub/a b.txt")
 SIGNER = Signer(
     "acc",
     "https://acc.blob.core.windows.net",
@@ -34,7 +34,7 @@ def test_the_service_brings_the_input_and_fetches_the_output():
     task = body("cp {input} {output}")
     (source,) = task["resourceFiles"]
     assert source["filePath"] == "inputs/sub/a b.txt"
-    assert source["httpUrl"].startswith("https://acc.blob.core.windows.net/input-run/sub/a%20b.txt?")
+    assert source["httpUrl"].startswith("https://acc.blob.core.windows.net/input-run/5eed/sub/a%20b.txt?")
     output = task["outputFiles"][0]
     assert output["filePattern"] == "outputs/a b_OUTPUT.txt"
     assert output["destination"]["container"] == {

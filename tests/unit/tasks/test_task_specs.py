@@ -28,7 +28,7 @@ SIGNER = Signer(
     *validity(datetime(2026, 1, 1, tzinfo=timezone.utc), 60),
     "c2Vj",
 )
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", "a-5eed")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", "a-5eed", "5eed/a.txt")
 
 
 def body_of(task: TaskSpec) -> models.BatchTaskCreateOptions:
