@@ -89,7 +89,9 @@ def hook(effects: Effects) -> None:
     import httpx
     import requests.adapters
 
-    send = requests.adapters.HTTPAdapter.send
+    from tasks.azure.exchanges import Connection
+
+    send, exchange = requests.adapters.HTTPAdapter.send, Connection.exchange
     handle, handle_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
     def send_counted(self, request, **options):
@@ -97,6 +99,13 @@ def hook(effects: Effects) -> None:
         response = send(self, request, **options)
         effects.end(number)
         return response
+
+    def exchange_counted(self, request, body_max_bytes):
+        method, path, _ = request.split(b" ", 2)
+        number = effects.begin(method.decode(), path.decode())
+        answer = exchange(self, request, body_max_bytes)
+        effects.end(number)
+        return answer
 
     def handle_counted(self, request):
         number = effects.begin(request.method, str(request.url))
@@ -111,6 +120,7 @@ def hook(effects: Effects) -> None:
         return response
 
     requests.adapters.HTTPAdapter.send = send_counted
+    Connection.exchange = exchange_counted
     httpx.HTTPTransport.handle_request = handle_counted
     httpx.AsyncHTTPTransport.handle_async_request = handle_async_counted
 

@@ -186,7 +186,10 @@ def count_effects(accounts, tmp_path) -> Callable[[str], int]:
     def count(policy: str) -> int:
         key = f"undisturbed-{policy}"
         with drivers() as server:
-            return len(effects_of(run_case(server, Case(key, (), POLICIES[policy]), tmp_path / key)))
+            effects = effects_of(run_case(server, Case(key, (), POLICIES[policy]), tmp_path / key))
+        # No client sends past the counting.
+        assert {line.rpartition("/")[2] for line in effects if line.startswith("PUT")} >= FILES.keys()
+        return len(effects)
 
     return count
 
