@@ -1,13 +1,14 @@
 """Containers, uploads, signatures and downloads on a real blob service."""
 
 import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient
 
-from tasks.azure.blobs import find_blob, list_blobs, upload_blob
+from tasks.azure.blobs import download_blob, find_blob, list_blobs, upload_blob
 from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
 from tasks.containers import create_containers, delete_containers
@@ -18,7 +19,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.work import WorkItem
 from tasks.uploads import Uploaded, compute_md5, upload_application
-from tests.flows.services import blobs_of
+from tests.flows.services import blobs, blobs_of
 
 NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.txt", '"q".txt', "[1]*?.txt"]
 
@@ -98,6 +99,17 @@ def test_a_listing_and_a_look_say_the_same_of_a_blob(container, tmp_path):
         put(container, name, tmp_path / "source")
     listed = dict(list_blobs(container))
     assert listed == {name: find_blob(container, name) for name in NASTY_NAMES}
+
+
+@pytest.mark.parametrize("size_bytes", [3, 2 * 1024 * 1024], ids=["small", "large"])
+def test_a_download_says_of_a_blob_what_a_look_says(container, size_bytes):
+    """So whatever reads it, an output of other work is known by its metadata."""
+    client = blobs().get_blob_client(container, "x")
+    client.upload_blob(b"x" * size_bytes, metadata={"source": "5eed"})
+    seen = []
+    download_blob(container, "x", BytesIO(), lambda blob: not seen.append(blob))
+    assert seen == [find_blob(container, "x")]
+    assert seen[0].metadata == {"source": "5eed"}
 
 
 def test_a_file_larger_than_a_block_is_whole(container, tmp_path):
