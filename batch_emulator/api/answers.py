@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import project
-from batch_emulator.api.properties import read_select
+from batch_emulator.api.properties import has_statistics, read_select
 from batch_emulator.api.versions import json_type, trim
+from batch_emulator.api.views.statistics import render_statistics
 from batch_emulator.resources.model import Resource, Wire
 from batch_emulator.ticks import etag, http_date
 
@@ -30,8 +31,18 @@ def element(call: Call, kind: str, resource: Resource | None, wire: Wire) -> Res
         call.check(resource, reading=True)
     if call.method == "HEAD":
         return _bodiless(_validators(resource))
-    body = project(trim(kind, wire, call.version), read_select(call, kind))
+    select = read_select(call, kind)
+    body = project(trim(kind, with_statistics(call, kind, resource, wire), call.version), select)
     return json_answer(call, f"{kind}/@Element", body, headers=_validators(resource))
+
+
+def with_statistics(call: Call, kind: str, resource: Any, wire: Wire) -> Wire:
+    """A resource as JSON, with `stats` where the request's `$expand` asks for them."""
+    if not has_statistics(call, kind):
+        return wire
+    return wire | {
+        "stats": render_statistics(call.engine.world, kind, resource, wire["url"], call.engine.now())
+    }
 
 
 def _bodiless(headers: dict[str, str]) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from batch_emulator.api.answers import json_answer
+from batch_emulator.api.answers import json_answer, with_statistics
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import Field, Filter, compile_filter, project
 from batch_emulator.api.paging import (
@@ -54,7 +54,11 @@ def list_page(
         if len(page) == most:
             link = next_link(call.url, call.query, encode_skiptoken(last))
             return json_answer(call, metadata, {"value": page, "odata.nextLink": link})
-        page.append(project(trim(metadata, render(resource), version), select))
+        page.append(
+            project(
+                trim(metadata, with_statistics(call, metadata, resource, render(resource)), version), select
+            )
+        )
         last = found
     return json_answer(call, metadata, {"value": page})
 

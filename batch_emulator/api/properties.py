@@ -211,6 +211,11 @@ def read_select(call: Call, kind: str) -> frozenset[str] | None:
     return wanted
 
 
+def has_statistics(call: Call, kind: str) -> bool:
+    """Whether the request wants the statistics of resources that have them."""
+    return kind in _WITH_STATISTICS and "stats" in parse_expand(call.option("$expand"))
+
+
 def _refuse_unknown(call: Call, option: str, wanted: frozenset[str], known: frozenset[str]) -> None:
     for name in sorted(wanted - known):
         reason = f"Could not find a property named '{name}'."

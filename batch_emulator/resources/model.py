@@ -67,8 +67,11 @@ class Pool:
 class Node:
     """A compute node. `occupants` maps the task directories that hold slots to (slots, job key, task key).
 
-    `disk_number` counts the disks that it has had: a reimage brings a new one. `background` maps the keys of
-    the jobs whose preparation or release task is under way here, in no slot, to which of the two it is.
+    `start_task_spec` is the start task that it runs, or ran, since it booted: a new one of its pool is the
+    node's after the next boot. `disk_number` counts the disks that it has had: a reimage brings a new one.
+    `awaits_retention`: what is `pending` waits until the data of tasks need not be kept any more.
+    `background` maps the keys of the jobs whose preparation or release task is under way here, in no slot,
+    to which of the two it is.
     """
 
     id: str
@@ -84,6 +87,7 @@ class Node:
     boot_number: int = 0
     occupants: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     start_task: Run | None = None
+    start_task_spec: Wire | None = None
     tasks_run: int = 0
     tasks_succeeded: int = 0
     recent_tasks: list[tuple[str, str]] = field(default_factory=list)
@@ -91,6 +95,7 @@ class Node:
     users: dict[str, Wire] = field(default_factory=dict)
     leaving: Deallocation | None = None
     pending: Interruption | None = None
+    awaits_retention: bool = False
     disk_number: int = 0
     background: dict[str, Background] = field(default_factory=dict)
 

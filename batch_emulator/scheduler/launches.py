@@ -13,9 +13,8 @@ from batch_emulator.resources.runs import Run
 from batch_emulator.scheduler.world import World
 
 
-def start_task_launch(world: World, pool: Pool, node: Node, run: Run) -> Launch:
-    """The start task of a pool, in the node's `startup` directory. `run` is the node's of it."""
-    spec = pool.spec["startTask"]
+def start_task_launch(world: World, pool: Pool, node: Node, spec: Wire, run: Run) -> Launch:
+    """A node's start task, in its `startup` directory. `run` is the node's of it."""
     return Launch(
         node_id=node.id,
         task_directory="startup",

@@ -10,11 +10,13 @@ from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Deallocation, Node, Wire, key
 from batch_emulator.resources.runs import Run
 from batch_emulator.resources.transitions import NODE, Interruption, allows
-from batch_emulator.scheduler import background, release
+from batch_emulator.scheduler import background, release, retention
 from batch_emulator.scheduler.launches import start_task_launch
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, requeue_task
 from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, World, failure_info
 
+#: Data may have to be kept for ever, and go sooner, with their task.
+_RETENTION_LOOK_SECONDS = 30.0
 _DOWN = ("creating", "starting", "rebooting", "reimaging", "deallocating", "deallocated", "leavingpool")
 
 
@@ -42,7 +44,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
         return
     node.booted = world.now
     release.resume(world, node)
-    spec = world.store.pools[pool_key].spec.get("startTask")
+    spec = node.start_task_spec = world.store.pools[pool_key].spec.get("startTask")
     node.start_task = None
     if spec is None:
         ready(world, node)
@@ -52,18 +54,19 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
         world.store.move_node(node, "wait", world.now)
     else:
         ready(world, node)
-    _launch_start_task(world, node, node.start_task)
+    _launch_start_task(world, node, node.start_task, spec)
 
 
 def take_up(world: World, node: Node) -> None:
     """Go on with a start task that an earlier service has begun."""
-    if node.start_task is not None and node.start_task.state == "running":
-        _launch_start_task(world, node, node.start_task, is_taken_up=True)
+    run, spec = node.start_task, node.start_task_spec
+    if run is not None and spec is not None and run.state == "running":
+        _launch_start_task(world, node, run, spec, is_taken_up=True)
 
 
-def _launch_start_task(world: World, node: Node, run: Run, *, is_taken_up: bool = False) -> None:
+def _launch_start_task(world: World, node: Node, run: Run, spec: Wire, *, is_taken_up: bool = False) -> None:
     world.store.touch("node", node.pool_key, node.id)
-    launch = start_task_launch(world, world.store.pools[node.pool_key], node, run)
+    launch = start_task_launch(world, world.store.pools[node.pool_key], node, spec, run)
     launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
 
@@ -71,14 +74,13 @@ def _launch_start_task(world: World, node: Node, run: Run, *, is_taken_up: bool 
 def start_task_ended(world: World, pool_key: str, node_id: str, boot_number: int, outcome: Outcome) -> None:
     """Retry a failed start task as often as it may be; its success makes a node that waited for it idle."""
     node = _expected(world, pool_key, node_id, boot_number)
-    if node is None or node.start_task is None or outcome.stopped:
+    if node is None or node.start_task is None or node.start_task_spec is None or outcome.stopped:
         return
     outcome = world.faults.spoil_start_task(pool_key, outcome)
-    spec = world.store.pools[pool_key].spec["startTask"]
-    most = spec.get("maxTaskRetryCount", 0)
+    most = node.start_task_spec.get("maxTaskRetryCount", 0)
     if outcome.failure and outcome.retriable and (most == -1 or node.start_task.retry_count < most):
         node.start_task.retry(world.now)
-        _launch_start_task(world, node, node.start_task)
+        _launch_start_task(world, node, node.start_task, node.start_task_spec)
         return
     node.start_task.complete(world.now, outcome.exit_code, failure_info(outcome.failure))
     world.store.touch("node", node.pool_key, node.id)
@@ -98,10 +100,10 @@ def ready(world: World, node: Node) -> None:
 def interrupt(world: World, node: Node, option: Deallocation, then: Interruption) -> None:
     """Free a node of its tasks as `option` says, then do `then` (`reboot`, `reimage`, `deallocate`, `leave`).
 
-    `requeue` and `terminate` act at once; `taskcompletion` and `retaineddata` wait for the tasks, while the
-    node takes no new ones.
+    `requeue` and `terminate` act at once; `taskcompletion` and `retaineddata` wait for the tasks, the latter
+    also until what they have left need not be kept any more. The node takes no new ones.
     """
-    node.pending = then
+    node.pending, node.awaits_retention = then, option == "retaineddata"
     world.store.nodes(node.pool_key).reindex(node)
     world.store.touch("node", node.pool_key, node.id)
     if option in ("requeue", "terminate"):
@@ -127,6 +129,9 @@ def evict(world: World, node: Node, option: Deallocation) -> None:
 
 def drained(world: World, node: Node) -> None:
     """Nothing runs on the node any more: do what waited for that."""
+    if node.pending and node.awaits_retention and retention.is_kept(world, node):
+        world.after(_RETENTION_LOOK_SECONDS, _look_again, node.pool_key, node.id, node.boot_number)
+        return
     event, node.pending = node.pending, None
     world.store.touch("node", node.pool_key, node.id)
     if event is None or not allows(NODE, node.state, event):
@@ -138,6 +143,12 @@ def drained(world: World, node: Node) -> None:
     background.interrupt(world, node, comes_back=event == "reboot")
     world.actions.append(Stop(node.id, "startup") if keeps_disk else CloseNode(node.id))
     _AFTER[event](world, node)
+
+
+def _look_again(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
+    node = world.store.find_node(pool_key, node_id)
+    if node is not None and node.boot_number == boot_number and not node.occupants:
+        drained(world, node)
 
 
 def _boot_later(world: World, node: Node) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from batch_emulator.resources.model import Job, Node, Pool, Task, key
 from batch_emulator.resources.pool_nodes import PoolNodes, Suits
+from batch_emulator.scheduler.preemption import first_waiting, gives_way
 from batch_emulator.scheduler.preparation import has_failed
 from batch_emulator.scheduler.world import World
 
@@ -30,11 +31,17 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
     pool = world.store.pools.get(pool_key)
     if pool is None or pool.state != "active" or not world.store.nodes(pool_key).most_free():
         return None
+    waiting: Job | None = None
     for job in world.store.queued_jobs(pool_key):
+        if waiting is not None and gives_way(job, waiting):
+            # It would be pushed out again, and never leave enough free for a task of several slots.
+            continue
         found = _place_manager(world, job, pool) or _place_task(world, job, pool)
         found = found or _place_multi_instance(world, job, pool)
         if found:
             return found
+        if waiting is None and first_waiting(world, job, pool) is not None:
+            waiting = job
     return None
 
 

@@ -16,6 +16,7 @@ from batch_emulator.scheduler import (
     preparation,
     release,
     retention,
+    slots,
     taskruns,
 )
 from batch_emulator.scheduler.taskends import requeue_task
@@ -71,7 +72,7 @@ _BACKGROUND = {"preparation": preparation, "release": release}
 
 def _is_current(world: World, place: str, job_key: str, task_key: str) -> bool:
     task = world.store.tasks(job_key).by_id.get(task_key) if job_key in world.store.jobs else None
-    return task is not None and task.state in _BUSY and place.endswith(f"#{task.attempt}")
+    return task is not None and slots.is_current(task, place)
 
 
 def _find_node(world: World, task: Task) -> Node | None:

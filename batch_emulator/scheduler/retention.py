@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from batch_emulator.durations import UNLIMITED, parse_duration_ticks
-from batch_emulator.resources.model import Preparation, Task, Wire
+from batch_emulator.resources.model import Node, Preparation, Task, Wire
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import RemoveDirectory, World
 from batch_emulator.ticks import TICKS_PER_SECOND
@@ -64,6 +64,21 @@ def _remove_task_directory(world: World, end: int, job_key: str, task_key: str) 
     for node_id in task.node_ids:
         if world.store.find_node(task.pool_key, node_id):
             world.actions.append(RemoveDirectory(node_id, task_directory(world.store.jobs[job_key], task)))
+
+
+def is_kept(world: World, node: Node) -> bool:
+    """Whether a completed task has data on the node whose retention time is not over."""
+    jobs = [world.store.tasks(job_key) for job_key in world.store.jobs]
+    return any(
+        task.state == "completed" and node.id in task.node_ids and _is_kept(task, world.now)
+        for tasks in jobs
+        for task in tasks.by_id.values()
+    )
+
+
+def _is_kept(task: Task, now: int) -> bool:
+    time = _time(task)
+    return task.ended is not None and (time == UNLIMITED or task.ended + _parse(time) > now)
 
 
 def limit_directory(world: World, found: Preparation, directory: str, limits: Wire) -> None:

@@ -15,12 +15,21 @@ cause and effect, and it decides what is observable:
 6. *Nodes that have booted*, whose dice are thrown, and *full disks*, before placements: no task is placed on
    a node of which that is known.
 7. *Placements* last. What has ended has given its slots back, what was released is in its queue, what went
-   down is out of the index: a task is placed once, on what is really there.
+   down is out of the index: a task is placed once, on what is really there. What finds no place may push out
+   what gives way to it, and gets that place when it is free.
 """
 
 from __future__ import annotations
 
-from batch_emulator.scheduler import allocation, completion, node_faults, nodes, schedules, taskruns
+from batch_emulator.scheduler import (
+    allocation,
+    completion,
+    node_faults,
+    nodes,
+    preemption,
+    schedules,
+    taskruns,
+)
 from batch_emulator.scheduler.placement import next_placement
 from batch_emulator.scheduler.world import World
 
@@ -58,3 +67,4 @@ def _consequence(world: World) -> bool:
 def _place(world: World, pool_key: str) -> None:
     while placement := next_placement(world, pool_key):
         taskruns.start_task(world, placement.task, placement.nodes)
+    preemption.make_room(world, pool_key)

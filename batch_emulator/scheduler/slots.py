@@ -22,6 +22,11 @@ def occupy(world: World, job: Job, task: Task, node: Node) -> None:
     world.store.occupy(node, place, slots, task.job_key, task.key, world.now)
 
 
+def is_current(task: Task, place: str) -> bool:
+    """Whether a place is that of the attempt that counts for a task."""
+    return task.state in ("preparing", "running") and place.endswith(f"#{task.attempt}")
+
+
 def vacate(world: World, node: Node, job_key: str, task_key: str, attempt: int) -> None:
     """Take the slots of an attempt back. What waited for the node to be drained follows in `settle`."""
     for place, (_, *occupant) in list(node.occupants.items()):

@@ -41,6 +41,10 @@ class Usage:
         """A node of the pool was there from `start` to `end`."""
         _add(self.core_hours, pool, start, end)
 
+    def core_ticks(self, pool_id: str) -> int:
+        """What the nodes of a pool that are gone have used, in cores times ticks."""
+        return round(_HOUR * sum(hours for (_, pool, _), hours in self.core_hours.items() if pool == pool_id))
+
     def between(self, store: Store, start: int, end: int, now: int) -> Iterator[PoolUsage]:
         """The intervals that lie between `start` and `end`, of the nodes that are still there too; by time,
         then pool."""

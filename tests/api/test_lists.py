@@ -68,8 +68,8 @@ async def test_selection_leaves_only_what_is_asked_for(wire: Wire, select: str) 
     assert list((await wire.get("/jobs", query={"$select": select}))["value"][0]) == ["id", "state"]
 
 
-async def test_expanding_statistics_adds_nothing_yet(wire: Wire) -> None:
-    """`$expand=stats` is taken; a resource without statistics answers without them."""
+async def test_statistics_are_selected_as_others_are(wire: Wire) -> None:
+    """Of a resource that is to be expanded only what is selected is told."""
     await wire.add_pool()
     body = await wire.get("/pools/p", query={"$select": "id,state", "$expand": "stats"})
     assert set(body) == {"odata.metadata", "id", "state"}
@@ -98,3 +98,20 @@ async def test_supported_images_are_in_pages_too(wire: Wire) -> None:
     assert {image["osType"] for image in body["value"]} == {"windows"}
     assert "odata.nextLink" in body
     assert list(body["value"][0])[:3] == ["imageReference", "verificationType", "nodeAgentSKUId"]
+
+
+async def test_statistics_of_a_job_and_its_tasks(wire: Wire) -> None:
+    """`$expand=stats` counts ends, retries and times of pools, jobs, tasks and schedules."""
+    await wire.add_pool()
+    await wire.add_job()
+    await wire.post("/jobs/j/tasks", {"id": "t", "commandLine": "true"})
+    schedule = {"id": "s", "schedule": {}, "jobSpecification": {"poolInfo": {"poolId": "p"}}}
+    await wire.post("/jobschedules", schedule)
+    wanted = {"$expand": "stats"}
+    for path in ("/pools/p", "/jobs/j", "/jobs/j/tasks/t", "/jobschedules/s"):
+        of_one = (await wire.get(path, query=wanted))["stats"]
+        listed = (await wire.get(path.rpartition("/")[0], query=wanted))["value"]
+        assert listed[0]["stats"].keys() == of_one.keys()
+        assert "stats" not in await wire.get(path)
+    stats = (await wire.get("/jobs/j", query=wanted))["stats"]
+    assert (stats["numSucceededTasks"], stats["numFailedTasks"], stats["numTaskRetries"]) == ("0", "0", "0")

@@ -46,8 +46,10 @@ def _render_tasks(node: Node, pool: Pool, store: Store, base_url: str) -> Wire:
     recent = [_recent_task(store, base_url, *each) for each in node.recent_tasks]
     if found := [each for each in recent if each]:
         wire["recentTasks"] = found
-    if "startTask" in pool.spec:
-        wire["startTask"] = pool.spec["startTask"]
+    # A start task that the pool has got since is not the node's before it boots again.
+    start_task = node.start_task_spec if node.booted else pool.spec.get("startTask")
+    if start_task is not None:
+        wire["startTask"] = start_task
     if node.start_task:
         wire["startTaskInfo"] = render_run(node.start_task)
     return wire

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_emulator.scheduler import tasks
+from batch_emulator.scheduler import nodes, pools, tasks
 from batch_emulator.scheduler.world import RemoveDirectory
 from tests.unit.emulator.driver import FAILED, Driver
 
@@ -89,3 +89,31 @@ def test_unlimited_retention(driver):
     driver.end("/t")
     driver.pass_seconds(30 * 24 * 3600)
     assert removed(driver) == []
+
+
+@pytest.mark.parametrize("event", ["reboot", "reimage", "deallocate"])
+def test_node_waits_for_retained_data(driver, event):
+    """With `retaineddata` a node goes down when the retention of the last task on it is over, not before."""
+    node = driver.nodes[0]
+    driver.add_task("running", constraints=HOUR)
+    driver.do(nodes.interrupt_node, "pool", node.id, "retaineddata", event)
+    driver.add_task("later")
+    driver.end("/running")
+    driver.pass_seconds(3590)
+    assert node.state == "idle"
+    assert driver.task("later").state == "active"
+    driver.pass_seconds(60)
+    assert node.state != "idle"
+
+
+def test_removed_node_waits_for_retained_data(driver):
+    """A node that is removed with `retaineddata` stays until then, or until the task is deleted."""
+    node = driver.nodes[0]
+    driver.add_task("a")
+    driver.end("/a")
+    driver.do(pools.remove_nodes, "pool", {"nodeList": [node.id], "nodeDeallocationOption": "retaineddata"})
+    driver.pass_seconds(24 * 3600)
+    assert driver.nodes == [node]
+    driver.do(tasks.delete_task, "job", "a")
+    driver.pass_seconds(60)
+    assert driver.nodes == []
