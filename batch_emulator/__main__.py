@@ -15,7 +15,7 @@ from batch_emulator.faults.rules import Faults
 from batch_emulator.logs import set_up_log
 from batch_emulator.node.simulation import Simulation, parse_simulation
 from batch_emulator.server import running
-from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, KEY_VARIABLE, Settings
+from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, KEY_VARIABLE, PACES, Settings
 
 
 def main() -> int:
@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--oauth", choices=["basic"], help="take Microsoft Entra access tokens too")
     parser.add_argument("--location", type=Path, help="folder for the nodes and kept state (a temporary one)")
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of the service in a real second")
+    parser.add_argument(
+        "--pace", choices=[*PACES], default="person", help="times of nodes, pools and jobs (%(default)s)"
+    )
     parser.add_argument(
         "--simulate",
         nargs="?",

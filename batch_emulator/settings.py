@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from batch_emulator.faults.rules import Faults
 from batch_emulator.node.simulation import Simulation
@@ -51,6 +52,10 @@ class Settings:
     speed: float = 1.0
     """Seconds of the service that pass in one real second. Speeds up the waits below, intervals
     and retention, never the commands of tasks."""
+
+    pace: str = "person"
+    """How long nodes, pools and jobs take for what they do, where the times below are not set themselves:
+    `azure` takes about as long as Azure, `instant` no time, `person` as long as suits who tries it."""
 
     simulate: Simulation | None = None
     """Run no process: tasks take the time, and end, as this rule or their own environment settings say.
@@ -99,6 +104,30 @@ class Settings:
     faults: Faults = field(default_factory=Faults)
     """What goes wrong, and how often. Nothing by default; the control API changes it in a running service."""
 
+    def __post_init__(self) -> None:
+        for name, seconds in PACES.get(self.pace, {}).items():
+            if getattr(self, name) in {each[name] for each in PACES.values()}:
+                object.__setattr__(self, name, seconds)
+
+
+_TIMES = (
+    "node_allocation_seconds",
+    "node_boot_seconds",
+    "node_reboot_seconds",
+    "node_removal_seconds",
+    "deletion_seconds",
+    "job_transition_seconds",
+    "node_replacement_seconds",
+)
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Settings)}
+PACES: dict[str, dict[str, float]] = {
+    # As in recordings: nodes are idle after three to four minutes, jobs gone after five to six seconds.
+    "azure": dict(zip(_TIMES, (30.0, 90.0, 90.0, 60.0, 6.0, 3.0, 300.0), strict=True)),
+    "person": {name: float(_DEFAULTS[name]) for name in _TIMES},
+    "instant": dict.fromkeys(_TIMES, 0.0),
+}
+"""What each pace makes of the times."""
+
 
 def check(settings: Settings) -> None:
     """ValueError, with what to do, for settings that cannot be served or are not safe. Tells no secret."""
@@ -120,6 +149,8 @@ def check(settings: Settings) -> None:
         )
     if settings.containers not in ("refuse", "host"):
         raise ValueError(f"container tasks can't be {settings.containers!r}: it is refuse or host")
+    if settings.pace not in PACES:
+        raise ValueError(f"there is no pace {settings.pace!r}: it is {', '.join(PACES)}")
     if not settings.speed > 0:
         raise ValueError("the speed of the service's time must be above zero")
 

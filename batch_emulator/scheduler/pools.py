@@ -39,9 +39,14 @@ def add_pool(world: World, spec: Wire) -> Pool:
     world.store.add_pool(pool)
     if spec.get("enableAutoScale"):
         autoscaling.begin(world, pool)
-    else:
+    elif _wants_nodes(spec):
+        # Otherwise it is steady from the beginning: there is nothing to allocate.
         _resize_to_spec(world, pool, spec)
     return pool
+
+
+def _wants_nodes(spec: Wire) -> bool:
+    return any(spec.get(name) for name in _TARGETS)
 
 
 def _resize_to_spec(world: World, pool: Pool, spec: Wire) -> None:

@@ -116,6 +116,7 @@ ONE_NODE = Faults(allocations=(AllocationFault(nodes=1),))
 
 # Setting -> value, what is observed, what is seen with that value.
 CORE = {
+    "pace": ("azure", allocation, {30.0}),
     "node_allocation_seconds": (7.0, allocation, {7.0}),
     "node_boot_seconds": (7.0, boot, {7.0}),
     "node_reboot_seconds": (7.0, reboot, {7.0}),
@@ -137,6 +138,28 @@ def test_setting_has_an_effect(name):
     value, observe, expected = CORE[name]
     assert observe({name: value}) == expected
     assert observe({}) != expected
+
+
+@pytest.mark.parametrize("pace", ["azure", "instant"])
+def test_pace_leaves_what_is_set(pace):
+    """A time that is set itself stays; a pace that is changed takes its times along."""
+    assert Settings(pace=pace, node_boot_seconds=7.0).node_boot_seconds == 7.0
+    assert replace(Settings(pace=pace), pace="person") == Settings()
+
+
+def test_pool_that_wants_no_nodes_is_steady_at_once():
+    """There is nothing to allocate for it, at any pace."""
+    driver = Driver(pace="azure")
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
+    assert driver.world.pool("pool").allocation_state == "steady"
+
+
+def test_instant_pace_takes_no_time():
+    """With it a pool's node takes tasks without that time passes."""
+    driver = Driver(pace="instant")
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
+    driver.pass_seconds(0.001)
+    assert [node.state for node in driver.nodes] == ["idle"]
 
 
 def test_each_setting_is_observed():
@@ -162,6 +185,7 @@ OPTIONS = {
     "--location": ("kept", {"location": Path("kept")}),
     "--speed": ("60", {"speed": 60.0}),
     "--simulate": ("uniform:3:0.5", {"simulate": Simulation("uniform", 3.0, 0.5)}),
+    "--pace": ("instant", {"pace": "instant"}),
     "--containers": ("host", {"containers": "host"}),
 }
 FILES_AND_LOGS = {"--help", "--faults", "--debug"}
