@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def pass_on(self, body: bytes) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-        self.upstream.request(self.command, self.path, body or None, headers)
+        self.upstream.request(self.command, self.path, body or None, headers | self.host())
         answer = self.upstream.getresponse()
         content = answer.read()
         length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
@@ -206,12 +206,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def host(self) -> dict[str, str]:
+        """Prefect's server takes no other name than its own."""
+        return {"Host": self.server.upstream.netloc}
+
     def splice(self) -> None:
         """Pass on a websocket, byte for byte."""
         self.close_connection = True
         upstream = self.server.upstream
         with socket.create_connection((upstream.hostname or "", upstream.port or 80)) as other:
-            head = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items())]
+            headers = {**self.headers, **self.host()}
+            head = [self.requestline, *(f"{name}: {value}" for name, value in headers.items())]
             other.sendall("\r\n".join([*head, "", ""]).encode("latin-1"))
             back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
             back.start()

@@ -19,6 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 import certifi
 import requests.utils
 
+from tasks.deadlines import LEAST_SECONDS, current_deadline
+
 TIMEOUT_SECONDS = 10.0
 # A connection that was idle for longer may be closed at the other end, which is seen too late.
 IDLE_SECONDS = 20.0
@@ -51,7 +53,7 @@ class Connection:
     def __init__(self, endpoint: SplitResult):
         host, port = endpoint.hostname or "", endpoint.port
         is_secure = endpoint.scheme == "https"
-        plain = socket.create_connection((host, port or (443 if is_secure else 80)), TIMEOUT_SECONDS)
+        plain = socket.create_connection((host, port or (443 if is_secure else 80)), _find_timeout())
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = (
             _trust(_name_authorities()).wrap_socket(plain, server_hostname=host) if is_secure else plain
@@ -61,6 +63,7 @@ class Connection:
 
     def exchange(self, request: bytes, body_max_bytes: int) -> Answer:
         """Send a request and read its answer. Raises OSError or Unusual, and then is of no more use."""
+        self._socket.settimeout(_find_timeout())
         self._socket.sendall(request)
         status, headers = self._read_status(), self._read_headers()
         if "transfer-encoding" in headers or headers.get("connection", "").lower() == "close":
@@ -101,6 +104,14 @@ class Connection:
         self._socket.close()
 
 
+def _find_timeout() -> float:
+    """No longer than the run has time. Raises Unusual if it has none: the other client says so."""
+    left = current_deadline().seconds_left
+    if left <= LEAST_SECONDS:
+        raise Unusual("there is no time left")
+    return min(TIMEOUT_SECONDS, left)
+
+
 def _name_authorities() -> str:
     """The file, or folder, of the authorities that the other client trusts too."""
     variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -134,6 +145,9 @@ class Endpoint:
         if connection is not None:
             try:
                 return self._exchange(connection, request, body_max_bytes)
+            except TimeoutError as error:
+                self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
+                raise Unusual(str(error)) from error
             except (OSError, Unusual):
                 # It may have been closed at the other end.
                 pass
@@ -150,6 +164,8 @@ class Endpoint:
             connection.close()
             raise
         self._idle.append(connection)
+        if answer.status < 400:
+            current_deadline().note_answer()
         return answer
 
     def _take_idle(self) -> Connection | None:
