@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 
 from tasks.batch_tasks import add_tasks
 from tasks.errors import JobEndedError, JobError
-from tasks.extra_files import UploadedFile, upload_extra_files
+from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
 from tasks.jobs import Job, close_job, create_job, find_active_job
 from tasks.logs import run_logger
@@ -96,7 +96,8 @@ def _upload_program(plan: Plan) -> Program:
     container, application = plan.names.application_container, plan.application
     md5 = upload_application(container, application.name, str(application)).md5 if application else None
     files = upload_extra_files(container, plan.extra_files)
-    content = UploadedProgram(md5, {file.node_path: file.md5 for file in files})
+    remote = identify_remote_files(plan.spec.task.files, plan.names.key)
+    content = UploadedProgram(md5, {file.node_path: file.md5 for file in files}, remote)
     return Program(content, files, digest_recipe(plan.spec, application and application.name, content))
 
 

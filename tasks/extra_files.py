@@ -1,18 +1,23 @@
 """Files that each Batch task gets besides its input: local ones, by way of storage, and those of URLs."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from prefect import task
+
+from tasks.azure import blobs
 from tasks.azure.sas import Signer, read_blob_url, read_container_url
 from tasks.errors import InputError
 from tasks.spec.file_names import find_bad_names
 from tasks.spec.naming import name_by_content
+from tasks.spec.recipe import digest_json
 from tasks.spec.sources import expand_source, find_unreadable, refuse_problems
 from tasks.spec.task_specs import OUR_FOLDERS, FileSpec
+from tasks.step import NOT_CACHED, RETRIED
 from tasks.uploads import upload_application
 
 FOLDER = "files"
@@ -78,6 +83,31 @@ def _upload(container: str, file: ExtraFile) -> UploadedFile:
     name = f"{FOLDER}/{file.node_path}"
     md5 = upload_application(container, name, file.path).md5
     return UploadedFile(name_by_content(name, md5), file.node_path, md5)
+
+
+def identify_remote_files(specs: Sequence[FileSpec], run_key: str) -> list[str]:
+    """Of the files at URLs what tells their content from any other, as a URL does not."""
+    remote = [spec for spec in specs if spec.local_path is None]
+    return look_at_remote_files(remote, run_key) if remote else []
+
+
+# Not cached: it asks what is so now.
+@task(name="look at remote files", task_run_name="look at remote files", **NOT_CACHED, **RETRIED)
+def look_at_remote_files(specs: list[FileSpec], run_key: str) -> list[str]:
+    """ETags of what is on the run's own account; of all else the run's key, as nobody can tell."""
+    return [_identify_remote_file(spec) or run_key for spec in specs]
+
+
+def _identify_remote_file(spec: FileSpec) -> str | None:
+    account, url = f"{blobs.locate_account()}/", spec.http_url or spec.storage_container_url or ""
+    if not url.startswith(account):
+        return None
+    container, _, name = unquote(url[len(account) :].partition("?")[0]).partition("/")
+    if spec.http_url is not None:
+        found = blobs.find_blob(container, name)
+        return found and found.etag
+    listed = blobs.list_blobs(container)
+    return digest_json(sorted([n, blob.etag] for n, blob in listed if n.startswith(spec.blob_prefix or "")))
 
 
 def build_resource_files(

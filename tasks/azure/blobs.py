@@ -48,6 +48,12 @@ class Blob:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+def locate_account() -> str:
+    """The URL of the storage account, with no slash at its end."""
+    with blob_service("Locating the storage account") as service:
+        return service.url.rstrip("/")
+
+
 def locate_container(name: str) -> str:
     """The URL of a container, whether there is one or not: no two accounts have the same."""
     with blob_service(f"Locating the container {name}") as service:

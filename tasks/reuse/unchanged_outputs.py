@@ -16,6 +16,7 @@ from prefect.states import Completed
 
 from tasks.downloads import Fetched, local_path
 from tasks.errors import InputError, PermanentError
+from tasks.extra_files import identify_remote_files
 from tasks.plans import Plan
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
@@ -101,10 +102,12 @@ def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> s
 
 
 def read_program(plan: Plan) -> UploadedProgram:
-    """The program as it lies here now, by its content. Raises InputError if it can't be read."""
+    """The program as it is now, by its content. Raises InputError if it can't be read."""
+    remote = identify_remote_files(plan.spec.task.files, plan.names.key)
     try:
         application = _read_md5(str(plan.application)) if plan.application else None
-        return UploadedProgram(application, {one.node_path: _read_md5(one.path) for one in plan.extra_files})
+        files = {one.node_path: _read_md5(one.path) for one in plan.extra_files}
+        return UploadedProgram(application, files, remote)
     except OSError as error:
         raise InputError(f"The file {error.filename} can't be read any more: {error.strerror}.") from error
 

@@ -7,7 +7,7 @@ another command, program, file or setting.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.spec.run_spec import RunSpec
@@ -28,6 +28,9 @@ class UploadedProgram:
     extra_md5s: Mapping[str, str] = field(default_factory=dict)
     """Of the further files, by their paths in the tasks' working directories."""
 
+    remote: Sequence[str] = ()
+    """Of the further files at URLs, in their order: what tells their content from any other."""
+
 
 def digest_recipe(spec: RunSpec, application: str | None, program: UploadedProgram) -> str:
     """A digest of all that makes outputs out of inputs: command, programs, environment, image.
@@ -35,7 +38,8 @@ def digest_recipe(spec: RunSpec, application: str | None, program: UploadedProgr
     `application` is its file's name, which a program may know.
     """
     task = spec.task.model_dump(mode="json", exclude={"files"})
-    remote = [file.model_dump(mode="json") for file in spec.task.files if file.local_path is None]
+    specs = [file.model_dump(mode="json") for file in spec.task.files if file.local_path is None]
+    remote = list(zip(specs, program.remote, strict=True))
     pool = spec.pool.model_dump(mode="json", include=OF_THE_POOL)
     files = sorted(program.extra_md5s.items())
     return digest_json([spec.command, application, program.application_md5, files, remote, task, pool])

@@ -12,11 +12,12 @@ from flows.fan_out import fan_out
 from flows.streaming import fan_out_in_shards
 from tasks.azure.blocks import AzureStorageAccount
 from tasks.errors import FilesFailedError
+from tasks.extra_files import identify_remote_files
 from tasks.reuse.result_storage import AzureBlobResults
 from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup
-from tasks.spec.task_specs import TaskSpec
-from tests.flows.services import remains_of, steps_of, wait_for_remains, write_files
+from tasks.spec.task_specs import FileSpec, TaskSpec
+from tests.flows.services import blobs, remains_of, steps_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 
 PROGRAM = """sh -c 'echo "$GREETING $(cat "$FAN_OUT_INPUT")"'"""
@@ -177,3 +178,28 @@ def test_without_the_first_run_s_storage_nothing_is_known(folder):
     run(folder)
     with temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: folder / "elsewhere"}):
         assert set(states(run(folder)).values()) == {"succeeded"}
+
+
+@pytest.mark.parametrize("by_container", [False, True], ids=["file", "container"])
+def test_another_file_behind_the_same_url_makes_outputs_anew(folder, run_key, by_container):
+    """A URL doesn't say what is behind it; on the run's own account its ETag does."""
+    container = blobs().create_container(f"models-{run_key}")
+    source = (
+        {"storage_container_url": container.url} if by_container else {"http_url": f"{container.url}/model"}
+    )
+    task = TaskSpec(files=[source])
+    seen = []
+    for text in (b"first", b"second"):
+        container.upload_blob("model", text, overwrite=True)
+        runs = [run(folder, "cat model {input}", task=task) for _ in range(2)]
+        seen.append([set(states(one).values()) for one in runs])
+        assert Path(runs[1].outputs["one.txt"]).read_bytes() == text + b"1"
+    blobs().delete_container(container.container_name)
+    assert seen == [[{"succeeded"}, {"unchanged"}]] * 2
+
+
+def test_what_cannot_be_told_is_made_anew_in_each_run(accounts):
+    """What is behind a URL elsewhere counts as the same in one run alone."""
+    files = [FileSpec(http_url="https://example.com/model", file_path="model")]
+    first, again, other = (identify_remote_files(files, key) for key in ("one", "one", "two"))
+    assert first == again != other
