@@ -8,9 +8,10 @@ from typing import Literal
 
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
-# Of a file whose run ended before its Batch task did.
+# Of files whose run ended before their Batch tasks did, or before their outputs were there.
 NOT_COMPLETED = "its Batch task did not complete"
-SELDOM = ("not run", "unchanged")
+NOT_FETCHED = "its Batch task succeeded, its output was not fetched"
+SELDOM = ("unfinished", "unchanged")
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class FileResult:
     """Whether the output is that of an earlier run, which still holds, so that no Batch task ran."""
 
     @property
-    def state(self) -> Literal["succeeded", "failed", "not run", "unchanged"]:
+    def state(self) -> Literal["succeeded", "failed", "unfinished", "unchanged"]:
         if self.problem:
-            return "failed" if self.task or self.problem != NOT_COMPLETED else "not run"
+            return "unfinished" if self.problem in (NOT_COMPLETED, NOT_FETCHED) else "failed"
         return "unchanged" if self.unchanged else "succeeded"
 
     @property

@@ -1,5 +1,6 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from tasks.azure.node_logs import read_task_stderr
 from tasks.downloads import Fetched, download_output, download_shard
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
-from tasks.spec.run_results import FileResult, FileResults, TaskResult, describe_problem
+from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
 from tasks.step import opaque
 
@@ -18,6 +19,10 @@ from tasks.step import opaque
 STDERRS_MAX = 50
 # A download goes on in its thread while the run is being stopped; large files are not waited for.
 ABOUT_TO_ARRIVE_SECONDS = 5.0
+
+
+# How long at least a completed task's output waits for others to come with it.
+PATIENCE_SECONDS = 3.0
 
 
 class Outputs:
@@ -35,6 +40,7 @@ class Outputs:
         # None for tasks that failed.
         self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
         self.fetched: dict[str, Fetched | None] = {}
+        self.began_at_seconds = self.downloaded_at_seconds = time.monotonic()
         self.problems: dict[str, str] = {}
         self.stderrs: dict[str, str] = {}
 
@@ -58,9 +64,20 @@ class Outputs:
         while len(self.pending) >= size:
             self._download(self.pending[:size])
             del self.pending[:size]
+        if self.pending and self._is_due():
+            self._download(self.pending)
+            self.pending = []
+
+    def _is_due(self) -> bool:
+        """Whether what waits to be a full shard has waited long enough: longer the longer the run takes, so
+        that these downloads are few."""
+        now_seconds = time.monotonic()
+        waited_seconds = now_seconds - self.downloaded_at_seconds
+        return waited_seconds >= max(PATIENCE_SECONDS, (now_seconds - self.began_at_seconds) / 10)
 
     def _download(self, items: list[WorkItem]) -> None:
         ids = [item.task_id for item in items]
+        self.downloaded_at_seconds = time.monotonic()
         if shard_size(len(self.items)) == 1:
             future = download_output.submit(self.container, items[0], self.folder)
         else:
@@ -125,9 +142,17 @@ class Outputs:
             name=self.items[task_id].name,
             task=task,
             output_path=fetched and fetched.path,
-            problem=self.problems.get(task_id) or describe_problem(task, fetched is not None),
+            problem=self._describe(task_id),
             stderr=self.stderrs.get(task_id, ""),
         )
+
+    def _describe(self, task_id: str) -> str:
+        """Why a file has no output; "" if it has one."""
+        task, has_output = self.tasks.get(task_id), self.fetched.get(task_id) is not None
+        if task_id in self.problems:
+            return self.problems[task_id]
+        is_waiting = task is not None and task.succeeded and task_id not in self.fetched
+        return NOT_FETCHED if is_waiting else describe_problem(task, has_output)
 
     def _read_stderrs(self, task_ids: list[str]) -> None:
         """Read the ends of the standard errors of tasks that failed, while they are among the first."""

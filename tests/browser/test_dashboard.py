@@ -66,7 +66,7 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
 
     dashboard.open_artifact_of(page, run_id, "fan-out-progress")
     expect(page.get_by_text("Progress: 100%")).to_be_visible()
-    expect(page.get_by_text("3 of 3 Batch tasks completed, 0 running, 0 waiting")).to_be_visible()
+    expect(page.get_by_text("3/3, 0 running, 0 waiting")).to_be_visible()
     keep_screenshot("progress")
 
     dashboard.open_run(page, run_id)

@@ -32,7 +32,7 @@ def draw_picture(result: RunResult) -> str:
     from tasks.report.picture.drawing import draw
     from tasks.report.picture.timeline import build_spans
 
-    spans = build_spans(result.files)
+    spans = build_spans(result.files, result.started_at)
     return draw(spans, _build_title(result), f"run {result.run_key}") if spans else ""
 
 

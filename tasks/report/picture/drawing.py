@@ -26,10 +26,12 @@ from tasks.report.picture.rows import (
     MARK_LOOK,
     QUIET,
     RULE,
+    START_LOOK,
     SUCCEEDED,
     TEXT,
     draw_bars,
     draw_shades,
+    draw_starts,
     printable,
 )
 from tasks.report.picture.timeline import (
@@ -48,6 +50,8 @@ BARS_MAX = 1500
 BARS_IN_ROW_MAX = 100
 STEPS_MAX = 1000
 NODE_LABELS_MAX = 24
+# How many run at once one sees in so few rows.
+COUNTABLE_ROWS = 8
 
 # Nearly as wide as Prefect's page of an artifact, so that letters keep their size.
 WIDTH_INCHES = 9.5
@@ -69,12 +73,15 @@ def draw(spans: Sequence[Span], title: str, note: str = "") -> str:
     are_bars = rows is slots and _fit_as_bars(rows)
     length_seconds = max(span.end_seconds for span in spans)
     unit_seconds, unit = _choose_time_unit(length_seconds)
-    figure, upper, lower = _build_frame(len(rows))
-    lower.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
-    lower.set_xlabel(f"{unit} since the first Batch task began", loc="left")
+    figure, upper, lower = _build_frame(len(rows), has_lower=len(rows) > COUNTABLE_ROWS or not are_bars)
+    lowest = lower or upper
+    lowest.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
+    lowest.set_xlabel(f"{unit} since the run began", loc="left")
     _label_rows(upper, rows)
     (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
-    _draw_running(lower, spans, unit_seconds)
+    draw_starts(upper, rows, unit_seconds)
+    if lower is not None:
+        _draw_running(lower, spans, unit_seconds)
     _write_head(figure, title, note, _write_subtitle(spans, rows, are_bars))
     _draw_legend(figure, {span.succeeded for span in spans})
     return _render_svg(figure, title)
@@ -105,15 +112,16 @@ def _choose_time_unit(length_seconds: float) -> tuple[float, str]:
     return (60.0, "minutes") if length_seconds <= 3 * 3600 else (3600.0, "hours")
 
 
-def _build_frame(rows: int) -> tuple[Figure, Axes, Axes]:
-    """A figure with axes for that many rows over axes for the running tasks; the first row is uppermost."""
+def _build_frame(rows: int, has_lower: bool) -> tuple[Figure, Axes, Axes | None]:
+    """A figure with axes for that many rows, the first uppermost; below, where they say more than the rows,
+    axes for the number of running tasks."""
     least, most = ROWS_HEIGHT_INCHES
     rows_height = min(most, max(least, rows * ROW_HEIGHT_INCHES))
-    upper_bottom = BOTTOM_INCHES + RUNNING_HEIGHT_INCHES + GAP_INCHES
+    upper_bottom = BOTTOM_INCHES + (RUNNING_HEIGHT_INCHES + GAP_INCHES) * has_lower
     figure = Figure(figsize=(WIDTH_INCHES, upper_bottom + rows_height + TOP_INCHES), facecolor=GROUND)
-    lower = _add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES)
+    lower = _add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES) if has_lower else None
     upper = _add_axes(figure, upper_bottom, rows_height, sharex=lower)
-    upper.tick_params(labelbottom=False)
+    upper.tick_params(labelbottom=not has_lower)
     upper.set_ylim(rows, 0)
     return figure, upper, lower
 
@@ -177,7 +185,8 @@ def _write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
 def _draw_legend(figure: Figure, outcomes: set[bool]) -> None:
     """What the colours mean that the picture has: True stands for tasks that succeeded."""
     width, height = figure.get_size_inches()
-    kinds: list[Artist] = [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
+    kinds: list[Artist] = [Patch(**START_LOOK, label="until its first task")]
+    kinds += [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
     if False in outcomes:
         kinds += [Patch(**FAILED_LOOK, label="failed"), Line2D([], [], **MARK_LOOK, label="failed here")]
     figure.legend(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import groupby
 from operator import attrgetter
@@ -14,7 +14,7 @@ from tasks.spec.run_results import FileResult
 
 @dataclass(frozen=True)
 class Span:
-    """One Batch task on its node; seconds count from the start of the run's first task."""
+    """One Batch task on its node; seconds count from the start of the run."""
 
     name: str
     node_id: str
@@ -35,16 +35,17 @@ class ChartRow:
     slots: int = 1
 
 
-def build_spans(files: Iterable[FileResult]) -> list[Span]:
+def build_spans(files: Iterable[FileResult], began_at: datetime | None = None) -> list[Span]:
     """The tasks that ran on a node, by start; failed is also one that left its file without an output.
 
-    The service tells when a task completed; its start is as much earlier as it ran.
+    The service tells when a task completed; its start is as much earlier as it ran. Seconds count from
+    `began_at`, if the first task began after that.
     """
     ran = [(file, file.task) for file in files if file.task and file.task.seconds is not None]
     began = [task.changed_at - timedelta(seconds=task.seconds or 0) for _, task in ran]
     if not began:
         return []
-    first = min(began)
+    first = min([*began, began_at] if began_at else began)
     # Differences of times, which are exact: one task may start at the very moment that another ends.
     spans = [
         Span(
@@ -52,7 +53,7 @@ def build_spans(files: Iterable[FileResult]) -> list[Span]:
             task.node_id,
             (start - first).total_seconds(),
             (task.changed_at - first).total_seconds(),
-            not file.problem,
+            file.state != "failed",
         )
         for (file, task), start in zip(ran, began, strict=True)
     ]

@@ -4,6 +4,7 @@ import logging
 import random
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from xml.etree import ElementTree
 
@@ -93,7 +94,7 @@ def test_a_small_run_is_shown_task_by_task():
     assert (bars(svg, "succeeded"), bars(svg, "failed"), marks(svg)) == (2, 1, 1)
     assert {"one.txt", "two.txt", "three.txt", "node-1", "node-2"} <= texts(svg)
     assert "3 files, 2 succeeded, 1 failed in 0:01:23" in texts(svg)
-    assert "seconds since the first Batch task began" in texts(svg)
+    assert "seconds since the run began" in texts(svg)
 
 
 def test_a_run_without_failures_has_none_in_its_legend():
@@ -108,7 +109,7 @@ def test_long_runs_count_in_minutes():
     """The axis of a run of more than three minutes counts minutes, of more than three hours hours."""
     for seconds, unit in ((181, "minutes"), (4 * 3600, "hours")):
         svg = draw_picture(run_result(file_result("one.txt", 0, seconds)))
-        assert f"{unit} since the first Batch task began" in texts(svg)
+        assert f"{unit} since the run began" in texts(svg)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,22 @@ def test_spans_count_from_the_first_start():
         ("early.txt", 0, 30),
         ("late.txt", 10, 20),
     ]
+
+
+def test_the_start_of_nodes_is_seen_when_the_run_began_before_its_first_task():
+    """From the beginning of the run to a node's first task there is a bar; seconds count from there."""
+    files = (file_result("one.txt", 20, 5), file_result("two.txt", 30, 5, "node-2"))
+    assert [span.start_seconds for span in build_spans(files, NOON)] == [20, 30]
+    assert [span.start_seconds for span in build_spans(files, NOON + timedelta(minutes=1))] == [0, 10]
+    assert "until its first task" in texts(draw_picture(replace(run_result(*files), started_at=NOON)))
+
+
+def test_how_many_run_is_drawn_where_rows_do_not_say_it():
+    """A few rows can be counted; of many there is a line below."""
+    few = run_result(*(file_result(f"{n}.txt", 0, 9, f"node-{n}") for n in range(8)))
+    many = run_result(*(file_result(f"{n}.txt", 0, 9, f"node-{n}") for n in range(9)))
+    assert "running" not in texts(draw_picture(few))
+    assert "running" in texts(draw_picture(many))
 
 
 def test_a_task_takes_the_first_free_slot():

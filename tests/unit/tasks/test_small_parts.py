@@ -21,6 +21,7 @@ from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, in_threads, shard_size
 from tasks.spec.run_results import (
     NOT_COMPLETED,
+    NOT_FETCHED,
     FileResult,
     FileResults,
     RunResult,
@@ -244,8 +245,9 @@ def test_what_nodes_say_is_short():
 def test_a_file_whose_task_had_no_time_has_not_failed():
     """A run that was cancelled tells those apart."""
     files = [FileResult("a", task_result(), "out/a"), FileResult("b", None, problem=NOT_COMPLETED)]
+    files.append(FileResult("c", task_result(), problem=NOT_FETCHED))
     result = RunResult("key", "job", "pool", "out", 1, FileResults(files))
-    assert result.tally == "1 succeeded, 0 failed, 1 not run"
+    assert result.tally == "1 succeeded, 0 failed, 2 unfinished"
     assert "Failed files" not in summary_markdown(result)
 
 
