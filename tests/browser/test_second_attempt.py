@@ -10,7 +10,7 @@ from deployments.local.settings import REPOSITORY
 from tests.flows.services import write_files
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 START_SECONDS = 120
 KEEP_ALL = {"containers": "never", "job": "never", "pool": "never"}
@@ -75,6 +75,7 @@ def test_a_second_attempt_shows_what_it_found_done(dashboard, page, keep_screens
     wait_until(lambda: count_waits(dashboard) == 2, START_SECONDS, "second attempt that waits")
     (tmp_path / "hold").unlink()
     wait_until(lambda: state_of(dashboard, run_id) == "Completed", START_SECONDS, "end of the attempt")
+    page.set_default_timeout(1000 * START_SECONDS)
     dashboard.open_run(page, run_id)
     page.get_by_role("tablist").get_by_text("Task Runs", exact=True).click()
     page.get_by_role("link", name="create containers").scroll_into_view_if_needed()
