@@ -17,6 +17,7 @@ from tasks.containers import check_storage, create_containers
 from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.images import choose_image
+from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
@@ -124,7 +125,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
         remember_outputs(plan.output_folder, opaque(outputs.made()))
         stale = set_stale_aside(plan.output_folder, outputs)
         result = _conclude(start, job_id, pool_id, outputs.results(), stale)
-        _raise_failure(result, stopped)
+        _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
 
 
@@ -210,10 +211,20 @@ def _conclude(
     return result
 
 
-def _raise_failure(result: RunResult, stopped: FanOutError | None) -> None:
-    """Raise what ended the wait, else FilesFailedError if there are files without an output."""
+def _judge_result(
+    result: RunResult, stopped: FanOutError | None, spec: RunOptions, has_unfetched: bool
+) -> None:
+    """Raise what ended the wait, else FilesFailedError if there are files without an output.
+
+    A run that is to complete nevertheless reports them; but outputs that are there and could not be fetched
+    always fail it, as its containers are only kept if it fails.
+    """
     if stopped is None and result.failures:
-        stopped = FilesFailedError(describe_failures(result.failures, len(result.files)))
+        report = describe_failures(result.failures, len(result.files))
+        if spec.on_failure == "complete" and not has_unfetched:
+            run_logger().warning("%s", report)
+        else:
+            stopped = FilesFailedError(report)
     if stopped is not None:
         stopped.result = result
         raise stopped

@@ -14,6 +14,7 @@ from tasks.errors import FanOutError, OutputsLeftError, PermanentError
 from tasks.leftovers.flow_runs import find_run_states
 from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.logs import run_logger
+from tasks.printable import say_count
 from tasks.spec.specs import BlockName
 
 ARTIFACT_KEY = "sweep"
@@ -58,7 +59,7 @@ def sweep(
     _publish_swept(swept, outcomes)
     if outcomes["failed"]:
         raise PermanentError(
-            f"{outcomes['failed']} resources could not be deleted: see the table {ARTIFACT_KEY}."
+            f"{say_count(outcomes['failed'], 'resource')} could not be deleted: see the table {ARTIFACT_KEY}."
         )
     return dict(outcomes)
 

@@ -20,6 +20,7 @@ from tasks.downloads import has_output
 from tasks.errors import JobEndedError, RefusedError, TemporaryError
 from tasks.extra_files import UploadedFile, build_resource_files
 from tasks.jobs import ENDED_CODES, Job, identify_job
+from tasks.printable import say_count
 from tasks.sharding import in_threads, split
 from tasks.spec.command_line import (
     APPLICATION_FOLDER,
@@ -161,7 +162,9 @@ def _add_collection(
     left = [build_task(item, plan, signer, container_url, common) for item in items]
     while left := _add_once(client, job_id, left):
         if deadline.is_over:
-            raise TemporaryError(f"Azure Batch was too busy to take {len(left)} tasks of the job {job_id}.")
+            raise TemporaryError(
+                f"Azure Batch was too busy to take {say_count(len(left), 'task')} of the job {job_id}."
+            )
         deadline.pause(pause_seconds)
         pause_seconds = min(2 * pause_seconds, ADD_PAUSE_MAX_SECONDS)
 

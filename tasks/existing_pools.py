@@ -1,6 +1,7 @@
 """Whether a pool that is there does for a run, and what tells it from others of its id."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ from tasks.azure.accounts import current_accounts
 from tasks.azure.clients import batch_client
 from tasks.caching import build_identity
 from tasks.images import Image
-from tasks.spec.command_line import APPLICATION_VARIABLE
+from tasks.spec.command_line import APPLICATION_VARIABLE, START_VARIABLE
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import MARGIN, compute_expiry, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
@@ -39,10 +40,13 @@ def identify_pool(
 
 def _brings(pool: models.BatchPool, application: str | None) -> bool:
     """Whether nodes that come from now on bring the application, if the start task is to bring one."""
-    settings = {
-        one.name: one.value for one in (pool.start_task and pool.start_task.environment_settings) or []
-    }
-    return application is None or settings.get(APPLICATION_VARIABLE) == application
+    return application is None or _read_start_settings(pool).get(APPLICATION_VARIABLE) == application
+
+
+def _read_start_settings(pool: models.BatchPool) -> dict[str, str | None]:
+    """The environment of a pool's start task."""
+    settings = pool.start_task.environment_settings if pool.start_task else None
+    return {one.name: one.value for one in settings or []}
 
 
 def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
@@ -74,9 +78,53 @@ def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> It
         yield "no container configuration, so its nodes run no container tasks"
     subnet_id = pool.network_configuration.subnet_id if pool.network_configuration else None
     if spec.subnet_id and (subnet_id or "").lower() != spec.subnet_id.lower():
-        yield f"subnet_id {subnet_id} instead of {spec.subnet_id}"
+        yield _tell_apart("subnet_id", subnet_id, spec.subnet_id)
+    yield from _find_start_differences(pool, spec)
+    yield from _find_override_differences(pool.as_dict(), spec.overrides)
     if not pool.enable_auto_scale and not (pool.target_dedicated_nodes or pool.target_low_priority_nodes):
         yield "no nodes, and no autoscale formula that would bring some (resize it)"
+
+
+def _tell_apart(name: str, found: object, wanted: object) -> str:
+    """A difference in words, with both values."""
+    is_there, is_wanted = (
+        value if isinstance(value, str) else "none" if value is None else json.dumps(value, default=str)
+        for value in (found, wanted)
+    )
+    return f"{name} {is_there} instead of {is_wanted}"
+
+
+def _find_start_differences(pool: models.BatchPool, spec: PoolSpec) -> Iterator[str]:
+    """Whether nodes run the start command that is wanted; where none is, that of others is right."""
+    is_ours = read_batch_ownership(pool.metadata) is not None
+    found = _read_start_settings(pool).get(START_VARIABLE)
+    if found != spec.start_command and (is_ours or spec.start_command is not None):
+        yield _tell_apart("start_command", found, spec.start_command)
+
+
+def _find_override_differences(found: Any, wanted: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """What of the overrides the pool hasn't; `found` is the pool, or a part of it, as the service has it."""
+    for name, value in wanted.items():
+        there = found.get(name) if isinstance(found, Mapping) else None
+        where = f"{path}.{name}".lstrip(".")
+        if isinstance(value, Mapping):
+            yield from _find_override_differences(there, value, where)
+        elif not _has_all(there, value):
+            yield _tell_apart(where, there, value)
+
+
+def _has_all(found: Any, wanted: Any) -> bool:
+    """Whether a value is the one that is wanted; the service may add fields, and spell words its way."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            _has_all(found.get(name), value) for name, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        is_like = isinstance(found, list) and len(found) == len(wanted)
+        return is_like and all(map(_has_all, found, wanted))
+    if isinstance(wanted, str) and isinstance(found, str):
+        return found.casefold() == wanted.casefold()
+    return found == wanted
 
 
 def read_pool_run_key(pool: models.BatchPool) -> str | None:

@@ -13,6 +13,7 @@ from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
+from tasks.printable import say_count
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
 from tasks.spec.inputs import InputFile, make_inputs
@@ -71,7 +72,7 @@ def _find_inputs(spec: RunSpec) -> list[InputFile]:
     folder = locate_output_folder(spec.output_dir)
     sources = find_sources([spec.inputs] if isinstance(spec.inputs, str) else spec.inputs, folder)
     if sources.left_out.counts:
-        run_logger().info("Inputs: %d files; left out: %s", len(sources.named), sources.left_out)
+        run_logger().info("Inputs: %s; left out: %s", say_count(len(sources.named), "file"), sources.left_out)
     return make_inputs(sources, spec.output_name, folder)
 
 

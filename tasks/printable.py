@@ -23,6 +23,11 @@ def _replace(letter: str) -> str:
     return REPLACEMENT if is_unprintable else letter
 
 
+def say_count(count: int, noun: str) -> str:
+    """A number of things in words that agree with it: "1 node", "2 nodes"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def make_json_printable(value: object) -> object:
     """The same for each text in a JSON value, names of fields too."""
     if isinstance(value, str):

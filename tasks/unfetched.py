@@ -15,6 +15,7 @@ from tasks.downloads import local_path
 from tasks.errors import NotFoundError, OutputsLeftError, PermanentError
 from tasks.logs import run_logger
 from tasks.partial_files import replacing
+from tasks.printable import say_count
 from tasks.sharding import in_threads
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.ownership import read_ownership
@@ -122,7 +123,8 @@ def _explain(container: blobs.Container, left: Mapping[str, str]) -> str:
     key = owned.run_key if owned else ""
     until = f", from {owned.expires_at:%Y-%m-%d %H:%M} UTC on" if owned and owned.expires_at else ""
     return (
-        f"{len(left)} outputs lie in the container {container.name} alone. The first is {first!r}: {reason}. "
+        f"{say_count(len(left), 'output')} in the container {container.name} alone. The first is {first!r}: "
+        f"{reason}. "
         f"It is kept: run again with run_key={key!r} to fetch them. Only a sweep with include_kept "
         f"deletes them{until}."
     )

@@ -21,14 +21,19 @@ FAILURES_IN_MESSAGE = 10
 
 def describe_failures(failures: list[FileResult], total: int) -> str:
     """A message with the name, the reason and the end of the standard error of the first failures."""
-    others = "there are no outputs" if len(failures) == total else "the outputs of the others are there"
-    lines = [f"{len(failures)} of {total} files failed; {others}."]
+    lines = [_say_how_many(len(failures), total)]
     for file in failures[:FAILURES_IN_MESSAGE]:
         lines.append(f"{file.name}: {file.problem}")
         lines += [f"    {line}" for line in shorten_node_paths(file.stderr).splitlines()]
     if len(failures) > FAILURES_IN_MESSAGE:
         lines.append(f"... and {len(failures) - FAILURES_IN_MESSAGE} more, in the artifact {FILES_KEY}")
     return "\n".join(lines)
+
+
+def _say_how_many(failed: int, total: int) -> str:
+    if failed < total:
+        return f"{failed:,} of {total:,} files failed; the outputs of the others are there."
+    return "The only file failed." if total == 1 else f"All {total:,} files failed."
 
 
 def publish_result(result: RunResult) -> None:

@@ -6,7 +6,7 @@ from the spec where it is used. Those of `RunOptions` are parameters of every fl
 """
 
 import os
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -52,6 +52,11 @@ class RunOptions(Spec):
         le=7 * 24 * 60,
         description="How long the run may stand still before it fails: Batch tasks wait, and none runs or "
         "ends. Nodes that start count only after pool.start_minutes.",
+    )
+    on_failure: Literal["fail", "complete"] = Field(
+        default="fail",
+        description="What the run comes to when Batch tasks have failed: it fails once the others are done, "
+        "or completes, with a report of those.",
     )
     run_key: RunKey | None = Field(
         default=None,

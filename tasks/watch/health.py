@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tasks.printable import say_count
 from tasks.watch.lease_formula import Lease
 
 # Codes after which asking again may help; all others stand until somebody does something. In lower case, as
@@ -67,14 +68,15 @@ def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]
     if view.is_deleting:
         return "lost", "it is being deleted"
     if view.node_count and view.lost_nodes >= view.node_count and view.is_steady:
-        return "lost", f"none of its {view.node_count} nodes can run tasks"
+        only = "its only node can't run tasks"
+        return "lost", only if view.node_count == 1 else f"none of its {view.node_count} nodes can run tasks"
     if not view.is_steady:
         return "well", ""
     is_ours = since is None or view.resized_at is None or view.resized_at >= since
     errors = view.resize_errors if is_ours or not (view.node_count or view.has_autoscale) else ()
     if view.node_count:
         return "well", _describe_errors(errors) or (
-            f"{view.lost_nodes} nodes are lost" if view.lost_nodes else ""
+            f"{say_count(view.lost_nodes, 'node')} can't run tasks" if view.lost_nodes else ""
         )
     if view.has_autoscale and not sum(view.targets):
         return "well", view.formula_error

@@ -6,6 +6,7 @@ thought of ends a run like any other.
 
 from dataclasses import dataclass, field
 
+from tasks.printable import say_count
 from tasks.watch.health import PoolView
 from tasks.watch.progress import Counts
 
@@ -92,4 +93,6 @@ def is_starting(view: PoolView) -> bool:
 
 
 def describe_seconds(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if seconds < 120:
+        return say_count(round(seconds), "second")
+    return say_count(round(seconds / 60), "minute")

@@ -9,6 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tasks.azure.azure_errors import redacted
 from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.states import read_state
+from tasks.printable import say_count
 from tasks.spec.command_line import NAME_VARIABLE
 from tasks.watch.health import PoolView, describe_nodes, describe_resize_errors
 from tasks.watch.stall import Stall, describe_seconds
@@ -31,8 +32,9 @@ REMEDIES = {
 
 def describe_stall(client: BatchClient, pool_id: str, job_id: str, stall: Stall) -> str:
     """Why nothing goes on, as far as the last look has shown it, and what helps."""
-    again = _count_requeues(client, job_id)
-    lines = [f"{stall}{f'; tasks have gone back to the queue {again} times' if again else ''}."]
+    requeues = _count_requeues(client, job_id)
+    again = f"; tasks have gone back to the queue {say_count(requeues, 'time')}" if requeues else ""
+    lines = [f"{stall}{again}."]
     if stall.view is None:
         return lines[0]
     lines += [

@@ -10,8 +10,10 @@ import pytest
 
 import batch_emulator
 from batch_emulator.server import Account
+from tests.messages import find_nonsense
 
 run_numbers = itertools.count(1)
+OURS = tuple(f"{Path(__file__).parents[2] / name}{os.sep}" for name in ("flows", "tasks"))
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,15 @@ def accounts(batch_account, storage, prefect_server, use_batch, monkeypatch) -> 
     """The environment of a run on the local services."""
     use_batch(batch_account)
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+
+
+@pytest.fixture(autouse=True)
+def plain_messages(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Hold each message that a flow logs in a test to plain words, whatever it is about."""
+    yield
+    records = [one for one in caplog.get_records("call") if one.pathname.startswith(OURS)]
+    found = [nonsense for record in records for nonsense in find_nonsense(record.getMessage())]
+    assert found == []
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
 from tasks.watch.progress import Counts
 from tests.flows.services import batch, wait_for_remains, write_files
+from tests.messages import find_nonsense
 
 Injection = Callable[[RunNames], None]
 HANGS = "sleep 600"
@@ -120,7 +121,7 @@ TABLE = {
     ),
     "start task failed": Row(
         PoolError,
-        ("none of its 1 nodes can run tasks", "exit code 42"),
+        ("its only node can't run tasks", "exit code 42"),
         {"start_tasks": (StartTaskFault(exit_code=42),)},
         pool=PoolSpec(start_command="true"),
     ),
@@ -131,7 +132,7 @@ TABLE = {
     ),
     "nodes unusable": Row(
         PoolError,
-        ("none of its 1 nodes can run tasks", "is unusable: DiskFull: no space"),
+        ("its only node can't run tasks", "is unusable: DiskFull: no space"),
         {"nodes": (NodeFault(event="break", errors=({"code": "DiskFull", "message": "no space"},)),)},
     ),
     "pool deleted": Row(PoolError, ("being deleted|was deleted",), inject=delete_pool),
@@ -184,6 +185,7 @@ def test_what_keeps_a_run_from_going_on_is_told_and_ends_it(serve_with, tmp_path
         fan_out(inputs, None, row.command, tmp_path / "out", pool, run_key=run_key, **options)
     for pattern in row.said:
         caught.match(pattern)
+    assert find_nonsense(str(caught.value)) == []
     assert type(caught.value) is row.error
     assert polls.count <= row.polls_max, polls.count
     wait_for_remains(run_key, set())

@@ -63,7 +63,7 @@ def test_a_lost_pool_tells_why(accounts, inputs, tmp_path, run_key):
         fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, run_key=run_key)
     names = ("azure-batch.pool.created", "azure-batch.pool.lost")
     *_, lost = wait_for_events(f"azure-batch.pool.fan-out-{run_key}", *names)
-    assert "none of its 1 nodes can run tasks" in lost["payload"]["reason"]
+    assert "its only node can't run tasks" in lost["payload"]["reason"]
 
 
 def test_a_failed_file_is_an_event_by_its_name(accounts, inputs, tmp_path, run_key):

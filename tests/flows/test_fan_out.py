@@ -67,6 +67,15 @@ def test_a_failed_batch_task_is_told_and_the_others_are_collected(accounts, inpu
     ]
 
 
+def test_a_run_that_is_to_complete_reports_the_files_that_failed(accounts, inputs, tmp_path, caplog):
+    """It returns its result with the failures in it, and names them in the log."""
+    command = """sh -c 'case "$FAN_OUT_NAME" in one*) exit 3;; esac; cat "$FAN_OUT_INPUT"'"""
+    result = fan_out(f"{inputs}/*.txt", None, command, tmp_path / "out", on_failure="complete")
+    assert [(file.name, file.exit_code) for file in result.failures] == [("one.txt", 3)]
+    assert set(result.outputs) == {"two.txt"}
+    assert "1 of 2 files failed; the outputs of the others are there.\none.txt: exit code 3" in caplog.text
+
+
 def test_a_program_that_is_not_there_is_told(accounts, inputs, tmp_path):
     """A command that no node has fails the files with what the shell said."""
     with pytest.raises(FilesFailedError, match=r"one\.txt: exit code 127(.|\n)*not found"):

@@ -93,7 +93,7 @@ def test_on_another_machine_outputs_stay_where_they_are(left_by, out):
     flow_run = left_by(Crashed(), **{HOST: "elsewhere"})
     about_containers = cleanup(flow_run.id)[-1]
     assert about_containers.outcome == "kept"
-    assert f"2 outputs lie in the container output-{flow_run.id} alone" in about_containers.problem
+    assert f"2 outputs in the container output-{flow_run.id} alone" in about_containers.problem
     assert "is on the machine elsewhere" in about_containers.problem
     assert f"run_key='{flow_run.id}'" in about_containers.problem
     assert "include_kept deletes them, from 20" in about_containers.problem
@@ -146,7 +146,7 @@ def test_an_owner_who_says_so_has_them_deleted(left_by, prefect):
     chosen = {"artifacts": {"key": {"any_": ["sweep"]}}}
     (artifact,) = prefect.request("POST", "/artifacts/latest/filter", json=chosen).json()
     rows = {row["name"]: row for row in json.loads(artifact["data"])}
-    assert "2 outputs lie in the container" in rows[f"output-{fresh.id}"]["why"]
+    assert "2 outputs in the container" in rows[f"output-{fresh.id}"]["why"]
 
 
 def test_a_run_that_has_fetched_all_says_so_until_another_attempt_begins(left_by, out, accounts):

@@ -136,7 +136,14 @@ def test_an_image_for_container_tasks_must_know_docker():
     ("change", "message"),
     [
         ({"containers": {"images": ["python"]}}, "no container configuration"),
-        ({"subnet_id": SUBNET}, "subnet_id None instead of /subscriptions"),
+        ({"start_command": "apt-get update"}, "start_command none instead of apt-get update"),
+        ({"overrides": {"displayName": "words"}}, "displayName none instead of words"),
+        (
+            {"overrides": {"taskSchedulingPolicy": {"nodeFillType": "pack"}}},
+            "taskSchedulingPolicy.nodeFillType none instead of pack",
+        ),
+        ({"overrides": {"applicationPackageReferences": [{"applicationId": "a"}]}}, "instead of [{"),
+        ({"subnet_id": SUBNET}, "subnet_id none instead of /subscriptions"),
     ],
 )
 def test_a_pool_that_lacks_containers_or_network_will_not_do(change, message):
@@ -172,6 +179,31 @@ def test_a_pool_unlike_the_spec_is_told_apart(changes, message):
     """Each difference is named with both values."""
     (found,) = find_differences(existing(**changes), PoolSpec(), IMAGE)
     assert message in found
+
+
+def test_a_start_command_that_nobody_asks_for_is_a_difference_only_in_pools_of_ours():
+    """A pool that runs have made is as another run wanted it; what others let theirs do is right."""
+    spec = PoolSpec(start_command="apt-get update")
+    made = build_pool(NAMES, spec, IMAGE, None, None, OWNED).as_dict()
+    (found,) = find_differences(models.BatchPool(made), PoolSpec(), IMAGE)
+    assert found == "start_command apt-get update instead of none"
+    assert list(find_differences(models.BatchPool({**made, "metadata": []}), PoolSpec(), IMAGE)) == []
+    assert list(find_differences(models.BatchPool(made), spec, IMAGE)) == []
+
+
+def test_overrides_are_in_a_pool_though_the_service_has_added_to_them():
+    """What the service adds, and words in its own case, make no difference."""
+    overrides = {
+        "networkConfiguration": {"endpoints": [{"name": "ssh"}]},
+        "interNodeCommunication": "enabled",
+    }
+    found = existing(
+        networkConfiguration={"endpoints": [{"name": "SSH", "port": 22}], "scope": "none"},
+        interNodeCommunication="Enabled",
+    )
+    assert list(find_differences(found, PoolSpec(overrides=overrides), IMAGE)) == []
+    overrides["networkConfiguration"]["endpoints"].append({"name": "web"})
+    assert len(list(find_differences(found, PoolSpec(overrides=overrides), IMAGE))) == 1
 
 
 def test_a_pool_without_nodes_but_with_autoscale_will_do():

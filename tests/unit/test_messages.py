@@ -1,0 +1,59 @@
+"""What is looked for in messages, and those that count."""
+
+import pytest
+
+from tasks.printable import say_count
+from tasks.report.summary import describe_failures
+from tasks.spec.run_results import FileResult
+from tests.messages import find_nonsense
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The job j is BatchJobState.COMPLETED (no reason given)",
+        "subnet_id None instead of /subscriptions",
+        "6 of 6 files failed; the outputs of the others are there.",
+        "none of its 1 nodes can run tasks",
+        "1 files failed",
+        "<azure.batch.models.BatchPool object at 0x7f>",
+        "more quota of dedicated cores..",
+    ],
+)
+def test_what_shows_python_or_contradicts_itself_is_found(message):
+    """These were messages once, or might become some."""
+    assert find_nonsense(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "1 of 1 Batch tasks completed, 0 running",
+        "... and 3 more",
+        "look in ../stdout.txt",
+        "1 of 3 files failed",
+    ],
+)
+def test_what_is_plain_is_left_alone(message):
+    """Numbers that agree, dots and paths are no nonsense."""
+    assert find_nonsense(message) == []
+
+
+@pytest.mark.parametrize("total", [1, 2, 6, 1000])
+def test_how_many_files_failed_never_contradicts_itself(total):
+    """There is talk of others only where there are others, for each number of failures."""
+    failed = FileResult("a.txt", None, problem="exit code 1")
+    for count in {1, max(1, total - 1), total}:
+        first = describe_failures([failed] * count, total).splitlines()[0]
+        assert find_nonsense(first) == []
+        assert ("others" in first) == (count < total)
+
+
+def test_a_number_agrees_with_its_noun():
+    """One is singular, none and many are plural."""
+    assert [say_count(count, "node") for count in (0, 1, 2, 1000)] == [
+        "0 nodes",
+        "1 node",
+        "2 nodes",
+        "1,000 nodes",
+    ]
