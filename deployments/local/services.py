@@ -23,6 +23,9 @@ CONCURRENT_FLOW_RUNS = 4
 # New runs are looked for this often; Prefect's default of 10 s is meant for distant servers. They are taken
 # when they are due, not 10 s before: a night would be cancelled for the last one that ends in those.
 WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
+# Of the worker and its runs: a server that is away, or fails, is asked again for four minutes. By default
+# Prefect does so for one, and after a 500 not at all.
+SERVER_PATIENCE = {"PREFECT_CLIENT_MAX_RETRIES": "7", "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
 
 
 def storage(settings: Settings) -> ServiceSpec:
@@ -63,7 +66,12 @@ def worker(settings: Settings) -> ServiceSpec:
     since = datetime.now(timezone.utc)
     # It would kill its flow runs. Asked before it, they can still delete what they have made.
     return ServiceSpec(
-        replace(command, env={**command.env, **WORKER_QUERY}, grace_seconds=10, children_first=True),
+        replace(
+            command,
+            env={**command.env, **WORKER_QUERY, **SERVER_PATIENCE},
+            grace_seconds=10,
+            children_first=True,
+        ),
         lambda: is_worker_online(prefect_api(settings), since),
     )
 

@@ -8,10 +8,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_RETRY_EXTRA_CODES,
+    temporary_settings,
+)
 
 from batch_emulator.server import Account
 from deployments.azurite import BlobStorage
+from deployments.local.services import SERVER_PATIENCE
 from flows.fan_out import fan_out
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.blocks import save_accounts
@@ -29,7 +35,7 @@ STEPS = {
     "storage": {
         "first call": "HEAD|GET .*restype=container",
         "containers": "PUT .*restype=container",
-        "upload": "PUT .*/input-",
+        "upload": "PUT .*/input-[^/?]*/",
         "list outputs": "GET .*/output-.*comp=list",
         "fetch": "GET .*/output-[^/]*/",
         "delete": "DELETE .*/output-",
@@ -40,15 +46,14 @@ STEPS = {
         "job": r"POST /jobs\?",
         "tasks": "POST /jobs/.*/addtaskcollection",
         "close job": r"PATCH /jobs/",
-        "wait": "GET /jobs/.*/taskcounts",
+        "task counts": "GET /jobs/.*/taskcounts",
         "completed": "GET /jobs/.*/tasks.*stateTransitionTime|GET /jobs/.*/tasks.*completed",
         "delete": "DELETE /jobs/",
     },
     "prefect": {
         "account": "GET /api/block",
-        "running": "POST /api/flow_runs/.*/set_state",
+        "states": "POST /api/flow_runs/.*/set_state",
         "artifacts": "POST /api/artifacts",
-        "end": "POST /api/artifacts/.*summary|POST /api/flow_runs/.*/set_state",
     },
 }
 SAVING = threading.Lock()
@@ -131,7 +136,13 @@ def _asking(case: Case, proxy: FaultyProxy) -> Iterator[None]:
     if case.service != "prefect":
         yield
         return
-    with temporary_settings({PREFECT_API_URL: f"{proxy.url}/api"}):
+    with temporary_settings(
+        {
+            PREFECT_API_URL: f"{proxy.url}/api",
+            PREFECT_CLIENT_MAX_RETRIES: SERVER_PATIENCE["PREFECT_CLIENT_MAX_RETRIES"],
+            PREFECT_CLIENT_RETRY_EXTRA_CODES: SERVER_PATIENCE["PREFECT_CLIENT_RETRY_EXTRA_CODES"],
+        }
+    ):
         yield
 
 
