@@ -32,6 +32,8 @@ class Dashboard:
         """Follow the link that the stack prints."""
         page.goto(self.link)
         page.wait_for_url("**/dashboard*")
+        # Who leaves while the page still asks for what it needs is taken for somebody with a wrong key.
+        page.wait_for_load_state("networkidle")
 
     def open_form(self, page: Page, deployment: str) -> None:
         """The page on which a run of the deployment, `flow/name`, is started."""
