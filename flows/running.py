@@ -12,11 +12,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.caching import refreshing
+from tasks.checks import check_accounts
 from tasks.cleanup import clean_up, clean_up_after, cleaned_up
-from tasks.containers import check_storage, create_containers
+from tasks.containers import create_containers
 from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
-from tasks.images import choose_image
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
@@ -104,8 +104,7 @@ def _begin(plan: Plan) -> Start:
 def run_files(plan: Plan, start: Start) -> Shards:
     """The steps of a run whose files have to be run."""
     names, spec = plan.names, plan.spec
-    check_storage(names)
-    image = choose_image(spec.pool.image, spec.pool.containers.are_wanted)
+    image = check_accounts(names, spec)
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)

@@ -9,6 +9,7 @@ from uuid import uuid4
 from prefect import task
 
 from tasks.azure import blobs
+from tasks.azure.sas import make_signer
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.deadlines import first_call
 from tasks.errors import OutputsLeftError, RefusedError, TemporaryError
@@ -22,17 +23,22 @@ from tasks.unfetched import FETCHED, describe_destination, is_marked, secure_out
 # In a container's metadata: what tells it from others of its name, made before or after it. Its ETag doesn't,
 # as that changes with the metadata.
 STAMP = "stamp"
+# Of a signer that is made only to see whether one can be.
+SIGNED_SECONDS = 60
 
 
 # Not cached: it asks whether the account answers now.
 @task(name="check storage", task_run_name="check storage", **NOT_CACHED, retries=0)
 def check_storage(names: RunNames) -> bool:
-    """Ask the storage account whether the run's containers exist: the first call of a run to it.
+    """Ask the storage account whether the run's containers exist, and whether it lets URLs be signed: the
+    first calls of a run to it.
 
     An endpoint that answers nobody is told soon, as `choose_image` does.
     """
     with first_call():
-        return blobs.find_container(names.input_container) is not None
+        is_there = blobs.find_container(names.input_container) is not None
+        make_signer(SIGNED_SECONDS)
+        return is_there
 
 
 def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:

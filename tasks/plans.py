@@ -51,7 +51,7 @@ def plan_run(spec: RunSpec) -> Plan:
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
-    files = _find_inputs(spec)
+    files = find_plan_inputs(spec)
     _check_stream_output(spec.stream_output, files)
     _refuse_idle_nodes(spec.pool, len(files))
     # It is built again once it is known where the application lies.
@@ -67,7 +67,7 @@ def plan_run(spec: RunSpec) -> Plan:
     )
 
 
-def _find_inputs(spec: RunSpec) -> list[InputFile]:
+def find_plan_inputs(spec: RunSpec) -> list[InputFile]:
     """The inputs; the log says what a folder or a glob has left out."""
     folder = locate_output_folder(spec.output_dir)
     sources = find_sources([spec.inputs] if isinstance(spec.inputs, str) else spec.inputs, folder)
@@ -91,8 +91,8 @@ def _refuse_idle_nodes(pool: PoolSpec, file_count: int) -> None:
     if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
         raise IdleNodesError(
             f"{nodes:,} nodes for {file_count:,} files: {nodes - needed:,} of them would have nothing to do, "
-            f"and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes), or say that it is meant "
-            f"(pool.allow_idle_nodes)."
+            f"and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or say "
+            f"that it is meant (pool.allow_idle_nodes)."
         )
 
 

@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 )
 
 from tasks.azure.accounts import current_source
+from tasks.azure.clocks import describe_skew
 from tasks.deadlines import is_time_up
 from tasks.errors import (
     AccessError,
@@ -100,6 +101,9 @@ def _explain(error: AzureError, service: Service, doing: str) -> FanOutError:
 def _explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:
     said = f"{error.status_code} {read_code(error)}: {_read_message(error)}"
     status = error.status_code or 0
+    skew = describe_skew(getattr(error.response, "headers", {}))
+    if status in (401, 403) and skew:
+        return AccessError(f"{where} refused a signature. {skew} It answered {said}")
     if status in (401, 403):
         return AccessError(
             f"{where} refused the credentials. Look at {_describe_credentials(service)}; an identity needs "

@@ -1,0 +1,66 @@
+"""Look at everything that a run would need, and make nothing."""
+
+from collections.abc import Callable
+
+from prefect import flow
+from pydantic import Field
+
+from flows.parameters import takes
+from tasks.azure.blocks import using_accounts
+from tasks.checks import Finding, find_account_problems, find_pool_problems, find_space_problems
+from tasks.downloads import locate_output_folder
+from tasks.errors import FanOutError, PermanentError
+from tasks.logs import run_logger
+from tasks.plans import find_plan_inputs
+from tasks.spec.command_line import build_command
+from tasks.spec.run_spec import RunSpec, Text, Texts
+
+
+class CheckSpec(RunSpec):
+    """A run of which as much is checked as is given."""
+
+    inputs: Texts = Field(default=[], description="The inputs, as for `fan_out`. Empty: not looked at.")
+    application: Text | None = Field(default=None, description="The program that the command calls.")
+    command: str = Field(default="", description="The command, as for `fan_out`. Empty: not looked at.")
+
+
+@flow(name="check")
+@takes(CheckSpec)
+def check(spec: CheckSpec) -> list[Finding]:
+    """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
+    with using_accounts(spec.accounts):
+        findings = [*find_account_problems(spec.pool), *find_pool_problems(spec.pool), *_check_files(spec)]
+    for finding in findings:
+        log = run_logger().info if finding.outcome == "fine" else run_logger().warning
+        log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
+    wrong = [f"{finding.about}: {finding.message}" for finding in findings if finding.outcome == "wrong"]
+    if wrong:
+        raise PermanentError("\n".join([f"{len(wrong)} of {len(findings)} findings are wrong.", *wrong]))
+    return findings
+
+
+def _check_files(spec: CheckSpec) -> list[Finding]:
+    """What is wrong with the inputs and the command, as far as they are given."""
+    folder, findings = locate_output_folder(spec.output_dir), []
+    if spec.command:
+        name = "application" if spec.application else None
+        findings += _try("command", lambda: build_command(spec.command, name), "It can be run.")
+    if not spec.inputs:
+        return [*findings, *find_space_problems(folder, [])]
+    files = []
+    findings += _try("inputs", lambda: files.extend(find_plan_inputs(spec)), "Their names can be used.")
+    return [*findings, *find_space_problems(folder, files)]
+
+
+def _try(about: str, look: Callable[[], object], fine: str) -> list[Finding]:
+    try:
+        look()
+    except FanOutError as error:
+        return [Finding(about, "wrong", str(error))]
+    return [Finding(about, "fine", fine)]
+
+
+if __name__ == "__main__":
+    from flows.command_line import main
+
+    raise SystemExit(main(check))
