@@ -12,6 +12,7 @@ from tasks.jobs import Job, close_job, create_job, find_active_job
 from tasks.logs import run_logger
 from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
+from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import WorkItem, make_item
@@ -119,9 +120,9 @@ def _submit(
     names, spec = plan.names, plan.spec
     pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
     nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
-    run_logger().info("The pool %s has or starts %d nodes", pool.id, nodes)
+    run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
     digests = upload_inputs(names.input_container, plan.files)
-    run_logger().info("%d inputs are uploaded", len(digests))
+    run_logger().info("Uploaded: %s", say_count(len(digests), "input"))
     items = [
         make_item(file.name, file.output_name, digest, program.recipe)
         for file, digest in zip(plan.files, digests, strict=True)
@@ -133,5 +134,5 @@ def _submit(
         raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
     add_tasks(job, opaque(items), opaque(task_plan))
     close_job(job, names, spec)
-    run_logger().info("%d Batch tasks are in the job %s", len(items), job.id)
+    run_logger().info("In the job %s: %s", job.id, say_count(len(items), "Batch task"))
     return Submitted(computed, items, job, pool)
