@@ -17,6 +17,7 @@ from tasks.cleanup import clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
 from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
+from tasks.evidence import LogFolder
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
@@ -109,12 +110,9 @@ def run_files(plan: Plan, start: Start) -> Shards:
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
         job_id, pool_id = submitted.job_id, submitted.pool_id
-        outputs = Outputs(
-            job_id,
-            names.output_container,
-            plan.output_folder,
-            [*submitted.items, *submitted.computed],
-        )
+        logs = LogFolder(names.key, job_id, names.output_container, plan.output_folder)
+        items = [*submitted.items, *submitted.computed]
+        outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
         with (
             _told_if_interrupted(lambda: _conclude(start, job_id, pool_id, outputs.results())),
             remembered(plan.output_folder, outputs) as memory,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any, cast
+from urllib.parse import quote
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -29,7 +30,7 @@ from tasks.spec.command_line import (
     node_output,
     task_environment,
 )
-from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA, RunNames, log_blob
+from tasks.spec.naming import INPUT_METADATA, LOGS, RECIPE_METADATA, SOURCE_METADATA, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
@@ -266,19 +267,18 @@ def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterat
 
 
 def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> Iterator[dict[str, Any]]:
-    """The output if the task succeeds; what it printed if it fails, as the node may be gone by then."""
+    """The output if the task succeeds; what it printed if it fails, or always if that is wanted: the node may
+    be gone by the time somebody asks."""
     source = "../stdout.txt" if plan.command.keeps_stdout else node_output(item.output_name)
     made_by = _build_headers({SOURCE_METADATA: item.source, RECIPE_METADATA: plan.recipe})
     yield _build_output_file(
         source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS, made_by
     )
-    for log in ("stdout.txt", "stderr.txt"):
-        yield _build_output_file(
-            f"../{log}",
-            log_blob(item.task_id, log),
-            container_url,
-            models.OutputFileUploadCondition.TASK_FAILURE,
-        )
+    conditions = models.OutputFileUploadCondition
+    when = conditions.TASK_COMPLETION if plan.spec.keep_logs == "all" else conditions.TASK_FAILURE
+    printed_by = _build_headers({INPUT_METADATA: quote(item.name)})
+    for log in LOGS:
+        yield _build_output_file(f"../{log}", log_blob(item.task_id, log), container_url, when, printed_by)
 
 
 def _build_headers(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Outputs that lie in a run's container alone: fetched before that is deleted, or kept with it.
+"""Outputs, and logs of failed files, that lie in a container alone: fetched before it goes, or kept in it.
 
 Whoever deletes the containers of a run (itself, a hook, `cleanup`, `sweep`) may know nothing of it but what
 its output container says: which folder its outputs go to, on which machine, and whether the run has seen
@@ -7,6 +7,7 @@ them all there.
 
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -17,12 +18,24 @@ from tasks.logs import run_logger
 from tasks.partial_files import replacing
 from tasks.printable import say_count
 from tasks.sharding import in_threads
-from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
+from tasks.spec.naming import INPUT_METADATA, LOGS_FOLDER, RECIPE_METADATA, SOURCE_METADATA, name_log
 from tasks.spec.ownership import read_ownership
 from tasks.uploads import compute_md5
 
 # In an output container's metadata. A value is a header, which is ASCII: it is quoted like a part of a URL.
 FOLDER, HOST, FETCHED = "output_folder", "output_host", "all_fetched"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A blob that a Batch task has made."""
+
+    name: str
+    blob: blobs.Blob
+
+    @property
+    def is_log(self) -> bool:
+        return INPUT_METADATA in self.blob.metadata
 
 
 def describe_destination(folder: Path | None) -> dict[str, str]:
@@ -57,47 +70,60 @@ def secure_outputs(container: blobs.Container) -> None:
     """
     if is_marked(container.metadata):
         return
-    left = _fetch_missing(container, _list_outputs(container.name))
+    left = _fetch_missing(container, _list_held(container))
     if left:
         raise OutputsLeftError(_explain(container, left))
 
 
-def _list_outputs(container: str) -> dict[str, blobs.Blob]:
-    """The outputs in a container, by name; none if it is gone."""
+def _list_held(container: blobs.Container) -> dict[str, Held]:
+    """The outputs and logs in a container, by their places below the output folder; none if it is gone."""
+    owned, held = read_ownership(container.metadata), {}
     try:
-        return {name: blob for name, blob in blobs.list_blobs(container) if SOURCE_METADATA in blob.metadata}
+        for name, blob in blobs.list_blobs(container.name):
+            place = _find_place(owned.run_key if owned else "", name, blob)
+            # Logs of several attempts have one place.
+            if place and (place not in held or held[place].blob.modified_at < blob.modified_at):
+                held[place] = Held(name, blob)
     except NotFoundError:
         return {}
+    return held
 
 
-def _fetch_missing(container: blobs.Container, outputs: Mapping[str, blobs.Blob]) -> dict[str, str]:
-    """Fetch the outputs that don't lie in their folder; of those that can't be, the reason."""
+def _find_place(run_key: str, name: str, blob: blobs.Blob) -> str | None:
+    """Where a blob is to lie; None for one that no Batch task has made."""
+    if INPUT_METADATA in blob.metadata:
+        return name_log(run_key, unquote(blob.metadata[INPUT_METADATA]), name.rpartition("/")[2])
+    return name if SOURCE_METADATA in blob.metadata else None
+
+
+def _fetch_missing(container: blobs.Container, held: Mapping[str, Held]) -> dict[str, str]:
+    """Fetch what doesn't lie in its folder; of what can't be, the reason."""
     folder = unquote(container.metadata.get(FOLDER, ""))
     if not folder:
-        return dict.fromkeys(outputs, "it does not say where its outputs go")
-    reasons = in_threads(lambda name: _secure(container, Path(folder), name, outputs[name]), outputs)
-    return {name: reason for name, reason in zip(outputs, reasons, strict=True) if reason}
+        return dict.fromkeys(held, "it does not say where its outputs go")
+    reasons = in_threads(lambda place: _secure(container, Path(folder), place, held[place]), held)
+    return {place: reason for place, reason in zip(held, reasons, strict=True) if reason}
 
 
-def _secure(container: blobs.Container, folder: Path, name: str, blob: blobs.Blob) -> str:
-    """See that an output lies in its folder; why it doesn't, or "".
+def _secure(container: blobs.Container, folder: Path, place: str, held: Held) -> str:
+    """See that an output, or a log, lies in its folder; why it doesn't, or "".
 
     A folder of another machine may have the same path: there nothing is written, but what lies there counts.
     """
     host = unquote(container.metadata.get(HOST, ""))
-    recipe = container.metadata.get(RECIPE_METADATA)
+    recipe = None if held.is_log else container.metadata.get(RECIPE_METADATA)
     try:
-        path = local_path(folder, name)
-        if _is_fetched(blob, path):
+        path = local_path(folder, place)
+        if _is_fetched(held.blob, path):
             return ""
-        if recipe and blob.metadata.get(RECIPE_METADATA, recipe) != recipe:
+        if recipe and held.blob.metadata.get(RECIPE_METADATA, recipe) != recipe:
             return "it was made by another command, program or setting than the last attempt's"
         if host != platform.node():
             return f"its folder {folder} is on the machine {host}"
-        # It may be the output of a later run.
-        if path.is_file() and path.stat().st_mtime > blob.modified_at.timestamp():
-            return f"{path} was written later, and has another content"
-        _fetch(container.name, name, blob, folder, path)
+        # It may be the output of a later run, or the log of a later attempt.
+        if path.is_file() and path.stat().st_mtime > held.blob.modified_at.timestamp():
+            return "" if held.is_log else f"{path} was written later, and has another content"
+        _fetch(container.name, held, folder, path)
     except (PermanentError, OSError) as error:
         return f"it can't be fetched to {folder}: {error}"
     return ""
@@ -109,21 +135,23 @@ def _is_fetched(blob: blobs.Blob, path: Path) -> bool:
     return blob.content_md5 in (None, compute_md5(path)[0])
 
 
-def _fetch(container: str, name: str, blob: blobs.Blob, folder: Path, path: Path) -> None:
+def _fetch(container: str, held: Held, folder: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder, path) as file:
-        blobs.download_blob(container, name, file, lambda found: found.etag == blob.etag)
+        blobs.download_blob(container, held.name, file, lambda found: found.etag == held.blob.etag)
     run_logger().info("Fetched %s, which lay in the container %s alone", path, container)
 
 
 def _explain(container: blobs.Container, left: Mapping[str, str]) -> str:
     """What lies where, why, until when, and what to do."""
     first, reason = next(iter(left.items()))
+    has_logs = any(place.startswith(f"{LOGS_FOLDER}/") for place in left)
+    what = "output or log" if has_logs else "output"
     owned = read_ownership(container.metadata)
     key = owned.run_key if owned else ""
     until = f", from {owned.expires_at:%Y-%m-%d %H:%M} UTC on" if owned and owned.expires_at else ""
     return (
-        f"{say_count(len(left), 'output')} in the container {container.name} alone. The first is {first!r}: "
+        f"{say_count(len(left), what)} in the container {container.name} alone. The first is {first!r}: "
         f"{reason}. "
         f"It is kept: run again with run_key={key!r} to fetch them. Only a sweep with include_kept "
         f"deletes them{until}."

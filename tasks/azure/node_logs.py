@@ -36,9 +36,15 @@ def _read_stored_stderr(output_container: str, task_id: str) -> str:
             if blob is None or not blob.size_bytes:
                 return ""
             offset = max(0, blob.size_bytes - TAIL_BYTES)
-            return _readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
+            return as_readable(blobs.read_blob(output_container, name, offset, TAIL_BYTES))
     except FanOutError:
         return ""
+
+
+def stream_task_log(job_id: str, task_id: str, log: str) -> Iterator[bytes]:
+    """All that a task's program has printed to one of its streams, from its node."""
+    with batch_client(f"Reading {log}") as client:
+        yield from client.download_task_file(job_id, task_id, log)
 
 
 def read_start_task_stderr(client: BatchClient, pool_id: str, node_id: str) -> str:
@@ -59,8 +65,9 @@ def _read_tail(size_of: Callable[[], int], read: Callable[[str], Iterator[bytes]
     size = size_of()
     if not size:
         return ""
-    return _readable(b"".join(read(f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}")))
+    return as_readable(b"".join(read(f"bytes={max(0, size - TAIL_BYTES)}-{size - 1}")))
 
 
-def _readable(content: bytes) -> str:
+def as_readable(content: bytes) -> str:
+    """What a program has printed, fit to be shown."""
     return make_printable(redacted(content.decode(errors="replace").strip()))

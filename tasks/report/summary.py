@@ -52,6 +52,7 @@ def summary_lines(result: RunResult) -> list[str]:
     return [
         f"Files: {len(result.files)}, {result.tally}",
         f"Outputs: {len(result.outputs)} in {result.output_dir}",
+        *([f"What the failed ones printed: {result.logs_dir}"] if result.failures else []),
         *_describe_set_aside(result),
         f"Command: {result.command}",
         f"Run key: {result.run_key}",

@@ -13,6 +13,7 @@ RUN_KEY_MAX = 50
 SLUG_MAX = 31
 # In the output container: what tasks have printed, kept beyond their nodes.
 LOGS_FOLDER = ".logs"
+LOGS = ("stdout.txt", "stderr.txt")
 # What the names of output containers begin with.
 OUTPUTS = "output-"
 # In the output folder: outputs on their way, which get their names once they are whole.
@@ -26,6 +27,8 @@ RESERVED_FOLDERS = {
 }
 # In the metadata of an output's blob: the digest of what made it.
 SOURCE_METADATA = "source"
+# In that of a log's blob: the name of the input, quoted like a part of a URL.
+INPUT_METADATA = "input"
 # Beside it, and in the container's: the part of that which all outputs of an attempt share.
 RECIPE_METADATA = "recipe"
 
@@ -94,6 +97,11 @@ def name_by_content(name: str, md5: str) -> str:
     id and its output speak of, whatever has been uploaded since.
     """
     return f"{md5}/{name}"
+
+
+def name_log(run_key: str, name: str, log: str) -> str:
+    """Where a log of an input's program is kept, below the output folder."""
+    return f"{LOGS_FOLDER}/{run_key}/{name}/{log}"
 
 
 def log_blob(task_id: str, log: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tasks.spec.naming import LOGS_FOLDER
+
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
 # Of files whose run ended before their Batch tasks did, or before their outputs were there.
@@ -103,6 +105,11 @@ class RunResult:
     ended_at: datetime | None = None
     set_aside: tuple[str, ...] = ()
     """The names of outputs of earlier runs that were moved away, as their files have failed now."""
+
+    @property
+    def logs_dir(self) -> str:
+        """The folder in which the logs of failed files are."""
+        return f"{self.output_dir}/{LOGS_FOLDER}/{self.run_key}"
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -87,6 +87,12 @@ class RunOptions(Spec):
         description="How many machines work on the files, if the pool below doesn't say it.",
     )
 
+    keep_logs: Literal["failed", "all"] = Field(
+        default="failed",
+        description="Of which files all that their programs print is kept, in the folder .logs beside the "
+        "outputs.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _count_nodes(cls, given: Any) -> Any:

@@ -2,21 +2,24 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
 from tasks.downloads import Fetched, download_output, download_shard
+from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
 from tasks.step import opaque
 
-# Each takes a few requests; a run of which thousands fail mostly fails for one reason.
-STDERRS_MAX = 50
+# The results of more would fill the memory; what all of them printed lies beside the outputs.
+STDERRS_MAX = 500
+# Where it could not be kept there: each takes a few requests.
+STDERRS_FROM_NODES_MAX = 50
 # A download goes on in its thread while the run is being stopped; large files are not waited for.
 ABOUT_TO_ARRIVE_SECONDS = 5.0
 
@@ -28,16 +31,19 @@ PATIENCE_SECONDS = 3.0
 class Outputs:
     """The outputs of a run on their way: tasks are handed in as they complete, files taken as they arrive."""
 
-    def __init__(self, job_id: str, container: str, folder: Path, items: Iterable[WorkItem]):
-        self.job_id = job_id
-        self.container = container
-        self.folder = folder
+    def __init__(self, logs: LogFolder, items: Iterable[WorkItem], keeps_all_logs: bool = False):
+        self.logs = logs
+        self.container = logs.container
+        self.folder = logs.output_folder
+        self.keeps_all_logs = keeps_all_logs
         self.items = {item.task_id: item for item in items}
         self.tasks: dict[str, TaskResult] = {}
         self.pending: list[WorkItem] = []
+        self.failed: list[WorkItem] = []
+        self.log_futures: list[PrefectFuture] = []
         self.downloads: dict[PrefectFuture, list[str]] = {}
         # The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
-        # None for tasks that failed.
+        # None for files that have failed, of which the logs are there.
         self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
         self.fetched: dict[str, Fetched | None] = {}
         self.began_at_seconds = self.downloaded_at_seconds = time.monotonic()
@@ -52,9 +58,7 @@ class Outputs:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
         new = [task for task in completed if task.task_id not in self.tasks]
         self.tasks.update({task.task_id: task for task in new})
-        failed = [task.task_id for task in new if not task.succeeded]
-        if failed:
-            self.arrived.append((failed, None))
+        self._fail(self.items[task.task_id] for task in new if not task.succeeded)
         self.fetch(self.items[task.task_id] for task in new if task.succeeded)
 
     def fetch(self, items: Iterable[WorkItem]) -> None:
@@ -86,6 +90,31 @@ class Outputs:
         self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
+        if self.keeps_all_logs:
+            self._keep_logs("logs of", items)
+
+    def _fail(self, items: Iterable[WorkItem]) -> None:
+        """Keep the logs of each full shard of items that have failed, and show them as failed."""
+        self.failed += items
+        size = shard_size(len(self.items))
+        while len(self.failed) >= size:
+            self._report(self.failed[:size])
+            del self.failed[:size]
+
+    def _report(self, items: list[WorkItem]) -> None:
+        ids = [item.task_id for item in items]
+        problems = {item.name: self._describe(item.task_id) for item in items}
+        future = self._keep_logs("failed", items, problems)
+        future.add_done_callback(lambda _: self.arrived.append((ids, None)))
+
+    def _keep_logs(
+        self, what: str, items: list[WorkItem], problems: Mapping[str, str] = MappingProxyType({})
+    ) -> PrefectFuture:
+        is_visible = shard_size(len(self.items)) == 1
+        name = items[0].name if is_visible else f"shard {len(self.log_futures) + 1}"
+        future = keep_logs.submit(f"{what} {name}", self.logs, opaque(items), opaque(problems))
+        self.log_futures.append(future)
+        return future
 
     def take(self) -> Iterator[list[FileResult]]:
         """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
@@ -102,12 +131,20 @@ class Outputs:
             ids, download = self.arrived.popleft()
             if download is None:
                 failed += ids
-            elif (error := find_failure(download)) is None:
-                self.fetched.update(zip(ids, _read_fetched(download), strict=True))
+                taken += ids
             else:
-                self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
-            taken += ids
+                taken += self._receive_download(ids, download)
         return taken, failed
+
+    def _receive_download(self, ids: list[str], download: PrefectFuture) -> list[str]:
+        """The ids of the files of which a download has brought all that there will be."""
+        error = find_failure(download)
+        if error is not None:
+            self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
+            return ids
+        self.fetched.update(zip(ids, _read_fetched(download), strict=True))
+        self._fail(self.items[task_id] for task_id in ids if self.fetched[task_id] is None)
+        return [task_id for task_id in ids if self.fetched[task_id] is not None]
 
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
@@ -125,6 +162,12 @@ class Outputs:
             self._download(self.pending)
             self.pending = []
         wait(list(self.downloads))
+        yield from self.take()
+        # Those whose programs have written no output are known only now.
+        if self.failed:
+            self._report(self.failed)
+            self.failed = []
+        wait(self.log_futures)
         remove_partial_files(self.folder)
         yield from self.take()
 
@@ -157,8 +200,13 @@ class Outputs:
     def _read_stderrs(self, task_ids: list[str]) -> None:
         """Read the ends of the standard errors of tasks that failed, while they are among the first."""
         first = task_ids[: max(0, STDERRS_MAX - len(self.stderrs))]
-        texts = in_threads(lambda task_id: read_task_stderr(self.job_id, task_id, self.container), first)
-        self.stderrs.update(zip(first, texts, strict=True))
+        self.stderrs.update(zip(first, in_threads(self._read_stderr, first), strict=True))
+
+    def _read_stderr(self, task_id: str) -> str:
+        path = self.logs.locate(self.items[task_id].name, "stderr.txt")
+        if path.is_file() or len(self.stderrs) >= STDERRS_FROM_NODES_MAX:
+            return read_tail(path)
+        return read_task_stderr(self.logs.job_id, task_id, self.container)
 
 
 def _read_fetched(download: PrefectFuture) -> list[Fetched | None]:

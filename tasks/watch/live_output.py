@@ -13,8 +13,8 @@ from tasks.deadlines import glance
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
 from tasks.printable import make_printable
+from tasks.spec.naming import LOGS
 
-LOGS = ("stdout.txt", "stderr.txt")
 BYTES_AT_ONCE = 256 * 1024
 # A log is for reading: beyond, the file itself is the place to look.
 LINES_MAX = 2000

@@ -18,7 +18,7 @@ from flows.fan_out import fan_out
 from flows.sweep import sweep
 from tasks.cleanup import clean_up_after
 from tasks.containers import create_containers
-from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA, names_of_run
+from tasks.spec.naming import INPUT_METADATA, RECIPE_METADATA, SOURCE_METADATA, names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS
 from tasks.spec.run_spec import RunOptions
 from tasks.unfetched import HOST, is_marked, mark_fetched, note_recipe
@@ -72,6 +72,15 @@ def read_all(folder: Path) -> dict[str, str]:
 
 
 FETCHED = {"a.txt": "text of a.txt", "sub/b.txt": "text of sub/b.txt"}
+
+
+def test_logs_of_failed_files_outlive_their_run(left_by, out):
+    """What a failed file of a dead run printed is kept beside the outputs, by the name of its input."""
+    flow_run = left_by(Crashed())
+    container = blobs().get_container_client(f"output-{flow_run.id}")
+    container.upload_blob(".logs/task-1/stderr.txt", "no!", metadata={INPUT_METADATA: "sub/c%20%C3%A9.txt"})
+    assert cleanup(flow_run.id)[-1].outcome == "deleted"
+    assert read_all(out) == {**FETCHED, f".logs/{flow_run.id}/sub/c é.txt/stderr.txt": "no!"}
 
 
 @pytest.mark.parametrize("who", ["cleanup", "hook", "sweep"])

@@ -188,6 +188,7 @@ def test_summary_fits_one_screen():
     assert summary_lines(result) == [
         "Files: 2, 1 succeeded, 1 failed",
         "Outputs: 1 in /out",
+        "What the failed ones printed: /out/.logs/key",
         "Command: wc {input}",
         "Run key: key",
         "Job: job",

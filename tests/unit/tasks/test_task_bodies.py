@@ -55,6 +55,8 @@ def test_what_a_failed_task_printed_outlives_its_node():
         ".logs/a-b-txt-1/stderr.txt",
     ]
     assert {log["uploadOptions"]["uploadCondition"] for log in logs} == {"taskfailure"}
+    headers = [log["destination"]["container"]["uploadHeaders"] for log in logs]
+    assert headers == [[{"name": "x-ms-meta-input", "value": "sub/a%20b.txt"}]] * 2
 
 
 def test_an_application_that_the_nodes_lack_comes_with_each_task():

@@ -1,0 +1,107 @@
+"""What the programs of files have printed, kept in a folder beside the outputs before its containers go.
+
+A failed task's standard output and error are sent to storage by the service itself; where they didn't get
+there, they are read from the node.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from tasks.azure import blobs
+from tasks.azure.node_logs import TAIL_BYTES, as_readable, stream_task_log
+from tasks.downloads import local_path
+from tasks.errors import FanOutError, NotFoundError, PermanentError
+from tasks.logs import run_logger
+from tasks.partial_files import replacing
+from tasks.printable import make_printable
+from tasks.sharding import in_threads
+from tasks.spec.naming import LOGS, log_blob, name_log
+from tasks.spec.work import WorkItem
+from tasks.step import NOT_CACHED, RETRIED
+
+NAMES_IN_MESSAGE = 100
+
+
+@dataclass(frozen=True)
+class LogFolder:
+    """Where the logs of a run's Batch tasks are, and the folder where they are to be."""
+
+    run_key: str
+    job_id: str
+    container: str
+    output_folder: Path
+
+    def locate(self, name: str, log: str) -> Path:
+        """Where a log of an input is to lie. Raises PermanentError for a name that would lead elsewhere."""
+        return local_path(self.output_folder, name_log(self.run_key, name, log))
+
+
+# Not cached: it is what makes a failed file red in each attempt in which it fails.
+@task(name="keep logs", task_run_name="{label}", **NOT_CACHED, **RETRIED)
+def keep_logs(
+    label: str, folder: LogFolder, items: Sequence[WorkItem], problems: Mapping[str, str]
+) -> State[Any]:
+    """Keep what the programs of some files have printed. It fails, with their names, if the files have.
+
+    `problems` says by the inputs' names why those have no output that have none.
+    """
+    in_threads(lambda item: _keep_logs_of(folder, item), items)
+    if not problems:
+        return Completed(message=f"The logs of {len(items)} files are kept.")
+    first = [f"{name}: {problem}" for name, problem in list(problems.items())[:NAMES_IN_MESSAGE]]
+    more = [f"... and {len(problems) - len(first)} more"] if len(problems) > len(first) else []
+    said = [next(iter(problems.values()))] if len(items) == 1 else [f"{len(problems)} files failed.", *first]
+    return Failed(message=make_printable("\n".join([*said, *more])))
+
+
+def _keep_logs_of(folder: LogFolder, item: WorkItem) -> None:
+    """Keep both logs of a file; one that can't be kept is left out, as that is no reason to fail."""
+    for log in LOGS:
+        try:
+            _keep_log(folder, item, log)
+        except (PermanentError, OSError) as error:
+            run_logger().warning("What %s printed to %s is not kept: %s", item.name, log, error)
+
+
+def _keep_log(folder: LogFolder, item: WorkItem, log: str) -> None:
+    path = folder.locate(item.name, log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with replacing(folder.output_folder, path) as file:
+            blobs.download_blob(folder.container, log_blob(item.task_id, log), file)
+    except NotFoundError:
+        _keep_log_of_node(folder, item, log, path)
+
+
+def _keep_log_of_node(folder: LogFolder, item: WorkItem, log: str, path: Path) -> None:
+    """Take a log from the node; none of a program that has not run, or whose node is gone."""
+    try:
+        with replacing(folder.output_folder, path) as file:
+            for block in stream_task_log(folder.job_id, item.task_id, log):
+                file.write(block)
+    except FanOutError as error:
+        run_logger().debug("There is no %s of %s: %s", log, item.name, error)
+        _remove_if_empty(path.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass
+
+
+def read_tail(path: Path) -> str:
+    """The end of a log that was kept, fit to be shown; "" if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return as_readable(file.read())
+    except OSError:
+        return ""
