@@ -45,7 +45,7 @@ def read_settings(arguments: list[str]) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     """Each option but `--debug` and `--faults` is a field of `Settings`."""
     parser = argparse.ArgumentParser(
-        prog="python -m batch_emulator",
+        prog="azure-batch-emulator",
         description="A local Azure Batch service. It listens on 127.0.0.1 only, unless told otherwise.",
         epilog=f"The account's key, base64, is taken from {KEY_VARIABLE} (by default a well-known one).",
         allow_abbrev=False,
