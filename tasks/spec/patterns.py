@@ -56,6 +56,7 @@ class Pattern:
 
     def enter(self, states: States, name: str) -> States:
         """The states below a folder of that name; none if nothing below it can match."""
+        states = self._narrow(states, name)
         depths = {state for state in states if self.parts[state] == ANY_DEPTH}
         nexts = {state + 1 for state in states - depths if self._matches(state, name)}
         return self._skip({state for state in depths | nexts if state < len(self.parts)})
@@ -63,13 +64,22 @@ class Pattern:
     def takes(self, states: States, name: str) -> bool:
         """Whether the glob ends with this name."""
         last = len(self.parts) - 1
-        return last in states and self._matches(last, name)
+        return last in self._narrow(states, name) and self._matches(last, name)
 
     def hides(self, states: States, name: str) -> bool:
         """Whether the name is hidden, and no part of the glob asks for such."""
-        return name.startswith(".") and not any(
-            self.parts[state].startswith(".") and self._matches(state, name) for state in states
+        return name.startswith(".") and not self._find_hidden(states, name)
+
+    def _find_hidden(self, states: States, name: str) -> States:
+        """The states whose part asks for this hidden name."""
+        return frozenset(
+            state for state in states if self.parts[state].startswith(".") and self._matches(state, name)
         )
+
+    def _narrow(self, states: States, name: str) -> States:
+        """The states that a name is held against: `**` and `*` don't match a hidden one that another part
+        asks for. One that no part asks for is held against all, so that it can be told as left out."""
+        return self._find_hidden(states, name) or states if name.startswith(".") else states
 
     def _matches(self, state: int, name: str) -> bool:
         return self.parts[state] == ANY_DEPTH or self.matchers[state].match(name) is not None

@@ -5,7 +5,7 @@ import io
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
@@ -207,6 +207,8 @@ NAMES = st.sampled_from(["a", "b", ".a", "ab", "a.x", "c"])
     parts=st.lists(PARTS, min_size=1, max_size=4),
     paths=st.lists(st.lists(NAMES, min_size=1, max_size=4), max_size=12),
 )
+@example(parts=["**", ".a"], paths=[[".a", ".a"]])
+@example(parts=["**", ".a", "*", "b"], paths=[[".a", "b", "b"], [".a", "b"]])
 def test_a_glob_means_what_python_s_means(parts, paths, tmp_path_factory):
     """Without links a glob finds the files that the standard library's finds."""
     folder = tmp_path_factory.mktemp("tree")
