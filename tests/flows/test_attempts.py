@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -171,15 +171,13 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
         wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
         process.kill()
         process.wait()
-        created = tasks_of(kept)
+        killed, created = latest_run(), tasks_of(kept)
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
         with ThreadPoolExecutor(1) as thread:
             # Prefect's settings are a context variable, which a new thread doesn't have by itself.
             again = partial(fan_out, return_state=True)
             attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
-            wait_until(
-                lambda: "add tasks" in latest_steps(), START_SECONDS, "attempt that has come to the job"
-            )
+            wait_until(lambda: has_come_to_the_job(killed), START_SECONDS, "attempt that has come to the job")
             (tmp_path / "hold").unlink()
             state = attempt.result()
     assert tasks_of(kept) == created
@@ -198,14 +196,12 @@ def test_an_attempt_waits_for_the_tasks_that_have_not_completed(kept, inputs, ap
         wait_until(lambda: "file 0_OUTPUT.txt" in outputs_of(kept), START_SECONDS, "one output")
         process.kill()
         process.wait()
-        created = tasks_of(kept)
+        killed, created = latest_run(), tasks_of(kept)
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
         with ThreadPoolExecutor(1) as thread:
             again = partial(fan_out, return_state=True)
             attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
-            wait_until(
-                lambda: "add tasks" in latest_steps(), START_SECONDS, "attempt that has come to the job"
-            )
+            wait_until(lambda: has_come_to_the_job(killed), START_SECONDS, "attempt that has come to the job")
             (tmp_path / "hold").unlink()
             state = attempt.result()
     assert tasks_of(kept) == created
@@ -227,11 +223,15 @@ def latest_hits() -> set[str]:
     return {one.name for one in listed if one.state_name == "Cached"}
 
 
-def latest_steps() -> dict[str, str]:
-    """The steps of the flow run that began last, with their states."""
+def latest_run() -> UUID:
+    """The flow run that began last."""
     with get_client(sync_client=True) as client:
-        latest = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-    return steps_of(latest[0].id)
+        return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0].id
+
+
+def has_come_to_the_job(killed: UUID) -> bool:
+    """Whether there is a flow run after the killed one, which has looked at the tasks."""
+    return (latest := latest_run()) != killed and "add tasks" in steps_of(latest)
 
 
 def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):

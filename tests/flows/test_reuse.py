@@ -151,7 +151,7 @@ def test_a_file_that_fails_leaves_no_output_of_an_earlier_command(folder, caplog
     with pytest.raises(FilesFailedError) as caught:
         run(folder, fails)
     out = folder / "out"
-    assert {path.name for path in out.iterdir()} == {"one_OUTPUT.txt", ".earlier"}
+    assert {path.name for path in out.iterdir()} == {"one_OUTPUT.txt", ".earlier", ".logs"}
     assert (out / ".earlier" / "two_OUTPUT.txt").read_text() == "2"
     assert caught.value.result.set_aside == ("two_OUTPUT.txt",)
     assert "Set aside: 1 of earlier runs whose files failed now, two_OUTPUT.txt first" in caplog.text

@@ -187,7 +187,7 @@ def test_what_cannot_be_deleted_does_not_keep_the_rest(prefect, make):
     key = make(flow_run_key(prefect, Crashed()), LATER)
     locked = blobs().get_container_client(names_of_run(key).output_container)
     lease = locked.acquire_lease()
-    with pytest.raises(PermanentError, match="1 resources could not be deleted"):
+    with pytest.raises(PermanentError, match="1 resource could not be deleted"):
         sweep()
     wait_for_remains(key, {"containers"})
     assert "LeaseIdMissing" in table_of(prefect)[locked.container_name]["why"]

@@ -117,7 +117,7 @@ def test_the_words_and_the_summary_are_artifacts(accounts, tmp_path):
     assert '"word": "b", "count": 2' in artifacts["top-words"].data
     assert '"file": "two.txt", "state": "succeeded", "exit code": 0' in artifacts["fan-out-files"].data
     assert artifacts["fan-out-progress"].data == 100.0
-    assert "2 of 2 Batch tasks completed" in artifacts["fan-out-progress"].description
+    assert "2/2, 0 running, 0 waiting" in artifacts["fan-out-progress"].description
 
 
 def artifacts_of(flow_run_id) -> dict:

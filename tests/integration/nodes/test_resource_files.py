@@ -221,4 +221,4 @@ async def test_listing_goes_on_and_escapes_nowhere(transfers: Transfers, wd: Pat
         await download_resource_files(transfers, [{"storageContainerUrl": url}], wd)
         assert tree(wd) == {"one": b"1", "two\ufffe": b"2"}
         failure = await download_failure(transfers, wd, storageContainerUrl=url)
-    assert failure.code == "ResourceFileCreateFailed"
+    assert failure.code == "BlobDownloadMiscError"
