@@ -41,10 +41,12 @@ class Outputs:
         self.pending: list[WorkItem] = []
         self.failed: list[WorkItem] = []
         self.log_futures: list[PrefectFuture] = []
+        # The downloads of outputs, and the logs of files that failed, that have not been received, with the ids
+        # of their tasks; those of them that have ended; and how many downloads there were.
         self.downloads: dict[PrefectFuture, list[str]] = {}
-        # The ids of tasks of which all is there that will be, and the download of their outputs, now ended;
-        # None for files that have failed, of which the logs are there.
-        self.arrived: deque[tuple[list[str], PrefectFuture | None]] = deque()
+        self.reports: dict[PrefectFuture, list[str]] = {}
+        self.arrived: deque[PrefectFuture] = deque()
+        self.download_count = 0
         self.fetched: dict[str, Fetched | None] = {}
         self.began_at_seconds = self.downloaded_at_seconds = time.monotonic()
         self.problems: dict[str, str] = {}
@@ -85,11 +87,12 @@ class Outputs:
         if shard_size(len(self.items)) == 1:
             future = download_output.submit(self.container, items[0], self.folder)
         else:
-            label = str(len(self.downloads) + 1)
+            label = str(self.download_count + 1)
             future = download_shard.submit(label, self.container, opaque(items), self.folder)
+        self.download_count += 1
         self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
-        future.add_done_callback(lambda ended: self.arrived.append((ids, ended)))
+        future.add_done_callback(self.arrived.append)
         if self.keeps_all_logs:
             self._keep_logs("logs of", items)
 
@@ -105,7 +108,8 @@ class Outputs:
         ids = [item.task_id for item in items]
         problems = {item.name: self._describe(item.task_id) for item in items}
         future = self._keep_logs("failed", items, problems)
-        future.add_done_callback(lambda _: self.arrived.append((ids, None)))
+        self.reports[future] = ids
+        future.add_done_callback(self.arrived.append)
 
     def _keep_logs(
         self, what: str, items: list[WorkItem], problems: Mapping[str, str] = MappingProxyType({})
@@ -128,12 +132,13 @@ class Outputs:
         taken: list[str] = []
         failed: list[str] = []
         while self.arrived:
-            ids, download = self.arrived.popleft()
-            if download is None:
+            future = self.arrived.popleft()
+            if future in self.reports:
+                ids = self.reports.pop(future)
                 failed += ids
                 taken += ids
-            else:
-                taken += self._receive_download(ids, download)
+            elif future in self.downloads:
+                taken += self._receive_download(self.downloads.pop(future), future)
         return taken, failed
 
     def _receive_download(self, ids: list[str], download: PrefectFuture) -> list[str]:
@@ -149,7 +154,7 @@ class Outputs:
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
         done, _ = wait(list(self.downloads), timeout=ABOUT_TO_ARRIVE_SECONDS)
-        self.arrived.extend((self.downloads[future], future) for future in done)
+        self.arrived.extend(done)
         self.receive()
 
     def find_failed(self) -> list[str]:
@@ -162,12 +167,15 @@ class Outputs:
             self._download(self.pending)
             self.pending = []
         wait(list(self.downloads))
+        # A future's callbacks run after it counts as done, so that not all need have told.
+        self.arrived.extend(list(self.downloads))
         yield from self.take()
         # Those whose programs have written no output are known only now.
         if self.failed:
             self._report(self.failed)
             self.failed = []
         wait(self.log_futures)
+        self.arrived.extend(list(self.reports))
         remove_partial_files(self.folder)
         yield from self.take()
 

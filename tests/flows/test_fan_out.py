@@ -2,6 +2,7 @@
 
 import pytest
 from prefect.exceptions import ParameterTypeError
+from prefect.futures import PrefectConcurrentFuture
 from pydantic import ValidationError
 
 from flows.fan_out import fan_out
@@ -66,6 +67,19 @@ def test_a_failed_batch_task_is_told_and_the_others_are_collected(accounts, inpu
         "one_OUTPUT.txt",
         "three_OUTPUT.txt",
     ]
+
+
+def test_what_has_ended_counts_though_it_has_not_told_yet(accounts, inputs, tmp_path, monkeypatch):
+    """A future's callbacks run after it is done: an output that is on disk is never called unfetched."""
+    monkeypatch.setattr(PrefectConcurrentFuture, "add_done_callback", lambda *_: None)
+    command = """sh -c 'case "$FAN_OUT_NAME" in two*) exit 3;; esac; cat "$FAN_OUT_INPUT"'"""
+    with pytest.raises(FilesFailedError) as caught:
+        fan_out(inputs, None, command, tmp_path / "out")
+    assert {file.name: file.state for file in caught.value.result.files} == {
+        "one.txt": "succeeded",
+        "sub/three.txt": "succeeded",
+        "two.txt": "failed",
+    }
 
 
 def test_a_run_that_is_to_complete_reports_the_files_that_failed(accounts, inputs, tmp_path, caplog):
