@@ -41,8 +41,8 @@ class Outputs:
         self.pending: list[WorkItem] = []
         self.failed: list[WorkItem] = []
         self.log_futures: list[PrefectFuture] = []
-        # The downloads of outputs, and the logs of files that failed, that have not been received, with the ids
-        # of their tasks; those of them that have ended; and how many downloads there were.
+        # Downloads of outputs, and logs of files that failed, that have not been received, with the ids of
+        # their tasks; those of them that have ended; and how many downloads there were.
         self.downloads: dict[PrefectFuture, list[str]] = {}
         self.reports: dict[PrefectFuture, list[str]] = {}
         self.arrived: deque[PrefectFuture] = deque()
