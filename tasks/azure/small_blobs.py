@@ -19,7 +19,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
 
-from tasks.azure.exchanges import Answer, Endpoint, Unusual
+from tasks.azure.exchanges import Answer, Endpoint, Request, Unusual
 
 SIZE_MAX_BYTES = 1024 * 1024
 API_VERSION = "2021-12-02"
@@ -88,8 +88,8 @@ def _exchange(
         return None
     path = f"{channel.endpoint.url.path}/{container}/{quote(name, safe='~/')}"
     try:
-        request = _build_request(channel, method, path, headers)
-        return channel.endpoint.exchange(request + content, SIZE_MAX_BYTES)
+        request = Request(method, path, _sign(channel, method, path, headers), content)
+        return channel.endpoint.exchange(request, SIZE_MAX_BYTES)
     except (AzureError, Unusual):
         return None
 
@@ -116,16 +116,10 @@ def _open_channel(service: BlobServiceClient) -> Channel | None:
     return Channel(Endpoint(service.url), service.account_name or "", decoded, tokens)
 
 
-def _build_request(channel: Channel, method: str, path: str, headers: dict[str, str]) -> bytes:
-    sent = {
-        "Host": channel.endpoint.url.netloc,
-        **headers,
-        "x-ms-date": formatdate(usegmt=True),
-        "x-ms-version": API_VERSION,
-    }
-    sent["Authorization"] = _authorize(channel, method, path, sent)
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+def _sign(channel: Channel, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+    """The headers with those that say who asks, and when."""
+    sent = {**headers, "x-ms-date": formatdate(usegmt=True), "x-ms-version": API_VERSION}
+    return {**sent, "Authorization": _authorize(channel, method, path, sent)}
 
 
 def _authorize(channel: Channel, method: str, path: str, headers: dict[str, str]) -> str:

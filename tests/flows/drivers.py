@@ -101,8 +101,7 @@ def hook(effects: Effects) -> None:
         return response
 
     def exchange_counted(self, request, body_max_bytes):
-        method, path, _ = request.split(b" ", 2)
-        number = effects.begin(method.decode(), path.decode())
+        number = effects.begin(request.method, request.path)
         answer = exchange(self, request, body_max_bytes)
         effects.end(number)
         return answer

@@ -16,11 +16,12 @@ from deployments import azurite
 from tasks.azure import blobs, small_blobs
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import BLOCK_BYTES
-from tasks.azure.exchanges import Endpoint, Unusual
+from tasks.azure.exchanges import Endpoint, Request, Unusual
 from tasks.errors import NotFoundError, TemporaryError
 from tests.certificates import make_certificate
 
 NAME = "Ordner ä/#1?&=%20 'x'~.txt"
+ASKED = Request("GET", "/x", {})
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -184,7 +185,7 @@ def test_a_connection_is_kept():
     """Requests one after another share a connection."""
     with serve_answers(PLAIN, PLAIN, PLAIN) as (url, used):
         endpoint = Endpoint(url)
-        assert [endpoint.exchange(b"x", 10).body for _ in range(3)] == [b"ok"] * 3
+        assert [endpoint.exchange(ASKED, 10).body for _ in range(3)] == [b"ok"] * 3
         endpoint.close()
         assert used == [3]
 
@@ -193,7 +194,7 @@ def test_a_connection_that_was_closed_is_replaced():
     """A kept connection that the other end has closed costs nothing but another one."""
     with serve_answers(PLAIN, b"", PLAIN) as (url, used):
         endpoint = Endpoint(url)
-        assert [endpoint.exchange(b"x", 10).status for _ in range(2)] == [200, 200]
+        assert [endpoint.exchange(ASKED, 10).status for _ in range(2)] == [200, 200]
         endpoint.close()
         assert used == [2, 1]
 
@@ -216,7 +217,7 @@ def test_unusual_answers_are_given_up(answer):
     with serve_answers(answer, PLAIN) as (url, used):
         endpoint = Endpoint(url)
         with pytest.raises(Unusual):
-            endpoint.exchange(b"x", 10)
+            endpoint.exchange(ASKED, 10)
         assert used == [1]
 
 
@@ -226,7 +227,7 @@ def test_an_endpoint_that_fails_rests():
         endpoint = Endpoint(url)
         for _ in range(3):
             with pytest.raises(Unusual):
-                endpoint.exchange(b"x", 10)
+                endpoint.exchange(ASKED, 10)
         assert used == [1]
 
 
@@ -237,5 +238,5 @@ def test_a_proxy_is_left_to_the_client(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "")
     with serve_answers(PLAIN) as (url, used):
         with pytest.raises(Unusual):
-            Endpoint(url).exchange(b"x", 10)
+            Endpoint(url).exchange(ASKED, 10)
         assert used == []
