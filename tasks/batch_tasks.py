@@ -16,9 +16,9 @@ from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
-from tasks.deadlines import current_deadline
+from tasks.deadlines import turns
 from tasks.downloads import has_output
-from tasks.errors import JobEndedError, RefusedError, TemporaryError
+from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
 from tasks.extra_files import UploadedFile, build_resource_files
 from tasks.jobs import ENDED_CODES, Job, identify_job
 from tasks.printable import say_count
@@ -39,7 +39,6 @@ from tasks.step import RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
-ADD_PAUSE_MAX_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
     that have completed without, and those that would write an output that is no longer asked for.
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
-    RefusedError or JobError for what the service won't take, TemporaryError if it is too busy.
+    RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
     signer = make_signer(plan.spec.timeout_seconds)
     common = build_common(plan, signer)
@@ -156,18 +155,17 @@ def _add_collection(
     signer: Signer,
     common: dict[str, Any],
 ) -> None:
-    """Add up to 100 tasks. Those that the service was too busy for are sent again, with pauses that grow, as
-    long as the run has time."""
-    deadline, pause_seconds = current_deadline(), 0.25
+    """Add up to 100 tasks. Those that the service was too busy for are sent again, as long as the run has
+    time."""
     container_url = write_container_url(signer, plan.names.output_container)
     left = [build_task(item, plan, signer, container_url, common) for item in items]
-    while left := _add_once(client, job_id, left):
-        if deadline.is_over:
-            raise TemporaryError(
-                f"Azure Batch was too busy to take {say_count(len(left), 'task')} of the job {job_id}."
-            )
-        deadline.pause(pause_seconds)
-        pause_seconds = min(2 * pause_seconds, ADD_PAUSE_MAX_SECONDS)
+    for _ in turns():
+        left = _add_once(client, job_id, left)
+        if not left:
+            return
+    raise RunTimeoutError(
+        f"Time is up: Azure Batch was too busy to take {say_count(len(left), 'task')} of the job {job_id}."
+    )
 
 
 def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:

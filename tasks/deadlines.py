@@ -2,7 +2,7 @@
 
 It is a context variable, as the accounts in use are, so that it reaches Prefect's tasks and the threads of a
 shard without being handed through them. `tasks.azure.retrying` reads it for each request; whoever waits
-otherwise asks `seconds_left`.
+otherwise takes `turns`.
 
 A deadline is for waiting, not for work: as long as services do what they are asked, a little time is always
 left, so that long uploads and downloads are not cut off in the middle.
@@ -31,6 +31,9 @@ SHARES = 4
 TOLD_EVERY_SECONDS = 60.0
 # Less is as good as nothing.
 LEAST_SECONDS = 0.05
+# Between the turns of who asks again.
+FIRST_PAUSE_SECONDS = 0.25
+PAUSE_MAX_SECONDS = 10.0
 
 
 class Deadline:
@@ -42,7 +45,7 @@ class Deadline:
         self.seconds = seconds
         self.silence_seconds = silence_seconds
         self._floor_seconds = min(seconds, floor_seconds)
-        self._at_seconds = time.monotonic() + seconds
+        self._at_seconds = self._own_end_seconds = time.monotonic() + seconds
         self._has_failed = False
         self._told_seconds: dict[str, float] = {}
         self._stopped = threading.Event()
@@ -56,19 +59,28 @@ class Deadline:
     def is_over(self) -> bool:
         return self.seconds_left <= LEAST_SECONDS
 
+    @property
+    def own_seconds_left(self) -> float:
+        """Without what answers leave: who polls is answered each time, and would never end."""
+        return 0.0 if self._stopped.is_set() else max(0.0, self._own_end_seconds - time.monotonic())
+
     def allow(self, seconds: float) -> None:
         """See that at least so much is left."""
+        self._own_end_seconds = max(self._own_end_seconds, time.monotonic() + seconds)
+        self._leave(seconds)
+
+    def _leave(self, seconds: float) -> None:
         self._at_seconds = max(self._at_seconds, time.monotonic() + seconds)
         self._has_failed = False
 
     def note_call(self) -> None:
         """A call begins. It has a little time even if the run is late, unless calls fail for that already."""
         if self.is_over and not self._has_failed:
-            self.allow(self._floor_seconds)
+            self._leave(self._floor_seconds)
 
     def note_answer(self) -> None:
         """A service has done what it was asked: let the next call have its time."""
-        self.allow(self._floor_seconds)
+        self._leave(self._floor_seconds)
 
     def note_failure(self) -> None:
         """A call has failed because time was up."""
@@ -145,6 +157,17 @@ def first_call() -> Iterator[Deadline]:
     left = current_deadline().seconds_left
     with _using(Deadline(left, silence_seconds=FIRST_ANSWER_SECONDS)) as deadline:
         yield deadline
+
+
+def turns() -> Iterator[None]:
+    """The turns of who asks until an answer is another: one at once, and one after each of pauses that grow,
+    until the deadline, however often services have answered meanwhile."""
+    deadline, pause_seconds = current_deadline(), FIRST_PAUSE_SECONDS
+    yield
+    while deadline.own_seconds_left > LEAST_SECONDS:
+        deadline.pause(min(pause_seconds, deadline.own_seconds_left))
+        pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
+        yield
 
 
 def is_time_up() -> bool:

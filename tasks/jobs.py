@@ -14,6 +14,8 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.sas import sign_until
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
+from tasks.deadlines import turns
+from tasks.errors import JobError
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership, read_time
@@ -79,17 +81,29 @@ def _lasts(job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
 def create_job(names: RunNames, spec: RunOptions) -> Job:
     """Create the run's job, or take the one in which tasks of an earlier attempt still run.
 
-    A job that has ended takes no more tasks: then the next one gets the next number.
+    A job that has ended takes no more tasks: then the next one gets the next number. Raises JobError if there
+    is none that can be used by the end of the run's time.
     """
     with batch_client(f"Creating a job of the run {names.key}") as client:
-        while True:
-            number, job = _find_last_job(client, names)
-            if job is not None and job.state not in ENDED:
-                if _extend(client, job, names, spec):
-                    run_logger().info("The job %s is active: going on with its tasks", job.id)
-                    return _describe(job)
-            elif (created := _create(client, names.name_job(number + 1), names, spec)) is not None:
-                return created
+        for _ in turns():
+            job = _take_job(client, names, spec)
+            if job is not None:
+                return job
+    raise JobError(
+        f"Time is up, and the run {names.key} has no job: {names.job_id}, or the next of its jobs, is there "
+        f"and can't be used. Choose another run_key."
+    )
+
+
+def _take_job(client: BatchClient, names: RunNames, spec: RunOptions) -> Job | None:
+    """The run's last job, or a new one if that has ended; None if it has changed since it was listed."""
+    number, job = _find_last_job(client, names)
+    if job is None or job.state in ENDED:
+        return _create(client, names.name_job(number + 1), names, spec)
+    if not _extend(client, job, names, spec):
+        return None
+    run_logger().info("The job %s is active: going on with its tasks", job.id)
+    return _describe(job)
 
 
 # Not cached: it asks what is so now.

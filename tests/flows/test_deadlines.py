@@ -3,17 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
+from azure.batch import models
 
 import batch_emulator
 from tasks.azure import blobs
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import batch_client
 from tasks.containers import check_storage
-from tasks.deadlines import Deadline, budget, glance, run_deadline, share
-from tasks.errors import AccessError, NotFoundError, TemporaryError, UnreachableError
+from tasks.deadlines import Deadline, budget, current_deadline, glance, run_deadline, share, turns
+from tasks.errors import AccessError, JobError, NotFoundError, TemporaryError, UnreachableError
 from tasks.images import choose_image
+from tasks.jobs import create_job
 from tasks.sharding import in_threads
 from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec
 from tests.faulty_proxy import FaultyProxy, Outage, before
 
@@ -172,6 +175,38 @@ def test_a_run_that_is_late_goes_on_while_services_answer():
     assert late.is_over
     late.note_answer()
     assert not late.is_over
+
+
+def test_who_asks_again_ends_by_the_deadline_though_each_answer_leaves_time():
+    """Answers that are right but not yet what is waited for don't keep a run going for ever."""
+    with run_deadline(0.5) as deadline:
+        for turn in turns():
+            assert turn is None
+            assert not deadline.is_over
+            current_deadline().note_answer()
+        assert not deadline.is_over
+        assert not deadline.own_seconds_left
+
+
+def test_a_run_that_gets_more_time_asks_again_for_longer():
+    """The deadline may move on, and a run that was stopped has no time at all."""
+    deadline = Deadline(0.01, 60)
+    deadline.allow(60)
+    assert deadline.own_seconds_left > 50
+    deadline.stop()
+    assert not deadline.own_seconds_left
+
+
+def test_a_job_that_is_in_the_way_is_not_asked_for_without_end(batch):
+    """Batch doesn't tell upper from lower case in ids, but lists do: such a job exists and isn't found."""
+    names = names_of_run("in-the-way")
+    with batch_client("Making a job") as client:
+        other = models.BatchJobCreateOptions(
+            id=names.job_id.upper(), pool_info=models.BatchPoolInfo(pool_id="x")
+        )
+        client.create_job(other)
+        with run_deadline(0.5), pytest.raises(JobError, match="is there and can't be used"):
+            create_job.fn(names, RunOptions())
 
 
 def test_a_budget_is_shared_and_a_glance_is_short():
