@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from prefect import task
@@ -41,14 +40,17 @@ def check_storage(names: RunNames) -> bool:
         return is_there
 
 
-def _identify(names: RunNames, spec: RunOptions, **_: Any) -> str | None:
-    """The stamps of the run's containers; None unless all are there, and will be for as long as the run."""
+def _identify(names: RunNames, spec: RunOptions, output_folder: Path | None = None) -> str | None:
+    """The stamps of the run's containers; None unless all are there, will be for as long as the run, and say
+    where the outputs go now."""
     wanted = build_ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
-    stamps = []
+    told, stamps = _tell_containers(names, output_folder), []
     for container in names.containers:
         found = blobs.find_container(container)
         owned = found and read_ownership(found.metadata)
         if not found or not owned or not owned.is_good_for(wanted) or is_marked(found.metadata):
+            return None
+        if not told.get(container, {}).items() <= found.metadata.items():
             return None
         stamps.append(found.metadata.get(STAMP))
     return None if None in stamps else build_identity(*stamps)
@@ -74,8 +76,13 @@ def create_containers(names: RunNames, spec: RunOptions, output_folder: Path | N
     `output_folder` is where the outputs are to go: that of outputs says so, for who is to clean up.
     """
     owned = build_ownership(names.key, spec.cleanup.containers, spec.timeout_seconds)
-    told = {names.output_container: describe_destination(output_folder)}
+    told = _tell_containers(names, output_folder)
     return [_create_container(container, owned, told.get(container, {})) for container in names.containers]
+
+
+def _tell_containers(names: RunNames, output_folder: Path | None) -> dict[str, dict[str, str]]:
+    """What containers say besides whose they are, by their names."""
+    return {names.output_container: describe_destination(output_folder)}
 
 
 def _create_container(container: str, owned: Ownership, told: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.batch import models
@@ -27,6 +28,7 @@ from tasks.spec.naming import SOURCE_METADATA, RunNames, name_by_content, names_
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
 from tasks.spec.work import make_item
+from tasks.unfetched import FOLDER
 from tasks.uploads import list_uploaded, upload_application, upload_input, upload_shard
 from tests.flows.services import batch, blobs, exists, write_files
 from tests.waiting import wait_until
@@ -104,6 +106,16 @@ def test_containers_are_told_what_has_changed(names, other):
         # Longer than need be does no harm.
         lasts = options == RunOptions() and other.timeout_seconds != options.timeout_seconds
         assert state == ("Cached" if lasts else "Completed")
+
+
+def test_containers_are_told_where_outputs_go_now(names, tmp_path):
+    """An attempt that returns to an earlier one's folder says so again, as another came between."""
+    folders = [tmp_path / "first", tmp_path / "second", tmp_path / "first"]
+    for folder in folders:
+        create = partial(create_containers, names, RunOptions(), folder, return_state=True)
+        assert [attempt(create), attempt(create)] == ["Completed", "Cached"]
+        told = blobs().get_container_client(names.output_container).get_container_properties().metadata
+        assert told[FOLDER] == quote(str(folder))
 
 
 @pytest.mark.parametrize("change", ["file", "blob", "container"])
