@@ -5,6 +5,7 @@ its output container says: which folder its outputs go to, on which machine, and
 them all there.
 """
 
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held) ->
     recipe = None if held.is_log else container.metadata.get(RECIPE_METADATA)
     try:
         path = local_path(folder, place)
-        if _is_fetched(held.blob, path):
+        if _is_fetched(container.name, held, path):
             return ""
         if recipe and held.blob.metadata.get(RECIPE_METADATA, recipe) != recipe:
             return "it was made by another command, program or setting than the last attempt's"
@@ -129,10 +130,20 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held) ->
     return ""
 
 
-def _is_fetched(blob: blobs.Blob, path: Path) -> bool:
-    if not path.is_file() or path.stat().st_size != blob.size_bytes:
+def _is_fetched(container: str, held: Held, path: Path) -> bool:
+    """Whether the file has the blob's content, and not only its size."""
+    if not path.is_file() or path.stat().st_size != held.blob.size_bytes:
         return False
-    return blob.content_md5 in (None, compute_md5(path)[0])
+    expected = held.blob.content_md5 or _read_md5(container, held)
+    return compute_md5(path)[0] == expected
+
+
+def _read_md5(container: str, held: Held) -> bytes:
+    """Of a blob that doesn't say it, as one that was sent in blocks mostly doesn't."""
+    with open(os.devnull, "wb") as nowhere:
+        return blobs.download_blob(container, held.name, nowhere, lambda found: found.etag == held.blob.etag)[
+            0
+        ]
 
 
 def _fetch(container: str, held: Held, folder: Path, path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled, Completed, Crashed, State
@@ -81,6 +82,24 @@ def test_logs_of_failed_files_outlive_their_run(left_by, out):
     container.upload_blob(".logs/task-1/stderr.txt", "no!", metadata={INPUT_METADATA: "sub/c%20%C3%A9.txt"})
     assert cleanup(flow_run.id)[-1].outcome == "deleted"
     assert read_all(out) == {**FETCHED, f".logs/{flow_run.id}/sub/c é.txt/stderr.txt": "no!"}
+
+
+@pytest.mark.parametrize(("there", "is_deleted"), [("text of a.txt", True), ("TEXT OF A.TXT", False)])
+def test_an_output_without_an_md5_is_compared_by_its_content(left_by, out, there, is_deleted):
+    """Blobs that were sent in blocks have none: a newer file of the same size is no proof."""
+    flow_run = left_by(Crashed())
+    blob = blobs().get_blob_client(f"output-{flow_run.id}", "a.txt")
+    metadata = blob.get_blob_properties().metadata
+    blob.stage_block("1", b"text of a.txt")
+    blob.commit_block_list([BlobBlock("1")], metadata=metadata)
+    assert blob.get_blob_properties().content_settings.content_md5 is None
+    out.mkdir()
+    (out / "a.txt").write_text(there)
+    later = time.time() + 60
+    os.utime(out / "a.txt", (later, later))
+    assert cleanup(flow_run.id)[-1].outcome == ("deleted" if is_deleted else "kept")
+    assert read_all(out) == {**FETCHED, "a.txt": there}
+    assert has_outputs(flow_run) is not is_deleted
 
 
 @pytest.mark.parametrize("who", ["cleanup", "hook", "sweep"])
