@@ -33,8 +33,8 @@ class Launch:
     preparation task that ran on this node. `disk_full` and `disk_bytes_per_second` say what disk the attempt
     finds, where a fault was asked for.
 
-    `attempt` tells it from all others in its directory, those of former tasks too. Where it `is_taken_up`, an
-    earlier service may have begun it: what of that still runs, or how it has ended, counts.
+    `attempt` tells it from all others in its directory, those of former tasks too: where an
+    earlier service has begun it, what of that still runs, or how it has ended, counts.
 
     A multi-instance task runs in two stages: `coordination` brings `common_resource_files` into the task's
     directory itself, and leaves running what its command has started; `application` goes on there.
@@ -55,7 +55,6 @@ class Launch:
     disk_full: bool = False
     disk_bytes_per_second: float | None = None
     attempt: str = ""
-    is_taken_up: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +89,7 @@ class Runner(Protocol):
 
     def take_up(self) -> bool:
         """Whether all that an earlier service left running, or what has become of it, is known: then launches
-        that are the same as its are taken up, until `keep_only`."""
+        of the same names are taken up, until `keep_only`."""
         ...
 
     def keep_only(self, node_ids: Set[str]) -> None:

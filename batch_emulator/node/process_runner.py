@@ -127,7 +127,7 @@ class ProcessRunner:
         task.add_done_callback(lambda _: loop.call_soon(self._agent.forget, launch.name))
 
     def _find_running(self, launch: Launch, root: Path) -> Running | None:
-        found = self._agent.find(launch.name) if launch.is_taken_up else None
+        found = self._agent.find(launch.name)
         if found is not None:
             self._taken_up.add(f"{root}/{launch.task_directory}")
         return found

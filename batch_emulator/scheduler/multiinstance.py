@@ -5,8 +5,6 @@ Source: documentation page "Use multi-instance tasks to run Message Passing Inte
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.resources.runs import Instance
@@ -40,12 +38,9 @@ def go_on(world: World, job: Job, task: Task) -> bool:
     return True
 
 
-def _launch_coordination(
-    world: World, job: Job, task: Task, nodes: list[Node], number: int, *, is_taken_up: bool = False
-) -> None:
+def _launch_coordination(world: World, job: Job, task: Task, nodes: list[Node], number: int) -> None:
     node = nodes[number]
     launch = coordination_launch(world, job, task, world.store.pools[node.pool_key], nodes, number)
-    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, coordinated, _whom(node, task)))
 
 
@@ -54,11 +49,11 @@ def take_up(world: World, task: Task) -> None:
     job, nodes = world.store.jobs[task.job_key], _nodes(world, task)
     instances = task.instances or ()
     if all(each.is_coordinated for each in instances):
-        _launch_application(world, task, is_taken_up=True)
+        _launch_application(world, task)
         return
     for instance in instances:
         if instance.runs:
-            _launch_coordination(world, job, task, nodes, instance.id, is_taken_up=True)
+            _launch_coordination(world, job, task, nodes, instance.id)
 
 
 def _nodes(world: World, task: Task) -> list[Node]:
@@ -100,11 +95,11 @@ def _instance(task: Task, node_id: str) -> Instance:
     return next(each for each in task.instances or () if each.node_id == node_id)
 
 
-def _launch_application(world: World, task: Task, *, is_taken_up: bool = False) -> None:
+def _launch_application(world: World, task: Task) -> None:
     nodes = _nodes(world, task)
     _instance(task, nodes[0].id).runs = True
     job, pool = world.store.jobs[task.job_key], world.store.pools[nodes[0].pool_key]
-    launch = replace(application_launch(world, job, task, pool, nodes), is_taken_up=is_taken_up)
+    launch = application_launch(world, job, task, pool, nodes)
     world.actions.append(Start(launch, ended, _whom(nodes[0], task)))
 
 

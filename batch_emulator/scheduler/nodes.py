@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from batch_emulator.errors import BatchError
 from batch_emulator.node.launch import Outcome
@@ -61,13 +60,12 @@ def take_up(world: World, node: Node) -> None:
     """Go on with a start task that an earlier service has begun."""
     run, spec = node.start_task, node.start_task_spec
     if run is not None and spec is not None and run.state == "running":
-        _launch_start_task(world, node, run, spec, is_taken_up=True)
+        _launch_start_task(world, node, run, spec)
 
 
-def _launch_start_task(world: World, node: Node, run: Run, spec: Wire, *, is_taken_up: bool = False) -> None:
+def _launch_start_task(world: World, node: Node, run: Run, spec: Wire) -> None:
     world.store.touch("node", node.pool_key, node.id)
     launch = start_task_launch(world, world.store.pools[node.pool_key], node, spec, run)
-    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, start_task_ended, (node.pool_key, node.id, node.boot_number)))
 
 

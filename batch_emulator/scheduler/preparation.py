@@ -5,8 +5,6 @@ Source: REST documentation of Add Job, `jobPreparationTask`.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, Wire, key
 from batch_emulator.resources.runs import Run
@@ -52,14 +50,13 @@ def take_up(world: World, job: Job, node: Node) -> None:
     """Go on with a preparation task that an earlier service has begun."""
     found = world.store.preparations(job.key).get(node.id)
     if found is not None and found.preparation.state == "running":
-        _launch(world, job, node, found, is_taken_up=True)
+        _launch(world, job, node, found)
 
 
-def _launch(world: World, job: Job, node: Node, found: Preparation, *, is_taken_up: bool = False) -> None:
+def _launch(world: World, job: Job, node: Node, found: Preparation) -> None:
     run = found.preparation
     pool = world.store.pools[node.pool_key]
     launch = preparation_launch(world, job, pool, node, run)
-    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
 
 

@@ -5,8 +5,6 @@ Source: REST documentation of Add Job, `jobReleaseTask`.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Preparation, key
 from batch_emulator.resources.runs import Run
@@ -58,12 +56,11 @@ def take_up(world: World, job: Job, node: Node) -> None:
     found = world.store.preparations(job.key).get(node.id)
     run = found.release if found is not None else None
     if run is not None and run.state == "running":
-        _start(world, job, node, run, is_taken_up=True)
+        _start(world, job, node, run)
 
 
-def _start(world: World, job: Job, node: Node, run: Run, *, is_taken_up: bool = False) -> None:
+def _start(world: World, job: Job, node: Node, run: Run) -> None:
     launch = release_launch(world, job, world.store.pools[node.pool_key], node, run)
-    launch = replace(launch, is_taken_up=is_taken_up)
     world.actions.append(Start(launch, ended, (node.pool_key, node.id, job.key, run.number)))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.scheduler import multiinstance, preparation, slots
@@ -56,8 +54,7 @@ def take_up(world: World, job: Job, task: Task, node: Node) -> None:
     if task.is_multi_instance:
         multiinstance.take_up(world, task)
         return
-    launch = task_launch(world, job, task, world.store.pools[node.pool_key], node)
-    _begin(world, task, node, replace(launch, is_taken_up=True))
+    _begin(world, task, node, task_launch(world, job, task, world.store.pools[node.pool_key], node))
 
 
 def prepared(world: World, job_key: str, pool_key: str, node_id: str) -> None:
