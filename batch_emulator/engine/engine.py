@@ -16,6 +16,7 @@ from batch_emulator.engine.node_logs import NodeLogs
 from batch_emulator.engine.persistence import Persistence
 from batch_emulator.engine.timers import Timers
 from batch_emulator.node.launch import Outcome, Runner
+from batch_emulator.scheduler.multiinstance import coordinated_places
 from batch_emulator.scheduler.recovery import recover
 from batch_emulator.scheduler.settle import settle
 from batch_emulator.scheduler.world import (
@@ -66,7 +67,7 @@ class Engine:
         went_on = self.runner.take_up()
         if last is not None:
             self.do(recover, last, went_on)
-        self.runner.keep_only({node.id for node in self.store.all_nodes()})
+        self.runner.keep_only({node.id for node in self.store.all_nodes()}, coordinated_places(self.world))
 
     @property
     def store(self):

@@ -92,9 +92,9 @@ class Runner(Protocol):
         of the same names are taken up, until `keep_only`."""
         ...
 
-    def keep_only(self, node_ids: Set[str]) -> None:
-        """Delete the folders of all other nodes, and kill what was not taken up: an earlier service had no
-        time to."""
+    def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
+        """Delete the folders of all other nodes, and kill what was neither taken up nor left running in a
+        task directory that is `in_use`, (node_id, task_directory): an earlier service had no time to."""
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""

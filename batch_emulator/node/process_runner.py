@@ -81,9 +81,12 @@ class ProcessRunner:
     def take_up(self) -> bool:
         return self._agent.take_up()
 
-    def keep_only(self, node_ids: Set[str]) -> None:
+    def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
         self._agent.drop_others()
-        kill_orphans(self._nodes_directory, self._taken_up)
+        left_running = {
+            f"{self._nodes[node_id]}/{directory}" for node_id, directory in in_use if node_id in self._nodes
+        }
+        kill_orphans(self._nodes_directory, self._taken_up | left_running)
         self._taken_up = set()
         for folder in self._nodes_directory.glob("*/*"):
             if folder.name not in node_ids:

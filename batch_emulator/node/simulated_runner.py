@@ -31,7 +31,7 @@ class SimulatedRunner:
         """What ran was a timer of a process that is gone."""
         return False
 
-    def keep_only(self, node_ids: Set[str]) -> None:
+    def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
         """There are no folders."""
 
     def close_node(self, node_id: str) -> asyncio.Future[None]:

@@ -9,7 +9,12 @@ from batch_emulator.node.launch import Outcome
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.resources.runs import Instance
 from batch_emulator.scheduler import preparation, slots
-from batch_emulator.scheduler.launches import application_launch, coordination_launch, retries_left
+from batch_emulator.scheduler.launches import (
+    application_launch,
+    coordination_launch,
+    retries_left,
+    task_directory,
+)
 from batch_emulator.scheduler.taskends import conclude, give_back, stop_instances
 from batch_emulator.scheduler.world import Start, World, failure_info
 
@@ -54,6 +59,19 @@ def take_up(world: World, task: Task) -> None:
     for instance in instances:
         if instance.runs:
             _launch_coordination(world, job, task, nodes, instance.id)
+
+
+def coordinated_places(world: World) -> set[tuple[str, str]]:
+    """The nodes, and the directories on them, in which coordination commands have ended, of tasks that run:
+    what these have left running belongs to the task."""
+    return {
+        (instance.node_id, task_directory(job, tasks.by_id[each]))
+        for job in world.store.jobs.values()
+        for tasks in (world.store.tasks(job.key),)
+        for each in tasks.by_state["running"]
+        for instance in tasks.by_id[each].instances or ()
+        if instance.is_coordinated
+    }
 
 
 def _nodes(world: World, task: Task) -> list[Node]:

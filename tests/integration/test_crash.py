@@ -267,6 +267,36 @@ def test_task_that_was_given_up_is_gone(service, pids):
     assert client.get_task("job", "t").state == "completed"
 
 
+def test_what_coordination_commands_left_running_goes_on(service, tmp_path):
+    """What a multi-instance task needs beside its own command outlives the service on each of its nodes."""
+    left = f"cd {tmp_path}; sh -c 'echo $$ > $AZ_BATCH_NODE_ID.left; exec sleep 3600' > /dev/null 2>&1 &"
+    (tmp_path / "coordinate").write_text(left)
+    settings = models.MultiInstanceSettings(
+        number_of_instances=2, coordination_command_line=f"/bin/sh {tmp_path}/coordinate"
+    )
+    client = service.start()
+    make_pool(client, enable_inter_node_communication=True, task_slots_per_node=1)
+    make_job(client)
+    command = f"/bin/sh -c 'echo > {tmp_path}/own; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done'"
+    client.create_task(
+        "job", models.BatchTaskCreateOptions(id="t", command_line=command, multi_instance_settings=settings)
+    )
+    wait_until(lambda: (tmp_path / "own").exists(), 60, "the task's own command")
+    wait_until(lambda: len(_numbers(tmp_path)) == 2, 60, "what the coordination commands leave running")
+    processes = [psutil.Process(number) for number in _numbers(tmp_path)]
+    service.end(signal.SIGKILL)
+    client = service.start()
+    assert all(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+    (tmp_path / "go").touch()
+    wait_until(lambda: client.get_task("job", "t").state == "completed", 60, "end of the task")
+    assert client.get_task("job", "t").execution_info.requeue_count == 0
+    wait_until(lambda: not any(each.is_running() for each in processes), 60, "end of all that was left")
+
+
+def _numbers(folder: Path) -> list[int]:
+    return [int(each.read_text()) for each in folder.glob("*.left") if each.read_text()]
+
+
 def test_without_its_agent_a_running_task_is_requeued(service, pids, tmp_path):
     """Where the agent was killed too, nodes reboot: the task runs again after its node's start task, and its
     former process is gone."""
