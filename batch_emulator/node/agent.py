@@ -11,13 +11,13 @@ The service speaks to it over a socket, one JSON array a line. The service says
                      deadline}]
     ["signal", name, number]      to the process group of a running command, which then leaves nothing running
     ["forget", name]              its end has been written down by the service
+    ["settled"]                   what becomes of all that ran before has been written down, too
     ["quit"]                      kill everything and end
 
 and is told `["hello", running, ended, knows]` once, then `["started", name, pid]` and `["ended", name, code,
 error]`. `name` is that of an attempt, never used twice. Where the service is gone, an agent that `keeps` goes
 on until nothing runs, leaves ENDED in its folder and ends; one that `ends` kills what runs at once. An agent
-`knows` what an earlier service had started if it has started that itself, or was left ENDED by the one that
-had.
+`knows` what an earlier service had started if that was settled with it, or with the one that left it ENDED.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 ENDED = "ended.json"
+TASK_DIRECTORY = "AZ_BATCH_TASK_DIR"
 _READ_BYTES = 1 << 20
+_MAX_KILL_ROUNDS = 20
 
 
 class Agent:
@@ -85,7 +87,6 @@ class Agent:
         self._watch(client, lambda: self._read(client))
         running = {name: [process.pid, order["deadline"]] for name, (process, order) in self._running.items()}
         self._tell("hello", running, self._ended, self._knows)
-        self._knows = True
 
     def _read(self, client: socket.socket) -> None:
         try:
@@ -134,6 +135,9 @@ class Agent:
     def _do_forget(self, name: str) -> None:
         self._ended.pop(name, None)
 
+    def _do_settled(self) -> None:
+        self._knows = True
+
     def _do_quit(self) -> None:
         self._keeps = self._wanted = False
 
@@ -170,8 +174,11 @@ class Agent:
         for process, _ in self._running.values():
             _signal_group(process.pid, signal.SIGKILL)
             process.wait()
-        if self._keeps:
+        if self._keeps and self._knows:
             _write_whole(os.path.join(self._folder, ENDED), json.dumps([_boot_id(), self._ended]))
+        if not self._keeps and self._client is None:
+            # What left its group. A service that is still there looks for that itself.
+            _kill_below(os.path.dirname(self._folder))
         self._listener.close()
         if self._client is not None:
             self._client.close()
@@ -200,6 +207,37 @@ def _ended_children(processes: Iterable[subprocess.Popen[bytes]]) -> Iterator[in
 def _signal_group(group: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def _kill_below(location: str) -> None:
+    """Kill each process of a task there."""
+    top = os.path.join(location, "")
+    kill_all(lambda: [pid for pid, directory in marked_in_proc() if directory.startswith(top)])
+
+
+def kill_all(find: Callable[[], Iterable[int]]) -> int:
+    """Kill all processes that `find` finds but this one, and look again until there are none: what is being
+    killed may be starting others. Returns how many there were."""
+    killed: set[int] = set()
+    for _ in range(_MAX_KILL_ROUNDS):
+        found = [pid for pid in find() if pid != os.getpid()]
+        if not found:
+            break
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(found)
+    return len(killed)
+
+
+def marked_in_proc() -> Iterator[tuple[int, str]]:
+    """The task directory of every process that has one and may be looked at; none where there is no /proc."""
+    needle = b"\0" + os.fsencode(TASK_DIRECTORY) + b"="
+    for name in filter(str.isdecimal, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        with suppress(OSError), open(f"/proc/{name}/environ", "rb", buffering=0) as file:
+            _, found, rest = (b"\0" + file.read()).partition(needle)
+            if found:
+                yield int(name), os.fsdecode(rest.partition(b"\0")[0])
 
 
 def _is_readable(source: socket.socket) -> bool:

@@ -75,19 +75,22 @@ class AgentLink:
             self._running[name] = found
         return found
 
-    def drop_others(self) -> None:
-        """Kill what an earlier service has started and nobody has found."""
+    def settle(self) -> None:
+        """Kill what an earlier service has started and nobody has found. What becomes of it all is written
+        down in this turn of the event loop."""
         for name, running in self._left.items():
             self._running[name] = running
             running.signal(signal.SIGKILL)
             running.ended.add_done_callback(lambda _, name=name: self.forget(name))
         self._left.clear()
+        asyncio.get_running_loop().call_soon(self.say, "settled")
 
     def start(self, name: str, order: dict[str, Any]) -> Running:
         """Start a command; `order` is as `agent` has it."""
         if self._socket is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._use(self._start_agent())
+            self.say("settled")
         ended = asyncio.get_running_loop().create_future()
         self._running[name] = Running(name, ended, self, order["deadline"])
         self.say("start", name, order)

@@ -94,7 +94,8 @@ class Runner(Protocol):
 
     def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
         """Delete the folders of all other nodes, and kill what was neither taken up nor left running in a
-        task directory that is `in_use`, (node_id, task_directory): an earlier service had no time to."""
+        task directory that is `in_use`, (node_id, task_directory): an earlier service had no time to. To be
+        called in the turn of the event loop in which what becomes of it all is written down."""
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""

@@ -25,11 +25,10 @@ from typing import Any, Literal
 
 import psutil
 
-from batch_emulator.node.agent import open_output
+from batch_emulator.node.agent import TASK_DIRECTORY, kill_all, marked_in_proc, open_output
 from batch_emulator.node.agent_link import AgentLink, Running
 from batch_emulator.node.failures import AttemptFailed, program_not_found
 
-_MAX_KILL_ROUNDS = 20
 _PART = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     | (?P<plain>[^ \t\r\n'"\\]+)
@@ -196,56 +195,28 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 def kill_strays(task_directories: Collection[str]) -> int:
     """Kill every process whose AZ_BATCH_TASK_DIR is one of these; returns how many there were."""
-    return _kill_marked("AZ_BATCH_TASK_DIR", lambda directory: directory in task_directories)
+    return _kill_where(lambda directory: directory in task_directories)
 
 
 def kill_orphans(root: Path, spared: Collection[str] = ()) -> int:
     """Kill every process of a task below `root`, but for those of the `spared` task directories: for those
     of an emulator that was itself killed. Returns how many there were."""
     top = os.path.join(os.path.realpath(root), "")
-    return _kill_marked(
-        "AZ_BATCH_TASK_DIR", lambda directory: directory.startswith(top) and directory not in spared
-    )
+    return _kill_where(lambda directory: directory.startswith(top) and directory not in spared)
 
 
-def _kill_marked(variable: str, wanted: Callable[[str], bool]) -> int:
-    """Repeats until a look finds none: what is being killed may be starting others."""
-    killed: set[int] = set()
-    for _ in range(_MAX_KILL_ROUNDS):
-        found = [pid for pid, value in _marked(variable) if wanted(value) and pid != os.getpid()]
-        if not found:
-            break
-        for pid in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        killed.update(found)
-    return len(killed)
+def _kill_where(wanted: Callable[[str], bool]) -> int:
+    return kill_all(lambda: [pid for pid, directory in _marked() if wanted(directory)])
 
 
-def _marked(variable: str) -> Iterator[tuple[int, str]]:
-    """The value of an environment variable in every process that has it and may be looked at."""
+def _marked() -> Iterator[tuple[int, str]]:
+    """The task directory of every process that has one and may be looked at."""
     if sys.platform == "linux":
-        yield from _marked_in_proc(variable)
+        # psutil parses whole environments, at many times the cost of this search.
+        yield from marked_in_proc()
         return
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            value = process.environ().get(variable)
-            if value is not None:
-                yield process.pid, value
-
-
-def _marked_in_proc(variable: str) -> Iterator[tuple[int, str]]:
-    # psutil parses whole environments, at many times the cost of this search.
-    needle = b"\0" + os.fsencode(variable) + b"="
-    for name in os.listdir("/proc"):
-        if not name.isdecimal():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb", buffering=0) as file:
-                environment = b"\0" + file.read()
-        except OSError:
-            continue
-        start = environment.find(needle)
-        if start >= 0:
-            value = environment[start + len(needle) :].partition(b"\0")[0]
-            yield int(name), os.fsdecode(value)
+            directory = process.environ().get(TASK_DIRECTORY)
+            if directory is not None:
+                yield process.pid, directory

@@ -82,7 +82,7 @@ class ProcessRunner:
         return self._agent.take_up()
 
     def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
-        self._agent.drop_others()
+        self._agent.settle()
         left_running = {
             f"{self._nodes[node_id]}/{directory}" for node_id, directory in in_use if node_id in self._nodes
         }

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from batch_emulator.node.agent_link import AgentLink
 from batch_emulator.node.launch import Outcome, Runner
 from batch_emulator.node.process_runner import ProcessRunner
 from tests.integration.nodes.tasks import TASK, folder, launch, start, text
@@ -183,7 +184,9 @@ async def test_node_of_an_earlier_emulator(tmp_path: Path) -> None:
 
 
 def test_orphans_of_a_killed_emulator(tmp_path: Path) -> None:
-    """When an emulator that keeps nothing is killed, the node agent ends its tasks, and then itself."""
+    """When an emulator that keeps nothing is killed, the node agent ends its tasks, with those of their
+    processes that left their group, and then itself."""
+    (tmp_path / "both").write_text(f"echo $$; {DAEMON}; sleep 60")
     program = f"""
 import asyncio, pathlib
 from batch_emulator.node.process_runner import ProcessRunner
@@ -193,7 +196,7 @@ from batch_emulator.node.launch import Launch
 async def main():
     runner = ProcessRunner(pathlib.Path({str(tmp_path)!r}))
     runner.open_node("n1", "pool1")
-    runner.start(Launch("n1", "{TASK}", "/bin/sh -c 'echo $$; sleep 60'"), print)
+    runner.start(Launch("n1", "{TASK}", "/bin/sh {tmp_path}/both"), print)
     await asyncio.sleep(60)
 asyncio.run(main())
 """
@@ -201,17 +204,42 @@ asyncio.run(main())
     emulator = subprocess.Popen([sys.executable, "-c", program])
     try:
         deadline = time.monotonic() + 20
-        while not (stdout.exists() and stdout.read_text().endswith("\n")):
+        while not stdout.exists() or stdout.read_text().count("\n") < 2:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:
         emulator.kill()
         emulator.wait()
-    orphan = int(stdout.read_text())
+    orphans = [int(pid) for pid in stdout.read_text().split()]
     deadline = time.monotonic() + 20
-    while is_running(orphan) or agents_of(tmp_path):
+    while any(map(is_running, orphans)) or agents_of(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+async def test_agent_of_a_service_that_was_killed_at_its_start(tmp_path: Path, is_settled: bool) -> None:
+    """An agent knows what ran before once a service has written down what becomes of it, and not because a
+    service has begun to ask."""
+    program = f"""
+import asyncio, os, pathlib
+from batch_emulator.node.agent_link import AgentLink
+
+
+async def main():
+    link = AgentLink(pathlib.Path({str(tmp_path / "agent")!r}), keeps=True)
+    assert not link.take_up()
+    if {is_settled}:
+        link.settle()
+        await asyncio.sleep(0)
+    os._exit(0)
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    await wait_until(lambda: not agents_of(tmp_path))
+    link = AgentLink(tmp_path / "agent", keeps=True)
+    assert link.take_up() == is_settled
+    await link.close()
 
 
 def agents_of(location: Path) -> list[psutil.Process]:
