@@ -85,6 +85,11 @@ def _explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     where = f"{doing}: Azure {service}"
     if isinstance(error, HttpResponseError) and error.status_code:
         return _explain_answer(error, service, where)
+    if isinstance(error, ClientAuthenticationError) and is_time_up():
+        return UnreachableError(
+            f"{where}: nobody has given a token. Is there a way to Entra ID, or to the identity of this "
+            f"machine? {first_line(str(error))}"
+        )
     if isinstance(error, ClientAuthenticationError):
         return AccessError(
             f"{where}: no credentials. Set {_describe_credentials(service)}, or sign in (az login) with an "

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explained
-from tasks.azure.retrying import RetryUntilDeadline
+from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.errors import SettingsError
 
 CONNECTIONS = 64
@@ -72,7 +72,7 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
 
 @cache
 def _entra_credential() -> DefaultAzureCredential:
-    return DefaultAzureCredential()
+    return DefaultAzureCredential(transport=TransportUntilDeadline())
 
 
 def _build_transport() -> RequestsTransport:

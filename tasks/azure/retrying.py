@@ -13,6 +13,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestTimeoutError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.pipeline.transport import RequestsTransport
 
 from tasks.deadlines import LEAST_SECONDS, Deadline, current_deadline
 from tasks.logs import run_logger
@@ -74,6 +75,20 @@ class RetryUntilDeadline(HTTPPolicy[Any, Any]):
                 # The storage client asks its own policy's answers for it.
                 response.http_response.location_mode = "primary"
                 return response
+
+
+class TransportUntilDeadline(RequestsTransport):
+    """For who asks by a pipeline with retries of its own, as the credentials do: no try waits longer than is
+    left, and none begins when nothing is."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        left = current_deadline().seconds_left
+        if left <= LEAST_SECONDS:
+            # Azure's own policies repeat after any other error.
+            raise ClientAuthenticationError("There was no time left to ask for a token.")
+        limits = {"connection_timeout": CONNECTION_TIMEOUT_SECONDS, "read_timeout": READ_TIMEOUT_SECONDS}
+        timeouts = {name: min(options.get(name, most), left) for name, most in limits.items()}
+        return super().send(request, **options | timeouts)
 
 
 @dataclass

@@ -86,6 +86,21 @@ def list_jobs() -> list[object]:
         return list(client.list_jobs())
 
 
+def test_no_token_outlasts_the_deadline(store, monkeypatch):
+    """Nor does asking for a token, which the credentials do by themselves and for minutes."""
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{store.url}/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "x")
+    store.begin(Outage("silent", LONG))
+    accounts = Accounts("https://batch.invalid", storage_endpoint="https://storage.invalid")
+    with (
+        using(accounts),
+        run_deadline(1),
+        pytest.raises(UnreachableError, match="nobody has given a token"),
+    ):
+        blobs.find_container("some-container")
+    assert store.requests
+
+
 def test_the_threads_of_a_shard_keep_to_the_deadline(store):
     """Each of many calls in threads ends by the same deadline."""
     store.begin(Outage("silent", LONG))
