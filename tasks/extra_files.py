@@ -106,8 +106,8 @@ def _identify_remote_file(spec: FileSpec) -> str | None:
     if spec.http_url is not None:
         found = blobs.find_blob(container, name)
         return found and found.etag
-    listed = blobs.list_blobs(container)
-    return digest_json(sorted([n, blob.etag] for n, blob in listed if n.startswith(spec.blob_prefix or "")))
+    listed = blobs.list_blobs(container, spec.blob_prefix or "")
+    return digest_json(sorted([name, blob.etag] for name, blob in listed))
 
 
 def build_resource_files(

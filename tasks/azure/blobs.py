@@ -122,10 +122,11 @@ def find_blob(container: str, name: str) -> Blob | None:
     return _read_blob_properties(found)
 
 
-def list_blobs(container: str) -> Iterator[tuple[str, Blob]]:
-    """All blobs of a container with their names, 5,000 with each request."""
+def list_blobs(container: str, prefix: str = "") -> Iterator[tuple[str, Blob]]:
+    """The blobs of a container with their names, all that begin so, 5,000 with each request."""
     with blob_service(f"Listing the blobs in {container}") as service:
-        for found in service.get_container_client(container).list_blobs(include=["metadata"]):
+        client = service.get_container_client(container)
+        for found in client.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
             yield found.name, _read_blob_properties(found)
 
 

@@ -203,3 +203,16 @@ def test_what_cannot_be_told_is_made_anew_in_each_run(accounts):
     files = [FileSpec(http_url="https://example.com/model", file_path="model")]
     first, again, other = (identify_remote_files(files, key) for key in ("one", "one", "two"))
     assert first == again != other
+
+
+def test_only_what_a_prefix_names_counts(accounts, run_key):
+    """Of a container from which tasks get what begins with a prefix, all else may change."""
+    container = blobs().create_container(f"models-{run_key}")
+    container.upload_blob("v1/model", b"1")
+    files = [FileSpec(storage_container_url=container.url, blob_prefix="v1/")]
+    seen = [identify_remote_files(files, "key")]
+    for name in ("v2/model", "v1/model"):
+        container.upload_blob(name, b"2", overwrite=True)
+        seen.append(identify_remote_files(files, "key"))
+    blobs().delete_container(container.container_name)
+    assert seen[0] == seen[1] != seen[2]
