@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prefect.states import Crashed
 
 import batch_emulator
 from batch_emulator.server import Account
+from flows.fan_out import fan_out
+from tasks.cleanup import clean_up_after
+from tasks.spec.specs import Cleanup
+from tests.flows.attempts import flow_run_with
+from tests.flows.services import wait_for_remains
 from tests.messages import find_nonsense
 
 run_numbers = itertools.count(1)
@@ -57,3 +63,11 @@ def plain_messages(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def run_key() -> str:
     """A run key of the test's own."""
     return f"test-{next(run_numbers)}"
+
+
+@pytest.fixture
+def kept(accounts, run_key) -> Iterator[str]:
+    """A run key whose resources are deleted after the test, whatever its policy kept."""
+    yield run_key
+    clean_up_after(fan_out, flow_run_with(run_key, Cleanup()), Crashed())
+    wait_for_remains(run_key, set())

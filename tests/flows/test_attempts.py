@@ -3,20 +3,16 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed, State
 
@@ -24,7 +20,8 @@ from flows.fan_out import fan_out
 from tasks.cleanup import clean_up_after
 from tasks.errors import FilesFailedError
 from tasks.spec.naming import names_of_run
-from tasks.spec.specs import DEFAULT_CLEANUP, Cleanup, PoolSpec
+from tasks.spec.specs import Cleanup, PoolSpec
+from tests.flows.attempts import COMMAND, KEEP_ALL, START_SECONDS, flow_run_with, running_elsewhere
 from tests.flows.services import (
     batch,
     blobs_of,
@@ -36,11 +33,6 @@ from tests.flows.services import (
     write_files,
 )
 from tests.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
-KEEP_ALL = Cleanup(containers="never", job="never", pool="never")
-START_SECONDS = 120
-COMMAND = "sh {application} {input} {output}"
 
 
 @pytest.fixture
@@ -56,44 +48,6 @@ def application(tmp_path):
         f'echo "$1" >> {tmp_path}/ran\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; done\ncp "$1" "$2"\n'
     )
     return str(script)
-
-
-@pytest.fixture
-def kept(accounts, run_key) -> Iterator[str]:
-    """A run key whose resources are deleted after the test, whatever its policy kept."""
-    yield run_key
-    clean_up_after(fan_out, flow_run_with(run_key, Cleanup()), Crashed())
-    wait_for_remains(run_key, set())
-
-
-def flow_run_with(run_key: str, cleanup: Cleanup) -> FlowRun:
-    """A flow run as a hook gets it, with its parameters as Prefect keeps them."""
-    return FlowRun(
-        id=uuid4(), flow_id=uuid4(), parameters={"run_key": run_key, "cleanup": cleanup.model_dump()}
-    )
-
-
-@contextmanager
-def running_elsewhere(
-    tmp_path, run_key: str, application: str, cleanup: Cleanup = DEFAULT_CLEANUP
-) -> Iterator[subprocess.Popen]:
-    """A run in a process of its own, held in the middle: its first Batch tasks run, and don't end."""
-    (tmp_path / "hold").touch()
-    call = f"fan_out({str(tmp_path / 'in')!r}, {application!r}, {COMMAND!r}, {str(tmp_path / 'out')!r}, "
-    call += f"run_key={run_key!r}, cleanup={cleanup.model_dump()!r})"
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from flows.fan_out import fan_out; {call}"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until((tmp_path / "ran").exists, START_SECONDS, "running Batch task")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        (tmp_path / "hold").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +95,6 @@ def test_a_second_attempt_does_nothing_twice(kept, inputs, application, tmp_path
     assert len((tmp_path / "ran").read_text().splitlines()) == len(first.outputs) == 6
 
 
-def hits_of(state: State) -> set[str]:
-    """The steps of a flow run that Prefect answered from its cache."""
-    steps = steps_of(state.state_details.flow_run_id)
-    return {step for step, name in steps.items() if name == "Cached"}
-
-
 def steps_done(files: int) -> set[str]:
     """The steps that a second attempt needn't take, of a run whose driver died with its tasks added."""
     uploads = {f"upload file {number}.txt" for number in range(files)}
@@ -165,23 +113,48 @@ def test_a_second_attempt_with_another_file_runs_that_one(kept, inputs, applicat
     assert result.job_id == names_of_run(kept).name_job(2)
 
 
+def attempt_held(tmp_path: Path, *run: object, run_key: str, until: Callable[[], object], what: str) -> State:
+    """The end of an attempt behind a killed one, whose Batch tasks are held until a condition is true."""
+    with ThreadPoolExecutor(1) as thread:
+        # Prefect's settings are a context variable, which a new thread doesn't have by itself.
+        again = partial(fan_out, return_state=True)
+        attempt = thread.submit(copy_context().run, again, *run, run_key=run_key)
+        wait_until(until, START_SECONDS, what)
+        (tmp_path / "hold").unlink()
+        return attempt.result()
+
+
+def latest_run() -> UUID:
+    """The flow run that began last."""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0].id
+
+
+def has_come_to_the_job(killed: UUID) -> bool:
+    """Whether there is a flow run after the killed one, which has looked at the tasks."""
+    return (latest := latest_run()) != killed and "add tasks" in steps_of(latest)
+
+
+def hits_of(flow_run_id: UUID) -> set[str]:
+    """The steps that Prefect answered from its cache in a flow run, in any of its attempts."""
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    with get_client(sync_client=True) as client:
+        listed = client.read_task_runs(flow_run_filter=chosen)
+    return {one.name for one in listed if one.state_name == "Cached"}
+
+
 def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application, tmp_path):
     """After SIGKILL in the middle the next attempt attaches: each Batch task was submitted and ran once."""
     with running_elsewhere(tmp_path, kept, application, KEEP_ALL) as process:
         wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
         process.kill()
         process.wait()
-        killed, created = latest_run(), tasks_of(kept)
+        created, has_come = tasks_of(kept), partial(has_come_to_the_job, latest_run())
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
-        with ThreadPoolExecutor(1) as thread:
-            # Prefect's settings are a context variable, which a new thread doesn't have by itself.
-            again = partial(fan_out, return_state=True)
-            attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
-            wait_until(lambda: has_come_to_the_job(killed), START_SECONDS, "attempt that has come to the job")
-            (tmp_path / "hold").unlink()
-            state = attempt.result()
+        state = attempt_held(tmp_path, *run, run_key=kept, until=has_come, what="attempt at the job")
     assert tasks_of(kept) == created
-    wait_until(lambda: hits_of(state) >= steps_done(6), START_SECONDS, "hits in Prefect's cache")
+    flow_run_id = state.state_details.flow_run_id
+    wait_until(lambda: hits_of(flow_run_id) >= steps_done(6), START_SECONDS, "hits in Prefect's cache")
     ran = sorted((tmp_path / "ran").read_text().splitlines())
     assert ran == sorted(f"inputs/{name}" for name in state.result().outputs)
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
@@ -196,42 +169,18 @@ def test_an_attempt_waits_for_the_tasks_that_have_not_completed(kept, inputs, ap
         wait_until(lambda: "file 0_OUTPUT.txt" in outputs_of(kept), START_SECONDS, "one output")
         process.kill()
         process.wait()
-        killed, created = latest_run(), tasks_of(kept)
+        created, has_come = tasks_of(kept), partial(has_come_to_the_job, latest_run())
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
-        with ThreadPoolExecutor(1) as thread:
-            again = partial(fan_out, return_state=True)
-            attempt = thread.submit(copy_context().run, again, *run, run_key=kept)
-            wait_until(lambda: has_come_to_the_job(killed), START_SECONDS, "attempt that has come to the job")
-            (tmp_path / "hold").unlink()
-            state = attempt.result()
+        state = attempt_held(tmp_path, *run, run_key=kept, until=has_come, what="attempt at the job")
     assert tasks_of(kept) == created
     assert {file.state for file in state.result().files} == {"succeeded"}
-    wait_until(lambda: "add tasks" in hits_of(state), START_SECONDS, "hit in Prefect's cache")
+    flow_run_id = state.state_details.flow_run_id
+    wait_until(lambda: "add tasks" in hits_of(flow_run_id), START_SECONDS, "hit in Prefect's cache")
     assert len((tmp_path / "ran").read_text().splitlines()) == 6
 
 
 def outputs_of(run_key: str) -> dict[str, str]:
     return blobs_of(names_of_run(run_key).output_container)
-
-
-def latest_hits() -> set[str]:
-    """What Prefect answered from its cache in the flow run that began last, in any of its attempts."""
-    with get_client(sync_client=True) as client:
-        (latest,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[latest.id]))
-        listed = client.read_task_runs(flow_run_filter=chosen)
-    return {one.name for one in listed if one.state_name == "Cached"}
-
-
-def latest_run() -> UUID:
-    """The flow run that began last."""
-    with get_client(sync_client=True) as client:
-        return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0].id
-
-
-def has_come_to_the_job(killed: UUID) -> bool:
-    """Whether there is a flow run after the killed one, which has looked at the tasks."""
-    return (latest := latest_run()) != killed and "add tasks" in steps_of(latest)
 
 
 def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):
@@ -243,12 +192,11 @@ def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, applic
         before = tasks_of(kept)
         write_files(inputs, {"file 2.txt": "changed"})
         run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
-        with ThreadPoolExecutor(1) as thread:
-            # Prefect's settings are a context variable, which a new thread doesn't have by itself.
-            result = thread.submit(copy_context().run, fan_out, *run, run_key=kept)
-            wait_until(lambda: tasks_of(kept).keys() - before.keys(), START_SECONDS, "new Batch task")
-            (tmp_path / "hold").unlink()
-            result.result()
+
+        def is_replaced() -> object:
+            return tasks_of(kept).keys() - before.keys()
+
+        attempt_held(tmp_path, *run, run_key=kept, until=is_replaced, what="new Batch task").result()
     after = tasks_of(kept)
     assert len(after.keys() - before.keys()) == len(before.keys() - after.keys()) == 1
     assert (tmp_path / "out" / "file 2_OUTPUT.txt").read_text() == "changed"
@@ -285,7 +233,7 @@ def test_prefect_s_retry_of_the_flow_runs_only_what_failed(accounts, inputs, tmp
     assert sorted(ran) == sorted([*os.listdir(inputs), "file 1.txt"])
     wait_for_remains(run_key, set())
     hits = {"create containers", "create pool", "upload file 1.txt"}
-    wait_until(lambda: hits <= latest_hits(), START_SECONDS, "hits in Prefect's cache")
+    wait_until(lambda: hits <= hits_of(latest_run()), START_SECONDS, "hits in Prefect's cache")
 
 
 def test_a_pool_of_others_is_never_deleted(accounts, inputs, tmp_path, run_key, kept):

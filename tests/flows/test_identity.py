@@ -1,5 +1,6 @@
 """A result is right or it is not there: what an output is taken for is what made it."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,11 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup
 from tasks.spec.task_specs import TaskSpec
+from tests.flows.attempts import KEEP_ALL, running_elsewhere
 from tests.flows.drivers import Death, Drive, Drivers, drivers
 from tests.flows.services import batch, blobs, blobs_of, write_files
-from tests.flows.test_attempts import kept, running_elsewhere  # noqa: F401
 from tests.waiting import wait_until
 
-KEEP_ALL = Cleanup(containers="never", job="never", pool="never")
 FILES = {f"{number}.txt": "a b c\n" for number in range(3)}
 
 
@@ -52,7 +52,7 @@ def list_states(result: RunResult) -> set[str]:
     ids=["command", "program", "environment", "output name"],
 )
 @pytest.mark.parametrize("on_disk", [True, False], ids=["outputs on disk", "outputs gone from disk"])
-def test_another_way_of_making_outputs_makes_them_anew(kept, tmp_path, changes, expected, on_disk):  # noqa: F811
+def test_another_way_of_making_outputs_makes_them_anew(kept, tmp_path, changes, expected, on_disk):
     """With the key of a run whose job, pool and outputs were kept, other work is other work."""
     assert read_outputs(run(tmp_path, kept)) == {"a b c"}
     if not on_disk:
@@ -66,7 +66,7 @@ def test_another_way_of_making_outputs_makes_them_anew(kept, tmp_path, changes, 
     assert list_states(later) == {"unchanged"}
 
 
-def test_a_kept_job_is_no_proof_that_outputs_exist(kept, tmp_path):  # noqa: F811
+def test_a_kept_job_is_no_proof_that_outputs_exist(kept, tmp_path):
     """With the job kept and the containers gone, outputs on disk hold, and those that are not run again."""
     only_job = Cleanup(job="never")
     run(tmp_path, kept, cleanup=only_job)
@@ -77,7 +77,7 @@ def test_a_kept_job_is_no_proof_that_outputs_exist(kept, tmp_path):  # noqa: F81
     assert read_outputs(result) == {"a b c"}
 
 
-def test_outputs_in_the_container_are_fetched_and_not_made_again(kept, tmp_path):  # noqa: F811
+def test_outputs_in_the_container_are_fetched_and_not_made_again(kept, tmp_path):
     """Outputs that are gone from the disk come from the container that kept them; no task runs."""
     run(tmp_path, kept)
     for path in (tmp_path / "out").iterdir():
@@ -86,7 +86,7 @@ def test_outputs_in_the_container_are_fetched_and_not_made_again(kept, tmp_path)
     assert (list_states(result), result.job_id, read_outputs(result)) == ({"succeeded"}, "", {"a b c"})
 
 
-def test_a_failed_file_is_run_again_though_its_job_was_kept(kept, tmp_path):  # noqa: F811
+def test_a_failed_file_is_run_again_though_its_job_was_kept(kept, tmp_path):
     """A later run with the same key runs what failed, and nothing else."""
     ran = tmp_path / "ran"
     text = f"echo $1 >> {ran}; cat $1; [ -e {tmp_path}/mended ] || case $1 in *1.txt) exit 3;; esac"
@@ -99,7 +99,7 @@ def test_a_failed_file_is_run_again_though_its_job_was_kept(kept, tmp_path):  # 
     ]
 
 
-def test_refresh_runs_all_though_the_run_s_outputs_are_there(kept, tmp_path):  # noqa: F811
+def test_refresh_runs_all_though_the_run_s_outputs_are_there(kept, tmp_path):
     """`refresh` takes nothing from an earlier attempt either."""
     text = f"echo x >> {tmp_path}/ran; cat $1"
     run(tmp_path, kept, text)
@@ -107,7 +107,7 @@ def test_refresh_runs_all_though_the_run_s_outputs_are_there(kept, tmp_path):  #
     assert len((tmp_path / "ran").read_text().split()) == 6
 
 
-def test_a_killed_run_goes_on_with_another_command(kept, tmp_path):  # noqa: F811
+def test_a_killed_run_goes_on_with_another_command(kept, tmp_path):
     """Tasks of the earlier command, waiting or running, are stopped: no output of theirs is taken."""
     write_files(tmp_path / "in", FILES)
     program = tmp_path / "app.sh"
@@ -123,7 +123,7 @@ def test_a_killed_run_goes_on_with_another_command(kept, tmp_path):  # noqa: F81
     assert {text.split()[0] for text in read_outputs(result)} == {"3"}
 
 
-def test_a_blob_of_other_work_is_no_output(kept, tmp_path):  # noqa: F811
+def test_a_blob_of_other_work_is_no_output(kept, tmp_path):
     """A program that writes nothing fails, though a blob of that name lies in the output container."""
     run(tmp_path, kept)
     with pytest.raises(FilesFailedError, match="wrote no output"):
@@ -134,7 +134,7 @@ def test_a_blob_of_other_work_is_no_output(kept, tmp_path):  # noqa: F811
     blobs().delete_container(names_of_run(kept).output_container)
 
 
-def test_partial_files_of_a_killed_run_are_removed(kept, tmp_path):  # noqa: F811
+def test_partial_files_of_a_killed_run_are_removed(kept, tmp_path):
     """What a killed driver had begun to download lies in no user's way, and is nobody's input."""
     partial = tmp_path / "out" / ".partial" / "half"
     partial.parent.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_partial_files_of_a_killed_run_are_removed(kept, tmp_path):  # noqa: F81
     ]
 
 
-def test_tasks_of_a_former_input_never_read_the_present_one(kept, tmp_path):  # noqa: F811
+def test_tasks_of_a_former_input_never_read_the_present_one(kept, tmp_path):
     """An attempt that died with another input uploaded changes nothing for tasks that still wait."""
     program = write_program(tmp_path)
     parameters = {
@@ -162,13 +162,11 @@ def test_tasks_of_a_former_input_never_read_the_present_one(kept, tmp_path):  # 
         return server.run(Drive(parameters, str(tmp_path / "effects"), str(tmp_path / "log"), death))
 
     names, container = names_of_run(kept), names_of_run(kept).output_container
+    added = Death(0, is_after=True, words="PATCH /jobs")
+    uploaded = Death(0, is_after=True, words=f"PUT /devstoreaccount1/{names.input_container}/")
     with drivers() as server:
-        attempt(server, "former", Death(0, is_after=True, words="PATCH /jobs"))
-        attempt(
-            server,
-            "present",
-            Death(0, is_after=True, words=f"PUT /devstoreaccount1/{names.input_container}/"),
-        )
+        assert attempt(server, "former", added) == -signal.SIGKILL
+        assert attempt(server, "present", uploaded) == -signal.SIGKILL
         (tmp_path / "hold").unlink()
         wait_until(lambda: len(blobs_of(container)) == 2, 60, "two outputs")
         assert attempt(server, "former", None) == 0, (tmp_path / "log").read_text()
