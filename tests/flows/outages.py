@@ -76,7 +76,7 @@ class Case:
     @property
     def key(self) -> str:
         """The run's key."""
-        return "-".join([*str(self).replace(",", "").split()])
+        return "-".join(str(self).replace(",", "").split())
 
 
 @dataclass

@@ -9,11 +9,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from prefect import flow
 
 from flows.check import check
 from tasks.checks import check_accounts
 from tasks.errors import AccessError, PermanentError
 from tasks.images import choose_image
+from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec, PoolSpec
 from tests.flows.services import blobs, write_files
 
@@ -85,14 +88,8 @@ def test_a_clock_that_is_off_is_named_and_not_the_keys(accounts, server_of_anoth
 
 def test_a_run_tells_what_is_wrong_with_both_accounts(accounts, storage, monkeypatch, run_key):
     """Its first step asks Batch and storage, and the error has both answers."""
-    from prefect import flow
-
-    from tasks.spec.naming import names_of_run
-    from tasks.spec.run_spec import RunOptions
-
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", "d3Jvbmcga2V5")
-    key = storage.connection_string.partition("AccountKey=")[2].partition(";")[0]
-    wrong = storage.connection_string.replace(key, "d3Jvbmcga2V5")
+    wrong = storage.connection_string.replace(storage.account_key, "d3Jvbmcga2V5")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
     with pytest.raises(AccessError, match=r"AZURE_BATCH_ACCESS_KEY(.|\n)*AZURE_STORAGE_CONNECTION_STRING"):
         flow(lambda: check_accounts(names_of_run(run_key), RunOptions()), name="first-step")()

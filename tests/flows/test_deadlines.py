@@ -62,7 +62,7 @@ def test_what_waiting_can_heal_is_asked_again_until_it_has(store, kind):
     """A service that is away for a while is waited for, whatever it says or doesn't."""
     outage = store.begin(Outage(kind, 1.0))
     with run_deadline(60):
-        assert list(blobs.list_containers()) is not None
+        list(blobs.list_containers())
     assert outage.struck
 
 

@@ -5,7 +5,7 @@ import io
 import os
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
@@ -211,6 +211,7 @@ NAMES = st.sampled_from(["a", "b", ".a", "ab", "a.x", "c"])
 @example(parts=["**", ".a", "*", "b"], paths=[[".a", "b", "b"], [".a", "b"]])
 def test_a_glob_means_what_python_s_means(parts, paths, tmp_path_factory):
     """Without links a glob finds the files that the standard library's finds."""
+    assume(any(set("*?[") & set(part) for part in parts))
     folder = tmp_path_factory.mktemp("tree")
     for path in paths:
         target = folder.joinpath(*path)
@@ -221,8 +222,6 @@ def test_a_glob_means_what_python_s_means(parts, paths, tmp_path_factory):
             continue
     source = "/".join([str(folder), *parts])
     expected = {path for path in glob.glob(source, recursive=True) if os.path.isfile(path)}
-    if not any(set("*?[") & set(part) for part in parts):
-        return
     pattern = read_pattern(source)
     is_there = os.path.isdir(pattern.root)
     found = (
