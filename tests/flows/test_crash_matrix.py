@@ -43,6 +43,8 @@ GONE_SECONDS = 60
 SEED = 8
 SAMPLE = 2
 RANDOM = 6
+# How many pairs of policy and change lie between those of the two sides of an effect.
+APART = 5
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,11 @@ def count_effects(accounts, tmp_path) -> Callable[[str], int]:
 
 def cases_at(effects: dict[str, int]) -> Iterator[Case]:
     """A case for each side of each effect; policies, if they have so many, and changes take turns."""
-    turns = itertools.count()
     for number, is_after in itertools.product(range(max(effects.values())), (False, True)):
         policies = [policy for policy in POLICIES if number < effects[policy]]
         pairs = list(itertools.product(policies, CHANGES))
-        policy, change = pairs[next(turns) % len(pairs)]
+        # Each side takes its own turns: with shared ones, one would meet but half of the pairs.
+        policy, change = pairs[(number + is_after * APART) % len(pairs)]
         death = Death(number, is_after)
         yield Case(f"at-{number}-{is_after:d}", (death,), POLICIES[policy], change)
 
