@@ -266,6 +266,7 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
     result = outcome.result
     if result is None:
         return summary
+    counts = result.counts
     return {
         **summary,
         "run_key": result.run_key,
@@ -276,9 +277,7 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
         "ended_at": result.ended_at and result.ended_at.isoformat(timespec="seconds"),
         "elapsed_seconds": round(result.elapsed_seconds, 3),
         "files": len(result.files),
-        "succeeded": len(result.files) - len(result.failures) - len(result.unchanged),
-        "unchanged": len(result.unchanged),
-        "failed": len(result.failures),
+        **{state: counts[state] for state in ("succeeded", "unchanged", "failed", "unfinished")},
         "output_dir": result.output_dir,
         "outputs": result.outputs,
         "failures": [_describe_failure(file) for file in result.failures],

@@ -204,7 +204,7 @@ def _conclude(
         set_aside=tuple(set_aside),
     )
     publish_result(result)
-    emit_failed_files(job_id, result.failures, len(files))
+    emit_failed_files(result)
     return result
 
 
@@ -217,7 +217,7 @@ def _judge_result(
     always fail it, as its containers are only kept if it fails.
     """
     if stopped is None and result.failures:
-        report = describe_failures(result.failures, len(result.files))
+        report = describe_failures(result)
         if spec.on_failure == "complete" and not has_unfetched:
             run_logger().warning("%s", report)
         else:

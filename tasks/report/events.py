@@ -10,7 +10,6 @@
 Prefect adds the flow run, its flow and its deployment as related resources.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from prefect.events import emit_event
@@ -18,7 +17,7 @@ from prefect.runtime import flow_run
 
 from tasks.observing import left_out_on_failure
 from tasks.printable import make_json_printable, make_printable
-from tasks.spec.run_results import FileResult
+from tasks.spec.run_results import RunResult
 
 # Each event is a row of the server's database; a run of which thousands fail mostly fails for one reason.
 FILES_MAX = 50
@@ -34,8 +33,9 @@ def emit_pool_event(pool_id: str, news: Literal["created", "reused", "lost"], re
     )
 
 
-def emit_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -> None:
-    """Tell the first files that failed, each by itself, and how many there are."""
+def emit_failed_files(result: RunResult) -> None:
+    """Tell the first files that failed, each by itself, and how many there are; unfinished ones have not."""
+    job_id, failures = result.job_id, [file for file in result.files if file.state == "failed"]
     if not failures:
         return
     for file in failures[:FILES_MAX]:
@@ -50,7 +50,7 @@ def emit_failed_files(job_id: str, failures: Sequence[FileResult], total: int) -
                 "node": file.task and file.task.node_id,
             },
         )
-    counts = {"failed": len(failures), "total": total}
+    counts = {"failed": len(failures), "total": len(result.files)}
     _emit("azure-batch.job.failed", f"azure-batch.job.{job_id}", job_id, counts)
 
 

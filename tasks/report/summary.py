@@ -13,15 +13,16 @@ from tasks.report.files_table import FILES_KEY, publish_files
 from tasks.report.node_words import shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.naming import EARLIER_FOLDER
-from tasks.spec.run_results import FileResult, RunResult
+from tasks.spec.run_results import RunResult
 
 SUMMARY_KEY = "fan-out-summary"
 FAILURES_IN_MESSAGE = 10
 
 
-def describe_failures(failures: list[FileResult], total: int) -> str:
-    """A message with the name, the reason and the end of the standard error of the first failures."""
-    lines = [_say_how_many(len(failures), total)]
+def describe_failures(result: RunResult) -> str:
+    """A message with the name, the reason and the end of the standard error of the first that failed."""
+    failures = [file for file in result.files if file.state == "failed"]
+    lines = [_say_how_many(len(failures), result.counts["unfinished"], len(result.files))]
     for file in failures[:FAILURES_IN_MESSAGE]:
         lines.append(f"{file.name}: {file.problem}")
         lines += [f"    {line}" for line in shorten_node_paths(file.stderr).splitlines()]
@@ -30,10 +31,12 @@ def describe_failures(failures: list[FileResult], total: int) -> str:
     return "\n".join(lines)
 
 
-def _say_how_many(failed: int, total: int) -> str:
-    if failed < total:
-        return f"{failed:,} of {total:,} files failed; the outputs of the others are there."
-    return "The only file failed." if total == 1 else f"All {total:,} files failed."
+def _say_how_many(failed: int, unfinished: int, total: int) -> str:
+    if failed == total:
+        return "The only file failed." if total == 1 else f"All {total:,} files failed."
+    left = f", {unfinished:,} {'is' if unfinished == 1 else 'are'} unfinished" if unfinished else ""
+    others = "; the outputs of the others are there" if failed + unfinished < total else ""
+    return f"{failed:,} of {total:,} files failed{left}{others}."
 
 
 def publish_result(result: RunResult) -> None:
@@ -52,7 +55,7 @@ def summary_lines(result: RunResult) -> list[str]:
     return [
         f"Files: {len(result.files)}, {result.tally}",
         f"Outputs: {len(result.outputs)} in {result.output_dir}",
-        *([f"What the failed ones printed: {result.logs_dir}"] if result.failures else []),
+        *([f"What the failed ones printed: {result.logs_dir}"] if result.counts["failed"] else []),
         *_describe_set_aside(result),
         f"Command: {result.command}",
         f"Run key: {result.run_key}",
@@ -85,19 +88,18 @@ def _describe_times(result: RunResult) -> list[str]:
 
 def _describe_next_run(result: RunResult) -> list[str]:
     """What running again comes to, of a run that has not made all outputs."""
-    failed = len(result.failures)
-    if failed == 0:
-        return []
-    if failed == len(result.files):
-        return ["Run again: all files run"]
-    return [f"Run again: only the {failed:,} failed {'file runs' if failed == 1 else 'files run'}"]
+    left, counts = len(result.failures), result.counts
+    if left in (0, len(result.files)):
+        return ["Run again: all files run"] if left else []
+    kinds = " and ".join(f"{counts[state]:,} {state}" for state in ("failed", "unfinished") if counts[state])
+    return [f"Run again: only the {kinds} {'file runs' if left == 1 else 'files run'}"]
 
 
 def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
     """The summary as Markdown, with links to what the run has made."""
     lines = ["# Summary", "", *(f"- {line}" for line in summary_lines(result))]
     lines += [f"- In the portal: {link}" for link in links]
-    if failed := [file for file in result.failures if file.state == "failed"]:
-        message = describe_failures(failed, len(result.files))
+    if result.counts["failed"]:
+        message = describe_failures(result)
         lines += ["", "## Failed files", "", *(f"    {line}" for line in message.splitlines())]
     return "\n".join(lines)

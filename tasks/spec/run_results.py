@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from tasks.spec.naming import LOGS_FOLDER
@@ -117,16 +118,22 @@ class RunResult:
 
     @property
     def failures(self) -> list[FileResult]:
+        """All that have no output: those that failed, and those that are unfinished."""
         return [file for file in self.files if file.problem]
 
     @property
     def unchanged(self) -> list[FileResult]:
         return [file for file in self.files if file.unchanged]
 
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many files came to which end."""
+        return Counter(file.state for file in self.files)
+
     @property
     def tally(self) -> str:
-        """How many files came to which end, in words."""
-        counts = Counter(file.state for file in self.files)
+        """The same in words."""
+        counts = self.counts
         always = [f"{counts[state]:,} {state}" for state in ("succeeded", "failed")]
         return ", ".join(always + [f"{counts[state]:,} {state}" for state in SELDOM if counts[state]])
 

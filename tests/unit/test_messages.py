@@ -1,10 +1,12 @@
 """What is looked for in messages, and those that count."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.printable import say_count
 from tasks.report.summary import describe_failures
-from tasks.spec.run_results import FileResult
+from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult
 from tests.messages import find_nonsense
 
 
@@ -40,13 +42,19 @@ def test_what_is_plain_is_left_alone(message):
 
 
 @pytest.mark.parametrize("total", [1, 2, 6, 1000])
-def test_how_many_files_failed_never_contradicts_itself(total):
-    """There is talk of others only where there are others, for each number of failures."""
-    failed = FileResult("a.txt", None, problem="exit code 1")
+@pytest.mark.parametrize("unfinished", [0, 1, 4])
+def test_how_many_files_failed_never_contradicts_itself(total, unfinished):
+    """There is talk of others only where others have outputs, for each number of failures."""
+    done = FileResult("a.txt", None, output_path="out/a.txt")
+    failed = replace(done, output_path=None, problem="exit code 1")
+    left = replace(failed, problem=NOT_COMPLETED)
     for count in {1, max(1, total - 1), total}:
-        first = describe_failures([failed] * count, total).splitlines()[0]
+        files = [left] * unfinished + [failed] * count + [done] * (total - count)
+        result = RunResult("key", "job", "pool", "out", 1, FileResults(files))
+        first = describe_failures(result).splitlines()[0]
         assert find_nonsense(first) == []
         assert ("others" in first) == (count < total)
+        assert ("unfinished" in first) == (unfinished > 0)
 
 
 def test_a_number_agrees_with_its_noun():

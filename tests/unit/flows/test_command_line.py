@@ -164,6 +164,7 @@ def test_the_summary_says_what_became_of_the_run():
         "succeeded": 1,
         "unchanged": 0,
         "failed": 1,
+        "unfinished": 0,
         "output_dir": "/out",
         "outputs": {"ü one.txt": "/out/ü one_OUTPUT.txt"},
         "failures": [{"file": "two.txt", "problem": "exit code 3", "exit_code": 3, "stderr": "boom"}],

@@ -172,10 +172,11 @@ def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():
     failed = FileResult(
         "bad one.txt", task_result(exit_code=3), problem="exit code 3", stderr="line 1\nKaboom"
     )
-    message = describe_failures([failed], 5)
+    done = FileResult("a.txt", task_result(), output_path="/out/a_OUTPUT.txt")
+    message = describe_failures(run_result(failed, *[done] * 4))
     assert message.splitlines()[0].startswith("1 of 5 files failed")
     assert "bad one.txt: exit code 3\n    line 1\n    Kaboom" in message
-    many = describe_failures([failed] * 1000, 1000)
+    many = describe_failures(run_result(*[failed] * 1000))
     assert len(many.splitlines()) < 50
     assert "and 990 more" in many
 
@@ -250,6 +251,13 @@ def test_a_file_whose_task_had_no_time_has_not_failed():
     result = RunResult("key", "job", "pool", "out", 1, FileResults(files))
     assert result.tally == "1 succeeded, 0 failed, 2 unfinished"
     assert "Failed files" not in summary_markdown(result)
+    assert summary_lines(result)[-1] == "Run again: only the 2 unfinished files run"
+    files.append(FileResult("d", task_result(exit_code=1), problem="exit code 1"))
+    result = run_result(*files)
+    assert summary_lines(result)[-1] == "Run again: only the 1 failed and 2 unfinished files run"
+    assert "1 of 4 files failed, 2 are unfinished; the outputs of the others are there." in summary_markdown(
+        result
+    )
 
 
 def test_counts_read_as_a_sentence():
