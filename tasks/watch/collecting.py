@@ -22,8 +22,6 @@ STDERRS_MAX = 500
 STDERRS_FROM_NODES_MAX = 50
 # A download goes on in its thread while the run is being stopped; large files are not waited for.
 ABOUT_TO_ARRIVE_SECONDS = 5.0
-
-
 # How long at least a completed task's output waits for others to come with it.
 PATIENCE_SECONDS = 3.0
 
@@ -153,9 +151,13 @@ class Outputs:
 
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
-        done, _ = wait(list(self.downloads), timeout=ABOUT_TO_ARRIVE_SECONDS)
-        self.arrived.extend(done)
+        self._wait(self.downloads, ABOUT_TO_ARRIVE_SECONDS)
         self.receive()
+
+    def _wait(self, futures: Iterable[PrefectFuture], timeout_seconds: float | None = None) -> None:
+        """Wait for these. What has ended has arrived: its callbacks run after that, and may not have told."""
+        done, _ = wait(list(futures), timeout=timeout_seconds)
+        self.arrived.extend(done)
 
     def find_failed(self) -> list[str]:
         """The ids of the tasks whose files have no output."""
@@ -166,16 +168,13 @@ class Outputs:
         if self.pending:
             self._download(self.pending)
             self.pending = []
-        wait(list(self.downloads))
-        # A future's callbacks run after it counts as done, so that not all need have told.
-        self.arrived.extend(list(self.downloads))
+        self._wait(self.downloads)
         yield from self.take()
         # Those whose programs have written no output are known only now.
         if self.failed:
             self._report(self.failed)
             self.failed = []
-        wait(self.log_futures)
-        self.arrived.extend(list(self.reports))
+        self._wait(self.log_futures)
         remove_partial_files(self.folder)
         yield from self.take()
 
