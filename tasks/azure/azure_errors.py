@@ -12,6 +12,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from requests import RequestException
 
 from tasks.azure.accounts import current_source
 from tasks.azure.clocks import describe_skew
@@ -40,6 +41,8 @@ ROLES = {
     "Batch": "Azure Batch Data Contributor",
     "Storage": "Storage Blob Data Contributor and Storage Blob Delegator",
 }
+# How the clients' library for connections names the other end.
+CLIENT_HOST = re.compile(r"\bhost='([^']+)', port=(\d+)")
 # 409 answers that pass by themselves: the name is free again once the deletion is done.
 PASSING_CODES = {
     "ContainerBeingDeleted",
@@ -98,9 +101,28 @@ def _explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return UnreachableError(
             f"{where} does not answer. Is {_describe_endpoint(service)} right, and the network up? "
-            f"{first_line(str(error))}"
+            f"{_describe_silence(error)}"
         )
-    return TemporaryError(f"{where}: {first_line(str(error))}")
+    return TemporaryError(f"{where}: {_describe_silence(error)}")
+
+
+def _describe_silence(error: AzureError) -> str:
+    """What the network said, and of which host: under the words of the libraries that passed it on."""
+    text, cause = str(error), _find_network_error(error.inner_exception)
+    if cause is None:
+        return first_line(text)
+    said = first_line(cause.strerror or str(cause)) or "no reason given"
+    host = CLIENT_HOST.search(text)
+    return f"{host[1]}:{host[2]}: {said}" if host else said
+
+
+def _find_network_error(error: BaseException | None) -> OSError | None:
+    """The system's error that an error of Azure's came from; those of `requests` only repeat it."""
+    while error is not None:
+        if isinstance(error, OSError) and not isinstance(error, RequestException):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _explain_answer(error: HttpResponseError, service: Service, where: str) -> FanOutError:

@@ -19,6 +19,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec
 from tests.faulty_proxy import FaultyProxy, Outage, before
+from tests.messages import find_nonsense
 
 LONG = 3600.0
 
@@ -160,13 +161,15 @@ def test_a_request_that_is_sent_again_has_a_date_of_its_own(batch):
     assert len(set(batch.dates)) > 1
 
 
+@pytest.mark.parametrize("kind", ["silent", "refuse"])
 @pytest.mark.parametrize("step", ["storage", "batch"])
-def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, monkeypatch):
+def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, kind, monkeypatch):
     """It is mostly a wrong one: the first call of a run doesn't wait for the run's whole time."""
     monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
-    (store if step == "storage" else batch).begin(Outage("silent", LONG))
-    with run_deadline(LONG), pytest.raises(UnreachableError, match="Is AZURE_"):
+    (store if step == "storage" else batch).begin(Outage(kind, LONG))
+    with run_deadline(LONG), pytest.raises(UnreachableError, match="Is AZURE_") as caught:
         check_storage.fn(names_of_run("x")) if step == "storage" else choose_image.fn(ImageSpec())
+    assert find_nonsense(str(caught.value)) == []
 
 
 def test_an_answer_at_the_beginning_is_waited_for(store, monkeypatch):

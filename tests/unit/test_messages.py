@@ -19,6 +19,8 @@ from tests.messages import find_nonsense
         "none of its 1 nodes can run tasks",
         "1 files failed",
         "<azure.batch.models.BatchPool object at 0x7f>",
+        "HTTPConnectionPool(host='h', port=80): Max retries exceeded with url: /jobs",
+        "('Connection aborted.', RemoteDisconnected('Remote end closed connection'))",
         "more quota of dedicated cores..",
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.logging import disable_run_logger
 from prefect.states import Failed
+from requests import RequestException
 
 from tasks.azure.azure_errors import explain, redacted
 from tasks.downloads import local_path
@@ -32,6 +33,7 @@ from tasks.spec.specs import PoolSpec, describe_nodes
 from tasks.step import may_heal
 from tasks.waiting import next_interval
 from tasks.watch.progress import Counts, Progress
+from tests.messages import find_nonsense
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
@@ -112,6 +114,15 @@ def test_an_endpoint_that_does_not_answer_names_its_variable(service, variable):
     error = explain(ServiceRequestError("Connection refused"), service, "Doing it")
     assert isinstance(error, UnreachableError)
     assert variable in str(error)
+
+
+def test_what_the_network_said_is_told_without_the_words_of_libraries():
+    """Host and reason are left of what `requests` and its library make of a refused connection."""
+    passed_on = RequestException("HTTPConnectionPool(host='a.b', port=80): Max retries exceeded with url: /x")
+    passed_on.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    message = str(explain(ServiceRequestError(passed_on, error=passed_on), "Batch", "Doing it"))
+    assert message.endswith("network up? a.b:80: Connection refused")
+    assert find_nonsense(message) == []
 
 
 def test_signatures_are_taken_out_of_texts():
