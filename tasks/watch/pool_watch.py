@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
@@ -169,9 +170,7 @@ def _report_lost_nodes(client: BatchClient, pool_id: str) -> list[str]:
         select=["id", "state", "startTaskInfo", "errors"],
         max_results=NODES_SHOWN,
     )
-    return [
-        _report_lost_node(client, pool_id, node) for _, node in zip(range(NODES_SHOWN), nodes, strict=False)
-    ]
+    return [_report_lost_node(client, pool_id, node) for node in islice(nodes, NODES_SHOWN)]
 
 
 def _report_lost_node(client: BatchClient, pool_id: str, node: models.BatchNode) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import islice
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
@@ -66,8 +67,8 @@ def _count_requeues(client: BatchClient, job_id: str) -> int:
     left = client.list_tasks(
         job_id, filter="state ne 'completed'", select=["id", "executionInfo"], max_results=TASKS_COUNTED
     )
-    found = [task for _, task in zip(range(TASKS_COUNTED), left, strict=False)]
-    return sum((task.execution_info.requeue_count or 0) if task.execution_info else 0 for task in found)
+    infos = [task.execution_info for task in islice(left, TASKS_COUNTED)]
+    return sum((info.requeue_count or 0) if info else 0 for info in infos)
 
 
 def _find_remedies(view: PoolView, job_state: str) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _describe_each_node(client: BatchClient, pool_id: str) -> Iterator[str]:
     """A line for each of the first nodes, and the end of what a start task that still runs has printed."""
     try:
         nodes = client.list_nodes(pool_id, select=NODE_SELECT, max_results=NODES_SHOWN)
-        for _, node in zip(range(NODES_SHOWN), nodes, strict=False):
+        for node in islice(nodes, NODES_SHOWN):
             yield _describe_node(client, pool_id, node)
     except ResourceNotFoundError:
         # It is told as deleted at the next look.
@@ -117,8 +118,7 @@ def describe_running(client: BatchClient, job_id: str) -> str:
         select=["id", "executionInfo", "nodeInfo", "environmentSettings"],
         max_results=TASKS_COUNTED,
     )
-    found = [task for _, task in zip(range(TASKS_COUNTED), running, strict=False)]
-    found.sort(key=_read_start)
+    found = sorted(islice(running, TASKS_COUNTED), key=_read_start)
     return "; ".join(map(_describe_task, found[:TASKS_SHOWN]))
 
 
