@@ -13,8 +13,8 @@ TASK_RUNS = "prefect.task_runs"
 COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(", "Finished in state Unchanged(")
 FAILED = "Finished in state Failed("
 FAILING = "Encountered exception during execution"
-# What was told before.
-REPEATED = "Engine execution exited with unexpected exception"
+# What was told before; and that a hook is called, which tells itself what there is to tell.
+NO_NEWS = ("Engine execution exited with unexpected exception", "Running hook ", "Hook ")
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter:
@@ -53,7 +53,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
         # Prefect repeats the whole of the error, which is the line before.
         record.msg, record.args = message.partition("\\n")[0], ()
     is_commonplace = record.name == TASK_RUNS and message.startswith(COMMONPLACE)
-    return not (is_commonplace or message.startswith(REPEATED))
+    return not (is_commonplace or message.startswith(NO_NEWS))
 
 
 def _make_plain(record: logging.LogRecord, error: FanOutError) -> None:

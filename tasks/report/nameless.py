@@ -2,7 +2,12 @@
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.objects import FlowRun, State
 
 from tasks.observing import left_out_on_failure
@@ -14,7 +19,9 @@ def remove_nameless_artifact(flow: Flow, flow_run: FlowRun, state: State) -> Non
     The dashboard shows it with no name, as of the type "unknown". What failed is in the state's message.
     """
     chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+    # A page of them has no more than 200, which a run's own could fill.
+    nameless = ArtifactFilter(key=ArtifactFilterKey(exists_=False))
     with left_out_on_failure("The removal of a nameless artifact"), get_client(sync_client=True) as client:
-        for artifact in client.read_artifacts(flow_run_filter=chosen):
-            if artifact.key is None and artifact.type is None and artifact.task_run_id is None:
+        for artifact in client.read_artifacts(artifact_filter=nameless, flow_run_filter=chosen):
+            if artifact.type is None and artifact.task_run_id is None:
                 client.delete_artifact(artifact.id)

@@ -93,3 +93,15 @@ def test_a_shard_with_failed_files_is_red_and_has_their_names(run, tmp_path, run
     assert name.startswith("failed shard")
     assert "sub/bad file.txt: exit code 3" in message
     assert "silent.txt: exit code 0" in message
+
+
+def test_what_prefect_adds_to_a_failed_run_is_not_shown(run, caplog):
+    """Neither an artifact without a name nor the calling of a hook is in anybody's sight."""
+    _, flow_run_id = run()
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(flow_run_filter=chosen)
+    assert "fan-out-summary" in {one.key for one in artifacts}
+    assert [one for one in artifacts if one.key is None and one.task_run_id is None] == []
+    assert "Files: 3" in caplog.text
+    assert "hook" not in caplog.text.lower()
