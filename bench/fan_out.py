@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.report import Row, print_row
 from bench.stack import Stack, run_stack
 
-# What the project has set itself: see docs/scale.md.
+# What the project has set itself.
 TARGET_MS = 1.0
 TARGET_FIXED_BYTES = 300e6
 TARGET_BYTES_A_FILE = 300.0

@@ -12,6 +12,8 @@ import shlex
 import pydantic
 import pytest
 
+from tasks.report.files_table import ROWS_MAX
+from tasks.sharding import FILES_EACH_VISIBLE
 from tests.documentation import REPOSITORY, anchors_of, blocks_of, commands_of, links_of, pages
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
@@ -129,3 +131,11 @@ def test_each_page_is_found():
     assert [
         page for page in written if str(page.relative_to(docs)) not in navigation and page not in linked
     ] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_numbers_of_files_are_those_of_the_code(page):
+    """From how many files on something is shown otherwise, a page says as the code has it."""
+    text = " ".join((REPOSITORY / page).read_text(encoding="utf-8").split())
+    said = {int(number) for number in re.findall(r"\b(?:[Uu]p to|[Mm]ore than|[Aa]bove) (\d+) files\b", text)}
+    assert said <= {FILES_EACH_VISIBLE, ROWS_MAX}
