@@ -19,6 +19,10 @@ DEFAULT_KEY = "ZGV2YmF0Y2hhY2NvdW50MSBsb2NhbCBCYXRjaCBzZXJ2aWNlIHdlbGwta25vd24ga
 KEY_VARIABLE = "BATCH_EMULATOR_KEY"
 
 
+class _Paced(float):
+    """A time that was not set itself: it goes with the pace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one local Batch service. Its time runs `speed` times as fast as real time."""
@@ -65,25 +69,25 @@ class Settings:
     """What becomes of container tasks: `refuse` answers that there are no containers here; `host` runs their
     commands as processes of this machine, where image, registry and options have no effect."""
 
-    node_allocation_seconds: float = 0.2
+    node_allocation_seconds: float = _Paced(0.2)
     """Time from a resize to the new nodes' appearance in state `creating`."""
 
-    node_boot_seconds: float = 0.3
+    node_boot_seconds: float = _Paced(0.3)
     """Time a node spends in `creating`, and again in `starting`. Azure takes minutes; tests want none."""
 
-    node_reboot_seconds: float = 0.5
+    node_reboot_seconds: float = _Paced(0.5)
     """Time a node spends in `rebooting`, `reimaging` or `deallocating`."""
 
-    node_removal_seconds: float = 0.2
+    node_removal_seconds: float = _Paced(0.2)
     """Time a drained node spends in `leavingpool`."""
 
-    deletion_seconds: float = 0.2
+    deletion_seconds: float = _Paced(0.2)
     """Time a pool or job without anything running stays in `deleting`."""
 
-    job_transition_seconds: float = 0.1
+    job_transition_seconds: float = _Paced(0.1)
     """Time a job without running tasks stays in `terminating`, `disabling` or `enabling`."""
 
-    node_replacement_seconds: float = 1.0
+    node_replacement_seconds: float = _Paced(1.0)
     """Time a preempted Spot node stays `preempted` until there is capacity to replace it."""
 
     stop_grace_seconds: float = 5.0
@@ -106,8 +110,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, seconds in PACES.get(self.pace, {}).items():
-            if getattr(self, name) in {each[name] for each in PACES.values()}:
-                object.__setattr__(self, name, seconds)
+            if isinstance(getattr(self, name), _Paced):
+                object.__setattr__(self, name, _Paced(seconds))
 
 
 _TIMES = (

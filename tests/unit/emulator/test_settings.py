@@ -140,10 +140,14 @@ def test_setting_has_an_effect(name):
     assert observe({}) != expected
 
 
+@pytest.mark.parametrize("seconds", [7.0, 0.0, 0.3, 90.0])
 @pytest.mark.parametrize("pace", ["azure", "instant"])
-def test_pace_leaves_what_is_set(pace):
-    """A time that is set itself stays; a pace that is changed takes its times along."""
-    assert Settings(pace=pace, node_boot_seconds=7.0).node_boot_seconds == 7.0
+def test_pace_leaves_what_is_set(pace, seconds):
+    """A time that is set itself stays, also where it is that of another pace; a pace that is changed takes
+    its times along."""
+    changed = replace(Settings(pace=pace, node_boot_seconds=seconds), pace="person")
+    assert changed.node_boot_seconds == seconds
+    assert Settings(pace=pace, node_boot_seconds=seconds).node_boot_seconds == seconds
     assert replace(Settings(pace=pace), pace="person") == Settings()
 
 
