@@ -25,21 +25,28 @@ class OutputRecord:
 def read_records(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered, by the inputs' names; nothing if it can't be read."""
     try:
-        remembered = _find_result_store().read(_storage_key(folder)).result
-        return {name: OutputRecord(*made) for name, made in remembered.items()}
-    except (FileNotFoundError, ValueError):
-        # Prefect raises ValueError for a file that isn't there, or isn't a result.
-        return {}
+        return _read(folder)
     except Exception as error:
         run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
         return {}
 
 
-def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
-    """Keep how outputs were made, beside what is remembered of others. A failure is logged only: the outputs
-    are there."""
-    together = {**read_records(folder), **made}
+def _read(folder: Path) -> dict[str, OutputRecord]:
+    """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
     try:
+        remembered = _find_result_store().read(_storage_key(folder)).result
+        return {name: OutputRecord(*made) for name, made in remembered.items()}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        # Prefect raises ValueError for a file that isn't there, or isn't a result; the others are of a result
+        # that isn't ours.
+        return {}
+
+
+def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
+    """Keep how outputs were made, beside what is remembered of others: nothing is written while that can't be
+    read. A failure is logged only: the outputs are there."""
+    try:
+        together = {**_read(folder), **made}
         _find_result_store().write(
             {name: [one.source, one.md5] for name, one in together.items()}, _storage_key(folder)
         )

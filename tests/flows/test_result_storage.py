@@ -8,9 +8,12 @@ import sys
 
 import pytest
 from prefect import flow, task
+from prefect.filesystems import LocalFileSystem
+from prefect.results import ResultStore
 
 from deployments.local.settings import REPOSITORY
 from tasks.azure.blocks import AzureStorageAccount
+from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.reuse.result_storage import AzureBlobResults
 
 
@@ -75,3 +78,31 @@ def test_a_process_of_the_flows_knows_it_by_the_variable(results, run_key):
     argv = [sys.executable, "-c", program]
     ended = subprocess.run(argv, env=variables, cwd=REPOSITORY, capture_output=True, text=True)
     assert ended.stdout.strip() == results.container, ended.stderr
+
+
+class Away(LocalFileSystem):
+    """A folder of results that for a while nobody can read."""
+
+    _block_type_name = "Away"
+    _block_type_slug = "away"
+    is_away: bool = False
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes:
+        if self.is_away:
+            raise ConnectionError("the storage is away")
+        return super().read_path(path, _sync=_sync)
+
+
+def test_what_is_remembered_outlives_a_storage_that_is_away(tmp_path, monkeypatch, caplog):
+    """What a run can't read it doesn't replace by what it has made itself, and says so."""
+    storage = Away(basepath=str(tmp_path))
+    store = ResultStore(result_storage=storage)
+    monkeypatch.setattr("tasks.reuse.output_records.get_result_store", lambda: store)
+    write_records(tmp_path, {"one": OutputRecord("1", "a")})
+    storage.is_away = True
+    write_records(tmp_path, {"two": OutputRecord("2", "b")})
+    assert read_records(tmp_path) == {}
+    assert "can't be remembered: the storage is away" in caplog.text
+    storage.is_away = False
+    write_records(tmp_path, {"three": OutputRecord("3", "c")})
+    assert read_records(tmp_path).keys() == {"one", "three"}
