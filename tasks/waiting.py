@@ -124,8 +124,9 @@ def _look(
 def _describe_timeout(client: BatchClient, job: Job, watch: PoolWatch, stall: Stall, counts: Counts) -> str:
     """How far the run got in its time; more of it helps only where something goes on."""
     said = [f"Time is up: {counts}."]
-    if counts.running:
-        said.append(f"Still running: {describe_running(client, job.id)}.")
+    # The counts may lag behind the list.
+    if counts.running and (running := describe_running(client, job.id)):
+        said.append(f"Still running: {running}.")
     if stall.is_working or stall.view is None:
         said.append(MORE_TIME if counts.waiting else f"{MORE_TIME} {TASK_LIMIT}")
     else:

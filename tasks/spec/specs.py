@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 
+from tasks.printable import say_count
 from tasks.spec.forms import CHOOSE, fold_groups, take_empty_as_default, title_field
 from tasks.spec.overrides import check_pool_overrides
 
@@ -183,9 +184,7 @@ class PoolSpec(Spec):
 def describe_nodes(pool: PoolSpec) -> str:
     """The machines of a pool in words, such as `2 nodes of STANDARD_D2S_V3, 4 task slots each`."""
     kinds = ((pool.dedicated_nodes, ""), (pool.low_priority_nodes, "Spot "))
-    nodes = " and ".join(
-        f"{count:,} {kind}{'node' if count == 1 else 'nodes'}" for count, kind in kinds if count
-    )
+    nodes = " and ".join(say_count(count, f"{kind}node") for count, kind in kinds if count)
     slots = f", {pool.task_slots_per_node} task slots each" if pool.task_slots_per_node > 1 else ""
     return f"{nodes} of {pool.vm_size}{slots}"
 

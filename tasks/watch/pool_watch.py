@@ -108,7 +108,9 @@ def _count_states(parts: Iterable[models.BatchNodeCounts]) -> dict[str, int]:
 
 def _describe_error(error: models.ResizeError | models.AutoScaleRunError) -> tuple[str, str]:
     values = [f"{item.name}: {item.value}" for item in error.error_values or []]
-    return error.code or "", redacted("; ".join([error.message or "", *values]))
+    # It is part of a sentence of ours.
+    message = (error.message or "").rstrip(". ")
+    return error.code or "", redacted("; ".join([message, *values]))
 
 
 def _describe_formula_error(run: models.AutoScaleRun | None) -> str:
