@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from deployments.processes import Command, running
 from tasks.azure.accounts import read_accounts
 from tasks.azure.blocks import save_accounts
 from tests.flows.services import batch, write_files
+from tests.repositories import commit_flows
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(400)]
@@ -44,13 +44,7 @@ FINAL = {"Completed", "Failed", "Crashed", "Cancelled"}
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> Path:
     """What is to be deployed as a git repository of its own, as it is now."""
-    folder = tmp_path_factory.mktemp("git") / "prefect-azure-batch"
-    for name in ("flows", "tasks", "node", "deployments"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "all"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
-    return folder
+    return commit_flows(tmp_path_factory.mktemp("git") / "prefect-azure-batch")
 
 
 @pytest.fixture(scope="module")

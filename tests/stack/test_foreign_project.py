@@ -1,7 +1,6 @@
 """Another project, which has Prefect and nothing of ours, uses the flows."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.documentation import REPOSITORY, blocks_of
+from tests.repositories import commit_flows
 from tests.stacks import RUN_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -20,13 +20,7 @@ PUBLISHED = "https://github.com/ORGANISATION/REPOSITORY.git"
 @pytest.fixture
 def repository(tmp_path) -> Path:
     """This project as it is now, in git."""
-    folder = tmp_path / "published"
-    for name in ("flows", "tasks", "node", "deployments"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "all"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
-    return folder
+    return commit_flows(tmp_path / "published")
 
 
 @pytest.fixture
