@@ -12,7 +12,7 @@ from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
-from tasks.errors import PoolError
+from tasks.errors import PoolError, TemporaryError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
@@ -91,10 +91,17 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
         if _create_pool_if_absent(client, body):
             emit_pool_event(names.pool_id, "created")
             return Pool(names.pool_id, True, lease, shares_application=application is not None)
-        pool = _attach_to_pool(client, names, spec, image, lease)
-        if not pool.is_own or application is None:
-            return pool
-        return _renew_start_task(client, pool, application, body)
+        try:
+            pool = _attach_to_pool(client, names, spec, image, lease)
+            if not pool.is_own or application is None:
+                return pool
+            return _renew_start_task(client, pool, application, body)
+        except ResourceNotFoundError as error:
+            raise _being_deleted(names.pool_id) from error
+
+
+def _being_deleted(pool_id: str) -> TemporaryError:
+    return TemporaryError(f"The pool {pool_id} is being deleted: its name will be free soon.")
 
 
 def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
@@ -112,8 +119,13 @@ def _sign_application_url(names: RunNames, application: str, timeout_seconds: fl
 
 
 def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
-    """The existing pool of that id, with its lease renewed. Raises PoolError if it isn't as the spec says."""
+    """The existing pool of that id, with its lease renewed.
+
+    Raises PoolError if it isn't as the spec says, TemporaryError if it is on its way out.
+    """
     pool = client.get_pool(names.pool_id)
+    if pool.state == models.BatchPoolState.DELETING:
+        raise _being_deleted(names.pool_id)
     found = list(find_differences(pool, spec, image))
     if found:
         raise PoolError(

@@ -14,7 +14,11 @@ from azure.batch import models
 import batch_emulator
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
+from tasks.errors import TemporaryError
+from tasks.images import choose_image
+from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tests.flows.services import batch, write_files
@@ -96,3 +100,16 @@ def is_running(job_id: str) -> bool:
     return any(job.id == job_id for job in batch().list_jobs()) and bool(
         batch().get_job_task_counts(job_id).task_counts.running
     )
+
+
+def test_a_pool_on_its_way_out_is_waited_for(storage, use_batch, monkeypatch, run_key):
+    """What comes while the pool of its id is being deleted is told to try again, not that there is none."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+    with batch_emulator.serve(port=0, deletion_seconds=600) as account:
+        use_batch(account)
+        names, options = names_of_run(run_key), RunOptions()
+        image = choose_image.fn(options.pool.image)
+        create_pool.fn(names, options, image)
+        batch().begin_delete_pool(names.pool_id)
+        with pytest.raises(TemporaryError, match="is being deleted"):
+            create_pool.fn(names, options, image)
