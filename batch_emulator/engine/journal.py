@@ -32,6 +32,14 @@ _DELETE_SOME = """
 _RECORDS_DELETED_AT_ONCE = 2000
 
 
+def _close_to_others(path: Path) -> None:
+    """Only the owner may read the signatures of files' URLs. What SQLite makes beside the file has its mode;
+    what an earlier service has left there gets it."""
+    path.touch(mode=0o600)
+    for kept in (path, *path.parent.glob(f"{path.name}-*")):
+        kept.chmod(0o600)
+
+
 class Journal:
     """The records in one file. Everything is called in one thread."""
 
@@ -39,9 +47,7 @@ class Journal:
         """Open or make the file. Raises OSError if another service has it, or wrote it in another format."""
         self._path = path
         self._garbage: list[tuple[str, str]] = []
-        # It holds the signatures of files' URLs; what SQLite keeps beside it has the same mode.
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        _close_to_others(path)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         try:
             self._prepare()

@@ -73,6 +73,8 @@ class ProcessRunner:
         """Raises RuntimeError while the node is open or is still being closed."""
         if node_id in self._nodes or node_id in self._closing:
             raise RuntimeError(f"Node {node_id} is open")
+        # Inputs and outputs are there; programs find their usual modes below.
+        self._nodes_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         root = self._nodes_directory / pool_id / node_id
         for name in _NODE_DIRECTORIES:
             (root / name).mkdir(parents=True, exist_ok=True)

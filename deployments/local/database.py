@@ -17,6 +17,7 @@ from deployments import azurite
 from deployments.errors import InstallError
 from deployments.local.settings import NO_TELEMETRY, base_environment
 from deployments.locks import locked
+from deployments.private_files import make_private_folder, open_private
 from deployments.processes import Command, end_of, running
 
 MIGRATION_TIMEOUT_SECONDS = 300
@@ -60,10 +61,11 @@ def migrate(home: Path) -> None:
 
 def create_prefect_home(home: Path) -> None:
     """Make the folder if need be, with an empty database if it has none."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (home / "prefect.db").exists():
-        shutil.copyfile(migrated_database(), home / "prefect.db.partial")
-        (home / "prefect.db.partial").rename(home / "prefect.db")
+    database, partial = make_private_folder(home) / "prefect.db", home / "prefect.db.partial"
+    if not database.exists():
+        with migrated_database().open("rb") as empty, open_private(partial) as copy:
+            shutil.copyfileobj(empty, copy)
+        partial.rename(database)
 
 
 if __name__ == "__main__":

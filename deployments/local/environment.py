@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.local.keys import write_for_owner
 from deployments.local.prefect_api import is_healthy
 from deployments.local.settings import Settings, client_environment
 from deployments.local.stack import LOCK
 from deployments.locks import is_locked
+from deployments.private_files import write_for_owner
 
 LOCATION = "LOCAL_STACK_LOCATION"
 HEADER = "# Written by the local stack once all is ready, removed when it stops.\n"

@@ -1,13 +1,13 @@
 """What signs in to the services of a local stack: random, kept with its data, for the owner only."""
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from deployments.azurite import new_account_key
 from deployments.errors import StartError
+from deployments.private_files import make_private_folder, write_for_owner
 
 FILE = "keys.json"
 
@@ -23,9 +23,7 @@ class Keys:
 
 def keys_of(location: Path) -> Keys:
     """The keys that are kept in the folder, which only its owner can enter; new ones if there are none."""
-    location.mkdir(mode=0o700, parents=True, exist_ok=True)
-    location.chmod(0o700)
-    path = location / FILE
+    path = make_private_folder(location) / FILE
     if not path.exists():
         write_for_owner(path, json.dumps(asdict(new_keys())))
     try:
@@ -36,11 +34,3 @@ def keys_of(location: Path) -> Keys:
 
 def new_keys() -> Keys:
     return Keys(f"local:{secrets.token_urlsafe(32)}", new_account_key(), new_account_key())
-
-
-def write_for_owner(path: Path, text: str) -> None:
-    """Replace the file in one step by one that only its owner can read."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    partial.replace(path)

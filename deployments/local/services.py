@@ -15,6 +15,7 @@ from deployments.local.settings import (
     server_protection,
     service_environment,
 )
+from deployments.private_files import PRIVATE_UMASK, make_private_folder
 from deployments.processes import Command
 from deployments.supervisor import ServiceSpec
 
@@ -29,8 +30,7 @@ SERVER_PATIENCE = {"PREFECT_CLIENT_MAX_RETRIES": "7", "PREFECT_CLIENT_RETRY_EXTR
 
 
 def storage(settings: Settings) -> ServiceSpec:
-    folder = settings.location / "storage"
-    folder.mkdir(exist_ok=True)
+    folder = make_private_folder(settings.location / "storage")
     log = settings.logs / "azurite.log"
     command = replace(
         azurite.command(folder, settings.storage_port, settings.keys.storage),
@@ -42,8 +42,14 @@ def storage(settings: Settings) -> ServiceSpec:
 
 
 def batch(settings: Settings) -> ServiceSpec:
+    """It keeps its own files for itself. What programs make on its nodes has their usual modes."""
     argv = [sys.executable, "-m", "batch_emulator", "--port", str(settings.batch_port)]
-    argv += ["--account", settings.batch_account, "--location", str(settings.location / "batch")]
+    argv += [
+        "--account",
+        settings.batch_account,
+        "--location",
+        str(make_private_folder(settings.location / "batch")),
+    ]
     command = named(settings, "Azure Batch (local)", argv, "batch.log")
     # It stops its tasks first, which have five seconds of their own.
     command = replace(
@@ -55,11 +61,12 @@ def batch(settings: Settings) -> ServiceSpec:
 def prefect_server(settings: Settings) -> ServiceSpec:
     argv = [sys.executable, "-m", "deployments.local.prefect_server", str(settings.prefect_port)]
     command = named(settings, "Prefect server", argv, "prefect-server.log")
-    command = replace(command, env={**command.env, **server_protection(settings)})
+    command = replace(command, env={**command.env, **server_protection(settings)}, umask=PRIVATE_UMASK)
     return ServiceSpec(command, lambda: is_healthy(settings.prefect_port))
 
 
 def worker(settings: Settings) -> ServiceSpec:
+    """Outputs that its flow runs write have their user's usual modes."""
     options = ["--pool", WORK_POOL, "--name", WORKER_NAME, "--limit", str(CONCURRENT_FLOW_RUNS)]
     argv = [sys.executable, "-m", "deployments.local.prefect_when_ready", "worker", "start", *options]
     command = named(settings, "Prefect worker", argv, "prefect-worker.log")

@@ -19,6 +19,7 @@ from deployments.local.settings import (
     base_environment,
 )
 from deployments.locks import locked_at_once
+from deployments.private_files import make_private_folder
 from deployments.processes import Command, free_port, is_free
 from deployments.supervisor import Supervisor, supervised
 
@@ -43,8 +44,8 @@ def choose_ports(storage: int | None, batch: int | None, prefect: int | None) ->
 @contextmanager
 def serve(settings: Settings, say: Say) -> Iterator[Supervisor]:
     """The whole stack, ready, with the flows deployed. Raises LocalServiceError; leaves no process."""
-    settings.logs.mkdir(parents=True, exist_ok=True)
-    settings.temporary.mkdir(exist_ok=True)
+    for folder in (settings.location, settings.logs, settings.temporary):
+        make_private_folder(folder)
     with held(settings.location), supervised() as supervisor:
         install(supervisor, settings.logs, say)
         start(supervisor, settings, say)
