@@ -65,7 +65,7 @@ def run_in_shards(plan: Plan) -> Shards:
     There are no steps if all outputs of an earlier run still hold.
     """
     with (
-        using_accounts(plan.spec.accounts),
+        using_accounts(plan.spec.accounts, plan.spec.storage_accounts),
         refreshing(runs_all(plan)),
         run_deadline(plan.spec.timeout_seconds),
     ):

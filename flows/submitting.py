@@ -122,9 +122,9 @@ def _submit(
     nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
     run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
     digests = upload_inputs(names.input_container, plan.files)
-    run_logger().info("Uploaded: %s", say_count(len(digests), "input"))
+    run_logger().info("Uploaded: %s", say_count(sum(not file.blob for file in plan.files), "input"))
     items = [
-        make_item(file.name, file.output_name, digest, program.recipe)
+        make_item(file.name, file.output_name, digest, program.recipe, file.blob)
         for file, digest in zip(plan.files, digests, strict=True)
     ]
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))

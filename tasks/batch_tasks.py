@@ -14,7 +14,7 @@ from prefect import task
 from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
-from tasks.azure.sas import Signer, make_signer, read_blob_url, write_container_url
+from tasks.azure.sas import Signer, make_signers, read_blob_url, write_container_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
 from tasks.downloads import has_output
@@ -30,7 +30,16 @@ from tasks.spec.command_line import (
     node_output,
     task_environment,
 )
-from tasks.spec.naming import INPUT_METADATA, LOGS, RECIPE_METADATA, SOURCE_METADATA, RunNames, log_blob
+from tasks.spec.naming import (
+    INPUT_ETAG_METADATA,
+    INPUT_METADATA,
+    INPUT_URL_METADATA,
+    LOGS,
+    RECIPE_METADATA,
+    SOURCE_METADATA,
+    RunNames,
+    log_blob,
+)
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
@@ -94,7 +103,7 @@ def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
-    signer = make_signer(plan.spec.timeout_seconds)
+    signer = make_signers(plan.spec.timeout_seconds, (item.blob.place.account for item in items if item.blob))
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
         known = _sort_known(client, job, items, plan)
@@ -257,7 +266,11 @@ def _build_constraints(options: TaskOptions) -> dict[str, Any]:
 
 
 def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
-    url = read_blob_url(signer, plan.names.input_container, item.input_blob)
+    if item.blob is not None:
+        place = item.blob.place
+        url = read_blob_url(signer.at(place.account), place.container, place.name)
+    else:
+        url = read_blob_url(signer, plan.names.input_container, item.input_blob)
     yield {"httpUrl": url, "filePath": node_input(item.name)}
     if plan.application is not None:
         url = read_blob_url(signer, plan.names.application_container, plan.application)
@@ -268,7 +281,14 @@ def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> I
     """The output if the task succeeds; what it printed if it fails, or always if that is wanted: the node may
     be gone by the time somebody asks."""
     source = "../stdout.txt" if plan.command.keeps_stdout else node_output(item.output_name)
-    made_by = _build_headers({SOURCE_METADATA: item.source, RECIPE_METADATA: plan.recipe})
+    made_by = _build_headers(
+        {
+            SOURCE_METADATA: item.source,
+            RECIPE_METADATA: plan.recipe,
+            INPUT_URL_METADATA: item.blob.place.url if item.blob else "",
+            INPUT_ETAG_METADATA: item.blob.etag if item.blob else "",
+        }
+    )
     yield _build_output_file(
         source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS, made_by
     )

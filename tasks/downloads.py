@@ -9,6 +9,7 @@ from typing import Any
 from prefect import task
 
 from tasks.azure import blobs
+from tasks.blob_inputs import describe_change
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.partial_files import remove_partial_files, replacing
@@ -29,6 +30,9 @@ class Fetched:
 
     etag: str
     """Of the blob that it was fetched from."""
+
+    problem: str = ""
+    """Why there is no output of this input; the rest is empty then."""
 
 
 def locate_output_folder(output_dir: str) -> Path:
@@ -74,7 +78,7 @@ def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> s
 
 
 def _identify_fetched(fetched: Fetched | None, container: str, item: WorkItem, **_: Any) -> str | None:
-    if fetched is None:
+    if fetched is None or fetched.problem:
         return None
     return build_identity(
         blobs.locate_container(container), item.output_name, item.source, fetched.etag, fetched.md5
@@ -137,6 +141,8 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
     """Stream a blob into a file that appears under its name only when it is whole, unless that has the same
     content already. None for work of which there is no blob, or one that other work has made."""
     path = local_path(folder, item.output_name)
+    if problem := describe_change(item.blob):
+        return Fetched("", "", "", problem)
     try:
         if path.is_file() and (held := _same_content(container, item, path)):
             return held

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from prefect.runtime import flow_run
 
+from tasks.azure.blocks import using_accounts
 from tasks.batch_tasks import TaskPlan
+from tasks.blob_inputs import BlobFinder
 from tasks.downloads import locate_output_folder, prepare_output_folder
 from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
@@ -20,7 +22,7 @@ from tasks.spec.inputs import InputFile, make_inputs
 from tasks.spec.naming import RunNames, name_by_content, names_of_run
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
-from tasks.spec.sources import find_sources
+from tasks.spec.sources import Sources, find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
 
@@ -70,10 +72,17 @@ def plan_run(spec: RunSpec) -> Plan:
 def find_plan_inputs(spec: RunSpec) -> list[InputFile]:
     """The inputs; the log says what a folder or a glob has left out."""
     folder = locate_output_folder(spec.output_dir)
-    sources = find_sources([spec.inputs] if isinstance(spec.inputs, str) else spec.inputs, folder)
+    inputs = [spec.inputs] if isinstance(spec.inputs, str) else spec.inputs
+    sources = find_sources(inputs, folder, lambda *places: _find_blobs(spec, *places))
     if sources.left_out.counts:
         run_logger().info("Inputs: %s; left out: %s", say_count(len(sources.named), "file"), sources.left_out)
     return make_inputs(sources, spec.output_name, folder)
+
+
+def _find_blobs(spec: RunSpec, places: Sequence[str], are_plain: bool, found: Sources) -> None:
+    """Find inputs in blob storage: the accounts are asked only if there are such."""
+    with using_accounts(spec.accounts, spec.storage_accounts):
+        BlobFinder()(places, are_plain, found)
 
 
 def _choose_run_key(spec: RunSpec) -> str:

@@ -13,13 +13,24 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from tasks.azure import blobs
+from tasks.azure.storage_accounts import find_other_accounts
+from tasks.blob_inputs import describe_change
 from tasks.downloads import local_path
 from tasks.errors import NotFoundError, OutputsLeftError, PermanentError
 from tasks.logs import run_logger
 from tasks.partial_files import replacing
 from tasks.printable import say_count
 from tasks.sharding import in_threads
-from tasks.spec.naming import INPUT_METADATA, LOGS_FOLDER, RECIPE_METADATA, SOURCE_METADATA, name_log
+from tasks.spec.blob_places import InputBlob, read_place
+from tasks.spec.naming import (
+    INPUT_ETAG_METADATA,
+    INPUT_METADATA,
+    INPUT_URL_METADATA,
+    LOGS_FOLDER,
+    RECIPE_METADATA,
+    SOURCE_METADATA,
+    name_log,
+)
 from tasks.spec.ownership import read_ownership
 from tasks.uploads import compute_md5
 
@@ -115,7 +126,7 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held) ->
     recipe = None if held.is_log else container.metadata.get(RECIPE_METADATA)
     try:
         path = local_path(folder, place)
-        if _is_fetched(container.name, held, path):
+        if _is_fetched(container.name, held, path) or _has_changed_input(held):
             return ""
         if recipe and held.blob.metadata.get(RECIPE_METADATA, recipe) != recipe:
             return "it was made by another command, program or setting than the last attempt's"
@@ -128,6 +139,17 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held) ->
     except (PermanentError, OSError) as error:
         return f"it can't be fetched to {folder}: {error}"
     return ""
+
+
+def _has_changed_input(held: Held) -> bool:
+    """Whether an output was made of a blob that has changed since it was listed: nobody knows of what it is
+    the output. Raises PermanentError where the blob's account can't be asked."""
+    url = held.blob.metadata.get(INPUT_URL_METADATA)
+    if url is None:
+        return False
+    place = read_place(url, blobs.locate_account(), find_other_accounts())
+    etag = held.blob.metadata.get(INPUT_ETAG_METADATA, "")
+    return bool(describe_change(InputBlob(place, etag, 0)))
 
 
 def _is_fetched(container: str, held: Held, path: Path) -> bool:

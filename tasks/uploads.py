@@ -35,6 +35,13 @@ Find = Callable[[str], Blob | None]
 
 
 def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
+    """See that each input is in a blob; what tells the content of each from any other, in the same order."""
+    local = [file for file in files if not file.blob]
+    uploaded = iter(_upload_files(container, local) if local else [])
+    return [file.digest or next(uploaded) for file in files]
+
+
+def _upload_files(container: str, files: list[InputFile]) -> list[str]:
     """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order."""
     there = list_uploaded(container)
     size = shard_size(len(files))
@@ -168,6 +175,12 @@ def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uplo
         return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest))
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
+
+
+def digest_input(file: InputFile) -> str:
+    """What tells an input's content from any other: its MD5, hexadecimal, or of a blob that is not read its
+    URL and ETag. Raises OSError if a file can't be read."""
+    return file.digest or compute_md5(file.path)[0].hex()
 
 
 def compute_md5(path: str | Path) -> tuple[bytes, int]:

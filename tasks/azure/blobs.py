@@ -46,6 +46,8 @@ class Blob:
 
     modified_at: datetime
     metadata: dict[str, str] = field(default_factory=dict)
+    is_archived: bool = False
+    """Whether it can't be read before it is brought to another tier."""
 
 
 def locate_account() -> str:
@@ -134,7 +136,9 @@ def _read_blob_properties(found: BlobProperties) -> Blob:
     digest = found.content_settings.content_md5
     # A listing has the ETag without its quotes.
     etag, metadata = found.etag.strip('"'), dict(found.metadata or {})
-    return Blob(found.size, bytes(digest) if digest else None, etag, found.last_modified, metadata)
+    is_archived = str(found.blob_tier) == "Archive"
+    md5 = bytes(digest) if digest else None
+    return Blob(found.size, md5, etag, found.last_modified, metadata, is_archived)
 
 
 def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:

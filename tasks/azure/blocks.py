@@ -4,7 +4,7 @@ Two block types, one of a Batch and one of a storage account, whose documents sh
 server keeps the keys encrypted; a flow run's parameters have the name only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, TypeVar
@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 
 from tasks.azure.accounts import Accounts, blob_endpoint, using, with_scheme
 from tasks.azure.clients import get_batch_client, get_blob_service
+from tasks.azure.storage_accounts import using_others
 from tasks.errors import SettingsError
 
 NOWHERE = Accounts(batch_endpoint="")
@@ -155,10 +156,18 @@ def _hide(secret: str | None) -> SecretStr | None:
 
 
 @contextmanager
-def using_accounts(name: str | None) -> Iterator[None]:
-    """Use the accounts of the blocks of that name; None: those of the environment. Raises SettingsError."""
-    with using(load_accounts(name) if name else None):
+def using_accounts(name: str | None, others: Iterable[str] = ()) -> Iterator[None]:
+    """Use the accounts of the blocks of that name; None: those of the environment. Raises SettingsError.
+
+    `others` are the names of blocks of further storage accounts, on which inputs and outputs may be.
+    """
+    with using(load_accounts(name) if name else None), using_others(map(load_storage_account, others)):
         yield
+
+
+def load_storage_account(name: str) -> Accounts:
+    """The storage account alone of the block of that name. Raises SettingsError for one that isn't there."""
+    return _with_storage(replace(NOWHERE, source=name), _load(AzureStorageAccount, name))
 
 
 def load_accounts(name: str) -> Accounts:

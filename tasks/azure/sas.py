@@ -1,6 +1,7 @@
 """Shared access signatures for the nodes: each for one thing, one right, and as long as needed."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from azure.storage.blob import (
 )
 
 from tasks.azure.clients import blob_service
+from tasks.azure.storage_accounts import at_account
 
 # Clocks differ: a signature that starts now may not be valid yet where it is checked.
 BACKDATED_SECONDS = 15 * 60
@@ -32,6 +34,22 @@ class Signer:
     expires_at: datetime
     account_key: str | None = field(default=None, repr=False)
     user_delegation_key: UserDelegationKey | None = field(default=None, repr=False)
+    others: Mapping[str, "Signer"] = field(default_factory=dict)
+    """Those of other storage accounts, by their URLs."""
+
+    def at(self, account: str) -> "Signer":
+        """The signer of the storage account at a URL."""
+        return self if account == self.endpoint else self.others[account]
+
+
+def make_signers(timeout_seconds: float, accounts: Iterable[str]) -> Signer:
+    """A signer of the run's own account, that has those of others at these URLs with it."""
+    own = make_signer(timeout_seconds)
+    others = {}
+    for account in sorted(set(accounts) - {own.endpoint}):
+        with at_account(account):
+            others[account] = make_signer(timeout_seconds)
+    return replace(own, others=others)
 
 
 def make_signer(timeout_seconds: float) -> Signer:

@@ -13,7 +13,7 @@ from tasks.spec.inputs import InputFile
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import NOT_CACHED, RETRIED, opaque
-from tasks.uploads import compute_md5
+from tasks.uploads import digest_input
 
 
 def find_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
@@ -40,7 +40,7 @@ def list_sources(container: str) -> dict[str, str]:
 def _identify_work(file: InputFile, recipe: str) -> WorkItem:
     """The work on a file as it is now. Raises InputError if it can't be read."""
     try:
-        content_md5 = compute_md5(file.path)[0].hex()
+        digest = digest_input(file)
     except OSError as error:
         raise InputError(f"The file {file.path} can't be read any more: {error.strerror}.") from error
-    return make_item(file.name, file.output_name, content_md5, recipe)
+    return make_item(file.name, file.output_name, digest, recipe, file.blob)

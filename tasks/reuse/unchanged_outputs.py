@@ -24,7 +24,7 @@ from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import NOT_CACHED, RETRIED, opaque
-from tasks.uploads import compute_md5
+from tasks.uploads import compute_md5, digest_input
 
 # The state of a look-up whose files need not run, by its name in Prefect.
 UNCHANGED = "Unchanged"
@@ -93,7 +93,7 @@ def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> s
         path = str(local_path(folder, file.output_name))
         # The output first: where it is gone, the input need not be read.
         is_same = _read_md5(path) == candidate.record.md5 and (
-            make_item(file.name, file.output_name, _read_md5(file.path), recipe).source
+            make_item(file.name, file.output_name, digest_input(file), recipe).source
             == candidate.record.source
         )
     except (OSError, PermanentError):

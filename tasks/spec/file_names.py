@@ -34,6 +34,10 @@ def why_no_blob_name(name: str) -> str | None:
         return "has a backslash, which storage reads as a folder"
     if any(segment.endswith(".") for segment in segments):
         return "has a part that ends in a dot, which storage drops"
+    if "" in segments:
+        return "has a part without a name, which no folder on a node can be called"
+    if long := _why_too_long_part(segments):
+        return long
     if len(name) > NAME_MAX_CHARACTERS or len(segments) > NAME_MAX_SEGMENTS:
         return f"is longer than {NAME_MAX_CHARACTERS} characters or {NAME_MAX_SEGMENTS} folders"
     if len(name.encode()) > NAME_MAX_BYTES:
@@ -46,11 +50,18 @@ def _is_noncharacter(character: str) -> bool:
     return ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef"
 
 
-def why_no_local_path(folder: str, name: str) -> str | None:
-    """Why an output can't be a file in the folder, or None if it can."""
-    long = max((len(part.encode()) for part in name.split("/")), default=0)
+def _why_too_long_part(parts: list[str]) -> str | None:
+    """Why one of the parts can be no file's name, on a node or on the local disk."""
+    long = max(len(part.encode()) for part in parts)
     if long > PART_MAX_BYTES:
         return f"has a part of {long} bytes; a file's name may have {PART_MAX_BYTES}"
+    return None
+
+
+def why_no_local_path(folder: str, name: str) -> str | None:
+    """Why an output can't be a file in the folder, or None if it can."""
+    if long := _why_too_long_part(name.split("/")):
+        return long
     if len(f"{folder}/{name}".encode()) > PATH_MAX_BYTES:
         return f"makes a path of more than {PATH_MAX_BYTES} bytes in the output folder"
     return None

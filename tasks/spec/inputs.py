@@ -7,19 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import InputError
+from tasks.spec.blob_places import InputBlob
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path
 from tasks.spec.naming import RESERVED_FOLDERS
+from tasks.spec.recipe import digest_json
 from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A local file, the blob name that it gets, and the name of its output."""
+    """A file, the name that it has in the run, and the name of its output."""
 
     path: str
+    """Of a local file; the URL of one that is in blob storage."""
+
     name: str
     output_name: str
     size_bytes: int
+    blob: InputBlob | None = None
+    """None for a local file, which is uploaded into the run's own container."""
+
+    @property
+    def digest(self) -> str | None:
+        """What tells the content of a blob from any other that there ever was; of a local file only its
+        content does."""
+        return digest_json([self.path, self.blob.etag]) if self.blob else None
 
 
 def find_inputs(
@@ -37,10 +49,7 @@ def find_inputs(
 
 def make_inputs(sources: Sources, output_name: str, output_folder: Path | None) -> list[InputFile]:
     """The inputs among what was found, each with its output's name."""
-    files = [
-        InputFile(path, name, name_output(name, output_name), os.path.getsize(path))
-        for name, path in sources.named
-    ]
+    files = [_make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named]
     refuse_problems(_find_bad_outputs(files, str(output_folder or "")), "outputs can't be written")
     refuse_problems(_find_clashing_outputs(files), "outputs would get in each other's way")
     if output_folder is not None:
@@ -54,6 +63,11 @@ def make_inputs(sources: Sources, output_name: str, output_folder: Path | None) 
             "outputs would be inputs of the next run; choose another output_dir, or a glob without them",
         )
     return files
+
+
+def _make_input(name: str, path: str, output_name: str, blob: InputBlob | None) -> InputFile:
+    size_bytes = blob.size_bytes if blob else os.path.getsize(path)
+    return InputFile(path, name, name_output(name, output_name), size_bytes, blob)
 
 
 def name_output(name: str, template: str) -> str:
@@ -96,11 +110,9 @@ def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
 
 def _find_overwritten(files: list[InputFile], folder: str) -> Iterator[str]:
     """Inputs in whose place an output would be written."""
-    folders = {parent: os.path.realpath(parent) for parent in {os.path.dirname(file.path) for file in files}}
-    places = {
-        os.path.join(folders[os.path.dirname(file.path)], os.path.basename(file.path)): file.path
-        for file in files
-    }
+    local = [file.path for file in files if not file.blob]
+    folders = {parent: os.path.realpath(parent) for parent in set(map(os.path.dirname, local))}
+    places = {os.path.join(folders[os.path.dirname(path)], os.path.basename(path)): path for path in local}
     for file in files:
         overwritten = places.get(os.path.join(folder, file.output_name))
         if overwritten is not None:

@@ -27,6 +27,8 @@ RESERVED_FOLDERS = {
 }
 # In the metadata of an output's blob: the digest of what made it.
 SOURCE_METADATA = "source"
+# Beside it, of an input that was in blob storage: which blob, and its ETag.
+INPUT_URL_METADATA, INPUT_ETAG_METADATA = "input_url", "input_etag"
 # In that of a log's blob: the name of the input, quoted like a part of a URL.
 INPUT_METADATA = "input"
 # Beside it, and in the container's: the part of that which all outputs of an attempt share.

@@ -17,6 +17,10 @@ from tasks.errors import InputError
 
 WILDCARDS = frozenset("*?[")
 ANY_DEPTH = "**"
+# What becomes of a path: it is taken, or the reason why it is left out.
+TAKEN = "taken"
+HIDDEN = "hidden"
+IN_FOLDER = "a folder, for whose files write `**`"
 # Which parts of a glob the next name of a path may match.
 States = frozenset[int]
 
@@ -94,13 +98,21 @@ class Pattern:
 
     def matches(self, relative: str) -> bool:
         """Whether a path below the folder is one that the glob means, were there a file."""
+        return self.judge(relative) == TAKEN
+
+    def judge(self, relative: str) -> str:
+        """TAKEN for the path of a file that is meant; else why it is left out, "" if nothing asks for it."""
         *folders, name = relative.split("/")
-        states = self.begin()
+        states, is_hidden = self.begin(), False
         for folder in folders:
-            if self.hides(states, folder):
-                return False
-            states = self.enter(states, folder)
-        return self.takes(states, name) and not self.hides(states, name)
+            is_hidden = is_hidden or self.hides(states, folder)
+            below = self.enter(states, folder)
+            if not below:
+                return IN_FOLDER if not is_hidden and self.takes(states, folder) else ""
+            states = below
+        if not self.takes(states, name):
+            return ""
+        return HIDDEN if is_hidden or self.hides(states, name) else TAKEN
 
 
 def read_pattern(source: str) -> Pattern:
@@ -116,6 +128,13 @@ def is_pattern(source: str) -> bool:
     """Whether a source is a folder or a glob. A file is taken at its word, whatever characters it has."""
     path = Path(source).expanduser()
     return path.is_dir() or (bool(WILDCARDS & set(source)) and not path.is_file())
+
+
+def read_remote_pattern(name: str) -> Pattern:
+    """The same of the name of a prefix or glob in a container, where `folder` means `folder/**`."""
+    parts = [part for part in name.split("/") if part]
+    first = next((index for index, part in enumerate(parts) if WILDCARDS & set(part)), len(parts))
+    return Pattern("/".join(parts[:first]), tuple(parts[first:]) or (ANY_DEPTH,))
 
 
 def walk(pattern: Pattern, excluded: str | None, left_out: LeftOut) -> Iterator[str]:
@@ -135,7 +154,7 @@ def walk(pattern: Pattern, excluded: str | None, left_out: LeftOut) -> Iterator[
             if not (below or taken):
                 continue
             if pattern.hides(states, entry.name):
-                left_out.add("hidden", entry.path)
+                left_out.add(HIDDEN, entry.path)
             elif not is_folder:
                 yield relative
             elif entry.is_symlink():
@@ -145,7 +164,7 @@ def walk(pattern: Pattern, excluded: str | None, left_out: LeftOut) -> Iterator[
             elif below:
                 waiting.append((f"{relative}/", below))
             else:
-                left_out.add("a folder, for whose files write `**`", entry.path)
+                left_out.add(IN_FOLDER, entry.path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

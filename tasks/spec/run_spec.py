@@ -68,6 +68,11 @@ class RunOptions(Spec):
         description="The name of the Prefect blocks of the Batch and the storage account, such as prod."
         " Empty: the accounts of the flow's environment.",
     )
+    storage_accounts: list[BlockName] = Field(
+        default=[],
+        description="The names of the Prefect blocks of further storage accounts, on which inputs or outputs "
+        "are by their URLs, such as archive. Empty: all are on the run's own.",
+    )
     refresh: bool = Field(
         default=False,
         title="Run every file",
@@ -143,7 +148,8 @@ class RunSpec(RunOptions, TaskOptions):
 
     inputs: Texts = Field(
         description="A folder (with its sub-folders), a glob, or a list of those: photos, "
-        "photos/*.png. They lie on the machine where the flow runs, a deployment's worker. "
+        "photos/*.png. They lie on the machine where the flow runs, a deployment's worker, or in blob "
+        "storage: az://container/photos/**, or the URL that the portal shows. "
         "Each file is one Batch task. @FILE: the paths that this file lists, one a line; -: those on "
         "standard input."
     )

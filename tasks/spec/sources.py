@@ -1,13 +1,14 @@
-"""Which files `inputs` means: folders, globs, paths, and files that list paths."""
+"""Which files `inputs` means: folders, globs, paths, files that list paths, and places in blob storage."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from tasks.errors import InputError
+from tasks.spec.blob_places import InputBlob, is_place
 from tasks.spec.file_names import find_bad_names
 from tasks.spec.patterns import WILDCARDS, LeftOut, Pattern, is_pattern, read_pattern, walk
 
@@ -25,9 +26,21 @@ class Sources:
 
     left_out: LeftOut = field(default_factory=LeftOut)
     patterns: list[Pattern] = field(default_factory=list)
+    blobs: dict[str, InputBlob] = field(default_factory=dict)
+    """Of those that are in blob storage, by their paths, which are URLs."""
 
 
-def find_sources(sources: Iterable[str], output_folder: Path | None = None) -> Sources:
+# Finds the blobs that some places mean, or that are just there, and puts them among the sources.
+FindBlobs = Callable[[Sequence[str], bool, Sources], None]
+
+
+def _find_no_blobs(places: Sequence[str], _are_plain: bool, _found: Sources) -> None:
+    raise InputError(f"{places[0]} is in blob storage, where only inputs and output_dir may be.")
+
+
+def find_sources(
+    sources: Iterable[str], output_folder: Path | None = None, find_blobs: FindBlobs = _find_no_blobs
+) -> Sources:
     """The files that folders, globs, paths and lists of paths mean, in the order of their names.
 
     What lies in the output folder is no input, if that is below a folder of inputs. Raises InputError for
@@ -36,7 +49,10 @@ def find_sources(sources: Iterable[str], output_folder: Path | None = None) -> S
     found = Sources([])
     outputs = output_folder and os.path.realpath(output_folder)
     for source in sources:
-        found.named += _expand(source, outputs, found)
+        if is_place(source):
+            find_blobs([source], False, found)
+        else:
+            found.named += _expand(source, outputs, found, find_blobs)
     if not found.named:
         raise InputError(
             "There are no inputs: give a folder, a glob, a list of paths, or @ and a file of those."
@@ -46,7 +62,7 @@ def find_sources(sources: Iterable[str], output_folder: Path | None = None) -> S
         [
             *find_repeated_names(found.named),
             *find_bad_names(name for name, _ in found.named),
-            *find_unreadable(path for _, path in found.named),
+            *find_unreadable(path for _, path in found.named if path not in found.blobs),
         ],
         "inputs can't be used",
     )
@@ -55,15 +71,23 @@ def find_sources(sources: Iterable[str], output_folder: Path | None = None) -> S
 
 def expand_source(source: str) -> list[tuple[str, str]]:
     """The (name, path) of each file that one path, folder or glob means."""
+    if is_place(source):
+        _find_no_blobs([source], False, Sources([]))
     return _expand_paths(source, None, Sources([]))
 
 
-def _expand(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
+def _expand(source: str, outputs: str | None, found: Sources, find_blobs: FindBlobs) -> list[tuple[str, str]]:
     if source in STANDARD_INPUT:
-        return list(_read_list("standard input", _read_standard_input()))
-    if source.startswith(LIST_SIGN):
-        return list(_read_list(source[1:], _read_list_file(source[1:])))
-    return _expand_paths(source, outputs, found)
+        where, content = "standard input", _read_standard_input()
+    elif source.startswith(LIST_SIGN):
+        where, content = source[1:], _read_list_file(source[1:])
+    else:
+        return _expand_paths(source, outputs, found)
+    lines = _split_list(content)
+    places = [line for line in lines if is_place(line)]
+    if places:
+        find_blobs(places, True, found)
+    return list(_read_list(where, lines))
 
 
 def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
@@ -114,14 +138,19 @@ def _read_standard_input() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _read_list(where: str, content: bytes) -> Iterator[tuple[str, str]]:
-    """The (name, path) of each line, or of each part that ends in a NUL (`find -print0`).
+def _split_list(content: bytes) -> list[str]:
+    """The lines, or the parts that end in a NUL (`find -print0`)."""
+    separator = b"\0" if b"\0" in content else b"\n"
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in content.split(separator)]
+
+
+def _read_list(where: str, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """The (name, path) of each line that is no place in blob storage.
 
     A line is a path, taken at its word. Its name is the path, as tar has it: without what leads out of
     the folder that it is looked up from. Raises InputError naming the lines that are no files.
     """
-    separator = b"\0" if b"\0" in content else b"\n"
-    lines = [os.fsdecode(line.removesuffix(b"\r")) for line in content.split(separator)]
+    lines = ["" if is_place(line) else line for line in lines]
     # Two spellings of a path are one input; what `..` means behind a link only the disk knows.
     paths = [os.path.normpath(line) if line and ".." not in line else line for line in lines]
     problems = [

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.spec.blob_places import InputBlob
 from tasks.spec.naming import name_by_content, name_task
 from tasks.spec.recipe import digest_source
 
@@ -17,12 +18,19 @@ class WorkItem:
 
     task_id: str
     input_blob: str
+    """In the run's own container of inputs, unless it has the next."""
+
+    blob: InputBlob | None = None
+    """An input that was in blob storage before the run."""
 
 
-def make_item(name: str, output_name: str, content_md5: str, recipe: str) -> WorkItem:
+def make_item(
+    name: str, output_name: str, content_md5: str, recipe: str, blob: InputBlob | None = None
+) -> WorkItem:
     """The work on an input with this content, by this recipe."""
     source = digest_source(recipe, name, output_name, content_md5)
-    return WorkItem(name, output_name, source, name_task(name, source), name_by_content(name, content_md5))
+    input_blob = blob.place.name if blob else name_by_content(name, content_md5)
+    return WorkItem(name, output_name, source, name_task(name, source), input_blob, blob)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Outputs:
         self.fetched: dict[str, Fetched | None] = {}
         self.began_at_seconds = self.downloaded_at_seconds = time.monotonic()
         self.problems: dict[str, str] = {}
+        # Of files whose inputs have changed under the run.
+        self.changed: dict[str, str] = {}
         self.stderrs: dict[str, str] = {}
 
     def find_tasks(self, name: str | None) -> dict[str, str]:
@@ -145,7 +147,10 @@ class Outputs:
         if error is not None:
             self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             return ids
-        self.fetched.update(zip(ids, _read_fetched(download), strict=True))
+        for task_id, fetched in zip(ids, _read_fetched(download), strict=True):
+            if fetched is not None and fetched.problem:
+                self.changed[task_id], fetched = fetched.problem, None
+            self.fetched[task_id] = fetched
         self._fail(self.items[task_id] for task_id in ids if self.fetched[task_id] is None)
         return [task_id for task_id in ids if self.fetched[task_id] is not None]
 
@@ -199,8 +204,8 @@ class Outputs:
     def _describe(self, task_id: str) -> str:
         """Why a file has no output; "" if it has one."""
         task, has_output = self.tasks.get(task_id), self.fetched.get(task_id) is not None
-        if task_id in self.problems:
-            return self.problems[task_id]
+        if problem := self.problems.get(task_id) or self.changed.get(task_id):
+            return problem
         is_waiting = task is not None and task.succeeded and task_id not in self.fetched
         return NOT_FETCHED if is_waiting else describe_problem(task, has_output)
 

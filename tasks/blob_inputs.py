@@ -1,0 +1,198 @@
+"""Inputs that are in blob storage already: found, checked, and read by the nodes alone.
+
+Nothing here reads a blob's content.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from tasks.azure import blobs
+from tasks.azure.blobs import Blob
+from tasks.azure.sas import make_signer
+from tasks.azure.storage_accounts import at_account, find_other_accounts
+from tasks.deadlines import first_call
+from tasks.errors import FanOutError, InputError, NotFoundError
+from tasks.sharding import in_threads
+from tasks.spec.blob_places import BlobPlace, InputBlob, read_place
+from tasks.spec.patterns import TAKEN, WILDCARDS, LeftOut, Pattern, read_remote_pattern
+from tasks.spec.sources import Sources, refuse_problems
+
+SIGNED_SECONDS = 60
+FOLDER_ENTRY = "the entry of a folder"
+OUTPUTS = "in the output folder"
+# What an account with hierarchical names says of a folder, which it lists like a blob.
+FOLDER_METADATA = "hdi_isfolder"
+
+
+class BlobFinder:
+    """Finds inputs in blob storage; those at the place of the outputs are none."""
+
+    def __init__(self, outputs: BlobPlace | None = None):
+        self.outputs = outputs
+        self.archived: list[str] = []
+
+    def __call__(self, texts: Sequence[str], are_plain: bool, found: Sources) -> None:
+        """Add the blobs that these places mean to what was found; plain ones are taken at their word.
+
+        Raises InputError for what isn't there or can't be read, AccessError where that is not allowed.
+        """
+        own = blobs.locate_account()
+        places = [read_place(text, own, find_other_accounts()) for text in texts]
+        with first_call():
+            for account in sorted({place.account for place in places}):
+                with at_account(account):
+                    _see_that_it_signs()
+            if are_plain:
+                self._add_plain(places, found)
+            else:
+                for place in places:
+                    self._add_place(place, found)
+        if self.archived:
+            raise InputError(_explain_archived(self.archived))
+
+    def _add_plain(self, places: Sequence[BlobPlace], found: Sources) -> None:
+        there = in_threads(find_at, places)
+        refuse_problems(
+            [f"{place.url} is not there" for place, blob in zip(places, there, strict=True) if blob is None],
+            "blobs in a list of inputs are missing",
+        )
+        for place, blob in zip(places, there, strict=True):
+            if blob is not None:
+                self._add(found, place.name, place, blob)
+
+    def _add_place(self, place: BlobPlace, found: Sources) -> None:
+        """A blob of that very name, whatever characters it has; else a prefix or a glob."""
+        blob = _find_named(place)
+        if blob is not None:
+            self._add(found, place.name.rpartition("/")[2], place, blob)
+            return
+        left_out, before = LeftOut(), len(found.named)
+        with at_account(place.account):
+            for name, one, relative in _list_matching(place, left_out):
+                self._take(BlobPlace(place.account, place.container, name), one, relative, found, left_out)
+        if len(found.named) == before and not self.archived:
+            raise InputError(_describe_nothing(place, left_out))
+        _see_that_it_reads(found, before)
+        for reason, count in left_out.counts.items():
+            found.left_out.counts[reason] += count
+            found.left_out.firsts.setdefault(reason, left_out.firsts[reason])
+
+    def _take(self, place: BlobPlace, blob: Blob, relative: str, found: Sources, left_out: LeftOut) -> None:
+        if self._is_output(place):
+            left_out.add(OUTPUTS, place.url)
+        else:
+            self._add(found, relative, place, blob)
+
+    def _is_output(self, place: BlobPlace) -> bool:
+        outputs = self.outputs
+        return (
+            outputs is not None
+            and (place.account, place.container) == (outputs.account, outputs.container)
+            and bool(outputs.name)
+            and place.name.startswith(outputs.name)
+        )
+
+    def _add(self, found: Sources, name: str, place: BlobPlace, blob: Blob) -> None:
+        if blob.is_archived:
+            self.archived.append(place.url)
+            return
+        found.named.append((name, place.url))
+        found.blobs[place.url] = InputBlob(place, blob.etag, blob.size_bytes)
+
+
+def _see_that_it_signs() -> None:
+    """Raise AccessError where no signatures can be made for the nodes."""
+    make_signer(SIGNED_SECONDS)
+
+
+def _see_that_it_reads(found: Sources, before: int) -> None:
+    """Ask for the first blob that was found without its content: who may list need not be allowed to read."""
+    for _, path in found.named[before : before + 1]:
+        find_at(found.blobs[path].place)
+
+
+def find_at(place: BlobPlace) -> Blob | None:
+    """What there is to know of the blob at a place; None if there is none."""
+    with at_account(place.account):
+        return blobs.find_blob(place.container, place.name)
+
+
+def describe_change(blob: InputBlob | None) -> str:
+    """Why what a task made is no output of an input as it was listed; "" if it is, or the input is no blob.
+
+    Nobody can tell a node which version of a blob to read. But a blob that has the same ETag afterwards was
+    the same all the time.
+    """
+    if blob is None:
+        return ""
+    now = find_at(blob.place)
+    if now is None:
+        return f"its input {blob.place.url} is gone, which was there when the run began"
+    if now.etag != blob.etag:
+        return f"its input {blob.place.url} was changed after the run had begun; run again"
+    return ""
+
+
+def _find_named(place: BlobPlace) -> Blob | None:
+    """The blob of that very name, if there is one that is no folder."""
+    if not place.name or place.name.endswith("/"):
+        return None
+    blob = find_at(place)
+    return None if blob is None or _is_folder(place.name, blob) else blob
+
+
+def _is_folder(name: str, blob: Blob) -> bool:
+    is_marked = blob.metadata.get(FOLDER_METADATA, "").lower() == "true"
+    return is_marked or (name.endswith("/") and not blob.size_bytes)
+
+
+def _list_matching(place: BlobPlace, left_out: LeftOut) -> Iterator[tuple[str, Blob, str]]:
+    """The blobs that a prefix or a glob means, and their names below the prefix. A page at a time."""
+    pattern = read_remote_pattern(place.name)
+    start = f"{pattern.root}/" if pattern.root else ""
+    try:
+        for name, blob in blobs.list_blobs(place.container, start + _read_fixed(pattern)):
+            relative = name[len(start) :]
+            reason = FOLDER_ENTRY if _is_folder(name, blob) else pattern.judge(relative)
+            if reason == TAKEN:
+                yield name, blob, relative
+            elif reason:
+                left_out.add(reason, name)
+    except NotFoundError:
+        raise InputError(_describe_no_container(place)) from None
+
+
+def _read_fixed(pattern: Pattern) -> str:
+    """What the names begin with that the first part of a glob takes."""
+    first = pattern.parts[0]
+    return first[: next((index for index, sign in enumerate(first) if sign in WILDCARDS), len(first))]
+
+
+def _describe_no_container(place: BlobPlace) -> str:
+    """That there is no such container, and which one may be meant."""
+    try:
+        names = [one.name for one in blobs.list_containers()]
+    except FanOutError:
+        # Who may read a container need not be allowed to list them all.
+        names = []
+    near = difflib.get_close_matches(place.container, names, n=1)
+    hint = f" There is {near[0]}." if near else ""
+    return f"There is no container {place.container} in the storage account {place.account}.{hint}"
+
+
+def _describe_nothing(place: BlobPlace, left_out: LeftOut) -> str:
+    what = f"is or matches {place.name}" if place.name else "is there"
+    problem = f"In the container {place.container} of {place.account} no blob {what}."
+    return f"{problem} Left out: {left_out}." if left_out.counts else problem
+
+
+def _explain_archived(urls: Sequence[str]) -> str:
+    shown = list(chain(urls[:10], [f"... and {len(urls) - 10} more"] if len(urls) > 10 else []))
+    return "\n  ".join(
+        [
+            f"{len(urls)} inputs are in the archive tier, where nobody can read them. Bring them to another "
+            f"tier (az storage blob set-tier --tier Hot), which takes up to 15 hours, or leave them out:",
+            *shown,
+        ]
+    )

@@ -1,0 +1,150 @@
+"""Inputs that are in blob storage already: read by the nodes, where they lie."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from prefect import flow
+
+from flows.fan_out import fan_out
+from flows.running import run
+from tasks.azure import blobs
+from tasks.errors import FilesFailedError, InputError
+from tasks.plans import find_plan_inputs, plan_run
+from tasks.spec.run_results import RunResult
+from tasks.spec.run_spec import RunSpec
+from tasks.spec.task_specs import FileSpec, TaskSpec
+from tests.faulty_proxy import FaultyProxy, before
+from tests.flows.services import blobs as storage_service
+from tests.flows.services import remains_of, wait_for_remains, write_files
+
+CAT = "cat {input}"
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def proxy(accounts, storage, monkeypatch):
+    """Storage behind a proxy that notes requests."""
+    host = re.sub(r"^http://([^/]+)/.*", r"\1", storage.blob_endpoint)
+    with before(f"http://{host}") as proxy:
+        monkeypatch.setenv(
+            "AZURE_STORAGE_CONNECTION_STRING",
+            storage.connection_string.replace(f"http://{host}", proxy.url),
+        )
+        yield proxy
+
+
+def make_container(contents: dict[str, str], name: str = "") -> str:
+    """A container with these blobs."""
+    name = name or f"blobs-{next(numbers)}"
+    client = storage_service().get_container_client(name)
+    client.create_container()
+    for blob, content in contents.items():
+        client.upload_blob(blob, content)
+    return name
+
+
+def requests_of_driver(proxy: FaultyProxy, container: str) -> list[str]:
+    """Those about blobs of a container that have no signature in their URL, as nodes' have."""
+    found = [re.sub(r"^(\w+) /[^/]+/", r"\1 ", one) for one in proxy.requests if "sig=" not in one]
+    return [one for one in found if one.split(" ")[1].startswith(f"{container}/")]
+
+
+def test_blobs_are_read_where_they_lie(proxy, tmp_path):
+    """A prefix, a URL, a list and a local folder together: no byte of a blob passes through the driver, which
+    leaves all of them as they are, and a second run finds them unchanged by their ETags."""
+    source = make_container(
+        {"in/a.txt": "A", "in/sub/ü $(x) 'q'.txt": "B", "in/.hidden": "-", "in/sub/": "", "else/z.txt": "-"}
+    )
+    single, listed = make_container({"deep/one [1].txt": "C"}), make_container({"l/x.txt": "D"})
+    (tmp_path / "list").write_text(f"az://{listed}/l/x.txt\n")
+    write_files(tmp_path / "in", {"local.txt": "E"})
+    inputs = [
+        f"az://{source}/in/**",
+        f"{blobs.locate_account()}/{single}/deep/one%20[1].txt",
+        f"@{tmp_path}/list",
+        f"{tmp_path}/in",
+    ]
+    first = fan_out(inputs, None, CAT, tmp_path / "out", output_name="{name}")
+    contents = {name: Path(path).read_text() for name, path in first.outputs.items()}
+    expected = {"a.txt": "A", "sub/ü $(x) 'q'.txt": "B", "one [1].txt": "C", "l/x.txt": "D", "local.txt": "E"}
+    assert contents == expected
+    for container in (source, single, listed):
+        methods = {
+            one.split(" ")[0] for one in requests_of_driver(proxy, container) if "comp=list" not in one
+        }
+        assert methods - {"PUT"} == {"HEAD"}
+        assert storage_service().get_container_client(container).exists()
+    storage_service().get_container_client(source).upload_blob("in/a.txt", "A2", overwrite=True)
+    second = fan_out(inputs, None, CAT, tmp_path / "out", output_name="{name}")
+    assert {file.name for file in second.files if file.state == "succeeded"} == {"a.txt"}
+    assert {file.state for file in second.files if file.name != "a.txt"} == {"unchanged"}
+    assert (tmp_path / "out" / "a.txt").read_text() == "A2"
+
+
+@flow
+def run_after(change, **parameters) -> RunResult:
+    """A run whose inputs change once they are listed."""
+    plan = plan_run(RunSpec(**parameters))
+    change()
+    return run(plan)
+
+
+def test_a_blob_that_changes_or_vanishes_under_the_run_fails_its_file_alone(accounts, tmp_path, run_key):
+    """What was made of another content than the one that was listed is no output, and nobody fetches it: not
+    the run, and not who cleans up."""
+    container = make_container({"changes": "old", "vanishes": "old", "stays": "old"})
+    client = storage_service().get_container_client(container)
+
+    def change() -> None:
+        client.upload_blob("changes", "new", overwrite=True)
+        client.delete_blob("vanishes")
+
+    given = {"inputs": f"az://{container}", "command": CAT, "output_dir": str(tmp_path), "run_key": run_key}
+    with pytest.raises(FilesFailedError) as caught:
+        run_after(change, **given)
+    problems = {file.name: file.problem for file in caught.value.result.files}
+    assert problems.keys() == {"changes", "stays", "vanishes"}
+    assert problems["stays"] == ""
+    assert "was changed after the run had begun; run again" in problems["changes"]
+    assert "BlobNotFound" in problems["vanishes"]
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"stays_OUTPUT"}
+    wait_for_remains(run_key, set())
+
+
+def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_path):
+    """A container, a prefix or a blob that isn't there, archived blobs, names that no node can have, two
+    prefixes with the same names, and what a place in blob storage can't be."""
+    one = make_container({"a/x": "1", "b/x": "1", "bad//x": "1", "h/.x": "", "cold": "1"}, "blobs-errors")
+    storage_service().get_blob_client(one, "cold").set_standard_blob_tier("Archive")
+    (tmp_path / "list").write_text(f"az://{one}/a/x\naz://{one}/gone\n")
+    messages = {
+        f"az://{one}s/a": f"There is {one}.",
+        f"az://{one}/nothing": "no blob is or matches nothing",
+        f"az://{one}/h": "Left out: 1 hidden (h/.x).",
+        f"az://{one}/**": "in the archive tier",
+        f"az://{one}/cold": "in the archive tier",
+        f"az://{one}/bad": "has a part without a name",
+        f"@{tmp_path}/list": f"{one}/gone is not there",
+        "https://else.blob.core.windows.net/c/x": "storage_accounts",
+    }
+    for inputs, message in messages.items():
+        with pytest.raises(InputError) as caught:
+            plan_run(RunSpec(inputs=inputs, command=CAT, output_dir=str(tmp_path / "out"), run_key="never"))
+        assert message in str(caught.value)
+    with pytest.raises(InputError, match="would both be 'x'"):
+        find_plan_inputs(RunSpec(inputs=[f"az://{one}/a", f"az://{one}/b"], command=CAT))
+    with pytest.raises(InputError, match="is in blob storage, where only inputs"):
+        plan_run(
+            RunSpec(
+                inputs=f"az://{one}/a",
+                command=CAT,
+                task=TaskSpec(files=[FileSpec(local_path=f"az://{one}/b")]),
+                output_dir=str(tmp_path / "out"),
+                run_key="never",
+            )
+        )
+    assert remains_of("never") == set()
