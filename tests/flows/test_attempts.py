@@ -32,6 +32,7 @@ from tests.flows.services import (
     wait_for_remains,
     write_files,
 )
+from tests.sampling import sample
 from tests.waiting import wait_until
 
 
@@ -50,24 +51,33 @@ def application(tmp_path):
     return str(script)
 
 
+ALL = {"containers", "job", "pool"}
+ON_SUCCESS = Cleanup(containers="on_success", job="on_success", pool="on_success")
+MIXED = Cleanup(containers="never", pool="never")
+# What is kept by each policy.
+POLICIES = {
+    "always, after success": (Cleanup(), True, set[str]()),
+    "always, after failure": (Cleanup(), False, set[str]()),
+    "never, after success": (KEEP_ALL, True, ALL),
+    "never, after failure": (KEEP_ALL, False, ALL),
+    "on success, after success": (ON_SUCCESS, True, set[str]()),
+    "on success, after failure": (ON_SUCCESS, False, ALL),
+    "mixed, after success": (MIXED, True, {"containers", "pool"}),
+    "mixed, after failure": (MIXED, False, {"containers", "pool"}),
+}
+
+
 @pytest.mark.parametrize(
-    ("policy", "after_success", "after_failure"),
-    [
-        (Cleanup(), set(), set()),
-        (KEEP_ALL, {"containers", "job", "pool"}, {"containers", "job", "pool"}),
-        (
-            Cleanup(containers="on_success", job="on_success", pool="on_success"),
-            set(),
-            {"containers", "job", "pool"},
-        ),
-        (Cleanup(containers="never", pool="never"), {"containers", "pool"}, {"containers", "pool"}),
-    ],
-    ids=["always", "never", "on success", "mixed"],
+    ("policy", "succeeds", "kept_resources"),
+    sample(
+        POLICIES,
+        "always, after failure",
+        "on success, after success",
+        "on success, after failure",
+        "mixed, after success",
+    ),
 )
-@pytest.mark.parametrize("succeeds", [True, False])
-def test_what_remains_is_what_the_policy_keeps(
-    kept, inputs, tmp_path, policy, after_success, after_failure, succeeds
-):
+def test_what_remains_is_what_the_policy_keeps(kept, inputs, tmp_path, policy, succeeds, kept_resources):
     """After success and after failure exactly the resources stay that the policy says."""
     command = "cat {input}" if succeeds else "false"
     run = [str(inputs / "file 1.txt"), None, command, str(tmp_path / "out"), PoolSpec(), policy]
@@ -76,7 +86,7 @@ def test_what_remains_is_what_the_policy_keeps(
     else:
         with pytest.raises(FilesFailedError):
             fan_out(*run, run_key=kept)
-    wait_for_remains(kept, after_success if succeeds else after_failure)
+    wait_for_remains(kept, kept_resources)
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
@@ -160,6 +170,7 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
 
 
+@pytest.mark.soak
 def test_an_attempt_waits_for_the_tasks_that_have_not_completed(kept, inputs, application, tmp_path):
     """Of a job with tasks that have completed, and others that have not, nothing is added or done again."""
     Path(application).write_text(
@@ -183,6 +194,7 @@ def outputs_of(run_key: str) -> dict[str, str]:
     return blobs_of(names_of_run(run_key).output_container)
 
 
+@pytest.mark.soak
 def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, application, tmp_path):
     """The next attempt replaces the Batch task of the changed file, and no other."""
     with running_elsewhere(tmp_path, kept, application) as process:
@@ -203,6 +215,7 @@ def test_a_file_that_changed_since_a_killed_run_is_run_anew(kept, inputs, applic
     assert (tmp_path / "out" / "file 3_OUTPUT.txt").read_text() == "text 3"
 
 
+@pytest.mark.soak
 def test_a_killed_run_is_cleaned_up_by_its_hook(accounts, inputs, application, tmp_path, run_key):
     """What SIGKILL left behind goes when the hook gets no more than the flow run, also the second time."""
     with running_elsewhere(tmp_path, run_key, application) as process:

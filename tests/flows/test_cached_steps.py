@@ -31,6 +31,7 @@ from tasks.spec.work import make_item
 from tasks.unfetched import FOLDER
 from tasks.uploads import list_uploaded, upload_application, upload_input, upload_shard
 from tests.flows.services import batch, blobs, exists, write_files
+from tests.sampling import sample
 from tests.waiting import wait_until
 
 HOUR_SECONDS = 3600
@@ -309,8 +310,17 @@ def test_tasks_are_added_once(jobs, job, change):
     assert {task.id for task in batch().list_tasks(job.id)} == {item.task_id for item in items}
 
 
-@pytest.mark.parametrize("change", ["file is gone", "file was changed", "output was made anew"])
-@pytest.mark.parametrize("many", [False, True])
+FETCHES = {
+    f"{change}, {size}": (change, size == "many")
+    for change in ("file is gone", "file was changed", "output was made anew")
+    for size in ("one", "many")
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "many"),
+    sample(FETCHES, "file is gone, many", "file was changed, one", "output was made anew, many"),
+)
 def test_an_output_is_fetched_once(names, folder, tmp_path, change, many):
     """It is fetched again if it is no longer on disk, or in the container, as it was."""
     container, out = names.output_container, tmp_path / "out"

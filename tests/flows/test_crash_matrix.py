@@ -246,7 +246,7 @@ def test_a_run_that_dies_is_ended_by_the_next_attempt(accounts, count_effects, t
     count = count_effects("always")
     cases = list(cases_at(dict.fromkeys(POLICIES, count)))
     sample = random.Random(SEED).sample(cases, SAMPLE)
-    assert run_cases(sample, tmp_path, servers=2) == []
+    assert run_cases(sample, tmp_path, servers=1) == []
 
 
 @pytest.mark.soak

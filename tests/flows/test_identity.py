@@ -14,6 +14,7 @@ from tasks.spec.task_specs import TaskSpec
 from tests.flows.attempts import KEEP_ALL, running_elsewhere
 from tests.flows.drivers import Death, Drive, Drivers, drivers
 from tests.flows.services import batch, blobs, blobs_of, write_files
+from tests.sampling import sample
 from tests.waiting import wait_until
 
 FILES = {f"{number}.txt": "a b c\n" for number in range(3)}
@@ -41,17 +42,23 @@ def list_states(result: RunResult) -> set[str]:
     return {file.state for file in result.files}
 
 
+CHANGES = {
+    "command": ({"command": "wc -w {input}"}, "3"),
+    "program": ({"text": "wc -w < $1"}, "3"),
+    "environment": ({"text": "echo $GREETING", "task": TaskSpec(environment={"GREETING": "hi"})}, "hi"),
+    "output name": ({"output_name": "{stem}.new"}, "a b c"),
+}
+CASES = {
+    f"{what}, {outputs}": (*change, outputs == "on disk")
+    for what, change in CHANGES.items()
+    for outputs in ("on disk", "gone")
+}
+
+
 @pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"command": "wc -w {input}"}, "3"),
-        ({"text": "wc -w < $1"}, "3"),
-        ({"text": "echo $GREETING", "task": TaskSpec(environment={"GREETING": "hi"})}, "hi"),
-        ({"output_name": "{stem}.new"}, "a b c"),
-    ],
-    ids=["command", "program", "environment", "output name"],
+    ("changes", "expected", "on_disk"),
+    sample(CASES, "command, on disk", "program, gone", "environment, gone", "output name, on disk"),
 )
-@pytest.mark.parametrize("on_disk", [True, False], ids=["outputs on disk", "outputs gone from disk"])
 def test_another_way_of_making_outputs_makes_them_anew(kept, tmp_path, changes, expected, on_disk):
     """With the key of a run whose job, pool and outputs were kept, other work is other work."""
     assert read_outputs(run(tmp_path, kept)) == {"a b c"}

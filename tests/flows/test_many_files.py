@@ -15,6 +15,7 @@ from tests.flows.services import wait_for_remains, write_files
 COUNT = 400
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_many_files_are_few_prefect_tasks_and_few_calls(accounts, tmp_path, caplog):
     """Every file has its output, Prefect sees shards, and waiting lists each task about once."""

@@ -22,14 +22,11 @@ from tests.flows.services import write_files
 SIDE_BY_SIDE = 6
 FOREVER = 3600.0
 RUN_SECONDS = 150
-# Each way to be away, at steps of all kinds.
+# Each service, and each kind of answer: none, a refusal, an error.
 SAMPLE = [
-    Case("batch", "tasks", "silent", 1),
-    Case("batch", "task counts", "refuse", 1),
+    Case("batch", "task counts", "silent", 1),
     Case("batch", "completed", "403 once", 1),
     Case("storage", "upload", "500", 1),
-    Case("storage", "fetch", "silent", 1),
-    Case("storage", "delete", "503", 1),
     Case("prefect", "states", "500", 1),
 ]
 # Longer than the run has time, and what is said of it.
@@ -142,6 +139,7 @@ def run_with(accounts, tmp_path, run_key) -> Callable[[int], subprocess.Complete
     return run
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_full_disk_loses_nothing(run_with, tmp_path):
     """What can't be written is told by its name and stays in its container, for the next attempt to fetch."""

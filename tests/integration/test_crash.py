@@ -222,7 +222,7 @@ def test_running_task_goes_on(service, pids, tmp_path):
     assert (tmp_path / "starts").read_text().split() == ["start"]
 
 
-@pytest.mark.parametrize("restarts", [1, 2])
+@pytest.mark.parametrize("restarts", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_task_that_ended_meanwhile_has_ended(service, pids, restarts):
     """A task whose process ends while the service is gone has completed when it is back, with its exit code
     and its output; the agent has ended, too, when nothing was left to run."""
@@ -242,6 +242,7 @@ def test_task_that_ended_meanwhile_has_ended(service, pids, restarts):
     assert len(pids.read_text().split()) == 1
 
 
+@pytest.mark.soak
 def test_limit_counts_through_a_restart(service, pids):
     """A task's wall-clock limit is counted from its start, whichever service sees it pass."""
     limit = models.BatchTaskConstraints(max_wall_clock_time="PT4S")
@@ -256,6 +257,7 @@ def test_limit_counts_through_a_restart(service, pids):
     assert len(pids.read_text().split()) == 1
 
 
+@pytest.mark.soak
 def test_task_that_was_given_up_is_gone(service, pids):
     """A task that was terminated just before the service was killed ends with the next one's start."""
     client = service.start()
@@ -267,6 +269,7 @@ def test_task_that_was_given_up_is_gone(service, pids):
     assert client.get_task("job", "t").state == "completed"
 
 
+@pytest.mark.soak
 def test_what_coordination_commands_left_running_goes_on(service, tmp_path):
     """What a multi-instance task needs beside its own command outlives the service on each of its nodes."""
     left = f"cd {tmp_path}; sh -c 'echo $$ > $AZ_BATCH_NODE_ID.left; exec sleep 3600' > /dev/null 2>&1 &"
@@ -314,6 +317,7 @@ def test_without_its_agent_a_running_task_is_requeued(service, pids, tmp_path):
     assert (tmp_path / "starts").read_text().split() == ["start", "start"]
 
 
+@pytest.mark.soak
 def test_agent_alone_is_replaced(service, pids, tmp_path):
     """Where only the agent is killed, what ran has failed and is gone, and other tasks run."""
     client = service.start()

@@ -42,6 +42,7 @@ def run_tests(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_fixture_in_a_project_of_its_own(tmp_path):
     """The test of the page passes in a folder that knows nothing of this project."""
     alone, *_ = [each for each in EXAMPLES if "def test_" in each]
@@ -62,6 +63,7 @@ def test_blobs_in_a_project_of_its_own(tmp_path, monkeypatch):
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.soak
 def test_settings_and_faults_of_a_project_of_its_own(tmp_path):
     """`batch_settings` can be replaced, and what `batch_faults` asks for ends with its test."""
     code = """

@@ -21,7 +21,7 @@ from batch_emulator.node.simulation import Simulation
 from batch_emulator.resources.transitions import JOB, TASK, Table
 from bench.signing import follow, open_account
 
-EXAMPLES = int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "5"))
 # Time passes here, so that a failure need not come again, and shrinking it would lead nowhere.
 QUIETLY = settings(
     max_examples=EXAMPLES,

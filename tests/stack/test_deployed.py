@@ -50,6 +50,7 @@ def test_a_deployment_runs_through_the_worker(local_stack, tmp_path):
     assert tables == {f"{path.stem}_OUTPUT.txt": expected_counts(path, 5) for path in sorted(DATA.iterdir())}
 
 
+@pytest.mark.soak
 def test_a_failed_run_fails_the_command(local_stack, tmp_path):
     """Over an empty folder: exit code 1, and the log says what is missing, without a traceback."""
     result = local_stack.run_deployment("top-n-words/count-words", "--watch", inputs=str(tmp_path))
@@ -81,11 +82,12 @@ def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters
 DEPLOY = ("--no-prompt", "deploy", "--prefect-file", str(PREFECT_FILE))
 WAYS = [
     pytest.param(("--all",), id="all"),
-    pytest.param(("-n", "nightly"), id="name", marks=pytest.mark.soak),
-    pytest.param(("-n", "*/nightly"), id="pattern", marks=pytest.mark.soak),
+    pytest.param(("-n", "nightly"), id="name"),
+    pytest.param(("-n", "*/nightly"), id="pattern"),
 ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("which", WAYS)
 def test_deploying_again_changes_nothing(local_stack, which):
     """What somebody has set stays: schedules, resumed or new ones, parameters, a limit, a pause."""
@@ -157,6 +159,7 @@ def test_a_stack_that_starts_again_leaves_a_schedule_on(tmp_path):
         assert deployments_of(stack) == kept
 
 
+@pytest.mark.soak
 def test_a_night_of_one_s_own(local_stack, tmp_path):
     """The how-to page's file is deployed as it says: its schedule is on, and its run counts the lines."""
     (page,) = [one.text for one in blocks_of(REPOSITORY / "docs/howto/schedule.md") if one.language == "yaml"]
@@ -178,6 +181,7 @@ def test_a_night_of_one_s_own(local_stack, tmp_path):
     assert (tmp_path / "lines" / "taskdata1_OUTPUT.txt").read_text() == f"{lines}\n"
 
 
+@pytest.mark.soak
 def test_a_run_asks_for_its_place_when_it_is_due(local_stack, tmp_path):
     """Not before, when the night that has the place could still end in time."""
     deployment = local_stack.api("GET", "/deployments/name/top-n-words/nightly")
@@ -237,6 +241,7 @@ def test_the_dashboard_is_served(local_stack):
     assert "<title>Prefect" in page.text
 
 
+@pytest.mark.soak
 def test_a_demo_uses_the_open_stack(local_stack, tmp_path):
     """`demo` starts nothing when a stack is open, runs the deployment there and shows the tables."""
     argv = [sys.executable, "-m", "deployments.local", "demo", "--env-file", str(local_stack.env_file)]
@@ -383,6 +388,7 @@ def test_a_signal_while_starting(tmp_path, number, exit_code):
     assert not stack.env_file.exists()
 
 
+@pytest.mark.soak
 def test_a_part_that_dies_ends_the_stack(tmp_path):
     """When a part ends by itself, the stack names it, stops the others and ends with exit code 1."""
     with Stack(tmp_path) as stack:

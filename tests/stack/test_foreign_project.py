@@ -38,6 +38,7 @@ def project(tmp_path, repository) -> Path:
     return folder
 
 
+@pytest.mark.soak
 def test_the_flows_are_run_from_another_project(local_stack, project, tmp_path):
     """Its file is deployed, its program starts the run by name, and the worker fetches the flows from git."""
     deployed = local_stack.prefect(

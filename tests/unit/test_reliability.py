@@ -26,8 +26,20 @@ def test_each_promise_names_a_test_that_is_there(row):
 
 
 def has_test(file: str, name: str) -> bool:
-    path = REPOSITORY / file
-    if not path.is_file():
-        return False
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return not name or name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return (REPOSITORY / file).is_file() and (not name or name in read_tests(file))
+
+
+@pytest.mark.parametrize("row", PROMISES, ids=lambda row: row.partition(" |")[0])
+def test_soak_stands_before_the_tests_that_only_soak_runs(row):
+    """Whoever reads a row knows which of its tests `make test` runs."""
+    quick, _, slow = row.split(" | ")[2].partition("*soak:*")
+    for part, is_soak in ((quick, False), (slow, True)):
+        named = [(file, name) for file, name in TEST.findall(part) if name]
+        assert [name for file, name in named if read_tests(file)[name] != is_soak] == []
+
+
+def read_tests(file: str) -> dict[str, bool]:
+    """The functions of a file of tests, and whether each is marked `soak` whatever its parameters."""
+    tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {one.name: "pytest.mark.soak" in map(ast.unparse, one.decorator_list) for one in functions}
