@@ -44,6 +44,7 @@ class Engine:
         self._clock = Clock(settings.speed)
         self._timers = Timers(self.do, settings.speed)
         self._persistence = Persistence(journal, self.world, self._timers)
+        runner.tell_when(self._persistence.when_written)
         self.logs = NodeLogs()
         self._background: set[asyncio.Task] = set()
         self._running: set[tuple[str, str]] = set()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
 
 import orjson
 
@@ -13,7 +16,10 @@ from batch_emulator.engine.timers import Timers
 from batch_emulator.scheduler.world import World
 
 _GARBAGE_PAUSE_SECONDS = 0.02
+_SECONDS_AFTER_FAILURE = 1.0
 _TASKS_FREED_AT_ONCE = 2000
+
+log = logging.getLogger(__name__)
 
 
 class Persistence:
@@ -24,7 +30,9 @@ class Persistence:
         self._world = world
         self._timers = timers
         self._loop = asyncio.get_running_loop()
-        self._flush_due = False
+        self._unwritten = False
+        self._flushing: asyncio.Handle | None = None
+        self._waiting: list[Callable[[], None]] = []
         self._collector: asyncio.TimerHandle | None = None
 
     def note(self) -> None:
@@ -33,21 +41,40 @@ class Persistence:
         if self._journal is None:
             self._world.store.changed.clear()
             self._timers.changed.clear()
-        elif not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self.flush)
+        else:
+            self._unwritten = True
+            self._flush_later()
+
+    def when_written(self, action: Callable[[], None]) -> None:
+        """Call it once all that has happened so far is written down: soon, or when that can be done again."""
+        self._waiting.append(action)
+        self._flush_later()
+
+    def _flush_later(self) -> None:
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flushing = None
+        try:
+            self.flush()
+        except sqlite3.Error as error:
+            log.error("What has changed cannot be written, and nothing is begun until it is: %s", error)
+            self._flushing = self._loop.call_later(_SECONDS_AFTER_FAILURE, self._flush_now)
 
     def flush(self) -> None:
         """Write what has changed, in one transaction. Called before every answer; free if nothing has.
 
         Raises sqlite3.Error where it can't be written; the next flush tries again.
         """
-        if self._journal is None or not (self._flush_due or self._timers.changed):
-            return
-        self._flush_due = False
-        self._journal.write(self._changes())
-        self._world.store.changed.clear()
-        self._timers.changed.clear()
+        if self._journal is not None and (self._unwritten or self._timers.changed):
+            self._journal.write(self._changes())
+            self._unwritten = False
+            self._world.store.changed.clear()
+            self._timers.changed.clear()
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action()
 
     def _changes(self) -> list[Record]:
         store = self._world.store
@@ -97,7 +124,8 @@ class Persistence:
     def close(self) -> None:
         """Write what is left and let the journal go."""
         self.flush()
-        if self._collector:
-            self._collector.cancel()
+        for handle in (self._collector, self._flushing):
+            if handle:
+                handle.cancel()
         if self._journal:
             self._journal.close()

@@ -10,7 +10,7 @@ The service speaks to it over a socket, one JSON array a line. The service says
     ["start", name, {program, arguments, directory, environment, stdout, stderr, appends, leaves_running,
                      deadline}]
     ["signal", name, number]      to the process group of a running command, which then leaves nothing running
-    ["forget", name]              its end has been written down by the service
+    ["forget", name, ...]         their ends have been written down by the service
     ["settled"]                   what becomes of all that ran before has been written down, too
     ["quit"]                      kill everything and end
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -34,8 +35,9 @@ from contextlib import suppress
 from typing import Any
 
 ENDED = "ended.json"
+PROCESS_ID = "agent.pid"
 TASK_DIRECTORY = "AZ_BATCH_TASK_DIR"
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
 _MAX_KILL_ROUNDS = 20
 
 
@@ -44,6 +46,7 @@ class Agent:
 
     def __init__(self, listener: socket.socket, folder: str, keeps: bool):
         self._listener, self._folder, self._keeps = listener, folder, keeps
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
         self._running: dict[str, tuple[subprocess.Popen[bytes], dict[str, Any]]] = {}
         self._names: dict[int, str] = {}
         self._ended: dict[str, tuple[int | None, str | None]] = {}
@@ -113,12 +116,12 @@ class Agent:
 
     def _end_when_idle(self) -> None:
         # A service that is already knocking is served first.
-        if self._client is None and not self._running and not _is_readable(self._listener):
+        if self._client is None and not self._running and not select.select([self._listener], [], [], 0)[0]:
             self._wanted = False
 
     def _do_start(self, name: str, order: dict[str, Any]) -> None:
         try:
-            process = _spawn(order)
+            process = _spawn(order, self._nothing)
         except (OSError, ValueError) as error:
             self._note_end(name, None, str(error))
             return
@@ -132,8 +135,9 @@ class Agent:
             order["leaves_running"] = False
             _signal_group(process.pid, number)
 
-    def _do_forget(self, name: str) -> None:
-        self._ended.pop(name, None)
+    def _do_forget(self, *names: str) -> None:
+        for name in names:
+            self._ended.pop(name, None)
 
     def _do_settled(self) -> None:
         self._knows = True
@@ -240,13 +244,7 @@ def marked_in_proc() -> Iterator[tuple[int, str]]:
                 yield int(name), os.fsdecode(rest.partition(b"\0")[0])
 
 
-def _is_readable(source: socket.socket) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(source, selectors.EVENT_READ)
-        return bool(selector.select(0))
-
-
-def _spawn(order: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _spawn(order: dict[str, Any], stdin: int) -> subprocess.Popen[bytes]:
     opened: list[int] = []
     try:
         for name in ("stdout", "stderr"):
@@ -256,10 +254,12 @@ def _spawn(order: dict[str, Any]) -> subprocess.Popen[bytes]:
             executable=order["program"],
             cwd=order["directory"],
             env=order["environment"],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=opened[0],
             stderr=opened[1],
             start_new_session=True,
+            # None that this process has is inherited: to look for them takes as long as to start it.
+            close_fds=False,
         )
     finally:
         for descriptor in opened:
@@ -288,7 +288,9 @@ def _write_whole(path: str, text: str) -> None:
 
 def main() -> None:
     descriptor, folder, way = sys.argv[1:]
+    _write_whole(os.path.join(folder, PROCESS_ID), str(os.getpid()))
     with socket.socket(fileno=int(descriptor)) as listener:
+        listener.set_inheritable(False)
         Agent(listener, folder, way == "keeps").serve()
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from batch_emulator.node import agent
 from batch_emulator.node.agent_socket import AgentSocket, Message, connect, listen
 from batch_emulator.node.failures import AttemptFailed
 
 _HELLO_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -41,6 +48,8 @@ class AgentLink:
     """Starts commands through the agent of one location, whose folder for that is `folder`.
 
     What runs outlives the service only if it `keeps`. Belongs to one event loop from its first use.
+    What is said in a turn of that loop is sent together, and not before all that it follows from is written
+    down: `when_written` calls what it is given then.
     """
 
     def __init__(self, folder: Path, *, keeps: bool):
@@ -49,6 +58,9 @@ class AgentLink:
         self._process: subprocess.Popen[bytes] | None = None
         self._running: dict[str, Running] = {}
         self._left: dict[str, Running] = {}
+        self._forgotten: list[str] = []
+        self._sending = False
+        self.when_written: Callable[[Callable[[], None]], object] = _soon
 
     def take_up(self) -> bool:
         """Whether all that an earlier service had started is known: what still runs, how the rest has ended.
@@ -59,9 +71,11 @@ class AgentLink:
             found = connect(self._folder)
             hello = found.wait_for_message(_HELLO_SECONDS)
         except OSError:
-            # There is none, or it was about to end: then it has left what it knows for the next one.
+            # There is none, or it was about to end: then it has left what it knows for the next one. One that
+            # says nothing may wake up later, and do what it was told.
             if found is not None:
                 found.close()
+            _kill_agent(self._folder)
             found = self._start_agent()
             hello = found.wait_for_message(_HELLO_SECONDS)
         self._use(found)
@@ -76,14 +90,13 @@ class AgentLink:
         return found
 
     def settle(self) -> None:
-        """Kill what an earlier service has started and nobody has found. What becomes of it all is written
-        down in this turn of the event loop."""
+        """Kill what an earlier service has started and nobody has found."""
         for name, running in self._left.items():
             self._running[name] = running
             running.signal(signal.SIGKILL)
             running.ended.add_done_callback(lambda _, name=name: self.forget(name))
         self._left.clear()
-        asyncio.get_running_loop().call_soon(self.say, "settled")
+        self.say("settled")
 
     def start(self, name: str, order: dict[str, Any]) -> Running:
         """Start a command; `order` is as `agent` has it."""
@@ -99,12 +112,33 @@ class AgentLink:
     def forget(self, name: str) -> None:
         """How it ended has been written down, or nobody wants to know."""
         self._running.pop(name, None)
-        self.say("forget", name)
+        if self._socket is not None:
+            self._forgotten.append(name)
+            self._send_later()
 
     def say(self, *message: Any) -> None:
         """Tell the agent, if there is one."""
         if self._socket is not None:
             self._socket.say(*message)
+            self._send_later()
+
+    def send_at_once(self) -> None:
+        """From now on, written down or not: nothing shall outlive the service."""
+        self.when_written = _soon
+        self._send()
+
+    def _send_later(self) -> None:
+        if not self._sending:
+            self._sending = True
+            self.when_written(self._send)
+
+    def _send(self) -> None:
+        self._sending = False
+        forgotten, self._forgotten = self._forgotten, []
+        if self._socket is not None:
+            if forgotten:
+                self._socket.say("forget", *forgotten)
+            self._socket.send()
 
     async def close(self) -> None:
         """End the agent, and with it whatever runs."""
@@ -169,10 +203,26 @@ class AgentLink:
             self._socket.unwatch()
             self._socket.close()
             self._socket = None
+        self._forgotten.clear()
         self._reap()
         for running in [*self._running.values(), *self._left.values()]:
             _fail(running, AttemptFailed("Unknown", Message="The node agent was killed"))
         self._running.clear()
+
+
+def _soon(action: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(action)
+
+
+def _kill_agent(folder: Path) -> None:
+    """Kill the agent of this folder if it is still there, whoever started it."""
+    with suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(int((folder / agent.PROCESS_ID).read_text("ascii")))
+        # Its number may be another's by now.
+        if {agent.__file__, str(folder)} <= set(process.cmdline()):
+            log.warning("The node agent says nothing; it is killed, and with it what runs")
+            process.kill()
+            process.wait(_HELLO_SECONDS)
 
 
 def _settle(running: Running, code: int | None, error: str | None) -> None:

@@ -11,14 +11,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-_READ_BYTES = 1 << 20
+import orjson
+
+# More would be memory that the system maps and takes back for each message.
+_READ_BYTES = 1 << 16
 _NAME = "agent.socket"
 
 Message = list[Any]
 
 
 class AgentSocket:
-    """The service's end. What is said never waits; what is heard is waited for until it is watched."""
+    """The service's end. What is said is gathered until it is sent, and nobody waits for that; what is heard
+    is waited for until it is watched."""
 
     def __init__(self, connection: socket.socket):
         self._connection = connection
@@ -48,7 +52,7 @@ class AgentSocket:
             return
         *lines, self._unread = (self._unread + received).split(b"\n")
         for line in lines:
-            hear(json.loads(line))
+            hear(orjson.loads(line))
 
     def _receive(self) -> bytes:
         received = self._connection.recv(_READ_BYTES)
@@ -57,17 +61,17 @@ class AgentSocket:
         return received
 
     def say(self, *message: Any) -> None:
-        self._unsent += json.dumps(message).encode() + b"\n"
-        self._send()
+        self._unsent += _encode(message)
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send what has been said, as soon as the agent takes it."""
         loop = asyncio.get_running_loop()
         with suppress(BlockingIOError, ConnectionError):
             while self._unsent:
                 sent = self._connection.send(self._unsent)
                 del self._unsent[:sent]
         if self._unsent:
-            loop.add_writer(self._connection, self._send)
+            loop.add_writer(self._connection, self.send)
         else:
             loop.remove_writer(self._connection)
 
@@ -75,7 +79,7 @@ class AgentSocket:
         """Say this, and wait until the agent has ended. Not in the event loop."""
         self._connection.setblocking(True)
         with suppress(OSError):
-            self._connection.sendall(bytes(self._unsent) + json.dumps(message).encode() + b"\n")
+            self._connection.sendall(bytes(self._unsent) + _encode(message))
             while self._connection.recv(_READ_BYTES):
                 pass
 
@@ -86,6 +90,14 @@ class AgentSocket:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _encode(message: tuple[Any, ...]) -> bytes:
+    try:
+        return orjson.dumps(message) + b"\n"
+    except TypeError:
+        # A path that is no UTF-8 has characters that only the standard library writes.
+        return json.dumps(message).encode() + b"\n"
 
 
 def connect(folder: Path) -> AgentSocket:

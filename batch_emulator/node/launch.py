@@ -84,6 +84,10 @@ class Outcome:
 class Runner(Protocol):
     """What carries out launches. (node_id, task_directory) names an attempt; one at a time runs for each."""
 
+    def tell_when(self, when_written: Callable[[Callable[[], None]], object]) -> None:
+        """What `when_written` is given is called once all that has happened so far is written down. What
+        outlives the service may be told of it only then."""
+
     def open_node(self, node_id: str, pool_id: str) -> None:
         """Make the node's folder, or take over the one that an earlier emulator left."""
 
@@ -94,8 +98,7 @@ class Runner(Protocol):
 
     def keep_only(self, node_ids: Set[str], in_use: Set[tuple[str, str]]) -> None:
         """Delete the folders of all other nodes, and kill what was neither taken up nor left running in a
-        task directory that is `in_use`, (node_id, task_directory): an earlier service had no time to. To be
-        called in the turn of the event loop in which what becomes of it all is written down."""
+        task directory that is `in_use`, (node_id, task_directory): an earlier service had no time to."""
 
     def close_node(self, node_id: str) -> Awaitable[None]:
         """Stop all that runs on the node and delete its folder; goes on whether or not it is awaited."""

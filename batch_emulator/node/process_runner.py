@@ -69,6 +69,9 @@ class ProcessRunner:
         self._attempts: dict[tuple[str, str], _Attempt] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
 
+    def tell_when(self, when_written: Callable[[Callable[[], None]], object]) -> None:
+        self._agent.when_written = when_written
+
     def open_node(self, node_id: str, pool_id: str) -> None:
         """Raises RuntimeError while the node is open or is still being closed."""
         if node_id in self._nodes or node_id in self._closing:
@@ -128,8 +131,7 @@ class ProcessRunner:
         task = loop.create_task(carry_out(launch, root, stop, self._equipment, running))
         self._attempts[key] = _Attempt(stop, task)
         task.add_done_callback(partial(self._finish, key, done))
-        # After that has been written down.
-        task.add_done_callback(lambda _: loop.call_soon(self._agent.forget, launch.name))
+        task.add_done_callback(lambda _: self._agent.forget(launch.name))
 
     def _find_running(self, launch: Launch, root: Path) -> Running | None:
         found = self._agent.find(launch.name)
@@ -163,6 +165,7 @@ class ProcessRunner:
             self._equipment.trash.take(root / task_directory)
 
     async def close(self) -> None:
+        self._agent.send_at_once()
         await self._stop_all(list(self._attempts))
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
         self._nodes.clear()

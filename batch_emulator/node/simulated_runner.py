@@ -24,6 +24,9 @@ class SimulatedRunner:
         self._loop = asyncio.get_running_loop()
         self._nodes: dict[str, dict[str, tuple[asyncio.Handle, Done]]] = {}
 
+    def tell_when(self, when_written: Callable[[Callable[[], None]], object]) -> None:
+        """Nothing outlives the service."""
+
     def open_node(self, node_id: str, pool_id: str) -> None:
         self._nodes.setdefault(node_id, {})
 

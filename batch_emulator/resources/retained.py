@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,11 +22,13 @@ class Retained:
     """For each retention time the tasks that have it, in order of their end; 24 bytes a task.
 
     A task that has run again is there once for each end, and only the last of these counts. `alarms` has the
-    number of the one timer that counts for each retention time.
+    number of the one timer that counts for each retention time. How many tasks of which job have data on a
+    node is counted: nodes and jobs are few.
     """
 
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}
+        self._on_nodes: dict[str, Counter[str]] = {}
         self.alarms: dict[str, int] = {}
 
     def add(self, retention_time: str, task: Task, ended: int) -> bool:
@@ -36,6 +38,32 @@ class Retained:
         queue.job_keys.append(task.job_key)
         queue.task_keys.append(task.key)
         return len(queue.ends) == 1
+
+    def has(self, retention_time: str, ended: int) -> bool:
+        """Whether a task that was added with this end is still there."""
+        first = self.first_end(retention_time)
+        return first is not None and first <= ended
+
+    def keep_on(self, node_id: str, job_key: str) -> None:
+        """A task of the job has left data on a node."""
+        self._on_nodes.setdefault(node_id, Counter())[job_key] += 1
+
+    def let_go(self, node_id: str, job_key: str) -> None:
+        """That of one task is no longer wanted, if the node and the job are still there."""
+        counts = self._on_nodes.get(node_id, {})
+        if counts.get(job_key):
+            counts[job_key] -= 1
+
+    def is_on(self, node_id: str) -> bool:
+        """Whether a node has data of any task."""
+        return any(self._on_nodes.get(node_id, {}).values())
+
+    def forget_node(self, node_id: str) -> None:
+        self._on_nodes.pop(node_id, None)
+
+    def forget_job(self, job_key: str) -> None:
+        for counts in self._on_nodes.values():
+            counts.pop(job_key, None)
 
     def pop_until(self, retention_time: str, ended: int) -> Iterator[tuple[int, str, str]]:
         """Take out what ended at this time (ticks) or before: end, job key, task key. The task may be gone,

@@ -89,6 +89,7 @@ class Store:
 
     def remove_node(self, node: Node) -> None:
         self._nodes[node.pool_key].remove(node)
+        self.retained.forget_node(node.id)
         self.touch("node", node.pool_key, node.id)
 
     def move_node(self, node: Node, event: NodeEvent, now: int) -> None:
@@ -125,6 +126,7 @@ class Store:
     def remove_job(self, job_key: str) -> None:
         self._unqueue(job_key)
         self.jobs_of_pools.forget(job_key)
+        self.retained.forget_job(job_key)
         self.touch("tasks", str(self.jobs[job_key].number))
         for node_id in self._preparations.pop(job_key, ()):
             self.touch("preparation", job_key, node_id)

@@ -20,10 +20,29 @@ def limit_task(world: World, task: Task) -> None:
     There is one timer for each retention time that tasks have, not one for each task.
     """
     time = _time(task)
-    if task.ended is None or task.node_id is None or time == UNLIMITED:
+    if task.ended is None or task.node_id is None:
         return
-    if world.store.retained.add(time, task, task.ended):
+    for node_id in task.node_ids:
+        if world.store.find_node(task.pool_key, node_id):
+            world.store.retained.keep_on(node_id, task.job_key)
+    if time != UNLIMITED and world.store.retained.add(time, task, task.ended):
         _set_alarm(world, time, task.ended)
+
+
+def forget_task(world: World, task: Task) -> None:
+    """A task is about to be deleted, or to run again: its data is no longer waited for."""
+    time, end = _time(task), task.ended
+    if task.state == "completed" and end is not None and _is_waited_for(world, time, end):
+        _let_go(world, task)
+
+
+def _is_waited_for(world: World, time: str, end: int) -> bool:
+    return time == UNLIMITED or world.store.retained.has(time, end)
+
+
+def _let_go(world: World, task: Task) -> None:
+    for node_id in task.node_ids:
+        world.store.retained.let_go(node_id, task.job_key)
 
 
 def resume(world: World, last: int) -> None:
@@ -32,7 +51,7 @@ def resume(world: World, last: int) -> None:
     tasks = [task for job_key in jobs for task in world.store.tasks(job_key).by_id.values()]
     ended = [(task.ended, task) for task in tasks if task.state == "completed" and task.ended is not None]
     for end, task in sorted(ended, key=lambda each: each[0]):
-        if end + _parse(_time(task)) > last:
+        if _time(task) == UNLIMITED or end + _parse(_time(task)) > last:
             limit_task(world, task)
 
 
@@ -61,6 +80,7 @@ def _remove_task_directory(world: World, end: int, job_key: str, task_key: str) 
     task = world.store.find_task(job_key, task_key)
     if task is None or task.state != "completed" or task.ended != end:
         return
+    _let_go(world, task)
     for node_id in task.node_ids:
         if world.store.find_node(task.pool_key, node_id):
             world.actions.append(RemoveDirectory(node_id, task_directory(world.store.jobs[job_key], task)))
@@ -68,17 +88,7 @@ def _remove_task_directory(world: World, end: int, job_key: str, task_key: str) 
 
 def is_kept(world: World, node: Node) -> bool:
     """Whether a completed task has data on the node whose retention time is not over."""
-    jobs = [world.store.tasks(job_key) for job_key in world.store.jobs]
-    return any(
-        task.state == "completed" and node.id in task.node_ids and _is_kept(task, world.now)
-        for tasks in jobs
-        for task in tasks.by_id.values()
-    )
-
-
-def _is_kept(task: Task, now: int) -> bool:
-    time = _time(task)
-    return task.ended is not None and (time == UNLIMITED or task.ended + _parse(time) > now)
+    return world.store.retained.is_on(node.id)
 
 
 def limit_directory(world: World, found: Preparation, directory: str, limits: Wire) -> None:

@@ -6,6 +6,7 @@ from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, Task, Wire, key
 from batch_emulator.scheduler import dependencies
 from batch_emulator.scheduler.launches import task_directory
+from batch_emulator.scheduler.retention import forget_task
 from batch_emulator.scheduler.taskends import TASK_ENDED, end_task, stop_task
 from batch_emulator.scheduler.world import RemoveDirectory, World
 
@@ -121,6 +122,7 @@ def reactivate_task(world: World, job_id: str, task_id: str) -> Task:
         raise BatchError("TaskNotCompleted")
     if task.result == "success":
         raise BatchError("TaskSucceeded")
+    forget_task(world, task)
     world.store.move_task(task, "reactivate", world.now)
     task.exit_code = task.failure = task.failed_at = task.result = task.started = task.ended = None
     task.node_id = task.pool_id = task.instances = task.last_retry = task.last_requeue = None
@@ -137,5 +139,6 @@ def delete_task(world: World, job_id: str, task_id: str) -> None:
     stop_task(world, task)
     for node_id in task.node_ids:
         world.actions.append(RemoveDirectory(node_id, task_directory(job, task)))
+    forget_task(world, task)
     world.store.remove_task(task)
     world.jobs_to_check[task.job_key] = None

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from batch_emulator.node import agent_link
 from batch_emulator.node.agent_link import AgentLink
 from batch_emulator.node.launch import Outcome, Runner
 from batch_emulator.node.process_runner import ProcessRunner
@@ -240,6 +241,32 @@ asyncio.run(main())
     link = AgentLink(tmp_path / "agent", keeps=True)
     assert link.take_up() == is_settled
     await link.close()
+
+
+async def test_an_agent_that_says_nothing_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent agent does not live on beside the one that takes its place, where it could go on with what it
+    was told; nothing of what it knew is taken for known."""
+    link = AgentLink(tmp_path / "agent", keeps=True)
+    assert not link.take_up()
+    (silent,) = agents_of(tmp_path)
+    silent.suspend()
+    monkeypatch.setattr(agent_link, "_HELLO_SECONDS", 0.2)
+    next_link = AgentLink(tmp_path / "agent", keeps=True)
+    monkeypatch.setattr(agent_link, "_kill_agent", until_killed(agent_link._kill_agent, monkeypatch))
+    assert not next_link.take_up()
+    assert not is_running(silent.pid)
+    await next_link.close()
+    await link.close()
+
+
+def until_killed(kill: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """The next agent has the time that it needs."""
+
+    def wrapped(folder: Path) -> None:
+        monkeypatch.setattr(agent_link, "_HELLO_SECONDS", 30.0)
+        kill(folder)
+
+    return wrapped
 
 
 def agents_of(location: Path) -> list[psutil.Process]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from batch_emulator.durations import parse_duration_ticks
 from batch_emulator.resources.job_tasks import JobTasks
 from batch_emulator.resources.model import Job, Node, Task
 from batch_emulator.resources.pool_nodes import SCHEDULABLE, PoolNodes
 from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
 from batch_emulator.scheduler.preparation import has_failed
+from batch_emulator.scheduler.retention import is_kept
 from batch_emulator.scheduler.world import World
 
 BUSY = ("preparing", "running")
@@ -28,8 +30,25 @@ def check(world: World) -> None:
         check_queue(world, pool_key)
         check_load(world, pool_key)
         check_nothing_fits(world, pool_key)
+    check_retained(world)
     assert +store.job_counts == Counter(job.state for job in store.jobs.values())
     assert all(schedule.state in SCHEDULE for schedule in store.schedules.values())
+
+
+def check_retained(world: World) -> None:
+    """A node has data of tasks where a look at each of them says so."""
+    store = world.store
+    completed = [
+        task for key in store.jobs for task in store.tasks(key).by_id.values() if task.state == "completed"
+    ]
+    for node in store.all_nodes():
+        here = [task for task in completed if node.id in task.node_ids]
+        assert is_kept(world, node) == any(keeps_data(task, world.now) for task in here)
+
+
+def keeps_data(task: Task, now: int) -> bool:
+    time = task.spec["constraints"].get("retentionTime", "P7D")
+    return task.ended is not None and task.ended + parse_duration_ticks(time) > now
 
 
 def check_job(world: World, job: Job, tasks: JobTasks) -> None:
