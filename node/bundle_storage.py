@@ -1,0 +1,173 @@
+"""What the runner of a bundle asks of blob storage: inputs, outputs and outcomes, by signed URLs.
+
+Standard library only, Python 3.8 or newer. A URL's query is its signature.
+"""
+
+import base64
+import errno
+import hashlib
+import http.client
+import os
+import threading
+import time
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+STORAGE_VERSION = "2021-12-02"
+# After a request that failed; the first at once, as a connection that was kept may have been closed.
+PAUSES_SECONDS = (0, 1, 2, 4, 8, 16)
+ANSWER_SECONDS = 120
+PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
+BLOCK_BYTES = 16 << 20
+
+
+class FileError(Exception):
+    """Why a file has no output, in the words in which the service tells of its Batch tasks."""
+
+    def __init__(self, category, code, message):
+        super().__init__(message)
+        self.said = {"category": category, "code": code, "message": message}
+
+
+class StorageError(Exception):
+    """Storage refused a request, or could not be reached for too long."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+def fetch_input(url, path):
+    try:
+        request("GET", url, into=path)
+    except StorageError as error:
+        codes = {403: ("UserError", "BlobAccessDenied"), 404: ("UserError", "BlobNotFound")}
+        category, code = codes.get(error.status, ("ServerError", "BlobDownloadMiscError"))
+        raise FileError(category, code, f"The input could not be fetched: {error}") from error
+
+
+def send_output(path, url, metadata):
+    try:
+        send(path, url, metadata)
+    except StorageError as error:
+        codes = {403: "FileUploadAccessDenied", 404: "FileUploadContainerNotFound"}
+        code = codes.get(error.status, "FileUploadMiscError")
+        raise FileError("UserError", code, f"The output could not be sent: {error}") from error
+
+
+def send(path, url, metadata):
+    """Send a file, a block at a time if it is large. Raises StorageError."""
+    digest, blocks = hashlib.md5(), []
+    with open(path, "rb") as file:
+        content = file.read(BLOCK_BYTES)
+        if len(content) < BLOCK_BYTES:
+            put(url, content, metadata)
+            return
+        while content:
+            digest.update(content)
+            blocks.append(base64.b64encode(b"%08d" % len(blocks)).decode())
+            request("PUT", f"{url}&comp=block&blockid={quote(blocks[-1], safe='')}", content)
+            content = file.read(BLOCK_BYTES)
+    latest = "".join(f"<Latest>{block}</Latest>" for block in blocks)
+    headers = {"x-ms-blob-content-md5": base64.b64encode(digest.digest()).decode(), **name_metadata(metadata)}
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{latest}</BlockList>'
+    request("PUT", f"{url}&comp=blocklist", body.encode(), headers)
+
+
+def put(url, content, metadata):
+    digest = base64.b64encode(hashlib.md5(content).digest()).decode()
+    headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": digest, **name_metadata(metadata)}
+    request("PUT", url, content, headers)
+
+
+def name_metadata(metadata):
+    return {f"x-ms-meta-{name}": value for name, value in metadata.items()}
+
+
+connections = threading.local()
+
+
+def request(method, url, body=None, headers=None, into=None):
+    """The content of storage's answer, which goes to the file `into` if one is named.
+
+    Asks again where that can help. Raises StorageError, and FileError if the file can't be written.
+    """
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            return exchange(method, url, body, headers or {}, into)
+        except StorageError as error:
+            if pause is None or error.status not in PASSING_STATUSES:
+                raise
+        except FileError:
+            # The rest of the answer has not been read.
+            connections.__dict__.clear()
+            raise
+        except (http.client.HTTPException, OSError) as error:
+            connections.__dict__.clear()
+            if pause is None:
+                raise StorageError(None, f"{type(error).__name__}: {error}") from error
+        time.sleep(pause or 0)
+    raise AssertionError("the last pause is none")
+
+
+def exchange(method, url, body, headers, into):
+    parts = urlsplit(url)
+    connection = connect(parts)
+    headers = {"x-ms-version": STORAGE_VERSION, "Content-Length": str(len(body or b"")), **headers}
+    connection.request(method, f"{parts.path}?{parts.query}", body, headers)
+    answer = connection.getresponse()
+    if answer.status >= 300:
+        answer.read()
+        code = answer.getheader("x-ms-error-code") or answer.reason
+        raise StorageError(answer.status, f"HTTP {answer.status} {code}")
+    return answer.read() if into is None else receive(answer, into)
+
+
+def connect(parts):
+    """This thread's connection to a host, which is kept open from one request to the next."""
+    known = connections.__dict__.setdefault("by_host", {})
+    if parts[:2] not in known:
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        known[parts[:2]] = kind(parts.netloc, timeout=ANSWER_SECONDS)
+    return known[parts[:2]]
+
+
+def receive(answer, path):
+    """Write an answer's content into a file. Raises FileError, and IncompleteRead if it is cut short or was
+    changed on its way."""
+    expected_bytes, md5 = int(answer.getheader("Content-Length") or 0), answer.getheader("Content-MD5")
+    digest, size_bytes = hashlib.md5(), 0
+    with writing(path) as write:
+        while True:
+            block = answer.read(1 << 20)
+            if not block:
+                break
+            digest.update(block)
+            size_bytes += len(block)
+            write(block)
+    if size_bytes != expected_bytes or md5 not in (None, base64.b64encode(digest.digest()).decode()):
+        raise http.client.IncompleteRead(b"", expected_bytes - size_bytes)
+    return b""
+
+
+@contextmanager
+def writing(path):
+    """What writes into a new file. Raises FileError where the disk is to blame, and not the network."""
+
+    def write(block):
+        left = memoryview(block)
+        try:
+            # An unbuffered file may take less than it is given.
+            while left:
+                left = left[file.write(left) :]
+        except OSError as error:
+            code = "DiskFull" if error.errno == errno.ENOSPC else "ResourceFileWriteFailed"
+            raise FileError("ServerError", code, f"The input could not be written: {error}") from error
+
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "wb", buffering=0)  # noqa: SIM115
+    except OSError as error:
+        raise FileError("ServerError", "ResourceFileCreateFailed", str(error)) from error
+    with file:
+        yield write

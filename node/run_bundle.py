@@ -1,0 +1,263 @@
+"""Run a command for each of several files in one Batch task: what runs on a compute node for a bundle.
+
+Standard library only, Python 3.8 or newer. `run_bundle.py MANIFEST` reads from a JSON file which files these
+are, where their blobs are and what to run, and deletes it, as it has signatures in it. Each file is fetched,
+has its program run in a folder of its own, and its output sent, while others are on their way. A file that
+fails keeps no other from being run.
+
+What became of each is noted in `outcomes.json` beside the manifest, and in a blob. A bundle that is begun
+again reads that first, and runs only what has not succeeded and has tries left. The exit code is 0 if all
+files succeeded, 1 if not, 143 if the task was ended from outside.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from urllib.parse import quote
+
+from bundle_storage import FileError, StorageError, fetch_input, put, request, send, send_output
+
+LOGS = ("stdout.txt", "stderr.txt")
+# So many files more than there are programs at once are fetched ahead, or sent afterwards.
+AHEAD = 2
+SAVE_SECONDS = 2.0
+GRACE_SECONDS = 5.0
+ENDED = 143
+
+
+def main(arguments):
+    with open(arguments[1], encoding="utf-8") as file:
+        manifest = json.load(file)
+    os.unlink(arguments[1])
+    bundle = Bundle(manifest, os.path.dirname(os.path.abspath(arguments[1])), os.getcwd())
+    signal.signal(signal.SIGTERM, lambda *_: bundle.stop())
+    return bundle.run()
+
+
+class Bundle:
+    """The files of one Batch task, and what has become of them so far."""
+
+    def __init__(self, manifest, folder, task_folder):
+        self.manifest, self.folder, self.task_folder = manifest, folder, task_folder
+        self.outcomes = {}
+        self.slots = threading.Semaphore(manifest["at_once"])
+        self.programs = set()
+        self.lock = threading.Lock()
+        self.stopped = threading.Event()
+        self.is_saved = False
+
+    def run(self):
+        self.resume()
+        self.save()
+        left = [file for file in self.manifest["files"] if self.has_tries_left(file)]
+        ended = threading.Event()
+        saver = threading.Thread(target=self.keep_saving, args=[ended], daemon=True)
+        saver.start()
+        with ThreadPoolExecutor(self.manifest["at_once"] + AHEAD) as threads:
+            list(threads.map(self.take, left))
+        ended.set()
+        saver.join()
+        self.save()
+        failed = sum(not succeeded(self.outcomes.get(file["id"])) for file in self.manifest["files"])
+        print(f"{len(self.manifest['files'])} files, {failed} without success", flush=True)
+        return ENDED if self.stopped.is_set() else int(failed > 0)
+
+    def resume(self):
+        """Take what an earlier start of this bundle has noted."""
+        try:
+            self.outcomes = json.loads(request("GET", self.manifest["outcomes_read_url"]))
+        except StorageError as error:
+            if error.status != 404:
+                print(f"What was done before is not known: {error}", file=sys.stderr, flush=True)
+
+    def has_tries_left(self, file):
+        known = self.outcomes.get(file["id"])
+        return known is None or not (succeeded(known) or known["tries"] >= self.manifest["max_tries"])
+
+    def take(self, file):
+        """Fetch, run and send one file, and note what became of it; nothing if the task is ended."""
+        if self.stopped.is_set():
+            return
+        known = self.outcomes.get(file["id"])
+        outcome = {"exit_code": None, "tries": (known["tries"] if known else 0) + 1, "seconds": None}
+        outcome.update(category="", code="", message="", node_id=os.environ.get("AZ_BATCH_NODE_ID", ""))
+        folder = os.path.join(self.folder, "files", file["id"])
+        try:
+            self.process(file, folder, outcome)
+        except FileError as error:
+            outcome.update(error.said)
+        except OSError as error:
+            outcome.update(category="ServerError", code="FileError", message=str(error))
+        finally:
+            # What it printed stays, for whoever looks at the node.
+            shutil.rmtree(os.path.join(folder, "wd"), ignore_errors=True)
+        if not self.stopped.is_set():
+            self.note(file, outcome)
+
+    def process(self, file, folder, outcome):
+        """Raises FileError, OSError."""
+        prepare_folder(folder, self.task_folder, os.path.basename(self.folder))
+        working = os.path.join(folder, "wd")
+        fetch_input(file["input_url"], os.path.join(working, file["input_path"]))
+        try:
+            self.run_program(file, folder, outcome)
+            output = os.path.join(working, file["output_path"])
+            if os.path.isfile(output):
+                send_output(output, self.blob_url(file["output_blob"]), file["metadata"])
+        finally:
+            if not self.stopped.is_set() and (self.manifest["keeps_all_logs"] or not succeeded(outcome)):
+                self.send_logs(file, folder)
+
+    def run_program(self, file, folder, outcome):
+        """Run the command. Raises FileError if it fails."""
+        with self.slots:
+            if self.stopped.is_set():
+                raise FileError("UserError", "TaskEnded", "The task was ended before the program was started")
+            began = time.monotonic()
+            try:
+                exit_code, is_late = self.wait_for(start(self.manifest["script"], file, folder))
+            finally:
+                outcome["seconds"] = round(time.monotonic() - began, 3)
+                outcome["ended_at"] = datetime.now(timezone.utc).isoformat()
+        outcome["exit_code"] = exit_code
+        if is_late:
+            limit = f"The program ran for longer than its limit of {self.manifest['limit_seconds']:g} s"
+            raise FileError("UserError", "TaskEnded", limit)
+        if exit_code:
+            message = "The program exited with a code that means a failure"
+            raise FileError("UserError", "FailureExitCode", message)
+
+    def wait_for(self, program):
+        """The exit code of a program, and whether it was ended as it took too long."""
+        with self.lock:
+            self.programs.add(program)
+        # The task may have been ended just before.
+        if self.stopped.is_set():
+            kill(program, signal.SIGTERM)
+        try:
+            code, is_late = program.wait(self.manifest["limit_seconds"]), False
+        except subprocess.TimeoutExpired:
+            code, is_late = end(program), True
+        finally:
+            with self.lock:
+                self.programs.discard(program)
+        # What it has left running.
+        kill(program, signal.SIGKILL)
+        return (code if code >= 0 else 128 - code), is_late
+
+    def send_logs(self, file, folder):
+        for log in LOGS:
+            path = os.path.join(folder, log)
+            try:
+                if os.path.isfile(path):
+                    send(path, self.blob_url(f"{file['log_folder']}/{log}"), file["log_metadata"])
+            except StorageError as error:
+                print(f"{file['id']}: {log} is not sent: {error}", file=sys.stderr, flush=True)
+
+    def blob_url(self, blob):
+        url, _, signature = self.manifest["output_url"].partition("?")
+        return f"{url}/{quote(blob, safe='/~')}?{signature}"
+
+    def note(self, file, outcome):
+        with self.lock:
+            self.outcomes[file["id"]], self.is_saved = outcome, False
+        if not succeeded(outcome):
+            said = json.dumps([file["id"], outcome["exit_code"], outcome["code"], outcome["message"]])
+            print(said, file=sys.stderr, flush=True)
+
+    def keep_saving(self, ended):
+        while not ended.wait(SAVE_SECONDS):
+            self.save()
+
+    def save(self):
+        """Note the outcomes beside the manifest and in their blob, if there are new ones."""
+        with self.lock:
+            if self.is_saved:
+                return
+            content, self.is_saved = json.dumps(self.outcomes).encode(), True
+        try:
+            path = os.path.join(self.folder, "outcomes.json")
+            with open(f"{path}.new", "wb") as file:
+                file.write(content)
+            os.replace(f"{path}.new", path)
+            put(self.blob_url(self.manifest["outcomes_blob"]), content, {})
+        except (OSError, StorageError) as error:
+            self.is_saved = False
+            print(f"The outcomes are not kept: {error}", file=sys.stderr, flush=True)
+
+    def stop(self):
+        """End the programs, as the task is being ended. Files that are not done get no outcome."""
+        self.stopped.set()
+        for program in list(self.programs):
+            kill(program, signal.SIGTERM)
+        threading.Thread(target=self.give_up, daemon=True).start()
+
+    def give_up(self):
+        """What doesn't end in time, program or transfer, is left: what is done is noted."""
+        time.sleep(GRACE_SECONDS)
+        for program in list(self.programs):
+            kill(program, signal.SIGKILL)
+        self.save()
+        os._exit(ENDED)
+
+
+def succeeded(outcome):
+    return outcome is not None and outcome["exit_code"] == 0 and not outcome["category"]
+
+
+def prepare_folder(folder, task_folder, own_name):
+    """A new working directory for one file, in which there is all that the task's own one has."""
+    working = os.path.join(folder, "wd")
+    shutil.rmtree(working, ignore_errors=True)
+    os.makedirs(working)
+    for name in os.listdir(task_folder):
+        if name != own_name:
+            os.symlink(os.path.join(task_folder, name), os.path.join(working, name))
+
+
+def start(script, file, folder):
+    """The program of a file, which leads a group of its own. Its working directory is the file's."""
+    working = os.path.join(folder, "wd")
+    environment = {**os.environ, **file["environment"], "AZ_BATCH_TASK_WORKING_DIR": working}
+    with (
+        open(os.path.join(folder, LOGS[0]), "wb") as stdout,
+        open(os.path.join(folder, LOGS[1]), "wb") as stderr,
+    ):
+        return subprocess.Popen(
+            ["/bin/sh", "-c", script],
+            cwd=working,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+
+def kill(program, number):
+    """Send a signal to a program and all in its group."""
+    try:
+        os.killpg(program.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def end(program):
+    """Ask a program to end, kill it after the grace; its exit code."""
+    kill(program, signal.SIGTERM)
+    try:
+        return program.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill(program, signal.SIGKILL)
+        return program.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

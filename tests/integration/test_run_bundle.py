@@ -1,0 +1,253 @@
+"""The runner of a bundle as a node starts it: a process, its manifest, and storage at signed URLs."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import pytest
+
+from tests.waiting import wait_until
+
+RUNNER = Path(__file__).parents[2] / "node" / "run_bundle.py"
+# With the names that files have given, in the order in which the programs began.
+COPY = 'mkdir -p outputs; echo "of $NAME" >&2; cp "inputs/$NAME" outputs/out'
+
+
+class Storage(ThreadingHTTPServer):
+    """A blob store that can be told to fail: blobs by name, and how often a name is refused, with what."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.blobs: dict[str, bytes] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        self.refusals: dict[str, list[int]] = {}
+        self.asked: Counter[str] = Counter()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Storage
+
+    def do_GET(self) -> None:
+        name, status = self.look()
+        found = self.server.blobs.get(name)
+        self.answer(status or (404 if found is None else 200), found or b"")
+
+    def do_PUT(self) -> None:
+        name, status = self.look()
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        query = parse_qs(urlsplit(self.path).query)
+        if not status:
+            self.keep(name, content, query)
+        self.answer(status or 201, b"")
+
+    def keep(self, name: str, content: bytes, query: dict[str, list[str]]) -> None:
+        blocks = self.server.blobs
+        if query.get("comp") == ["block"]:
+            blocks[f"{name}#{query['blockid'][0]}"] = content
+            return
+        if query.get("comp") == ["blocklist"]:
+            ids = [part.partition("<")[0] for part in content.decode().split("<Latest>")[1:]]
+            content = b"".join(blocks.pop(f"{name}#{block}") for block in ids)
+        blocks[name] = content
+        self.server.headers[name] = {key.lower(): value for key, value in self.headers.items()}
+
+    def look(self) -> tuple[str, int]:
+        """The blob's name, and a status to refuse it with; each request has its signature."""
+        parts = urlsplit(self.path)
+        name = unquote(parts.path).lstrip("/")
+        self.server.asked[f"{self.command} {name}"] += 1
+        refusals = self.server.refusals.get(name, [])
+        return name, 403 if "sig=secret" not in parts.query else refusals.pop(0) if refusals else 0
+
+    def answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def store() -> Iterator[Storage]:
+    with Storage() as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def describe(store: Storage, names: list[str], **options: Any) -> dict[str, Any]:
+    """The manifest of a bundle of files of these names."""
+    files = [
+        {
+            "id": name,
+            "input_url": f"{store.url}/in/{quote(name)}?sig=secret",
+            "input_path": f"inputs/{name}",
+            "output_path": "outputs/out",
+            "output_blob": f"{name}.out",
+            "log_folder": f".logs/{name}",
+            "environment": {"NAME": name},
+            "metadata": {"source": f"source-{name}"},
+            "log_metadata": {"input": name},
+        }
+        for name in names
+    ]
+    return {
+        "script": COPY,
+        "output_url": f"{store.url}/out?sig=secret",
+        "outcomes_blob": ".logs/bundle",
+        "outcomes_read_url": f"{store.url}/out/.logs/bundle?sig=secret",
+        "at_once": 1,
+        "max_tries": 1,
+        "limit_seconds": None,
+        "keeps_all_logs": False,
+        "files": files,
+        **options,
+    }
+
+
+def start(folder: Path, manifest: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a bundle in a task's working directory, in which there is a file that all tasks get."""
+    own = folder / ".bundle"
+    own.mkdir(parents=True, exist_ok=True)
+    (folder / "extra.txt").write_text("for all")
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    return subprocess.Popen(
+        [sys.executable, str(RUNNER), ".bundle/manifest.json"],
+        cwd=folder,
+        env={**os.environ, "AZ_BATCH_NODE_ID": "node-1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def run(folder: Path, manifest: dict[str, Any]) -> int:
+    process = start(folder, manifest)
+    process.communicate()
+    return process.returncode
+
+
+def outcomes(store: Storage) -> dict[str, Any]:
+    return json.loads(store.blobs["out/.logs/bundle"])
+
+
+def test_each_file_has_its_program_its_output_and_its_outcome(store, tmp_path):
+    """Outputs are there with what made them, a failing file has its logs and keeps no other from being run;
+    nothing but what was printed stays on the disk, and no signature."""
+    large = b"0123456789abcdef" * (1 << 20) + b"end"
+    store.blobs.update({"in/a b.txt": b"A", "in/bad": b"B", "in/large": large})
+    script = 'test "$NAME" = bad && { echo no >&2; exit 3; }; test -f extra.txt || exit 9; ' + COPY
+    names = ["a b.txt", "bad", "missing", "large"]
+    assert run(tmp_path, describe(store, names, script=script)) == 1
+    assert store.blobs["out/a b.txt.out"] == b"A"
+    assert store.headers["out/a b.txt.out"]["x-ms-meta-source"] == "source-a b.txt"
+    assert hashlib.md5(store.blobs["out/large.out"]).digest() == hashlib.md5(large).digest()
+    assert store.headers["out/large.out"]["x-ms-meta-source"] == "source-large"
+    found = outcomes(store)
+    assert {name: (one["exit_code"], one["tries"], one["code"]) for name, one in found.items()} == {
+        "a b.txt": (0, 1, ""),
+        "bad": (3, 1, "FailureExitCode"),
+        "missing": (None, 1, "BlobNotFound"),
+        "large": (0, 1, ""),
+    }
+    assert found["bad"]["node_id"] == "node-1"
+    assert found["bad"]["seconds"] >= 0
+    assert found["bad"]["ended_at"]
+    assert store.blobs["out/.logs/bad/stderr.txt"] == b"no\n"
+    assert store.headers["out/.logs/bad/stderr.txt"]["x-ms-meta-input"] == "bad"
+    assert "out/.logs/large/stderr.txt" not in store.blobs
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    logs = {f".bundle/files/{name}/{log}.txt" for name in names for log in ("stdout", "stderr")}
+    assert left - logs == {"extra.txt", ".bundle/outcomes.json"}
+    assert not any(b"secret" in (tmp_path / name).read_bytes() for name in left)
+
+
+def test_a_bundle_that_begins_again_runs_only_what_has_tries_left(store, tmp_path):
+    """What succeeded is not run again, nor what has failed as often as it may; requests are repeated."""
+    store.blobs.update({f"in/{name}": b"" for name in ("done", "failing", "new")})
+    store.blobs["out/.logs/bundle"] = json.dumps(
+        {
+            "done": {"exit_code": 0, "tries": 1, "category": ""},
+            "failing": {"exit_code": 1, "tries": 1, "category": "UserError"},
+            "worn": {"exit_code": 1, "tries": 2, "category": "UserError"},
+        }
+    ).encode()
+    store.refusals.update({"in/new": [503], "out/new.out": [500]})
+    manifest = describe(store, ["done", "failing", "worn", "new"], max_tries=2, keeps_all_logs=True)
+    assert run(tmp_path, manifest) == 1
+    assert {name: one["tries"] for name, one in outcomes(store).items()} == {
+        "done": 1,
+        "failing": 2,
+        "worn": 2,
+        "new": 1,
+    }
+    assert store.asked["GET in/done"] == store.asked["GET in/worn"] == 0
+    assert store.blobs["out/.logs/new/stderr.txt"] == b"of new\n"
+
+
+def test_several_programs_run_at_once_and_few_inputs_lie_on_the_disk(store, tmp_path):
+    """Where a task has several slots, so many programs run at once; a bundle may exceed the disk."""
+    names = [f"{number:02}" for number in range(12)]
+    store.blobs.update({f"in/{name}": b"x" for name in names})
+    # Each pair waits for the other: with one at a time this would time out.
+    script = """ls -d ../../*/wd | wc -l; touch "../../../$NAME.began"
+        other=$(printf %02d $((1$NAME % 2 ? 1$NAME - 101 : 1$NAME - 99)))
+        while [ ! -e "../../../$other.began" ]; do sleep 0.01; done"""
+    manifest = describe(store, names, script=script, at_once=2, limit_seconds=20, keeps_all_logs=True)
+    assert run(tmp_path, manifest) == 0
+    on_disk = [int(store.blobs[f"out/.logs/{name}/stdout.txt"]) for name in names]
+    assert max(on_disk) <= 4
+
+
+def test_a_file_has_its_own_time_limit(store, tmp_path):
+    """A program that hangs is ended with all it has started, and said to have been; the next file runs."""
+    store.blobs.update({"in/hangs": b"", "in/works": b""})
+    script = 'test "$NAME" = works && exit 0; sh -c "sleep 1000"; true'
+    assert run(tmp_path, describe(store, ["hangs", "works"], script=script, limit_seconds=0.3)) == 1
+    found = outcomes(store)
+    assert found["works"]["exit_code"] == 0
+    assert (found["hangs"]["exit_code"], found["hangs"]["code"]) == (143, "TaskEnded")
+    assert "0.3 s" in found["hangs"]["message"]
+
+
+def test_a_bundle_that_is_stopped_notes_what_is_done(store, tmp_path):
+    """Asked to end it ends its programs; only finished files have outcomes, and so the others run again."""
+    store.blobs.update({"in/quick": b"Q", "in/slow": b"", "in/later": b""})
+    script = f'test "$NAME" = quick || {{ touch ../../../slow.began; sleep 1000; }}; {COPY}'
+    process = start(tmp_path, describe(store, ["quick", "slow", "later"], script=script))
+    wait_until(lambda: (tmp_path / ".bundle" / "slow.began").exists(), 30, "the second program")
+    wait_until(lambda: "out/quick.out" in store.blobs, 30, "the first output")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert list(outcomes(store)) == ["quick"]
+    assert json.loads((tmp_path / ".bundle" / "outcomes.json").read_text()) == outcomes(store)
+
+
+def test_what_storage_refuses_fails_its_file(store, tmp_path):
+    """An output that may not be written is a failure that says so, and so is a program that isn't there."""
+    store.blobs.update({"in/denied": b"", "in/absent": b""})
+    store.refusals["out/denied.out"] = [403]
+    script = 'test "$NAME" = absent && exec no-such-program; ' + COPY
+    assert run(tmp_path, describe(store, ["denied", "absent"], script=script)) == 1
+    found = outcomes(store)
+    assert (found["denied"]["exit_code"], found["denied"]["code"]) == (0, "FileUploadAccessDenied")
+    assert found["absent"]["exit_code"] == 127
+    assert b"not found" in store.blobs["out/.logs/absent/stderr.txt"]
