@@ -46,22 +46,29 @@ def fetch_input(url, path):
         raise FileError(category, code, f"The input could not be fetched: {error}") from error
 
 
-def send_output(path, url, metadata):
+def send_output(path, output):
+    """Send a file, if it is there, to where an output file of a Batch task is to go. Raises FileError."""
+    if not os.path.isfile(path):
+        return
+    place = output["destination"]["container"]
+    url, _, signature = place["containerUrl"].partition("?")
+    headers = {one["name"]: one["value"] for one in place.get("uploadHeaders", [])}
     try:
-        send(path, url, metadata)
+        send(path, f"{url}/{quote(place['path'], safe='/~')}?{signature}", headers)
     except StorageError as error:
         codes = {403: "FileUploadAccessDenied", 404: "FileUploadContainerNotFound"}
         code = codes.get(error.status, "FileUploadMiscError")
-        raise FileError("UserError", code, f"The output could not be sent: {error}") from error
+        message = f"{os.path.basename(path)} could not be sent: {error}"
+        raise FileError("UserError", code, message) from error
 
 
-def send(path, url, metadata):
+def send(path, url, headers):
     """Send a file, a block at a time if it is large. Raises StorageError."""
     digest, blocks = hashlib.md5(), []
     with open(path, "rb") as file:
         content = file.read(BLOCK_BYTES)
         if len(content) < BLOCK_BYTES:
-            put(url, content, metadata)
+            put(url, content, headers)
             return
         while content:
             digest.update(content)
@@ -69,19 +76,15 @@ def send(path, url, metadata):
             request("PUT", f"{url}&comp=block&blockid={quote(blocks[-1], safe='')}", content)
             content = file.read(BLOCK_BYTES)
     latest = "".join(f"<Latest>{block}</Latest>" for block in blocks)
-    headers = {"x-ms-blob-content-md5": base64.b64encode(digest.digest()).decode(), **name_metadata(metadata)}
+    headers = {"x-ms-blob-content-md5": base64.b64encode(digest.digest()).decode(), **headers}
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{latest}</BlockList>'
     request("PUT", f"{url}&comp=blocklist", body.encode(), headers)
 
 
-def put(url, content, metadata):
+def put(url, content, headers):
     digest = base64.b64encode(hashlib.md5(content).digest()).decode()
-    headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": digest, **name_metadata(metadata)}
+    headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": digest, **headers}
     request("PUT", url, content, headers)
-
-
-def name_metadata(metadata):
-    return {f"x-ms-meta-{name}": value for name, value in metadata.items()}
 
 
 connections = threading.local()
@@ -105,7 +108,9 @@ def request(method, url, body=None, headers=None, into=None):
         except (http.client.HTTPException, OSError) as error:
             connections.__dict__.clear()
             if pause is None:
-                raise StorageError(None, f"{type(error).__name__}: {error}") from error
+                # The words of others may have the URL in them.
+                said = error.strerror if isinstance(error, OSError) else ""
+                raise StorageError(None, f"{type(error).__name__} {said or ''}".strip()) from error
         time.sleep(pause or 0)
     raise AssertionError("the last pause is none")
 

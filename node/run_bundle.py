@@ -1,9 +1,9 @@
 """Run a command for each of several files in one Batch task: what runs on a compute node for a bundle.
 
-Standard library only, Python 3.8 or newer. `run_bundle.py MANIFEST` reads from a JSON file which files these
-are, where their blobs are and what to run, and deletes it, as it has signatures in it. Each file is fetched,
-has its program run in a folder of its own, and its output sent, while others are on their way. A file that
-fails keeps no other from being run.
+Standard library only, Python 3.8 or newer. `run_bundle.py MANIFEST` reads a JSON file, and deletes it, as it
+has signatures in it. Under `tasks` it has what the body of each file's own Batch task would be, and does as
+the service would do: its resource files are fetched, its command is run in a folder of its own, its output
+files are sent, while others are on their way. A file that fails keeps no other from being run.
 
 What became of each is noted in `outcomes.json` beside the manifest, and in a blob. A bundle that is begun
 again reads that first, and runs only what has not succeeded and has tries left. The exit code is 0 if all
@@ -12,6 +12,7 @@ files succeeded, 1 if not, 143 if the task was ended from outside.
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,9 +21,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from urllib.parse import quote
 
-from bundle_storage import FileError, StorageError, fetch_input, put, request, send, send_output
+from bundle_storage import FileError, StorageError, fetch_input, put, request, send_output
 
 LOGS = ("stdout.txt", "stderr.txt")
 # So many files more than there are programs at once are fetched ahead, or sent afterwards.
@@ -56,7 +56,7 @@ class Bundle:
     def run(self):
         self.resume()
         self.save()
-        left = [file for file in self.manifest["files"] if self.has_tries_left(file)]
+        left = [file for file in self.manifest["tasks"] if self.has_tries_left(file)]
         ended = threading.Event()
         saver = threading.Thread(target=self.keep_saving, args=[ended], daemon=True)
         saver.start()
@@ -65,8 +65,8 @@ class Bundle:
         ended.set()
         saver.join()
         self.save()
-        failed = sum(not succeeded(self.outcomes.get(file["id"])) for file in self.manifest["files"])
-        print(f"{len(self.manifest['files'])} files, {failed} without success", flush=True)
+        failed = sum(not succeeded(self.outcomes.get(file["id"])) for file in self.manifest["tasks"])
+        print(f"{len(self.manifest['tasks'])} files, {failed} without success", flush=True)
         return ENDED if self.stopped.is_set() else int(failed > 0)
 
     def resume(self):
@@ -98,22 +98,23 @@ class Bundle:
         finally:
             # What it printed stays, for whoever looks at the node.
             shutil.rmtree(os.path.join(folder, "wd"), ignore_errors=True)
-        if not self.stopped.is_set():
+        if succeeded(outcome) or not self.stopped.is_set():
             self.note(file, outcome)
 
     def process(self, file, folder, outcome):
         """Raises FileError, OSError."""
         prepare_folder(folder, self.task_folder, os.path.basename(self.folder))
         working = os.path.join(folder, "wd")
-        fetch_input(file["input_url"], os.path.join(working, file["input_path"]))
+        for resource in file["resourceFiles"]:
+            fetch_input(resource["httpUrl"], os.path.join(working, resource["filePath"]))
         try:
             self.run_program(file, folder, outcome)
-            output = os.path.join(working, file["output_path"])
-            if os.path.isfile(output):
-                send_output(output, self.blob_url(file["output_blob"]), file["metadata"])
-        finally:
-            if not self.stopped.is_set() and (self.manifest["keeps_all_logs"] or not succeeded(outcome)):
-                self.send_logs(file, folder)
+            for output in select_outputs(file, {"tasksuccess"}):
+                send_output(os.path.join(working, output["filePattern"]), output)
+        except FileError as error:
+            outcome.update(error.said)
+        if not self.stopped.is_set():
+            send_logs(file, working, "tasksuccess" if succeeded(outcome) else "taskfailure")
 
     def run_program(self, file, folder, outcome):
         """Run the command. Raises FileError if it fails."""
@@ -122,10 +123,13 @@ class Bundle:
                 raise FileError("UserError", "TaskEnded", "The task was ended before the program was started")
             began = time.monotonic()
             try:
-                exit_code, is_late = self.wait_for(start(self.manifest["script"], file, folder))
+                exit_code, is_late = self.wait_for(start(file, folder))
             finally:
                 outcome["seconds"] = round(time.monotonic() - began, 3)
                 outcome["ended_at"] = datetime.now(timezone.utc).isoformat()
+        if self.stopped.is_set():
+            # What it has written need not be whole, though it may have ended well when it was asked to.
+            raise FileError("UserError", "TaskEnded", "The task was ended")
         outcome["exit_code"] = exit_code
         if is_late:
             limit = f"The program ran for longer than its limit of {self.manifest['limit_seconds']:g} s"
@@ -152,19 +156,6 @@ class Bundle:
         kill(program, signal.SIGKILL)
         return (code if code >= 0 else 128 - code), is_late
 
-    def send_logs(self, file, folder):
-        for log in LOGS:
-            path = os.path.join(folder, log)
-            try:
-                if os.path.isfile(path):
-                    send(path, self.blob_url(f"{file['log_folder']}/{log}"), file["log_metadata"])
-            except StorageError as error:
-                print(f"{file['id']}: {log} is not sent: {error}", file=sys.stderr, flush=True)
-
-    def blob_url(self, blob):
-        url, _, signature = self.manifest["output_url"].partition("?")
-        return f"{url}/{quote(blob, safe='/~')}?{signature}"
-
     def note(self, file, outcome):
         with self.lock:
             self.outcomes[file["id"]], self.is_saved = outcome, False
@@ -187,7 +178,7 @@ class Bundle:
             with open(f"{path}.new", "wb") as file:
                 file.write(content)
             os.replace(f"{path}.new", path)
-            put(self.blob_url(self.manifest["outcomes_blob"]), content, {})
+            put(self.manifest["outcomes_write_url"], content, {})
         except (OSError, StorageError) as error:
             self.is_saved = False
             print(f"The outcomes are not kept: {error}", file=sys.stderr, flush=True)
@@ -222,23 +213,37 @@ def prepare_folder(folder, task_folder, own_name):
             os.symlink(os.path.join(task_folder, name), os.path.join(working, name))
 
 
-def start(script, file, folder):
+def start(file, folder):
     """The program of a file, which leads a group of its own. Its working directory is the file's."""
     working = os.path.join(folder, "wd")
-    environment = {**os.environ, **file["environment"], "AZ_BATCH_TASK_WORKING_DIR": working}
-    with (
-        open(os.path.join(folder, LOGS[0]), "wb") as stdout,
-        open(os.path.join(folder, LOGS[1]), "wb") as stderr,
-    ):
+    environment = {**os.environ, **{one["name"]: one["value"] for one in file["environmentSettings"]}}
+    environment["AZ_BATCH_TASK_WORKING_DIR"] = working
+    stdout, stderr = (os.path.join(folder, log) for log in LOGS)
+    with open(stdout, "wb") as out, open(stderr, "wb") as err:
         return subprocess.Popen(
-            ["/bin/sh", "-c", script],
+            shlex.split(file["commandLine"]),
             cwd=working,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
+            stdout=out,
+            stderr=err,
             start_new_session=True,
         )
+
+
+def select_outputs(file, conditions):
+    return [
+        one for one in file["outputFiles"] if one["uploadOptions"]["uploadCondition"].lower() in conditions
+    ]
+
+
+def send_logs(file, working, condition):
+    """Send what is wanted of what the program has printed. That it can't be sent fails no file."""
+    for output in select_outputs(file, {condition, "taskcompletion"} - {"tasksuccess"}):
+        try:
+            send_output(os.path.join(working, output["filePattern"]), output)
+        except FileError as error:
+            print(f"{file['id']}: {error}", file=sys.stderr, flush=True)
 
 
 def kill(program, number):

@@ -19,7 +19,7 @@ import pytest
 from tests.waiting import wait_until
 
 RUNNER = Path(__file__).parents[2] / "node" / "run_bundle.py"
-# With the names that files have given, in the order in which the programs began.
+LOGS = ("stdout.txt", "stderr.txt")
 COPY = 'mkdir -p outputs; echo "of $NAME" >&2; cp "inputs/$NAME" outputs/out'
 
 
@@ -93,33 +93,45 @@ def store() -> Iterator[Storage]:
         thread.join()
 
 
-def describe(store: Storage, names: list[str], **options: Any) -> dict[str, Any]:
+def describe(
+    store: Storage, names: list[str], script: str = COPY, keeps_all_logs: bool = False, **options: Any
+) -> dict[str, Any]:
     """The manifest of a bundle of files of these names."""
-    files = [
-        {
-            "id": name,
-            "input_url": f"{store.url}/in/{quote(name)}?sig=secret",
-            "input_path": f"inputs/{name}",
-            "output_path": "outputs/out",
-            "output_blob": f"{name}.out",
-            "log_folder": f".logs/{name}",
-            "environment": {"NAME": name},
-            "metadata": {"source": f"source-{name}"},
-            "log_metadata": {"input": name},
-        }
-        for name in names
-    ]
+    container = f"{store.url}/out?sig=secret"
     return {
-        "script": COPY,
-        "output_url": f"{store.url}/out?sig=secret",
-        "outcomes_blob": ".logs/bundle",
+        "tasks": [describe_file(store, container, name, script, keeps_all_logs) for name in names],
+        "outcomes_write_url": f"{store.url}/out/.logs/bundle?sig=secret",
         "outcomes_read_url": f"{store.url}/out/.logs/bundle?sig=secret",
         "at_once": 1,
         "max_tries": 1,
         "limit_seconds": None,
-        "keeps_all_logs": False,
-        "files": files,
         **options,
+    }
+
+
+def describe_file(
+    store: Storage, container: str, name: str, script: str, keeps_all_logs: bool
+) -> dict[str, Any]:
+    """What the body of the file's own Batch task would be."""
+
+    def output(pattern: str, blob: str, condition: str, metadata: dict[str, str]) -> dict[str, Any]:
+        headers = [{"name": f"x-ms-meta-{key}", "value": value} for key, value in metadata.items()]
+        place = {"path": blob, "containerUrl": container, "uploadHeaders": headers}
+        options = {"uploadCondition": condition}
+        return {"filePattern": pattern, "destination": {"container": place}, "uploadOptions": options}
+
+    when = "taskcompletion" if keeps_all_logs else "taskfailure"
+    return {
+        "id": name,
+        "commandLine": f"/bin/sh -c '{script}'",
+        "environmentSettings": [{"name": "NAME", "value": name}],
+        "resourceFiles": [
+            {"httpUrl": f"{store.url}/in/{quote(name)}?sig=secret", "filePath": f"inputs/{name}"}
+        ],
+        "outputFiles": [
+            output("outputs/out", f"{name}.out", "tasksuccess", {"source": f"source-{name}"}),
+            *(output(f"../{log}", f".logs/{name}/{log}", when, {"input": name}) for log in LOGS),
+        ],
     }
 
 
@@ -206,14 +218,14 @@ def test_several_programs_run_at_once_and_few_inputs_lie_on_the_disk(store, tmp_
     """Where a task has several slots, so many programs run at once; a bundle may exceed the disk."""
     names = [f"{number:02}" for number in range(12)]
     store.blobs.update({f"in/{name}": b"x" for name in names})
-    # Each pair waits for the other: with one at a time this would time out.
-    script = """ls -d ../../*/wd | wc -l; touch "../../../$NAME.began"
-        other=$(printf %02d $((1$NAME % 2 ? 1$NAME - 101 : 1$NAME - 99)))
-        while [ ! -e "../../../$other.began" ]; do sleep 0.01; done"""
-    manifest = describe(store, names, script=script, at_once=2, limit_seconds=20, keeps_all_logs=True)
+    # The first waits for another: with one at a time this would time out.
+    script = """cd ../../..; touch $NAME.began $NAME.runs; ls -d files/*/wd | wc -l; ls *.runs | wc -l
+        while [ $(ls *.began | wc -l) -lt 2 ]; do sleep 0.01; done; rm $NAME.runs"""
+    manifest = describe(store, names, script, at_once=2, limit_seconds=60, keeps_all_logs=True)
     assert run(tmp_path, manifest) == 0
-    on_disk = [int(store.blobs[f"out/.logs/{name}/stdout.txt"]) for name in names]
-    assert max(on_disk) <= 4
+    printed = [store.blobs[f"out/.logs/{name}/stdout.txt"].split() for name in names]
+    assert max(int(on_disk) for on_disk, _ in printed) <= 4
+    assert max(int(running) for _, running in printed) <= 2
 
 
 def test_a_file_has_its_own_time_limit(store, tmp_path):
@@ -229,10 +241,10 @@ def test_a_file_has_its_own_time_limit(store, tmp_path):
 
 def test_a_bundle_that_is_stopped_notes_what_is_done(store, tmp_path):
     """Asked to end it ends its programs; only finished files have outcomes, and so the others run again."""
-    store.blobs.update({"in/quick": b"Q", "in/slow": b"", "in/later": b""})
-    script = f'test "$NAME" = quick || {{ touch ../../../slow.began; sleep 1000; }}; {COPY}'
-    process = start(tmp_path, describe(store, ["quick", "slow", "later"], script=script))
-    wait_until(lambda: (tmp_path / ".bundle" / "slow.began").exists(), 30, "the second program")
+    store.blobs.update({f"in/{name}": b"" for name in ("quick", "slow", "later")})
+    script = f'test "$NAME" = quick || {{ touch "../../../$NAME.began"; sleep 1000; }}; {COPY}'
+    process = start(tmp_path, describe(store, ["slow", "quick", "later"], script=script, at_once=3))
+    wait_until(lambda: list((tmp_path / ".bundle").glob("*.began")), 30, "another program")
     wait_until(lambda: "out/quick.out" in store.blobs, 30, "the first output")
     process.send_signal(signal.SIGTERM)
     process.communicate()
