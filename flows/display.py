@@ -35,9 +35,9 @@ def live_display() -> Iterator[Callable[[Counts], None]]:
         line = progress.add_task("preparing", total=None, detail="")
         yield lambda counts: progress.update(
             line,
-            description="Batch tasks",
-            total=counts.total,
-            completed=counts.completed,
+            description="files" if counts.files else "Batch tasks",
+            total=counts.done[1],
+            completed=counts.done[0],
             detail=_describe_counts(counts),
         )
 
@@ -54,7 +54,8 @@ def _columns() -> list:
 
 
 def _describe_counts(counts: Counts) -> str:
-    failed = f" [bold red]{counts.failed} failed[/]" if counts.failed else ""
+    count = counts.files.failed if counts.files else counts.failed
+    failed = f" [bold red]{count} failed[/]" if count else ""
     return f"{counts.running} running {counts.waiting} waiting{failed}"
 
 

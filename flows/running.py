@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
+from tasks.bundles import read_results, read_results_so_far
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_up, clean_up_after, cleaned_up
@@ -28,14 +29,16 @@ from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
 from tasks.reuse.remembering import Memory, remembered, set_stale_aside
 from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
+from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.recipe import digest_recipe
-from tasks.spec.run_results import FileResult, FileResults, RunResult
+from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput
+from tasks.watch.progress import FileCounts
 from tasks.watch.stall import Patience
 
 Shards = Generator[list[FileResult], None, RunResult]
@@ -110,7 +113,8 @@ def run_files(plan: Plan, start: Start) -> Shards:
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
         job_id, pool_id = submitted.job_id, submitted.pool_id
-        logs = LogFolder(names.key, job_id, names.output_container, plan.output_folder)
+        bundled = map_bundled(find_bundles(submitted.units))
+        logs = LogFolder(names.key, job_id, names.output_container, plan.output_folder, bundled)
         items = [*submitted.items, *submitted.computed]
         outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
         with (
@@ -144,7 +148,7 @@ def _collect_outputs(
 
     What is there is fetched also when the wait ends badly; then its error is returned.
     """
-    live_output = LiveOutput(submitted.job_id, outputs.find_tasks(start.plan.spec.stream_output))
+    live_output = LiveOutput(outputs.logs, outputs.find_tasks(start.plan.spec.stream_output))
     stopped = None
     try:
         for _ in _wait_for_files(submitted, start.plan.spec, outputs):
@@ -164,6 +168,8 @@ def _collect_outputs(
 def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs) -> None:
     """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
     with left_out_on_failure("A last look at the output container"):
+        begun = [bundle for bundle in find_bundles(submitted.units) if not outputs.has_all_of(bundle)]
+        outputs.begin(read_results_so_far(outputs.logs.job_id, outputs.container, begun))
         sources = list_sources(plan.names.output_container)
         unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
         outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
@@ -173,13 +179,20 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return
-    task_ids = opaque(frozenset(item.task_id for item in submitted.items))
+    task_ids = opaque(frozenset(unit.task_id for unit in submitted.units))
     # The Batch tasks have this time for themselves, however long the uploads took.
     current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
     patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes)
+    bundles = find_bundles(submitted.units)
+
+    def take(completed: list[TaskResult]) -> FileCounts:
+        outputs.begin(read_results(submitted.job_id, outputs.container, bundles, completed))
+        return outputs.count_files(len(submitted.items))
+
+    on_completed = take if bundles else outputs.begin
     yield from wait_for_tasks(
-        submitted.job, submitted.pool, task_ids, deadline_seconds, patience, outputs.begin
+        submitted.job, submitted.pool, task_ids, deadline_seconds, patience, on_completed
     )
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from prefect.runtime import flow_run
 
-from tasks.batch_tasks import add_tasks
+from tasks.batch_tasks import TaskPlan, add_tasks
+from tasks.bundles import find_live_bundles, upload_runner
 from tasks.errors import JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
@@ -14,6 +15,7 @@ from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
+from tasks.spec.bundles import Unit, make_bundles
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
@@ -32,6 +34,9 @@ class Submitted:
     """The work that earlier attempts have done."""
 
     items: list[WorkItem] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+    """The Batch tasks in which these are: each by itself, or several in one."""
+
     job: Job | None = None
     """None, like the pool, if nothing was left to do."""
 
@@ -128,11 +133,29 @@ def _submit(
         for file, digest in zip(plan.files, digests, strict=True)
     ]
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
-    task_plan = replace(told, recipe=program.recipe)
+    task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))
     job = create_job(names, spec)
     if active_id not in (None, job.id):
         raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
-    add_tasks(job, opaque(items), opaque(task_plan))
+    units = _share_tasks(job, items, computed, task_plan, active_id is not None)
+    add_tasks(job, opaque(units), opaque(task_plan))
     close_job(job, names, spec)
-    run_logger().info("In the job %s: %s", job.id, say_count(len(items), "Batch task"))
-    return Submitted(computed, items, job, pool)
+    shared = f" for {say_count(len(items), 'file')}" if spec.files_per_task > 1 else ""
+    run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
+    return Submitted(computed, items, units, job, pool)
+
+
+def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:
+    return upload_runner(plan.names.application_container) if plan.spec.files_per_task > 1 else ()
+
+
+def _share_tasks(
+    job: Job, items: list[WorkItem], computed: list[WorkItem], plan: TaskPlan, is_repeated: bool
+) -> list[Unit]:
+    """Which files share a Batch task. Bundles that an earlier attempt has under way stay as they are."""
+    if plan.spec.files_per_task == 1:
+        return [*items]
+    live = find_live_bundles(plan.names, job.id, items, computed) if is_repeated else []
+    under_way = {item.task_id for bundle in live for item in bundle.items}
+    left = [item for item in items if item.task_id not in under_way]
+    return [*live, *make_bundles(left, plan.spec.files_per_task)]

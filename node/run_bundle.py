@@ -1,9 +1,10 @@
 """Run a command for each of several files in one Batch task: what runs on a compute node for a bundle.
 
-Standard library only, Python 3.8 or newer. `run_bundle.py MANIFEST` reads a JSON file, and deletes it, as it
-has signatures in it. Under `tasks` it has what the body of each file's own Batch task would be, and does as
-the service would do: its resource files are fetched, its command is run in a folder of its own, its output
-files are sent, while others are on their way. A file that fails keeps no other from being run.
+Standard library only, Python 3.8 or newer. `run_bundle.py MANIFEST` reads a JSON file, and deletes it
+when it will not be read again, as it has signatures in it. Under `tasks` it has what the body of each file's
+own Batch task would be, and does as the service would do: its resource files are fetched, its command is run
+in a folder of its own, its output files are sent, while others are on their way. A file that fails keeps no
+other from being run.
 
 What became of each is noted in `outcomes.json` beside the manifest, and in a blob. A bundle that is begun
 again reads that first, and runs only what has not succeeded and has tries left. The exit code is 0 if all
@@ -33,12 +34,20 @@ ENDED = 143
 
 
 def main(arguments):
-    with open(arguments[1], encoding="utf-8") as file:
+    path = os.path.abspath(arguments[1])
+    with open(path, encoding="utf-8") as file:
         manifest = json.load(file)
-    os.unlink(arguments[1])
-    bundle = Bundle(manifest, os.path.dirname(os.path.abspath(arguments[1])), os.getcwd())
+    bundle = Bundle(manifest, os.path.dirname(path), os.getcwd())
     signal.signal(signal.SIGTERM, lambda *_: bundle.stop())
-    return bundle.run()
+    # The service repeats a task without fetching its resource files again.
+    if manifest["max_tries"] == 1:
+        os.unlink(path)
+        return bundle.run()
+    os.chmod(path, 0o600)
+    code = bundle.run()
+    if not bundle.find_left():
+        os.unlink(path)
+    return code
 
 
 class Bundle:
@@ -56,7 +65,7 @@ class Bundle:
     def run(self):
         self.resume()
         self.save()
-        left = [file for file in self.manifest["tasks"] if self.has_tries_left(file)]
+        left = self.find_left()
         ended = threading.Event()
         saver = threading.Thread(target=self.keep_saving, args=[ended], daemon=True)
         saver.start()
@@ -77,9 +86,11 @@ class Bundle:
             if error.status != 404:
                 print(f"What was done before is not known: {error}", file=sys.stderr, flush=True)
 
-    def has_tries_left(self, file):
-        known = self.outcomes.get(file["id"])
-        return known is None or not (succeeded(known) or known["tries"] >= self.manifest["max_tries"])
+    def find_left(self):
+        """The files that have not succeeded and have tries left."""
+        known = [(file, self.outcomes.get(file["id"])) for file in self.manifest["tasks"]]
+        most = self.manifest["max_tries"]
+        return [file for file, one in known if one is None or (not succeeded(one) and one["tries"] < most)]
 
     def take(self, file):
         """Fetch, run and send one file, and note what became of it; nothing if the task is ended."""
@@ -126,7 +137,7 @@ class Bundle:
                 exit_code, is_late = self.wait_for(start(file, folder))
             finally:
                 outcome["seconds"] = round(time.monotonic() - began, 3)
-                outcome["ended_at"] = datetime.now(timezone.utc).isoformat()
+                outcome["ended_at"] = tell_time()
         if self.stopped.is_set():
             # What it has written need not be whole, though it may have ended well when it was asked to.
             raise FileError("UserError", "TaskEnded", "The task was ended")
@@ -157,6 +168,7 @@ class Bundle:
         return (code if code >= 0 else 128 - code), is_late
 
     def note(self, file, outcome):
+        outcome.setdefault("ended_at", tell_time())
         with self.lock:
             self.outcomes[file["id"]], self.is_saved = outcome, False
         if not succeeded(outcome):
@@ -197,6 +209,10 @@ class Bundle:
             kill(program, signal.SIGKILL)
         self.save()
         os._exit(ENDED)
+
+
+def tell_time():
+    return datetime.now(timezone.utc).isoformat()
 
 
 def succeeded(outcome):

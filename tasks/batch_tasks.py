@@ -15,6 +15,13 @@ from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signers, read_blob_url, write_container_url
+from tasks.bundles import (
+    build_bundle_task,
+    build_manifest,
+    build_runner_files,
+    sign_outcomes,
+    write_manifest,
+)
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
 from tasks.downloads import has_output
@@ -23,6 +30,7 @@ from tasks.extra_files import UploadedFile, build_resource_files
 from tasks.jobs import ENDED_CODES, Job, identify_job
 from tasks.printable import say_count
 from tasks.sharding import in_threads, split
+from tasks.spec.bundles import Bundle, Unit, items_of, outcomes_blob
 from tasks.spec.command_line import (
     APPLICATION_FOLDER,
     NodeCommand,
@@ -63,6 +71,9 @@ class TaskPlan:
     files: tuple[UploadedFile, ...] = ()
     """The local files that each task gets besides its input."""
 
+    runner: tuple[UploadedFile, ...] = ()
+    """What runs the files of a bundle on its node."""
+
     recipe: str = ""
     """The digest of all that makes outputs out of inputs."""
 
@@ -70,14 +81,14 @@ class TaskPlan:
     """Whether what earlier attempts have made, or still make, counts for nothing."""
 
 
-def _find_added(job: Job, items: list[WorkItem], plan: TaskPlan, **_: Any) -> str | None:
-    """The job, if it has a good Batch task for each item and none in the way of them."""
+def _find_added(job: Job, units: list[Unit], plan: TaskPlan, **_: Any) -> str | None:
+    """The job, if it has a good Batch task for each unit and none in the way of them."""
     with batch_client(f"Looking at the tasks of the job {job.id}") as client:
         counts = client.get_job_task_counts(job.id).task_counts
-        if counts.active + counts.running + counts.completed < len(items):
+        if counts.active + counts.running + counts.completed < len(units):
             return None
-        known = _sort_known(client, job, items, plan)
-    is_added = not known.stale and len(known.kept) == len(items)
+        known = _sort_known(client, job, units, plan)
+    is_added = not known.stale and len(known.kept) == len(units)
     return identify_job(job) if is_added else None
 
 
@@ -94,21 +105,22 @@ def _find_added(job: Job, items: list[WorkItem], plan: TaskPlan, **_: Any) -> st
     **RETRIED,
 )
 @keyed_afterwards
-def add_tasks(job: Job, items: list[WorkItem], plan: TaskPlan) -> int:
-    """See that the job has a Batch task to come, or running, for each item; how many were added.
+def add_tasks(job: Job, units: list[Unit], plan: TaskPlan) -> int:
+    """See that the job has a Batch task to come, or running, for each unit; how many were added.
 
-    A task of an earlier attempt stays if it still waits or runs for one of these items, unless its
+    A task of an earlier attempt stays if it still waits or runs for one of these units, unless its
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
     that have completed without, and those that would write an output that is no longer asked for.
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
-    signer = make_signers(plan.spec.timeout_seconds, (item.blob.place.account for item in items if item.blob))
+    blobs = (item.blob for unit in units for item in items_of(unit))
+    signer = make_signers(plan.spec.timeout_seconds, (blob.place.account for blob in blobs if blob))
     common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
-        known = _sort_known(client, job, items, plan)
+        known = _sort_known(client, job, units, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
-        missing = [item for item in items if item.task_id not in known.kept]
+        missing = [unit for unit in units if unit.task_id not in known.kept]
         in_threads(
             lambda part: _add_collection(client, job.id, part, plan, signer, common),
             split(missing, COLLECTION_MAX),
@@ -124,23 +136,24 @@ class Known:
     stale: set[str] = field(default_factory=set)
 
 
-def _sort_known(client: BatchClient, job: Job, items: list[WorkItem], plan: TaskPlan) -> Known:
+def _sort_known(client: BatchClient, job: Job, units: list[Unit], plan: TaskPlan) -> Known:
     ends_at = datetime.now(timezone.utc) + timedelta(seconds=plan.spec.timeout_seconds)
     is_signed = job.signed_until is not None and job.signed_until >= ends_at
-    wanted, known = {item.task_id: item for item in items}, Known()
+    wanted, known = {unit.task_id: unit for unit in units}, Known()
     for found in client.list_tasks(job.id, select=["id", "state", "executionInfo"], max_results=1000):
-        item, is_over = wanted.get(found.id), found.state == models.BatchTaskState.COMPLETED
-        if item is not None and not plan.runs_all and _is_good(found, item, is_signed, plan):
+        unit, is_over = wanted.get(found.id), found.state == models.BatchTaskState.COMPLETED
+        if unit is not None and not plan.runs_all and _is_good(found, unit, is_signed, plan):
             known.kept.add(found.id)
-        elif item is not None or not is_over:
+        elif unit is not None or not is_over:
             known.stale.add(found.id)
     return known
 
 
-def _is_good(task: models.BatchTask, item: WorkItem, is_signed: bool, plan: TaskPlan) -> bool:
-    """Whether a task has made its output, or still will."""
+def _is_good(task: models.BatchTask, unit: Unit, is_signed: bool, plan: TaskPlan) -> bool:
+    """Whether a task has made its outputs, or still will."""
     if task.state == models.BatchTaskState.COMPLETED:
-        return not _has_failed(task) and has_output(plan.names.output_container, item)
+        container = plan.names.output_container
+        return not _has_failed(task) and all(has_output(container, item) for item in items_of(unit))
     return is_signed or task.state == models.BatchTaskState.RUNNING
 
 
@@ -159,7 +172,7 @@ def _delete_task(client: BatchClient, job_id: str, task_id: str) -> None:
 def _add_collection(
     client: BatchClient,
     job_id: str,
-    items: Sequence[WorkItem],
+    units: Sequence[Unit],
     plan: TaskPlan,
     signer: Signer,
     common: dict[str, Any],
@@ -167,7 +180,7 @@ def _add_collection(
     """Add up to 100 tasks. Those that the service was too busy for are sent again, as long as the run has
     time."""
     container_url = write_container_url(signer, plan.names.output_container)
-    left = [build_task(item, plan, signer, container_url, common) for item in items]
+    left = [_build_unit(unit, job_id, plan, signer, container_url, common) for unit in units]
     for _ in turns():
         left = _add_once(client, job_id, left)
         if not left:
@@ -236,6 +249,30 @@ def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
 
 def _build_settings(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def _build_unit(
+    unit: Unit, job_id: str, plan: TaskPlan, signer: Signer, container_url: str, common: dict[str, Any]
+) -> dict[str, Any]:
+    """The body of the Batch task of one file or of a bundle, whose manifest is written."""
+    if not isinstance(unit, Bundle):
+        return build_task(unit, plan, signer, container_url, common)
+    names, options = plan.names, plan.spec
+    bare: dict[str, Any] = {"environmentSettings": [], "resourceFiles": []}
+    tasks = [build_task(item, plan, signer, container_url, bare) for item in unit.items]
+    runner = build_runner_files(plan.runner, names, job_id, unit.task_id, signer)
+    body = build_bundle_task(unit, tasks, runner, common, job_id)
+    body["constraints"] = {"maxTaskRetryCount": options.max_task_retry_count}
+    body, minutes = merge_overrides(body, options.task.overrides), options.max_wall_clock_minutes
+    manifest = build_manifest(
+        tasks,
+        sign_outcomes(signer, names, outcomes_blob(job_id, unit.task_id), container_url),
+        at_once=body.get("requiredSlots", 1),
+        max_tries=1 + options.max_task_retry_count,
+        limit_seconds=None if minutes is None else 60 * minutes,
+    )
+    write_manifest(names, job_id, unit.task_id, manifest)
+    return body
 
 
 def build_task(

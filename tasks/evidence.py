@@ -5,7 +5,7 @@ there, they are read from the node.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.logs import run_logger
 from tasks.partial_files import replacing
 from tasks.printable import make_printable
 from tasks.sharding import in_threads
+from tasks.spec.bundles import bundled_log
 from tasks.spec.naming import LOGS, log_blob, name_log
 from tasks.spec.work import WorkItem
 from tasks.step import NOT_CACHED, RETRIED
@@ -36,6 +37,13 @@ class LogFolder:
     job_id: str
     container: str
     output_folder: Path
+    bundled: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The bundles of files that share a Batch task (`tasks.spec.bundles.map_bundled`)."""
+
+    def locate_on_node(self, task_id: str, log: str) -> tuple[str, str]:
+        """Which Batch task has a log of a file on its node, and where."""
+        bundle_id = self.bundled.get(task_id)
+        return (bundle_id, bundled_log(task_id, log)) if bundle_id else (task_id, log)
 
     def locate(self, name: str, log: str) -> Path:
         """Where a log of an input is to lie. Raises PermanentError for a name that would lead elsewhere."""
@@ -83,7 +91,7 @@ def _keep_log_of_node(folder: LogFolder, item: WorkItem, log: str, path: Path) -
     """Take a log from the node; none of a program that has not run, or whose node is gone."""
     try:
         with replacing(folder.output_folder, path) as file:
-            for block in stream_task_log(folder.job_id, item.task_id, log):
+            for block in stream_task_log(folder.job_id, *folder.locate_on_node(item.task_id, log)):
                 file.write(block)
     except FanOutError as error:
         run_logger().debug("There is no %s of %s: %s", log, item.name, error)

@@ -49,13 +49,14 @@ class Plan:
 def plan_run(spec: RunSpec) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
     _refuse_identity(spec.task, spec.pool)
+    _refuse_bundled_containers(spec)
     # The nodes fetch the image of the tasks' container before the first task.
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     files = find_plan_inputs(spec)
     _check_stream_output(spec.stream_output, files)
-    _refuse_idle_nodes(spec.pool, len(files))
+    _refuse_idle_nodes(spec.pool, len(files), spec.files_per_task)
     # It is built again once it is known where the application lies.
     build_command(spec.command, program and program.name)
     return Plan(
@@ -93,15 +94,16 @@ def _choose_run_key(spec: RunSpec) -> str:
     return key
 
 
-def _refuse_idle_nodes(pool: PoolSpec, file_count: int) -> None:
+def _refuse_idle_nodes(pool: PoolSpec, file_count: int, files_per_task: int) -> None:
     """Raise IdleNodesError for a pool of the run's own with many more nodes than it could use."""
     nodes = pool.dedicated_nodes + pool.low_priority_nodes
-    needed = math.ceil(file_count / pool.task_slots_per_node)
+    needed = math.ceil(file_count / files_per_task / pool.task_slots_per_node)
     if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
+        together = f", {files_per_task:,} in each Batch task" if files_per_task > 1 else ""
         raise IdleNodesError(
-            f"{nodes:,} nodes for {file_count:,} files: {nodes - needed:,} of them would have nothing to do, "
-            f"and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or say "
-            f"that it is meant (pool.allow_idle_nodes)."
+            f"{nodes:,} nodes for {file_count:,} files{together}: {nodes - needed:,} of them would have "
+            f"nothing to do, and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or "
+            f"say that it is meant (pool.allow_idle_nodes)."
         )
 
 
@@ -111,6 +113,16 @@ def _check_stream_output(name: str | None, files: list[InputFile]) -> None:
         raise InputError(
             f"stream_output: none of the {len(files)} inputs is named {name!r}; the first is "
             f"{files[0].name!r}."
+        )
+
+
+def _refuse_bundled_containers(spec: RunSpec) -> None:
+    """Raise InputError for several files in a task that runs in a container: its image need not have what
+    runs them."""
+    if spec.files_per_task != 1 and spec.task.container.image is not None:
+        raise InputError(
+            "files_per_task and task.container.image don't go together: what runs the files of a task one "
+            "after another needs Python, which an image may not have. Leave out one of them."
         )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient
@@ -20,7 +21,7 @@ from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
 from tasks.watch.job_watch import check_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
-from tasks.watch.progress import Counts, Progress
+from tasks.watch.progress import Counts, FileCounts, Progress
 from tasks.watch.stall import Patience, Stall, describe_seconds
 from tasks.watch.standstill import describe_running, describe_stall
 
@@ -40,9 +41,11 @@ def wait_for_tasks(
     task_ids: frozenset[str],
     deadline_seconds: float,
     patience: Patience,
-    on_completed: Callable[[list[TaskResult]], None],
+    on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
+
+    Where several files share a Batch task, `on_completed` tells how many of them are done.
 
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
@@ -80,7 +83,7 @@ def _wait(
     stall: Stall,
     awaited: AwaitedTasks,
     deadline_seconds: float,
-    on_completed: Callable[[list[TaskResult]], None],
+    on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
     progress, collector = Progress(), _Collector(job.id, awaited)
     began = health_at = time.monotonic()
@@ -88,7 +91,7 @@ def _wait(
     while True:
         counts = _count_tasks(client, job.id, awaited)
         fresh = collector.collect(client, counts)
-        on_completed(fresh)
+        counts = replace(counts, files=on_completed(fresh))
         progress.tell(counts)
         yield len(fresh)
         now = time.monotonic()

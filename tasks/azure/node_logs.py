@@ -41,10 +41,10 @@ def _read_stored_stderr(output_container: str, task_id: str) -> str:
         return ""
 
 
-def stream_task_log(job_id: str, task_id: str, log: str) -> Iterator[bytes]:
+def stream_task_log(job_id: str, task_id: str, path: str) -> Iterator[bytes]:
     """All that a task's program has printed to one of its streams, from its node."""
-    with batch_client(f"Reading {log}") as client:
-        yield from client.download_task_file(job_id, task_id, log)
+    with batch_client(f"Reading {path}") as client:
+        yield from client.download_task_file(job_id, task_id, path)
 
 
 def read_start_task_stderr(client: BatchClient, pool_id: str, node_id: str) -> str:

@@ -23,6 +23,8 @@ START_VARIABLE = "FAN_OUT_START_COMMAND"
 INPUTS_FOLDER = "inputs"
 OUTPUTS_FOLDER = "outputs"
 APPLICATION_FOLDER = "application"
+# Of the task of several files: what runs them, and a folder of each.
+BUNDLE_FOLDER = ".bundle"
 
 # Characters that no shell gives a meaning in the middle of a command.
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")

@@ -23,6 +23,7 @@ def _as_text(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
+FilesPerTask = Annotated[int, Field(ge=1, le=1000)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
 
@@ -92,6 +93,11 @@ class RunOptions(Spec):
         description="How many machines work on the files, if the pool below doesn't say it.",
     )
 
+    files_per_task: FilesPerTask = Field(
+        default=1,
+        description="How many files share one Batch task, for programs that take seconds or less: each still "
+        "succeeds, fails and is told by itself.",
+    )
     keep_logs: Literal["failed", "all"] = Field(
         default="failed",
         description="Of which files all that their programs print is kept, in the folder .logs beside the "
@@ -150,8 +156,8 @@ class RunSpec(RunOptions, TaskOptions):
         description="A folder (with its sub-folders), a glob, or a list of those: photos, "
         "photos/*.png. They lie on the machine where the flow runs, a deployment's worker, or in blob "
         "storage: az://container/photos/**, or the URL that the portal shows. "
-        "Each file is one Batch task. @FILE: the paths that this file lists, one a line; -: those on "
-        "standard input."
+        "Each file is a Batch task, or shares one. @FILE: the paths that this file lists, one a line; -: "
+        "those on standard input."
     )
     application: Text | None = Field(
         default=None,

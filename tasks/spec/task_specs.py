@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tasks.spec.command_line import APPLICATION_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER
+from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER
 from tasks.spec.overrides import check_task_overrides
 from tasks.spec.specs import ContainersSpec, IdentityId, PoolSpec, RegistrySpec, Spec
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_VARIABLES = re.compile(r"FAN_OUT_|AZ_BATCH_")
-OUR_FOLDERS = (APPLICATION_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER)
+OUR_FOLDERS = (APPLICATION_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER, BUNDLE_FOLDER)
 
 
 def _check_url(url: str) -> str:

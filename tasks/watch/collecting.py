@@ -12,9 +12,11 @@ from tasks.downloads import Fetched, download_output, download_shard
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
+from tasks.spec.bundles import Bundle
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
 from tasks.step import opaque
+from tasks.watch.progress import FileCounts
 
 # The results of more would fill the memory; what all of them printed lies beside the outputs.
 STDERRS_MAX = 500
@@ -116,7 +118,7 @@ class Outputs:
     ) -> PrefectFuture:
         is_visible = shard_size(len(self.items)) == 1
         name = items[0].name if is_visible else f"shard {len(self.log_futures) + 1}"
-        future = keep_logs.submit(f"{what} {name}", self.logs, opaque(items), opaque(problems))
+        future = keep_logs.submit(f"{what} {name}", opaque(self.logs), opaque(items), opaque(problems))
         self.log_futures.append(future)
         return future
 
@@ -163,6 +165,15 @@ class Outputs:
         """Wait for these. What has ended has arrived: its callbacks run after that, and may not have told."""
         done, _ = wait(list(futures), timeout=timeout_seconds)
         self.arrived.extend(done)
+
+    def has_all_of(self, bundle: Bundle) -> bool:
+        """Whether it is known what became of each file of a bundle."""
+        return all(item.task_id in self.tasks for item in bundle.items)
+
+    def count_files(self, total: int) -> FileCounts:
+        """How many of so many files that wait, or run, are done."""
+        failed = sum(not task.succeeded for task in self.tasks.values())
+        return FileCounts(total, len(self.tasks), failed)
 
     def find_failed(self) -> list[str]:
         """The ids of the tasks whose files have no output."""
@@ -218,6 +229,8 @@ class Outputs:
         path = self.logs.locate(self.items[task_id].name, "stderr.txt")
         if path.is_file() or len(self.stderrs) >= STDERRS_FROM_NODES_MAX:
             return read_tail(path)
+        # Of a bundle that ended before its turn came, what that has printed tells more.
+        task_id = self.logs.bundled.get(task_id, task_id)
         return read_task_stderr(self.logs.job_id, task_id, self.container)
 
 

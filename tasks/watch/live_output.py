@@ -11,6 +11,7 @@ from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
 from tasks.deadlines import glance
 from tasks.errors import FanOutError
+from tasks.evidence import LogFolder
 from tasks.logs import run_logger
 from tasks.printable import make_printable
 from tasks.spec.naming import LOGS
@@ -23,9 +24,9 @@ LINES_MAX = 2000
 class LiveOutput:
     """What the Batch tasks of some files print, which a run asks for now and then."""
 
-    def __init__(self, job_id: str, names: Mapping[str, str]):
-        """`names` are those of the files, by Batch task id."""
-        self.streams = [_Stream(job_id, task_id, name) for task_id, name in names.items()]
+    def __init__(self, logs: LogFolder, names: Mapping[str, str]):
+        """`names` are those of the files, by the ids of their work."""
+        self.streams = [_Stream(logs, task_id, name) for task_id, name in names.items()]
 
     def log(self, is_last: bool = False) -> None:
         """Log what has been printed since the last call; a line without its end only if it is the last."""
@@ -35,10 +36,10 @@ class LiveOutput:
 
 @dataclass
 class _Stream:
-    """The lines that the Batch task of one file has printed so far. Whatever goes wrong with them is no
+    """The lines that the program of one file has printed so far. Whatever goes wrong with them is no
     reason to fail a run: then there are none."""
 
-    job_id: str
+    logs: LogFolder
     task_id: str
     name: str
     offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LOGS, 0))
@@ -76,13 +77,17 @@ class _Stream:
         if end <= begin:
             return b""
         part = f"bytes={begin}-{end - 1}"
-        block = b"".join(client.download_task_file(self.job_id, self.task_id, log, ocp_range=part))
+        block = b"".join(client.download_task_file(*self._locate(log), ocp_range=part))
         self.offsets[log] = end
         return block
 
+    def _locate(self, log: str) -> tuple[str, str, str]:
+        """The job, the Batch task and the path of a log on its node."""
+        return (self.logs.job_id, *self.logs.locate_on_node(self.task_id, log))
+
     def _find_size(self, client: BatchClient, log: str) -> int:
         try:
-            return client.get_task_file_properties(self.job_id, self.task_id, log).content_length or 0
+            return client.get_task_file_properties(*self._locate(log)).content_length or 0
         except AzureError:
             # It has not begun, or its node is gone.
             return 0

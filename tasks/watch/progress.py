@@ -21,6 +21,15 @@ RATED_MIN = 3
 
 
 @dataclass(frozen=True)
+class FileCounts:
+    """Files that share Batch tasks; the failed are among the done."""
+
+    total: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """Batch tasks by state; the failed are among the completed."""
 
@@ -29,8 +38,16 @@ class Counts:
     running: int = 0
     completed: int = 0
     failed: int = 0
+    files: FileCounts | None = None
+    """None where each Batch task is a file."""
 
     def __str__(self) -> str:
+        if self.files is not None:
+            failed = f", {self.files.failed} of them failed" if self.files.failed else ""
+            return (
+                f"{self.files.done} of {self.files.total} files done{failed}; {self.completed} of "
+                f"{self.total} Batch tasks completed, {self.running} running, {self.waiting} waiting"
+            )
         failed = f", {self.failed} of them failed" if self.failed else ""
         return (
             f"{self.completed} of {self.total} Batch tasks completed{failed}, "
@@ -38,11 +55,23 @@ class Counts:
         )
 
     @property
+    def done(self) -> tuple[int, int]:
+        """How much is done, of how much: files."""
+        return (self.files.done, self.files.total) if self.files else (self.completed, self.total)
+
+    @property
     def left(self) -> int:
-        return max(0, self.total - self.completed)
+        done, total = self.done
+        return max(0, total - done)
 
     def brief(self) -> str:
         """The numbers first, for where the end of a line is cut off."""
+        if self.files is not None:
+            failed = f", {self.files.failed} failed" if self.files.failed else ""
+            return (
+                f"{self.files.done}/{self.files.total} files{failed}, {self.running} Batch tasks running, "
+                f"{self.waiting} waiting"
+            )
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.completed}/{self.total}{failed}, {self.running} running, {self.waiting} waiting"
 
@@ -56,13 +85,14 @@ class Progress:
     shown_at: float = field(default=0.0)
     logged_tenths: int = -1
     began: tuple[float, int] | None = None
-    """When a Batch task was first seen running, and how many had completed by then."""
+    """When a Batch task was first seen running, and how many files were done by then."""
     pause_seconds: float = UPDATE_SECONDS
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
         listeners.notify(counts)
         now_seconds = time.monotonic() if now_seconds is None else now_seconds
-        tenths = LOG_LINES * counts.completed // max(1, counts.total)
+        done, total = counts.done
+        tenths = LOG_LINES * done // max(1, total)
         if tenths > self.logged_tenths:
             self.logged_tenths = tenths
             run_logger().info("%s%s", counts, self.pace(counts, now_seconds))
@@ -76,12 +106,12 @@ class Progress:
                 self.pause_seconds = UPDATE_SECONDS
 
     def pace(self, counts: Counts, now_seconds: float) -> str:
-        """How fast tasks complete, and how long the rest takes at that; "" while too few have."""
+        """How fast files are done, and how long the rest takes at that; "" while too few are."""
         if self.began is None and (counts.running or counts.completed):
-            self.began = now_seconds, counts.completed
+            self.began = now_seconds, counts.done[0]
         if self.began is None or not counts.left:
             return ""
-        seconds, completed = now_seconds - self.began[0], counts.completed - self.began[1]
+        seconds, completed = now_seconds - self.began[0], counts.done[0] - self.began[1]
         if completed < RATED_MIN or seconds <= 0:
             return ""
         per_minute = 60 * completed / seconds
@@ -90,7 +120,8 @@ class Progress:
         )
 
     def show(self, counts: Counts, description: str) -> None:
-        percent = 100.0 * counts.completed / max(1, counts.total)
+        done, total = counts.done
+        percent = 100.0 * done / max(1, total)
         if self.artifact_id is None:
             made = create_progress_artifact(percent, key=ARTIFACT_KEY, description=description)
             self.artifact_id = cast(UUID, made)

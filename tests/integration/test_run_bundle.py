@@ -212,6 +212,19 @@ def test_a_bundle_that_begins_again_runs_only_what_has_tries_left(store, tmp_pat
     }
     assert store.asked["GET in/done"] == store.asked["GET in/worn"] == 0
     assert store.blobs["out/.logs/new/stderr.txt"] == b"of new\n"
+    assert not (tmp_path / ".bundle" / "manifest.json").exists()
+
+
+def test_the_service_may_repeat_a_bundle_where_it_is(store, tmp_path):
+    """Its manifest stays, for nobody else to read, as long as a file has tries left."""
+    store.blobs["in/fails"] = b""
+    manifest = describe(store, ["fails"], "exit 3", max_tries=2)
+    assert run(tmp_path, manifest) == 1
+    path = tmp_path / ".bundle" / "manifest.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert run(tmp_path, json.loads(path.read_text())) == 1
+    assert outcomes(store)["fails"]["tries"] == 2
+    assert not path.exists()
 
 
 def test_several_programs_run_at_once_and_few_inputs_lie_on_the_disk(store, tmp_path):

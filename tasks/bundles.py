@@ -1,0 +1,238 @@
+"""Bundles: what their Batch tasks are told, and what has become of each of their files.
+
+On a node `node/run_bundle.py` does for each file of a bundle what the service does for a Batch task.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from azure.batch import models
+
+from tasks.azure import blobs
+from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import batch_client
+from tasks.azure.sas import Signer, read_blob_url
+from tasks.downloads import has_output
+from tasks.errors import NotFoundError
+from tasks.extra_files import ExtraFile, UploadedFile, upload_extra_files
+from tasks.printable import say_count
+from tasks.sharding import in_threads
+from tasks.spec.bundles import BUNDLE, Bundle, manifest_blob, outcomes_blob
+from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, NAME_VARIABLE
+from tasks.spec.naming import LOGS, RunNames, log_blob
+from tasks.spec.run_results import TaskResult
+from tasks.spec.work import WorkItem
+
+NODE = Path(__file__).parents[1] / "node"
+RUNNER = ("run_bundle.py", "bundle_storage.py")
+MANIFEST = f"{BUNDLE_FOLDER}/manifest.json"
+COMMAND_LINE = f"/bin/sh -c 'exec python3 {BUNDLE_FOLDER}/{RUNNER[0]} {MANIFEST}'"
+# Of files that have no outcome of their own.
+BUNDLE_ENDED = "BundleEnded"
+
+
+def upload_runner(container: str) -> tuple[UploadedFile, ...]:
+    """Upload what runs the files of a bundle on its node, unless it is there."""
+    files = [ExtraFile(str(NODE / name), f"{BUNDLE_FOLDER}/{name}") for name in RUNNER]
+    return tuple(upload_extra_files(container, files))
+
+
+def build_bundle_task(
+    bundle: Bundle,
+    tasks: Sequence[Mapping[str, Any]],
+    runner: Sequence[Mapping[str, Any]],
+    common: Mapping[str, Any],
+    job_id: str,
+) -> dict[str, Any]:
+    """The body of a bundle's Batch task but for its constraints, as REST operation Task Add takes it.
+
+    `tasks` are the bodies that its files would have by themselves, `runner` the resource files of what runs
+    them and of its manifest.
+    """
+    container_url = tasks[0]["outputFiles"][0]["destination"]["container"]["containerUrl"]
+    first, last = bundle.items[0].name, bundle.items[-1].name
+    name = f"{say_count(len(bundle.items), 'file')}, {first} to {last}"
+    shared = [file for file in tasks[0]["resourceFiles"] if _is_shared(file)]
+    conditions = models.OutputFileUploadCondition
+    outcomes = _build_output(
+        f"{BUNDLE_FOLDER}/outcomes.json",
+        outcomes_blob(job_id, bundle.task_id),
+        container_url,
+        conditions.TASK_COMPLETION,
+    )
+    logs = [
+        _build_output(f"../{log}", log_blob(bundle.task_id, log), container_url, conditions.TASK_FAILURE)
+        for log in LOGS
+    ]
+    return {
+        **common,
+        "id": bundle.task_id,
+        "commandLine": COMMAND_LINE,
+        "environmentSettings": [*common["environmentSettings"], {"name": NAME_VARIABLE, "value": name}],
+        "resourceFiles": [*runner, *shared, *common["resourceFiles"]],
+        "outputFiles": [outcomes, *logs],
+    }
+
+
+def _is_shared(file: Mapping[str, Any]) -> bool:
+    """Whether a resource file is the application, of which a bundle has one copy."""
+    return file["filePath"].startswith(f"{APPLICATION_FOLDER}/")
+
+
+def _build_output(
+    pattern: str, blob: str, container_url: str, condition: models.OutputFileUploadCondition
+) -> dict[str, Any]:
+    return {
+        "filePattern": pattern,
+        "destination": {"container": {"path": blob, "containerUrl": container_url}},
+        "uploadOptions": {"uploadCondition": condition.value},
+    }
+
+
+def build_manifest(
+    tasks: Sequence[Mapping[str, Any]],
+    outcomes_urls: tuple[str, str],
+    *,
+    at_once: int,
+    max_tries: int,
+    limit_seconds: float | None,
+) -> dict[str, Any]:
+    """What the runner of a bundle is told: the bodies of its files' tasks, and how to run them.
+
+    `outcomes_urls` read and write the outcomes. It has signatures in it.
+    """
+    parts = ("id", "commandLine", "environmentSettings", "outputFiles")
+    own = [
+        {
+            **{part: task[part] for part in parts},
+            "resourceFiles": [file for file in task["resourceFiles"] if not _is_shared(file)],
+        }
+        for task in tasks
+    ]
+    return {
+        "tasks": own,
+        "outcomes_read_url": outcomes_urls[0],
+        "outcomes_write_url": outcomes_urls[1],
+        "at_once": at_once,
+        "max_tries": max_tries,
+        "limit_seconds": limit_seconds,
+    }
+
+
+def sign_outcomes(signer: Signer, names: RunNames, blob: str, container_url: str) -> tuple[str, str]:
+    """The URLs that read a bundle's outcomes, and write them."""
+    read = read_blob_url(signer, names.output_container, blob)
+    return read, f"{read.partition('?')[0]}?{container_url.partition('?')[2]}"
+
+
+def write_manifest(names: RunNames, job_id: str, task_id: str, manifest: Mapping[str, Any]) -> None:
+    """Write what a bundle is to do, and that nothing is done yet: an earlier task may have failed."""
+    blobs.write_blob(names.output_container, outcomes_blob(job_id, task_id), b"{}")
+    blobs.write_blob(names.input_container, manifest_blob(job_id, task_id), json.dumps(manifest).encode())
+
+
+def build_runner_files(
+    files: Iterable[UploadedFile], names: RunNames, job_id: str, task_id: str, signer: Signer
+) -> list[dict[str, Any]]:
+    """The resource files of the runner and of its manifest."""
+    manifest = read_blob_url(signer, names.input_container, manifest_blob(job_id, task_id))
+    return [
+        {"httpUrl": read_blob_url(signer, names.application_container, file.blob), "filePath": file.node_path}
+        for file in files
+    ] + [{"httpUrl": manifest, "filePath": MANIFEST}]
+
+
+def find_live_bundles(
+    names: RunNames, job_id: str, wanted: Iterable[WorkItem], done: Iterable[WorkItem]
+) -> list[Bundle]:
+    """The bundles of earlier attempts that still wait or run, if all they will make is wanted, or done.
+
+    Each has of its files those that are wanted.
+    """
+    with batch_client(f"Looking for bundles in the job {job_id}") as client:
+        left = client.list_tasks(job_id, filter="state ne 'completed'", select=["id"], max_results=1000)
+        ids = [found.id for found in left if found.id.startswith(BUNDLE)]
+    by_id, done_ids = {item.task_id: item for item in wanted}, {item.task_id for item in done}
+    found = []
+    for task_id, members in zip(
+        ids, in_threads(lambda one: _read_members(names, job_id, one), ids), strict=True
+    ):
+        items = tuple(by_id[member] for member in members if member in by_id)
+        if items and all(member in by_id or member in done_ids for member in members):
+            found.append(Bundle(task_id, items))
+    return found
+
+
+def _read_members(names: RunNames, job_id: str, task_id: str) -> list[str]:
+    """The ids of a bundle's files; none if it doesn't say."""
+    try:
+        manifest = json.loads(blobs.read_blob(names.input_container, manifest_blob(job_id, task_id)))
+        return [task["id"] for task in manifest["tasks"]]
+    except NotFoundError:
+        return []
+
+
+def read_results(
+    job_id: str, container: str, bundles: Iterable[Bundle], completed: Iterable[TaskResult]
+) -> list[TaskResult]:
+    """What became of the files of bundles that have completed, as if each had a Batch task of its own."""
+    by_id = {bundle.task_id: bundle for bundle in bundles}
+    results = in_threads(lambda task: _read_results(job_id, container, by_id[task.task_id], task), completed)
+    return [result for of_bundle in results for result in of_bundle]
+
+
+def _read_results(job_id: str, container: str, bundle: Bundle, task: TaskResult) -> list[TaskResult]:
+    found = {result.task_id: result for result in _read_outcomes(job_id, container, bundle)}
+    lost = [item for item in bundle.items if item.task_id not in found]
+    return [*found.values(), *(_judge_lost(item, task, has_output(container, item)) for item in lost)]
+
+
+def read_results_so_far(job_id: str, container: str, bundles: Iterable[Bundle]) -> list[TaskResult]:
+    """What became of those files that are done of bundles that are not."""
+    results = in_threads(lambda bundle: _read_outcomes(job_id, container, bundle), bundles)
+    return [result for of_bundle in results for result in of_bundle]
+
+
+def _read_outcomes(job_id: str, container: str, bundle: Bundle) -> list[TaskResult]:
+    """The outcomes that a bundle has noted; none if it has not begun."""
+    try:
+        found = json.loads(blobs.read_blob(container, outcomes_blob(job_id, bundle.task_id)))
+    except NotFoundError:
+        return []
+    return [read_outcome(item, found[item.task_id]) for item in bundle.items if item.task_id in found]
+
+
+def read_outcome(item: WorkItem, outcome: Mapping[str, Any]) -> TaskResult:
+    """An outcome as `node/run_bundle.py` notes it."""
+    return TaskResult(
+        task_id=item.task_id,
+        changed_at=datetime.fromisoformat(outcome["ended_at"]),
+        exit_code=outcome["exit_code"],
+        node_id=outcome["node_id"],
+        seconds=outcome["seconds"],
+        tries=outcome["tries"],
+        category=outcome["category"],
+        code=outcome["code"],
+        message=redacted(outcome["message"]),
+    )
+
+
+def _judge_lost(item: WorkItem, task: TaskResult, is_there: bool) -> TaskResult:
+    """What became of a file that has no outcome, though its bundle has ended: it was not its turn, or what
+    was noted last is lost. Then its output tells."""
+    lost = replace(task, task_id=item.task_id, seconds=None)
+    if is_there:
+        return replace(lost, exit_code=0, category="", code="", message="")
+    how = f"exit code {task.exit_code}" if task.exit_code is not None else "no exit code"
+    said = f"; {task.message}" if task.message else ""
+    return replace(
+        lost,
+        exit_code=None,
+        category=task.category or "ServerError",
+        code=BUNDLE_ENDED,
+        message=f"the Batch task {task.task_id} of this and other files ended before, with {how}{said}",
+    )
