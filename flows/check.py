@@ -7,6 +7,7 @@ from pydantic import Field
 
 from flows.parameters import takes
 from tasks.azure.blocks import using_accounts
+from tasks.azure.secret_blocks import read_secrets
 from tasks.checks import Finding, find_account_problems, find_pool_problems, find_space_problems
 from tasks.downloads import locate_output_folder
 from tasks.errors import FanOutError, PermanentError
@@ -30,6 +31,7 @@ def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
     with using_accounts(spec.accounts):
         findings = [*find_account_problems(spec.pool), *find_pool_problems(spec.pool), *_check_files(spec)]
+        findings += _check_secrets(spec)
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
@@ -50,6 +52,16 @@ def _check_files(spec: CheckSpec) -> list[Finding]:
     files = []
     findings += _try("inputs", lambda: files.extend(find_plan_inputs(spec)), "Their names can be used.")
     return [*findings, *find_space_problems(folder, files)]
+
+
+def _check_secrets(spec: CheckSpec) -> list[Finding]:
+    """Whether each block can be read: all that can't are told."""
+    blocks = spec.task.secret_environment.items()
+    return [
+        found
+        for name, block in blocks
+        for found in _try("secrets", lambda one={name: block}: read_secrets(one), f"{name} can be read.")
+    ]
 
 
 def _try(about: str, look: Callable[[], object], fine: str) -> list[Finding]:

@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
+from tasks.azure.secret_blocks import read_secrets
 from tasks.bundles import read_results, read_results_so_far
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
@@ -108,6 +109,8 @@ def _begin(plan: Plan) -> Start:
 def run_files(plan: Plan, start: Start) -> Shards:
     """The steps of a run whose files have to be run."""
     names, spec = plan.names, plan.spec
+    # Known from here on, each is hidden wherever it is printed.
+    read_secrets(spec.task.secret_environment)
     image = check_accounts(names, spec)
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)

@@ -15,6 +15,7 @@ from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.registries import build_task_container
 from tasks.azure.sas import Signer, make_signers, read_blob_url, write_container_url
+from tasks.azure.secret_blocks import read_secrets
 from tasks.bundles import (
     build_bundle_task,
     build_manifest,
@@ -231,13 +232,11 @@ def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> Refus
 
 
 def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
-    """What the bodies of all tasks have in common. It may have a registry's password: keep it nowhere."""
+    """What the bodies of all tasks have in common. It may have secrets: keep it nowhere."""
     task = plan.spec.task
     files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
-    common: dict[str, Any] = {
-        "environmentSettings": _build_settings(task.environment),
-        "resourceFiles": files,
-    }
+    settings = _build_settings({**task.environment, **read_secrets(task.secret_environment)})
+    common: dict[str, Any] = {"environmentSettings": settings, "resourceFiles": files}
     container = build_task_container(task.container)
     if container is not None:
         common["containerSettings"] = container

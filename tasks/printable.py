@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from tasks.hidden import hide
+
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Controls, which steer a terminal or end a database's text; lone surrogates, which are no UTF-8; and what
 # turns the direction of the text around it, so that it reads as what it is not.
@@ -10,7 +12,9 @@ DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def make_printable(text: str) -> str:
-    """The text with a mark in the place of each character that no reader is to get; lines and tabs stay."""
+    """The text with a mark in the place of each character that no reader is to get, and of each secret; lines
+    and tabs stay."""
+    text = hide(text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(_replace(letter) for letter in text.replace("\r\n", "\n"))

@@ -67,6 +67,20 @@ class Outage:
         self.over.wait(self.seconds_left)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """All of a request."""
+
+    line: str
+    headers: str
+    body: bytes
+
+    @property
+    def is_of_node(self) -> bool:
+        """Nodes sign by the signatures that they were given."""
+        return "sig=" in self.line
+
+
 class FaultyProxy:
     """Listens on a port of its own, for as long as the block of `before` lasts."""
 
@@ -75,6 +89,7 @@ class FaultyProxy:
         self.outage: Outage | None = None
         self.requests: list[str] = []
         self.dates: list[str] = []
+        self.sent: list[Sent] = []
         self.closed = threading.Event()
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
@@ -168,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.sent.append(Sent(f"{self.command} {self.path}", str(self.headers), body))
         if date := self.headers.get("ocp-date"):
             self.server.dates.append(date)
         outage = self.server.meet(f"{self.command} {self.path}")

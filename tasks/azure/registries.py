@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from prefect.blocks.system import Secret
-
+from tasks.azure.secret_blocks import read_secret
 from tasks.errors import SettingsError
+from tasks.hidden import hide_from_now_on
 from tasks.spec.specs import ContainersSpec, RegistrySpec
 from tasks.spec.task_specs import ContainerSpec
 
@@ -21,17 +21,11 @@ def read_password(registry: RegistrySpec, environment: Mapping[str, str] = os.en
             raise SettingsError(
                 f"Set {registry.password_variable}: it is to have the password of {registry.server}."
             )
+        hide_from_now_on(found)
         return found
     if registry.password_secret is None:
         return None
-    try:
-        secret = Secret.load(registry.password_secret, _sync=True)  # pyright: ignore[reportCallIssue]
-        return str(secret.get())
-    except ValueError as error:
-        raise SettingsError(
-            f"There is no block secret/{registry.password_secret} that can be read. Make it in Prefect's "
-            f"dashboard, with the password of {registry.server}."
-        ) from error
+    return read_secret(registry.password_secret, f"the password of {registry.server}")
 
 
 def _build_registry(registry: RegistrySpec, password: str | None) -> WireObject:

@@ -37,7 +37,9 @@ def digest_recipe(spec: RunSpec, application: str | None, program: UploadedProgr
 
     `application` is its file's name, which a program may know.
     """
-    task = spec.task.model_dump(mode="json", exclude={"files"})
+    # Secrets count by the names of their blocks: a digest would tell whether a guess is right.
+    unsaid = {"files"} if spec.task.secret_environment else {"files", "secret_environment"}
+    task = spec.task.model_dump(mode="json", exclude=unsaid)
     specs = [file.model_dump(mode="json") for file in spec.task.files if file.local_path is None]
     remote = list(zip(specs, program.remote, strict=True))
     pool = spec.pool.model_dump(mode="json", include=OF_THE_POOL)

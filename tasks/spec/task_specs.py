@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER
 from tasks.spec.overrides import check_task_overrides
-from tasks.spec.specs import ContainersSpec, IdentityId, PoolSpec, RegistrySpec, Spec
+from tasks.spec.specs import BlockName, ContainersSpec, IdentityId, PoolSpec, RegistrySpec, Spec
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_VARIABLES = re.compile(r"FAN_OUT_|AZ_BATCH_")
@@ -129,7 +129,13 @@ class TaskSpec(Spec):
     )
     environment: Annotated[dict[str, str], AfterValidator(_check_variables)] = Field(
         default={},
-        description="Environment variables. No secrets: they are recorded, and shown in the portal.",
+        description="Environment variables. No secrets: they are recorded; those go below.",
+    )
+    secret_environment: Annotated[dict[str, BlockName], AfterValidator(_check_variables)] = Field(
+        default={},
+        description="Environment variables with secrets: for each the name of the Prefect Secret block that "
+        "has it, which is read when the tasks are added.",
+        examples=[{"API_TOKEN": "words-api-token"}],
     )
     files: list[FileSpec] = Field(default=[], description="Files that each task gets besides its input.")
     user: UserSpec = Field(default=UserSpec(), description="As whom the command runs.")
@@ -139,6 +145,15 @@ class TaskSpec(Spec):
         "No secrets: it is recorded.",
         examples=[{"constraints": {"maxWallClockTime": "PT10M"}}],
     )
+
+    @model_validator(mode="after")
+    def one_value(self) -> "TaskSpec":
+        both = sorted(self.environment.keys() & self.secret_environment.keys())
+        if both:
+            raise ValueError(
+                f"{', '.join(both)}: give it in environment or in secret_environment, not in both"
+            )
+        return self
 
 
 DEFAULT_TASK = TaskSpec()

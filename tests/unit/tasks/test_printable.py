@@ -4,12 +4,33 @@ import logging
 
 import pytest
 
+from tasks import hidden
 from tasks.errors import FilesFailedError
 from tasks.logs import keep_logs_printable, run_logger
 from tasks.observing import left_out_on_failure
 from tasks.printable import make_json_printable, make_printable
 
 HOSTILE = "a\0b\x1b[31mred\x1b[0m\r\u202egpj.exe\ud800"
+
+
+@pytest.fixture
+def nothing_hidden(monkeypatch):
+    monkeypatch.setattr(hidden, "_hidden", frozenset())
+
+
+def test_a_secret_is_hidden_wherever_it_is_shown(nothing_hidden):
+    """In messages, line by line if it has several, and what is left of it in the end of a longer text."""
+    hidden.hide_from_now_on("pass-word\n")
+    hidden.hide_from_now_on("-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----")
+    hidden.hide_from_now_on("abc")
+    shown = [
+        str(FilesFailedError("curl: token=pass-word&x=1")),
+        make_printable("  MIIEvQIBADANBg"),
+        make_printable("-word: denied"),
+    ]
+    assert shown == ["curl: token=********&x=1", "  ********", "********: denied"]
+    assert make_json_printable({"pass-word": ["\tpass-word"]}) == {"********": ["\t********"]}
+    assert make_printable("abc is short; word is no end of it") == "abc is short; word is no end of it"
 
 
 @pytest.mark.parametrize("text", ["plain", "zażółć 日本 “quotes” – 👩‍👩‍👧", "two\nlines\tand a tab", ""])

@@ -49,6 +49,20 @@ def test_a_task_of_which_nothing_is_said_has_nothing_more():
     assert [file["filePath"] for file in body["resourceFiles"]] == ["inputs/a.txt"]
 
 
+def test_a_secret_is_said_by_its_block_and_once():
+    """A variable has a value or a secret; what a value of a block could be is refused as its name."""
+    assert TaskSpec(secret_environment={"TOKEN": "words-token"}).secret_environment == {
+        "TOKEN": "words-token"
+    }
+    for wrong in (
+        {"secret_environment": {"TOKEN": "p4ss Wörd!"}},
+        {"secret_environment": {"AZ_BATCH_TOKEN": "words-token"}},
+        {"secret_environment": {"TOKEN": "words-token"}, "environment": {"TOKEN": "1"}},
+    ):
+        with pytest.raises(ValidationError):
+            TaskSpec(**wrong)
+
+
 def test_a_container_task_names_image_options_and_registry(monkeypatch):
     """The password is read where it is needed, from where the specification says it is."""
     monkeypatch.setenv("REGISTRY_PASSWORD", "s3cret")
