@@ -20,6 +20,7 @@ from tasks.containers import create_containers
 from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.evidence import LogFolder
+from tasks.hangups import hangup_ends_run
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
@@ -69,6 +70,7 @@ def run_in_shards(plan: Plan) -> Shards:
     There are no steps if all outputs of an earlier run still hold.
     """
     with (
+        hangup_ends_run(),
         using_accounts(plan.spec.accounts, plan.spec.storage_accounts),
         refreshing(runs_all(plan)),
         run_deadline(plan.spec.timeout_seconds),
@@ -186,7 +188,7 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
     # The Batch tasks have this time for themselves, however long the uploads took.
     current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
-    patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes)
+    patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes, 60.0 * spec.quota_minutes)
     bundles = find_bundles(submitted.units)
 
     def take(completed: list[TaskResult]) -> FileCounts:

@@ -19,7 +19,7 @@ from tasks.spec.bundles import Unit, make_bundles
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
-from tasks.unfetched import note_recipe
+from tasks.unfetched import note_attempt
 from tasks.uploads import upload_application, upload_inputs
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
@@ -67,9 +67,12 @@ def submit_files(plan: Plan, image: Image) -> Submitted:
     If the job of an earlier attempt ends before all tasks are added, what it has made by then counts, and the
     rest goes into the next job.
     """
-    program, is_repeated = _upload_program(plan), may_be_repeated(plan)
+    is_repeated = may_be_repeated(plan)
+    # A quota of jobs is to be met before there are inputs and nodes.
+    job = None if is_repeated else create_job(plan.names, plan.spec)
+    program = _upload_program(plan)
     if is_repeated:
-        note_recipe(plan.names.output_container, program.recipe)
+        note_attempt(plan.names.output_container, program.recipe)
     for _ in range(JOBS_TRIED):
         # Before the outputs are listed: what completes from here on, completes in this job.
         active_id = find_active_job(plan.names) if is_repeated else None
@@ -79,10 +82,13 @@ def submit_files(plan: Plan, image: Image) -> Submitted:
         if not left:
             return Submitted(computed)
         try:
-            return _submit(replace(plan, files=left), program, image, computed, active_id)
+            job = job or create_job(plan.names, plan.spec)
+            if active_id not in (None, job.id):
+                raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
+            return _submit(replace(plan, files=left), program, image, computed, job, active_id is not None)
         except JobEndedError as error:
             run_logger().info("%s", error)
-            is_repeated = True
+            job, is_repeated = None, True
     raise JobError(f"The jobs of the run {plan.names.key} end before tasks can be added to them.")
 
 
@@ -116,11 +122,13 @@ def _submit(
     program: Program,
     image: Image,
     computed: list[WorkItem],
-    active_id: str | None,
+    job: Job,
+    is_taken_up: bool,
 ) -> Submitted:
-    """See that there are a pool, and a job in which each file has a Batch task to come.
+    """See that there is a pool, and that each file has a Batch task to come in the job, which may have been
+    taken up from an earlier attempt.
 
-    Raises JobEndedError if the active job of an earlier attempt has ended meanwhile.
+    Raises JobEndedError if the job has ended meanwhile.
     """
     names, spec = plan.names, plan.spec
     pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
@@ -134,10 +142,7 @@ def _submit(
     ]
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
     task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))
-    job = create_job(names, spec)
-    if active_id not in (None, job.id):
-        raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
-    units = _share_tasks(job, items, computed, task_plan, active_id is not None)
+    units = _share_tasks(job, items, computed, task_plan, is_taken_up)
     add_tasks(job, opaque(units), opaque(task_plan))
     close_job(job, names, spec)
     shared = f" for {say_count(len(items), 'file')}" if spec.files_per_task > 1 else ""

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import FlowRun
 from pydantic import Field
 
 from tasks.azure.blocks import using_accounts
 from tasks.errors import FanOutError, OutputsLeftError, PermanentError
 from tasks.leftovers.flow_runs import find_run_states
-from tasks.leftovers.orphans import Rules, Verdict, delete_resource, find_resources, judge_resource
+from tasks.leftovers.orphans import Resource, Rules, Verdict, delete_resource, find_resources, judge_resource
+from tasks.leftovers.silent_runs import end_silent_runs, find_silent_runs
 from tasks.logs import run_logger
 from tasks.printable import say_count
 from tasks.spec.specs import BlockName
@@ -42,6 +44,7 @@ def sweep(
 
     A resource says in its metadata whose it is. Left behind is what belongs to a run that Prefect knows to
     have ended, or that has expired, unless the run's policy keeps it. Resources of others are never touched.
+    Runs that were killed unnoticed, and that Prefect calls running for ever, are marked as crashed.
 
     Args:
         dry_run: Only say what would be deleted.
@@ -54,7 +57,9 @@ def sweep(
     """
     rules = Rules(datetime.now(timezone.utc), timedelta(minutes=grace_minutes), include_kept)
     with using_accounts(accounts):
-        swept = [_delete_if_orphan(verdict, dry_run) for verdict in _judge_resources(rules)]
+        found = find_resources()
+        silent = _end_silent_runs(found, rules.now, dry_run)
+        swept = [_delete_if_orphan(verdict, dry_run) for verdict in _judge_resources(found, silent, rules)]
     outcomes = Counter(one.outcome for one in swept)
     _publish_swept(swept, outcomes)
     if outcomes["failed"]:
@@ -64,9 +69,23 @@ def sweep(
     return dict(outcomes)
 
 
-def _judge_resources(rules: Rules) -> list[Verdict]:
-    found = find_resources()
-    states = find_run_states(resource.owned.run_key for resource in found)
+def _end_silent_runs(found: list[Resource], now: datetime, dry_run: bool) -> list[FlowRun]:
+    """The flow runs that are dead, though Prefect doesn't know it before this."""
+    said = {one.owned.flow_run_id for one in found} | {one.owned.run_key for one in found}
+    silent = find_silent_runs(said, now)
+    for flow_run in silent:
+        what = "would be marked" if dry_run else "is marked"
+        run_logger().info(
+            "The flow run %s (%s) shows no sign of life: it %s as crashed", flow_run.name, flow_run.id, what
+        )
+    if not dry_run:
+        end_silent_runs(silent)
+    return silent
+
+
+def _judge_resources(found: list[Resource], silent: list[FlowRun], rules: Rules) -> list[Verdict]:
+    owners = [resource.owned for resource in found]
+    states = find_run_states(owners, {flow_run.id for flow_run in silent})
     return [judge_resource(resource, states[resource.owned.run_key], rules) for resource in found]
 
 

@@ -27,6 +27,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.transactions import BaseTransaction, get_transaction
 from prefect.utilities.hashing import hash_objects
 
+from tasks.busy import waiting_while_busy
 from tasks.logs import run_logger
 
 Parameters = ParamSpec("Parameters")
@@ -141,12 +142,14 @@ def keyed_afterwards(step: Callable[Parameters, Result]) -> Callable[Parameters,
     """Let a step, once it has run, keep its result under the key that `WhileUnchanged` computes then.
 
     To be put under `@task`. The record is written at once, so that it is there too if the run dies next, or
-    if the step belongs to a transaction that Prefect would write at its end.
+    if the step belongs to a transaction that Prefect would write at its end. What makes or changes something
+    may meet a name that is still being deleted, so it is waited for that here, for all of them.
     """
+    patient = waiting_while_busy(step)
 
     @functools.wraps(step)
     def run_and_keep(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        result = step(*args, **kwargs)
+        result = patient(*args, **kwargs)
         context, transaction = TaskRunContext.get(), get_transaction()
         # Else the function is called by something other than its own task.
         if context and transaction and context.task.fn is run_and_keep:

@@ -20,6 +20,7 @@ from tasks.deadlines import (
     share,
 )
 from tasks.errors import FanOutError, OutputsLeftError
+from tasks.hangups import hangup_ends_run
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
@@ -76,15 +77,16 @@ def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
 @contextmanager
 def clean_at_end(clean: Callable[[bool], object]) -> Iterator[None]:
     """Clean when the block ends, saying whether it succeeded; not if Prefect will repeat the flow run."""
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, Exception) and _will_be_retried():
-            run_logger().info("Everything is kept for the next attempt of this run.")
-        else:
-            _clean(clean, succeeded=False, is_cancelled=not isinstance(error, Exception))
-        raise
-    _clean(clean, succeeded=True)
+    with hangup_ends_run():
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, Exception) and _will_be_retried():
+                run_logger().info("Everything is kept for the next attempt of this run.")
+            else:
+                _clean(clean, succeeded=False, is_cancelled=not isinstance(error, Exception))
+            raise
+        _clean(clean, succeeded=True)
 
 
 def _clean(clean: Callable[[bool], object], succeeded: bool, is_cancelled: bool = False) -> None:

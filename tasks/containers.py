@@ -11,7 +11,7 @@ from tasks.azure import blobs
 from tasks.azure.sas import make_signer
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.deadlines import first_call
-from tasks.errors import OutputsLeftError, RefusedError, TemporaryError
+from tasks.errors import BusyError, OutputsLeftError, RefusedError
 from tasks.logs import run_logger
 from tasks.spec.naming import OUTPUTS, RunNames
 from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
@@ -98,7 +98,7 @@ def _extend(container: str, owned: Ownership, told: Mapping[str, str], stamp: st
     RefusedError for one that is not the run's."""
     found = blobs.find_container(container)
     if found is None:
-        raise TemporaryError(f"The container {container} is being deleted: its name will be free soon.")
+        raise BusyError(f"The container {container} is being deleted: its name will be free soon.")
     if _find_run_key(found) != owned.run_key:
         raise RefusedError(
             f"The container {container} exists, and was not made for the run {owned.run_key}. "

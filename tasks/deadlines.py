@@ -159,13 +159,14 @@ def first_call() -> Iterator[Deadline]:
         yield deadline
 
 
-def turns() -> Iterator[None]:
+def turns(limit_seconds: float = math.inf) -> Iterator[None]:
     """The turns of who asks until an answer is another: one at once, and one after each of pauses that grow,
-    until the deadline, however often services have answered meanwhile."""
+    until the deadline or that limit, however often services have answered meanwhile."""
     deadline, pause_seconds = current_deadline(), FIRST_PAUSE_SECONDS
+    ends_at_seconds = time.monotonic() + limit_seconds
     yield
-    while deadline.own_seconds_left > LEAST_SECONDS:
-        deadline.pause(min(pause_seconds, deadline.own_seconds_left))
+    while (left := min(deadline.own_seconds_left, ends_at_seconds - time.monotonic())) > LEAST_SECONDS:
+        deadline.pause(min(pause_seconds, left))
         pause_seconds = min(2 * pause_seconds, PAUSE_MAX_SECONDS)
         yield
 

@@ -13,10 +13,12 @@ FanOutError
 │   ├── JobError              the job ended, or was deleted, before its tasks had run
 │   │   └── JobEndedError     it had ended before all tasks were added, so it takes no more
 │   ├── StallError            tasks wait, and for too long nothing has run or ended
+│   ├── QuotaError            others held a quota of the account for longer than the run waits for it
 │   ├── OutputsLeftError      what was to be deleted holds the only copy of an output
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
 │   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
 └── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
+    ├── BusyError             what is in the way is being deleted or resized, which ends by itself
     └── UnreachableError      nothing answers at an endpoint
 """
 
@@ -85,6 +87,10 @@ class StallError(PermanentError):
     """Tasks wait, and for longer than the run may stand still none has run or ended."""
 
 
+class QuotaError(PermanentError):
+    """Others held a quota of the account for longer than the run waits for it."""
+
+
 class OutputsLeftError(PermanentError):
     """A container holds the only copy of an output, which could not be fetched: it was not deleted."""
 
@@ -99,6 +105,10 @@ class FilesFailedError(PermanentError):
 
 class TemporaryError(FanOutError):
     """A retry may succeed."""
+
+
+class BusyError(TemporaryError):
+    """What is in the way is being deleted or resized, which ends by itself, if only after minutes."""
 
 
 class UnreachableError(TemporaryError):

@@ -12,6 +12,7 @@ from prefect import task
 from tasks.azure.accounts import current_accounts
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import sign_until
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
@@ -137,7 +138,7 @@ def _create(client: BatchClient, job_id: str, names: RunNames, spec: RunOptions)
     """Create a job; None if there is one of that id by now."""
     body = build_job(job_id, names, spec)
     try:
-        client.create_job(body)
+        wait_for_quota(client, "job", spec.quota_minutes, lambda: client.create_job(body))
     except ResourceExistsError as error:
         if read_code(error) != "JobExists":
             raise
@@ -219,10 +220,13 @@ def _find_closed_job(job: Job, names: RunNames, spec: RunOptions, **_: Any) -> s
 def close_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
     """Let the service end the job as soon as its tasks have completed; False if it has ended already.
 
-    Only once they are all added: a job without tasks would end at once.
+    Only once they are all added: a job without tasks would end at once. From then on they have the run's
+    time, however long it took to bring the inputs.
     """
+    age = max(timedelta(), datetime.now(timezone.utc) - job.created_at)
     options = models.BatchJobUpdateOptions(
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB,
+        constraints=models.BatchJobConstraints(max_wall_clock_time=_limit(spec) + age),
         metadata=_build_metadata(names, spec, job.signed_until),
     )
     with batch_client(f"Closing the job {job.id}") as client:

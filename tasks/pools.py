@@ -9,10 +9,11 @@ from prefect import task
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.quotas import wait_for_quota
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
-from tasks.errors import PoolError, TemporaryError
+from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
@@ -88,7 +89,9 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
     containers = build_pool_containers(spec.containers)
     body = build_pool(names, spec, image, application, url, owned, containers)
     with batch_client(f"Creating the pool {names.pool_id}") as client:
-        if _create_pool_if_absent(client, body):
+        if wait_for_quota(
+            client, "pool", options.quota_minutes, lambda: _create_pool_if_absent(client, body)
+        ):
             emit_pool_event(names.pool_id, "created")
             return Pool(names.pool_id, True, lease, shares_application=application is not None)
         try:
@@ -100,8 +103,8 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
             raise _being_deleted(names.pool_id) from error
 
 
-def _being_deleted(pool_id: str) -> TemporaryError:
-    return TemporaryError(f"The pool {pool_id} is being deleted: its name will be free soon.")
+def _being_deleted(pool_id: str) -> BusyError:
+    return BusyError(f"The pool {pool_id} is being deleted: its name will be free soon.")
 
 
 def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOptions) -> bool:
@@ -121,7 +124,7 @@ def _sign_application_url(names: RunNames, application: str, timeout_seconds: fl
 def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
     """The existing pool of that id, with its lease renewed.
 
-    Raises PoolError if it isn't as the spec says, TemporaryError if it is on its way out.
+    Raises PoolError if it isn't as the spec says, BusyError if it is on its way out.
     """
     pool = client.get_pool(names.pool_id)
     if pool.state == models.BatchPoolState.DELETING:

@@ -12,7 +12,7 @@ from prefect.tasks import exponential_backoff
 from prefect.utilities import annotations
 
 from tasks.deadlines import is_time_up
-from tasks.errors import TemporaryError
+from tasks.errors import BusyError, TemporaryError
 
 Value = TypeVar("Value")
 
@@ -23,11 +23,12 @@ NOT_CACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 def may_heal(task: Any, task_run: Any, state: Any) -> bool:
     """Whether Prefect should retry a task run that ended in `state`: its `retry_condition_fn`.
 
-    The clients have asked services again already, as long as that could help. What is left are names that
-    are still being deleted, and files that change; that too only while the run has time. A plain function,
-    because Prefect 3.8 ignores the retries of a task with any other callable here.
+    The clients have asked services again already, and `tasks.busy` has waited for names that are being
+    deleted, as long as that could help. What is left are files that change; that too only while the run has
+    time. A plain function, because Prefect 3.8 ignores the retries of a task with any other callable here.
     """
-    return isinstance(state.data, TemporaryError) and not is_time_up()
+    error = state.data
+    return isinstance(error, TemporaryError) and not isinstance(error, BusyError) and not is_time_up()
 
 
 # After 2, 4, 8 and 16 seconds, and up to half as much again.

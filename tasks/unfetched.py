@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from prefect.runtime import flow_run
+
 from tasks.azure import blobs
 from tasks.azure.storage_accounts import find_other_accounts
 from tasks.blob_inputs import describe_change
@@ -31,7 +33,7 @@ from tasks.spec.naming import (
     SOURCE_METADATA,
     name_log,
 )
-from tasks.spec.ownership import read_ownership
+from tasks.spec.ownership import FLOW_RUN_ID, read_ownership
 from tasks.uploads import compute_md5
 
 # In an output container's metadata. A value is a header, which is ASCII: it is quoted like a part of a URL.
@@ -64,11 +66,13 @@ def mark_fetched(container: str) -> None:
         blobs.set_container_metadata(container, {**found.metadata, FETCHED: "true"})
 
 
-def note_recipe(container: str, recipe: str) -> None:
-    """Let a container say what this attempt makes outputs by: what others made there is not taken for it."""
+def note_attempt(container: str, recipe: str) -> None:
+    """Let a container say which flow run works on the run now, and what it makes outputs by: what others made
+    there is not taken for it."""
+    told = {RECIPE_METADATA: recipe, **({FLOW_RUN_ID: flow_run.id} if flow_run.id else {})}
     found = blobs.find_container(container)
-    if found is not None and found.metadata.get(RECIPE_METADATA) != recipe:
-        blobs.set_container_metadata(container, {**found.metadata, RECIPE_METADATA: recipe})
+    if found is not None and not told.items() <= found.metadata.items():
+        blobs.set_container_metadata(container, {**found.metadata, **told})
 
 
 def is_marked(metadata: Mapping[str, str]) -> bool:

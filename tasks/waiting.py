@@ -55,7 +55,8 @@ def wait_for_tasks(
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
-        watch = PoolWatch(pool.id, pool.lease, None if pool.is_own else job.created_at, until)
+        since = None if pool.is_own else job.created_at
+        watch = PoolWatch(pool.id, pool.lease, since, until, patience.quota_seconds)
         try:
             awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
             stall = Stall(patience)
@@ -114,7 +115,7 @@ def _look(
     view, news = check_pool(client, watch, now_seconds)
     for line in news:
         run_logger().warning("%s", line)
-    stall.look(counts, view, job_state, now_seconds)
+    stall.look(counts, view, job_state, now_seconds, is_excused=watch.waits_for_quota)
     if stall.is_over:
         limit = describe_seconds(stall.patience.stall_seconds)
         said = describe_stall(client, watch.pool_id, job.id, stall)

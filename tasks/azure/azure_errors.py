@@ -19,6 +19,7 @@ from tasks.azure.clocks import describe_skew
 from tasks.deadlines import is_time_up
 from tasks.errors import (
     AccessError,
+    BusyError,
     FanOutError,
     NotFoundError,
     RefusedError,
@@ -43,7 +44,7 @@ ROLES = {
 }
 # How the clients' library for connections names the other end.
 CLIENT_HOST = re.compile(r"\bhost='([^']+)', port=(\d+)")
-# 409 answers that pass by themselves: the name is free again once the deletion is done.
+# 409 answers that pass by themselves, if only after minutes: the name is free once the deletion is done.
 PASSING_CODES = {
     "ContainerBeingDeleted",
     "PoolBeingDeleted",
@@ -79,7 +80,7 @@ def explained(service: Service, doing: str) -> Iterator[None]:
 def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
     """Our error for one of Azure's, retryable if a retry can heal it."""
     explained = _explain(error, service, doing)
-    if isinstance(explained, TemporaryError) and is_time_up():
+    if isinstance(explained, TemporaryError) and not isinstance(explained, BusyError) and is_time_up():
         return type(explained)(f"{explained} It was asked again until time was up.")
     return explained
 
@@ -136,7 +137,9 @@ def _explain_answer(error: HttpResponseError, service: Service, where: str) -> F
             f"{where} refused the credentials. Look at {_describe_credentials(service)}; an identity needs "
             f"the role {ROLES[service]}. It answered {said}"
         )
-    if status in (408, 429) or status >= 500 or read_code(error) in PASSING_CODES:
+    if read_code(error) in PASSING_CODES:
+        return BusyError(f"{where} answered {said}")
+    if status in (408, 429) or status >= 500:
         return TemporaryError(f"{where} answered {said}")
     kind = NotFoundError if status == 404 else RefusedError
     return kind(f"{where} answered {said}")

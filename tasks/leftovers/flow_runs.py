@@ -1,7 +1,9 @@
 """What the Prefect API knows of flow runs, for those that clean up behind them."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timezone
+from itertools import chain
 from typing import Literal
 from uuid import UUID
 
@@ -18,12 +20,14 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
 from tasks.errors import InputError, PermanentError
+from tasks.spec.ownership import Ownership
 
 RunState = Literal["going on", "succeeded", "failed", "unknown"]
 
 # The server's own limit of one answer.
 PAGE = 200
 POLL_SECONDS = 2.0
+LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 BUSY_STATES = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
 
@@ -34,7 +38,7 @@ def wait_for_end(flow_run_id: UUID, timeout_seconds: float) -> FlowRun:
     """
     deadline = time.monotonic() + timeout_seconds
     with get_client(sync_client=True) as client:
-        while not _is_over(flow_run := _read_flow_run(client, flow_run_id)):
+        while not is_over(flow_run := _read_flow_run(client, flow_run_id)):
             if flow_run.state_type != StateType.CANCELLING or time.monotonic() >= deadline:
                 raise PermanentError(
                     f"The flow run {flow_run.name} is {flow_run.state_name}, so what it has made is in use. "
@@ -51,7 +55,7 @@ def _read_flow_run(client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
         raise InputError(f"Prefect knows no flow run {flow_run_id}.") from error
 
 
-def _is_over(flow_run: FlowRun) -> bool:
+def is_over(flow_run: FlowRun) -> bool:
     return flow_run.state is not None and flow_run.state.is_final()
 
 
@@ -63,7 +67,7 @@ def read_run_key(flow_run: FlowRun) -> str:
 def find_users(run_key: str) -> list[FlowRun]:
     """The flow runs with this key that go on."""
     with get_client(sync_client=True) as client:
-        return [flow_run for flow_run in _list_busy_flow_runs(client) if read_run_key(flow_run) == run_key]
+        return [flow_run for flow_run in list_busy_flow_runs(client) if read_run_key(flow_run) == run_key]
 
 
 def find_subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
@@ -76,30 +80,50 @@ def find_subflows_cut_short(flow_run_id: UUID) -> list[FlowRun]:
         left = [
             child
             for child in _read_pages(client, children)
-            if not _is_over(child) and child.deployment_id is None and child.state is not None
+            if not is_over(child) and child.deployment_id is None and child.state is not None
         ]
     return [child for child in left if {user.id for user in find_users(read_run_key(child))} <= {child.id}]
 
 
-def find_run_states(run_keys: Iterable[str]) -> dict[str, RunState]:
-    """How the run of each key stands. Unknown is a key that no flow run here has made: it was given by
-    hand, its flow run was deleted, or another Prefect server has it."""
-    keys = set(run_keys)
+def find_run_states(
+    owners: Iterable[Ownership], dead_ids: Collection[UUID] = frozenset()
+) -> dict[str, RunState]:
+    """How the run of each key stands that these owners name: as the last of its flow runs does.
+
+    Unknown is a key of which no flow run is known here: it was deleted, or another Prefect server has it.
+    Dead are flow runs that Prefect calls running by mistake.
+    """
+    ids_by_key = _collect_ids(owners)
     with get_client(sync_client=True) as client:
-        busy = {read_run_key(flow_run) for flow_run in _list_busy_flow_runs(client)}
-        known: dict[str, RunState] = {
-            str(flow_run.id): _find_state(flow_run) for flow_run in _list_flow_runs(client, keys)
-        }
-    return {key: "going on" if key in busy else known.get(key, "unknown") for key in keys}
+        alive = [flow_run for flow_run in list_busy_flow_runs(client) if flow_run.id not in dead_ids]
+        busy = {read_run_key(flow_run) for flow_run in alive}
+        known = {found.id: found for found in _list_flow_runs(client, chain(*ids_by_key.values()))}
+    states: dict[str, RunState] = {}
+    for key, ids in ids_by_key.items():
+        found = [known[id] for id in ids if id in known]
+        states[key] = "going on" if key in busy else _find_state(found, dead_ids)
+    return states
 
 
-def _find_state(flow_run: FlowRun) -> RunState:
-    if flow_run.state is None or not flow_run.state.is_final():
+def _collect_ids(owners: Iterable[Ownership]) -> dict[str, set[UUID]]:
+    """The ids of the flow runs of each run key: the key, if it is one, and those that resources say."""
+    ids: dict[str, set[UUID]] = {}
+    for owned in owners:
+        said = [_parse_id(owned.run_key), _parse_id(owned.flow_run_id or "")]
+        ids.setdefault(owned.run_key, set()).update(id for id in said if id is not None)
+    return ids
+
+
+def _find_state(flow_runs: list[FlowRun], dead_ids: Collection[UUID]) -> RunState:
+    if any(not is_over(flow_run) and flow_run.id not in dead_ids for flow_run in flow_runs):
         return "going on"
-    return "succeeded" if flow_run.state.is_completed() else "failed"
+    last = max(flow_runs, key=lambda one: one.start_time or one.created or LONG_AGO, default=None)
+    if last is None:
+        return "unknown"
+    return "succeeded" if last.state is not None and last.state.is_completed() else "failed"
 
 
-def _list_busy_flow_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
+def list_busy_flow_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
     """The flow runs that have begun and not ended; one that is only scheduled has made nothing yet."""
     begun = FlowRunFilterState(type=FlowRunFilterStateType(any_=BUSY_STATES))
     repeated = FlowRunFilterState(name=FlowRunFilterStateName(any_=["AwaitingRetry"]))
@@ -114,16 +138,15 @@ def _read_pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[Fl
         offset += len(page)
 
 
-def _list_flow_runs(client: SyncPrefectClient, run_keys: Iterable[str]) -> Iterator[FlowRun]:
-    """The flow runs whose ids are among the keys."""
-    ids = [found for key in run_keys if (found := _parse_id(key)) is not None]
+def _list_flow_runs(client: SyncPrefectClient, flow_run_ids: Iterable[UUID]) -> Iterator[FlowRun]:
+    ids = list(flow_run_ids)
     for start in range(0, len(ids), PAGE):
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=ids[start : start + PAGE]))
         yield from client.read_flow_runs(flow_run_filter=chosen, limit=PAGE)
 
 
-def _parse_id(run_key: str) -> UUID | None:
+def _parse_id(text: str) -> UUID | None:
     try:
-        return UUID(run_key)
+        return UUID(text)
     except ValueError:
         return None

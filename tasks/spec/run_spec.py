@@ -54,6 +54,13 @@ class RunOptions(Spec):
         description="How long the run may stand still before it fails: Batch tasks wait, and none runs or "
         "ends. Nodes that start count only after pool.start_minutes.",
     )
+    quota_minutes: float = Field(
+        default=15,
+        ge=0,
+        le=7 * 24 * 60,
+        description="How long the run waits for others that hold a quota of the Batch account: of pools, "
+        "active jobs or cores. Within its time limit; 0: not at all.",
+    )
     on_failure: Literal["fail", "complete"] = Field(
         default="fail",
         description="What the run comes to when Batch tasks have failed: it fails once the others are done, "

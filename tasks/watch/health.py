@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tasks.azure.quotas import is_about_quota
 from tasks.printable import say_count
 from tasks.watch.lease_formula import Lease
 
@@ -24,7 +25,7 @@ REMEDIES = {
     "AccountSpotCoreQuotaReached": "ask for fewer low_priority_nodes, or for more quota of Spot cores",
     "UnsupportedVMSize": "take a vm_size that the account's region has",
 }
-PoolHealth = Literal["well", "ask again", "lost"]
+PoolHealth = Literal["well", "ask again", "over quota", "lost"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ class PoolView:
 def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]:
     """Whether tasks can run on a pool, or will: the verdict and its reason, "" where there is none.
 
-    Lost is a pool of which nothing can be expected any more. Nodes that are there count more than a resize
-    that failed, and errors from before `since` count only where there is no node and nobody asks again: a
-    formula does, at each of its evaluations.
+    Lost is a pool of which nothing can be expected any more; over quota one that gets nodes only if others
+    give theirs back. Nodes that are there count more than a resize that failed, and errors from before
+    `since` count only where there is no node and nobody asks again: a formula does, at each of its
+    evaluations.
     """
     if view.is_deleting:
         return "lost", "it is being deleted"
@@ -84,13 +86,25 @@ def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]
         return "lost", "it was resized to no nodes"
     if not errors:
         return "well", ""
-    passing = all(code.lower() in PASSING_RESIZE_CODES for code, _ in errors)
-    return ("ask again" if passing else "lost"), _describe_errors(errors)
+    return _judge_errors([code for code, _ in errors], view), _describe_errors(errors)
+
+
+def _judge_errors(codes: Iterable[str], view: PoolView) -> PoolHealth:
+    """What errors of a resize make of a pool without nodes. Of one with a fixed size nobody asks again."""
+    left = [code for code in codes if code.casefold() not in PASSING_RESIZE_CODES]
+    if not left:
+        return "ask again"
+    return "over quota" if view.has_autoscale and all(map(is_about_quota, left)) else "lost"
 
 
 def describe_nodes(view: PoolView) -> str:
     """How many nodes a pool has in which state."""
     return ", ".join(f"{count} {state}" for state, count in view.nodes.items()) or "none"
+
+
+def find_quota(view: PoolView) -> str | None:
+    """The code of the quota that has kept nodes from a pool, if one has."""
+    return next((code for code, _ in view.resize_errors if is_about_quota(code)), None)
 
 
 def describe_resize_errors(view: PoolView) -> str:

@@ -1,5 +1,6 @@
 """The leases of pools: renewed by each run that comes to a pool, or that takes longer than planned."""
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -7,7 +8,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
 from tasks.azure.azure_errors import read_code
-from tasks.spec.ownership import Ownership, as_batch_metadata, read_batch_ownership
+from tasks.spec.ownership import as_batch_metadata, read_batch_ownership
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, merge_leases, read_formula
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
@@ -33,7 +34,7 @@ def renew_lease(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool
     if not _enable_formula(client, pool_id, lease):
         return "later"
     # For whoever looks at the pool, and for `sweep`.
-    extended = Ownership(owned.run_key, lease.ends_at, owned.delete_when)
+    extended = replace(owned, expires_at=lease.ends_at)
     client.update_pool(pool_id, models.BatchPoolUpdateOptions(metadata=as_batch_metadata(extended)))
     return "renewed"
 

@@ -10,10 +10,11 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.node_logs import read_start_task_stderr
+from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools
 from tasks.azure.states import read_state
 from tasks.errors import PoolError
 from tasks.report.events import emit_pool_event
-from tasks.watch.health import PoolHealth, PoolView, judge_pool
+from tasks.watch.health import PoolHealth, PoolView, find_quota, judge_pool
 from tasks.watch.lease_formula import Lease, read_formula
 from tasks.watch.leases import renew_lease
 
@@ -71,8 +72,20 @@ class PoolWatch:
     until: datetime
     """When the wait ends at the latest."""
 
+    quota_seconds: float = 0.0
+    """How long the pool may wait without nodes for others to give back a part of a quota."""
+
     told: set[str] = field(default_factory=set)
     next_renewal_at: float = 0.0
+    over_quota_at: float | None = None
+    """When it was first seen that a quota leaves the pool without nodes."""
+
+    holders: str = ""
+    """Who held the quota then."""
+
+    @property
+    def waits_for_quota(self) -> bool:
+        return self.over_quota_at is not None
 
 
 def _look_at_pool(client: BatchClient, pool_id: str) -> PoolView:
@@ -126,6 +139,10 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
     """The pool, and what there is to tell of it that wasn't told before. Raises PoolError if it is lost."""
     view = _look_at_pool(client, watch.pool_id)
     verdict, reason = judge_pool(view, watch.since)
+    if verdict == "over quota":
+        verdict, reason = _judge_quota(client, watch, view, reason, now_seconds)
+    elif view.node_count:
+        watch.over_quota_at = None
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
         watch.told.add("lost nodes")
@@ -137,8 +154,35 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
         reason += _renew(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
-        news.insert(0, f"The pool {watch.pool_id}: {reason}")
+        held = _find_holders(client, watch, view)[1] if view.node_count and find_quota(view) else ""
+        news.insert(0, f"The pool {watch.pool_id}: {reason}" + (f". {held}" if held else ""))
     return view, news
+
+
+def _judge_quota(
+    client: BatchClient, watch: PoolWatch, view: PoolView, reason: str, now_seconds: float
+) -> tuple[PoolHealth, str]:
+    """Whether to ask again for nodes that a quota has kept from the pool. Not if nobody else has any: then
+    the account has too few for anybody."""
+    is_first, others = not watch.waits_for_quota, True
+    if watch.over_quota_at is None:
+        watch.over_quota_at = now_seconds
+    is_over = now_seconds - watch.over_quota_at >= watch.quota_seconds
+    if is_first or is_over:
+        others, watch.holders = _find_holders(client, watch, view)
+    minutes = watch.quota_seconds / 60
+    if not others:
+        return "lost", f"{reason}. No other pool has any: waiting would not help"
+    if is_over:
+        return "lost", f"{reason}. {watch.holders} {describe_remedy('pool', minutes)}".rstrip(".")
+    return "ask again", f"{reason}. {watch.holders} {describe_waiting(minutes)}"
+
+
+def _find_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> tuple[bool, str]:
+    """Whether other pools hold the quota that keeps nodes from this one, and which, in words."""
+    holders = find_pools(client, find_quota(view) or "")
+    others = [holder for holder in holders if holder.id != watch.pool_id]
+    return bool(others), describe_holders("pool", others) if others else ""
 
 
 def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> bool:

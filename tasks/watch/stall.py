@@ -25,6 +25,9 @@ class Patience:
     start_seconds: float
     """How long nodes may be on their way before that counts as standing still as well."""
 
+    quota_seconds: float = 0.0
+    """How long the pool may wait for others that hold a quota, which does not count as standing still."""
+
 
 @dataclass
 class Stall:
@@ -45,14 +48,17 @@ class Stall:
     job_state: str = ""
     _looked_at_seconds: float | None = field(default=None, repr=False)
 
-    def look(self, counts: Counts, view: PoolView, job_state: str, now_seconds: float) -> None:
-        """Take in what is to be seen now, which is taken for how it was since the last look."""
+    def look(
+        self, counts: Counts, view: PoolView, job_state: str, now_seconds: float, is_excused: bool = False
+    ) -> None:
+        """Take in what is to be seen now, which is taken for how it was since the last look. It is excused to
+        stand still for what has a limit of its own."""
         passed = now_seconds - (now_seconds if self._looked_at_seconds is None else self._looked_at_seconds)
         self._looked_at_seconds, self.view, self.job_state = now_seconds, view, job_state
         self.is_working = is_working(counts, view, job_state)
         if counts.completed > self.completed:
             self.completed, self.still_seconds, self.starting_seconds = counts.completed, 0, 0
-        elif not self.is_working:
+        elif not self.is_working and not is_excused:
             self._stand_still(view, min(passed, GAP_SECONDS_MAX))
 
     def _stand_still(self, view: PoolView, seconds: float) -> None:

@@ -227,11 +227,15 @@ def test_a_killed_run_is_cleaned_up_by_its_hook(accounts, inputs, application, t
         wait_for_remains(run_key, set())
 
 
-def test_a_terminated_run_cleans_up_by_itself(accounts, inputs, application, tmp_path, run_key):
-    """SIGTERM, which is how a worker cancels, deletes what the run made before its process ends."""
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
+def test_a_terminated_run_cleans_up_by_itself(accounts, inputs, application, tmp_path, run_key, number):
+    """SIGTERM, by which a worker cancels, and SIGHUP, by which a terminal closes, delete what the run made
+    before its process ends; a second one of these doesn't interrupt that."""
     with running_elsewhere(tmp_path, run_key, application) as process:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) != 0
+        process.send_signal(number)
+        if number == signal.SIGHUP:
+            process.send_signal(number)
+        assert process.wait(timeout=60) == -number
         wait_for_remains(run_key, set())
 
 

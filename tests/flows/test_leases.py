@@ -14,7 +14,8 @@ from azure.batch import models
 import batch_emulator
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
-from tasks.errors import TemporaryError
+from tasks.deadlines import run_deadline
+from tasks.errors import BusyError
 from tasks.images import choose_image
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
@@ -103,13 +104,18 @@ def is_running(job_id: str) -> bool:
 
 
 def test_a_pool_on_its_way_out_is_waited_for(storage, use_batch, monkeypatch, run_key):
-    """What comes while the pool of its id is being deleted is told to try again, not that there is none."""
+    """The step that comes to it waits, to the end of the run's time if it has to, and makes the pool anew."""
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
-    with batch_emulator.serve(port=0, deletion_seconds=600) as account:
+    with batch_emulator.serve(port=0, speed=50, deletion_seconds=100) as account:
         use_batch(account)
         names, options = names_of_run(run_key), RunOptions()
         image = choose_image.fn(options.pool.image)
         create_pool.fn(names, options, image)
         batch().begin_delete_pool(names.pool_id)
-        with pytest.raises(TemporaryError, match="is being deleted"):
+        with (
+            run_deadline(0.3),
+            pytest.raises(BusyError, match="That was not over when time was up"),
+        ):
             create_pool.fn(names, options, image)
+        assert create_pool.fn(names, options, image).is_own
+        assert batch().get_pool(names.pool_id).state == "active"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 from azure.batch import models
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.states import Completed, Crashed, Running, State
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed, Crashed, Pending, Running, State
 
 from flows.fan_out import fan_out
 from flows.sweep import sweep
@@ -20,12 +22,16 @@ from tasks.errors import PermanentError
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.leftovers.orphans import delete_resource, find_resources
+from tasks.leftovers.silent_runs import find_silent_runs
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, build_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, When
+from tasks.unfetched import note_attempt
+from tests.flows.prefect_events import tell
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
+from tests.waiting import wait_until
 
 ALL = {"containers", "job", "pool"}
 # Made with this timeout a resource has expired two hours ago.
@@ -115,6 +121,65 @@ def test_a_key_of_its_own_is_found_among_the_runs_that_go_on(prefect, make, run_
     prefect.set_flow_run_state(going.id, Completed(), force=True)
     sweep()
     wait_for_remains(key, set())
+
+
+def test_a_key_of_its_own_is_judged_by_the_last_flow_run_that_had_it(prefect, make, run_key, monkeypatch):
+    """Resources say which flow run made them; what an ended one left goes though nothing has expired, unless
+    another one has come to it since."""
+
+    def make_in(key: str) -> str:
+        monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", flow_run_key(prefect, Crashed()))
+        return make(key, LATER)
+
+    left, taken_up = make_in(f"{run_key}-left"), make_in(f"{run_key}-taken-up")
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", flow_run_key(prefect, Running()))
+    note_attempt(names_of_run(taken_up).output_container, "recipe")
+    sweep()
+    wait_for_remains(left, set())
+    assert remains_of(taken_up) == ALL
+
+
+def test_a_run_that_was_killed_unnoticed_is_marked_as_crashed(prefect, make, run_key, monkeypatch):
+    """Prefect calls it pending or running for ever: it is known by its silence, and what it left goes."""
+    killed = prefect.create_flow_run(fan_out, parameters={"run_key": run_key}, state=Pending())
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(killed.id))
+    make(run_key, LATER)
+    sweep_later(monkeypatch, [killed.id])
+    assert prefect.read_flow_run(killed.id).state_name == "Crashed"
+    wait_for_remains(run_key, set())
+
+
+def sweep_later(monkeypatch: pytest.MonkeyPatch, flow_run_ids: list[UUID]) -> None:
+    """Sweep as if two hours had passed, in which none of these flow runs has given a sign of life."""
+
+    def find(said: Collection[str | None], now: datetime) -> list[FlowRun]:
+        silent = find_silent_runs(said, now + timedelta(hours=2))
+        return [flow_run for flow_run in silent if flow_run.id in flow_run_ids]
+
+    monkeypatch.setattr("flows.sweep.find_silent_runs", find)
+    sweep()
+
+
+def test_silence_counts_once_there_were_heartbeats_or_the_time_is_over(prefect):
+    """A run may have been told to send none; one that waits for its own infrastructure may wait for long."""
+    parameters = {"timeout_seconds": 1200}
+    beating, silent = (
+        prefect.create_flow_run(fan_out, parameters=parameters, state=Running()) for _ in range(2)
+    )
+    waiting = prefect.create_flow_run(fan_out, state=Pending())
+    over = prefect.create_flow_run(fan_out, state=Completed())
+    tell("prefect.flow-run.heartbeat", beating)
+    all_ids = {one.id for one in (beating, silent, waiting, over)}
+
+    def find(minutes: int) -> set[UUID]:
+        later = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+        return {flow_run.id for flow_run in find_silent_runs([], later)} & all_ids
+
+    wait_until(lambda: find(31) == {beating.id, waiting.id}, 60, "heartbeat", 0.5)
+    assert find(29) == set()
+    assert find(82) == {beating.id, waiting.id, silent.id}
+    for flow_run in (beating, silent, waiting):
+        prefect.set_flow_run_state(flow_run.id, Completed(), force=True)
 
 
 def test_of_an_unknown_run_the_expiry_counts(make, run_key):

@@ -22,7 +22,7 @@ from tasks.containers import create_containers
 from tasks.spec.naming import INPUT_METADATA, RECIPE_METADATA, SOURCE_METADATA, names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS
 from tasks.spec.run_spec import RunOptions
-from tasks.unfetched import HOST, is_marked, mark_fetched, note_recipe
+from tasks.unfetched import HOST, is_marked, mark_fetched, note_attempt
 from tests.flows.services import blobs
 
 LONG_AGO_SECONDS = -MARGIN_SECONDS - 2 * 3600
@@ -156,7 +156,7 @@ def test_outputs_of_a_later_run_are_not_replaced(left_by, out):
 def test_outputs_of_another_command_are_not_mixed_with_those_of_the_last(left_by, out):
     """What an earlier attempt made by another command is not put where the last one's outputs are to be."""
     flow_run = left_by(Crashed(), recipe="first")
-    note_recipe(f"output-{flow_run.id}", "second")
+    note_attempt(f"output-{flow_run.id}", "second")
     assert "made by another command" in cleanup(flow_run.id)[-1].problem
     assert read_all(out) == {}
     assert has_outputs(flow_run)

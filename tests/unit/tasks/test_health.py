@@ -74,11 +74,13 @@ def test_a_pool_that_somebody_took_away_is_lost(seen):
     assert judge_pool(seen, NOW)[0] == "lost"
 
 
-def test_a_quota_is_final_also_for_a_pool_that_sizes_itself():
-    """A formula asks again every few minutes, but a quota doesn't grow by that."""
+def test_a_quota_may_be_given_back_to_a_pool_that_sizes_itself():
+    """A formula asks again, and others end; but a quota is no help where something else is wrong as well."""
     verdict, reason = judge_pool(view(node_count=0, has_autoscale=True, resize_errors=QUOTA), NOW)
-    assert verdict == "lost"
+    assert verdict == "over quota"
     assert "quota of dedicated cores" in reason
+    both = (*QUOTA, ("UnsupportedVMSize", "The region has none"))
+    assert judge_pool(view(node_count=0, has_autoscale=True, resize_errors=both), NOW)[0] == "lost"
 
 
 def test_what_passes_is_asked_for_again_of_a_pool_that_sizes_itself():

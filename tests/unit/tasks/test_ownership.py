@@ -16,7 +16,7 @@ from tasks.spec.ownership import (
 )
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
-OWNED = Ownership("run-1", NOW, "on_success")
+OWNED = Ownership("run-1", NOW, "on_success", "flow-run-1")
 
 
 def test_ownership_is_read_back():
@@ -49,7 +49,7 @@ def test_what_does_not_name_us_is_not_ours(metadata):
 def test_what_cannot_be_read_deletes_least():
     """An unknown policy keeps; a time that is none is no expiry."""
     metadata = {**as_metadata(OWNED), "delete_when": "sometimes", "expires_at": "soon"}
-    assert read_ownership(metadata) == Ownership("run-1", None, "never")
+    assert read_ownership(metadata) == Ownership("run-1", None, "never", "flow-run-1")
 
 
 def test_a_resource_of_an_older_version_is_ours():

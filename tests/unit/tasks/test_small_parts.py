@@ -13,8 +13,10 @@ from prefect.states import Failed
 from requests import RequestException
 
 from tasks.azure.azure_errors import explain, redacted
+from tasks.caching import keyed_afterwards
+from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
-from tasks.errors import PermanentError, TemporaryError, UnreachableError
+from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
@@ -99,10 +101,35 @@ def test_a_link_in_the_output_folder_is_not_followed_out_of_it(tmp_path):
         local_path(tmp_path / "out", "sub/x.txt")
 
 
-@pytest.mark.parametrize(("error", "expected"), [(TemporaryError("x"), True), (PermanentError("x"), False)])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(TemporaryError("x"), True), (PermanentError("x"), False), (BusyError("x"), False)],
+)
 def test_only_temporary_errors_are_retried(error, expected):
     """Prefect asks whether to retry with the failed state; the error in it decides."""
     assert may_heal(None, None, Failed(data=error)) is expected
+
+
+def test_what_is_being_deleted_is_waited_for_until_the_deadline(monkeypatch, caplog):
+    """However often it is met, a step that makes something is done again, and that is told once."""
+    monkeypatch.setattr("tasks.deadlines.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("tasks.deadlines.PAUSE_MAX_SECONDS", 0.001)
+    left = [BusyError("The pool p is being deleted.")] * 50
+
+    @keyed_afterwards
+    def create() -> str:
+        if left:
+            raise left.pop()
+        return "made"
+
+    with run_deadline(60), caplog.at_level("INFO"):
+        assert create() == "made"
+    assert [one.getMessage() for one in caplog.records] == [
+        "The pool p is being deleted. Waiting until that is over."
+    ]
+    left.append(BusyError("It is being resized."))
+    with run_deadline(0), pytest.raises(BusyError, match="was not over when"):
+        create()
 
 
 @pytest.mark.parametrize(
