@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -54,8 +55,8 @@ def dashboard(browser, tmp_path_factory) -> Iterator[Dashboard]:
 
 
 @pytest.fixture
-def page(browser, dashboard) -> Iterator[object]:
-    """A page that is signed in to the dashboard, and has to do with nothing but this machine."""
+def page(browser, request) -> Iterator[object]:
+    """A page that has to do with nothing but this machine; what it showed at last is kept."""
     page = browser.new_page(viewport=VIEWPORT)
     page.set_default_timeout(PATIENCE_SECONDS * 1000)
     abroad = []
@@ -65,8 +66,8 @@ def page(browser, dashboard) -> Iterator[object]:
         route.abort()
 
     page.route(is_abroad, refuse)
-    dashboard.sign_in(page)
     yield page
+    take_screenshot(page, f"last-of-{request.node.name}")
     page.close()
     assert [url for url in abroad if not url.startswith(TELEMETRY)] == [], (
         "the dashboard asked other machines"
@@ -80,5 +81,9 @@ def is_abroad(url: str) -> bool:
 @pytest.fixture
 def keep_screenshot(page) -> Callable[[str], None]:
     """Keep what the page shows as an image among the output of the tests."""
+    return lambda name: take_screenshot(page, name)
+
+
+def take_screenshot(page, name: str) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
-    return lambda name: page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    page.screenshot(path=SCREENSHOTS / f"{quote(name, safe='[]')}.png", animations="disabled")

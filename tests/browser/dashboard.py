@@ -28,17 +28,19 @@ class Dashboard:
     auth_string: str
     variables: dict[str, str]
 
-    def sign_in(self, page: Page) -> None:
-        """Follow the link that the stack prints."""
-        page.goto(self.link)
-        page.wait_for_url("**/dashboard*")
-        # Who leaves while the page still asks for what it needs is taken for somebody with a wrong key.
-        page.wait_for_load_state("networkidle")
+    def go_to(self, page: Page, path: str) -> None:
+        """Open a page of the dashboard by the link that the stack prints, which signs in on the way.
+
+        Whoever leaves a page of Prefect's while it still asks for something is signed out by that page: it
+        takes the request that was broken off for one with a wrong key.
+        """
+        page.goto(self.link.replace("#", f"?page={path}#"))
+        page.wait_for_url(f"{self.address}{path}*")
 
     def open_form(self, page: Page, deployment: str) -> None:
         """The page on which a run of the deployment, `flow/name`, is started."""
         found = self.api("GET", f"/deployments/name/{deployment}")
-        page.goto(f"{self.address}/deployments/deployment/{found['id']}/run")
+        self.go_to(page, f"/deployments/deployment/{found['id']}/run")
         page.get_by_role("button", name="Submit").wait_for()
 
     def submit(self, page: Page) -> Response:
@@ -55,7 +57,7 @@ class Dashboard:
         return caught.value
 
     def open_run(self, page: Page, run_id: str) -> None:
-        page.goto(f"{self.address}/runs/flow-run/{run_id}")
+        self.go_to(page, f"/runs/flow-run/{run_id}")
 
     def open_artifact(self, page: Page, key: str) -> None:
         """From the page of a flow run through its tab Artifacts."""
@@ -70,7 +72,7 @@ class Dashboard:
         """
         chosen = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}
         (found,) = self.api("POST", "/artifacts/filter", {"artifacts": chosen})
-        page.goto(f"{self.address}{ui}/artifacts/artifact/{found['id']}")
+        self.go_to(page, f"{ui}/artifacts/artifact/{found['id']}")
 
     def count_runs(self) -> int:
         return self.api("POST", "/flow_runs/count", {})

@@ -28,15 +28,16 @@ def expect(browser):
 
 
 @pytest.fixture
-def wait_for_end(page, expect):
+def wait_for_end(dashboard, page, expect):
     """Wait until the page of a flow run shows that state."""
 
-    def wait(state: str) -> None:
+    def wait(run_id: str, state: str) -> None:
+        dashboard.open_run(page, run_id)
         ended = page.get_by_text(re.compile(r"^\s*(Completed|Failed|Crashed)\s*$")).first
         expect(ended).to_be_visible(timeout=RUN_SECONDS * 1000)
         assert ended.inner_text().strip() == state, page.locator("body").inner_text()
         # What the page fetched while the run went on it doesn't always fetch again.
-        page.reload()
+        dashboard.open_run(page, run_id)
 
     return wait
 
@@ -57,8 +58,7 @@ def test_a_run_from_the_form_to_the_picture(dashboard, page, expect, wait_for_en
     expect(page.get_by_text("scheduled to start").first).to_be_visible()
     assert_untouched_fields_are_defaults(answer.json()["parameters"])
     run_id = answer.json()["id"]
-    dashboard.open_run(page, run_id)
-    wait_for_end("Completed")
+    wait_for_end(run_id, "Completed")
     expect(page.locator("body")).to_contain_text("from-the-form: data, 3 files")
     expect(page.locator("body")).to_contain_text("dataset:data")
     expect(page.locator("body")).to_contain_text("Files: 3, 3 succeeded, 0 failed")
@@ -126,8 +126,7 @@ def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_scree
         "output_dir": str(tmp_path / "out"),
     }
     run_id = dashboard.start("fan-out/run-program", parameters)
-    dashboard.open_run(page, run_id)
-    wait_for_end("Failed")
+    wait_for_end(run_id, "Failed")
     expect(page.locator("body")).to_contain_text("nothing fine in bad.txt")
     keep_screenshot("failed-run")
 

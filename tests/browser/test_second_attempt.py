@@ -52,8 +52,14 @@ def state_of(dashboard, run_id: str) -> str:
     return dashboard.api("GET", f"/flow_runs/{run_id}")["state_name"]
 
 
+def wait_for_wait(dashboard, before: int, what: str) -> None:
+    """Wait until one more run than before, of whichever test, waits for its Batch tasks."""
+    wait_until(lambda: count_waits(dashboard) > before, START_SECONDS, what)
+
+
 def die_waiting(dashboard, parameters) -> None:
     """A run whose process is killed while it waits, with all that would clean up behind it."""
+    before = count_waits(dashboard)
     call = f"from flows.fan_out import fan_out; fan_out(**{parameters!r})"
     with subprocess.Popen(
         [sys.executable, "-c", call],
@@ -63,7 +69,7 @@ def die_waiting(dashboard, parameters) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_until(lambda: count_waits(dashboard) == 1, START_SECONDS, "waiting run")
+            wait_for_wait(dashboard, before, "waiting run")
         finally:
             process.kill()
 
@@ -71,8 +77,9 @@ def die_waiting(dashboard, parameters) -> None:
 def test_a_second_attempt_shows_what_it_found_done(dashboard, page, keep_screenshot, parameters, tmp_path):
     """Containers, uploads, pool, job and tasks of a run whose driver died are `Cached` in the next one."""
     die_waiting(dashboard, parameters)
+    before = count_waits(dashboard)
     run_id = dashboard.start("fan-out/run-program", parameters)
-    wait_until(lambda: count_waits(dashboard) == 2, START_SECONDS, "second attempt that waits")
+    wait_for_wait(dashboard, before, "second attempt that waits")
     (tmp_path / "hold").unlink()
     wait_until(lambda: state_of(dashboard, run_id) == "Completed", START_SECONDS, "end of the attempt")
     page.set_default_timeout(1000 * START_SECONDS)
