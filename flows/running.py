@@ -84,7 +84,7 @@ def run_in_shards(plan: Plan) -> Shards:
             return (yield from run_files(replace(plan, files=left), start))
         if may_be_repeated(plan):
             clean_up(plan.names, plan.spec.cleanup, succeeded=True)
-        return _conclude(start, "", "", [])
+        return _conclude(start, Submitted([]), [])
 
 
 @dataclass(frozen=True)
@@ -117,20 +117,19 @@ def run_files(plan: Plan, start: Start) -> Shards:
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
-        job_id, pool_id = submitted.job_id, submitted.pool_id
         bundled = map_bundled(find_bundles(submitted.units))
-        logs = LogFolder(names.key, job_id, names.output_container, plan.output_folder, bundled)
+        logs = LogFolder(names.key, submitted.job_id, names.output_container, plan.output_folder, bundled)
         items = [*submitted.items, *submitted.computed]
         outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
         with (
-            _told_if_interrupted(lambda: _conclude(start, job_id, pool_id, outputs.results())),
+            _told_if_interrupted(lambda: _conclude(start, submitted, outputs.results())),
             remembered(plan.output_folder, outputs) as memory,
         ):
             outputs.fetch(submitted.computed)
             stopped = yield from _collect_outputs(start, submitted, outputs, memory)
         remember_outputs(plan.output_folder, opaque(outputs.made()))
         stale = set_stale_aside(plan.output_folder, outputs)
-        result = _conclude(start, job_id, pool_id, outputs.results(), stale)
+        result = _conclude(start, submitted, outputs.results(), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
 
@@ -202,7 +201,7 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
 
 
 def _conclude(
-    start: Start, job_id: str, pool_id: str, results: Iterable[FileResult], set_aside: Iterable[str] = ()
+    start: Start, submitted: Submitted, results: Iterable[FileResult], set_aside: Iterable[str] = ()
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
@@ -210,8 +209,8 @@ def _conclude(
     elapsed = time.monotonic() - start.started_at_seconds
     result = RunResult(
         run_key=plan.names.key,
-        job_id=job_id,
-        pool_id=pool_id,
+        job_id=submitted.job_id,
+        pool_id=submitted.pool_id,
         output_dir=str(plan.output_folder),
         elapsed_seconds=elapsed,
         files=files,
@@ -219,6 +218,7 @@ def _conclude(
         nodes=describe_nodes(plan.spec.pool),
         started_at=start.started_at,
         ended_at=datetime.now(timezone.utc),
+        uploaded_at=submitted.uploaded_at,
         set_aside=tuple(set_aside),
     )
     publish_result(result)

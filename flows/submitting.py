@@ -1,6 +1,7 @@
 """How files get to the nodes: what is not made yet is uploaded, and has a Batch task to come."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 
 from prefect.runtime import flow_run
 
@@ -41,6 +42,9 @@ class Submitted:
     """None, like the pool, if nothing was left to do."""
 
     pool: Pool | None = None
+
+    uploaded_at: tuple[datetime, datetime] | None = None
+    """When the uploads of inputs began and ended."""
 
     @property
     def job_id(self) -> str:
@@ -134,7 +138,9 @@ def _submit(
     pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
     nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
     run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
+    began_at = datetime.now(timezone.utc)
     digests = upload_inputs(names.input_container, plan.files)
+    uploaded_at = began_at, datetime.now(timezone.utc)
     run_logger().info("Uploaded: %s", say_count(sum(not file.blob for file in plan.files), "input"))
     items = [
         make_item(file.name, file.output_name, digest, program.recipe, file.blob)
@@ -147,7 +153,7 @@ def _submit(
     close_job(job, names, spec)
     shared = f" for {say_count(len(items), 'file')}" if spec.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
-    return Submitted(computed, items, units, job, pool)
+    return Submitted(computed, items, units, job, pool, uploaded_at)
 
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:

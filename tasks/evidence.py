@@ -14,12 +14,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from tasks.azure import blobs
-from tasks.azure.node_logs import TAIL_BYTES, as_readable, stream_task_log
+from tasks.azure.node_logs import TAIL_BYTES, stream_task_log
 from tasks.downloads import local_path
 from tasks.errors import FanOutError, NotFoundError, PermanentError
 from tasks.logs import run_logger
 from tasks.partial_files import replacing
 from tasks.printable import make_printable
+from tasks.report.failed_logs import read_end
 from tasks.sharding import in_threads
 from tasks.spec.bundles import bundled_log
 from tasks.spec.naming import LOGS, log_blob, name_log
@@ -107,9 +108,4 @@ def _remove_if_empty(folder: Path) -> None:
 
 def read_tail(path: Path) -> str:
     """The end of a log that was kept, fit to be shown; "" if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return as_readable(file.read())
-    except OSError:
-        return ""
+    return read_end(path, TAIL_BYTES)

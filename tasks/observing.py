@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -20,10 +21,12 @@ def left_out_on_failure(what: str) -> Iterator[None]:
         run_logger().warning("%s is left out: %s: %s", what, type(error).__name__, reason)
 
 
-def publish_markdown(markdown: str, key: str, description: str) -> None:
-    """Make a Prefect artifact of a text; a server that takes none becomes a line in the log."""
+def publish_markdown(markdown: str, key: str, description: str) -> UUID | None:
+    """Make a Prefect artifact of a text; its id, or None where the server takes none, which the log says."""
+    text, told = make_printable(markdown), make_printable(description)
     with left_out_on_failure(f"The artifact {key}"):
-        create_markdown_artifact(make_printable(markdown), key=key, description=make_printable(description))
+        return cast(UUID, create_markdown_artifact(text, key=key, description=told))
+    return None
 
 
 def publish_table(rows: list[dict[str, Any]], key: str, description: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.logs import run_logger
 from tasks.observing import publish_table
+from tasks.report.failed_logs import LogPage, locate_log
 from tasks.report.node_words import find_last_line, shorten_node_id
 from tasks.spec.run_results import FileResult, RunResult
 
@@ -18,13 +19,17 @@ STDERR_CHARACTERS_MAX = 300
 FileRow = dict[str, str | int | float | None]
 
 
-def publish_files(result: RunResult) -> None:
-    """Publish the table of files; of a run with more than it can show, write the whole beside the outputs."""
-    files, note = by_interest(result.files), f"Files of the run, their outputs in {result.output_dir}"
+def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence[LogPage]) -> None:
+    """Publish the table of files; of a run with more than it can show, write the whole beside the outputs.
+
+    The files are in the order in which they are shown; those that failed have links to their logs.
+    """
+    note = f"Files of the run, their outputs in {result.output_dir}"
     if len(files) > ROWS_MAX:
         shown = f"{ROWS_MAX} of {len(files):,} files: those that failed, then the slowest."
         note = f"{shown} {write_table(result, files)}"
-    rows = [file_row(file, result.output_dir) for file in files[:ROWS_MAX]]
+    links = {name: page.link("log") for page in logs for name in page.names}
+    rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in files[:ROWS_MAX]]
     publish_table(rows, key=FILES_KEY, description=note)
 
 
@@ -36,7 +41,8 @@ def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
     return files
 
 
-def file_row(file: FileResult, output_dir: str) -> FileRow:
+def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:
+    """One file's row; `log` is where one finds what its program printed."""
     task = file.task
     # What the UI shows without scrolling are the first ones, so the widest come last.
     return {
@@ -45,6 +51,7 @@ def file_row(file: FileResult, output_dir: str) -> FileRow:
         "exit code": task and task.exit_code,
         "seconds": task and task.seconds and round(task.seconds, 2),
         "node": task and shorten_node_id(task.node_id),
+        "log": log,
         "end of stderr": find_last_line(file.stderr)[:STDERR_CHARACTERS_MAX],
         "problem": file.problem,
         "output": (file.output_path or "").removeprefix(os.path.join(output_dir, "")),
@@ -52,12 +59,16 @@ def file_row(file: FileResult, output_dir: str) -> FileRow:
     }
 
 
+def _name_log(result: RunResult, file: FileResult) -> str:
+    return str(locate_log(result, file.name, "stderr.txt")) if file.state == "failed" else ""
+
+
 def write_table(result: RunResult, files: Sequence[FileResult]) -> str:
     """Write all rows as CSV; a sentence that says where. A full disk doesn't fail a run that is done."""
     path = Path(result.output_dir) / f"{FILES_KEY}-{result.run_key}.csv"
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            rows = (file_row(one, result.output_dir) for one in files)
+            rows = (file_row(one, result.output_dir, _name_log(result, one)) for one in files)
             writer = csv.DictWriter(file, list(file_row(files[0], "")))
             writer.writeheader()
             writer.writerows(rows)

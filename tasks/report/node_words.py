@@ -6,8 +6,11 @@ import re
 NODE_ID_DIGITS = 8
 LONG_HASH = re.compile(rf"([0-9a-f]{{{NODE_ID_DIGITS}}})[0-9a-f]{{24,}}")
 # The folder in which a Batch task works: of `/mnt/batch/tasks/workitems/JOB/job-1/TASK/wd/a.txt` the part
-# before `a.txt`, which is the same for all that the task says.
-NODE_FOLDER = re.compile(r"""[^\s"'=(,:]*/(?:workitems/[^/\s"']+/[^/\s"']+/[^/\s"']+|startup)/wd/""")
+# before `a.txt`, which is the same for all that the task says. It is looked for where a path begins alone:
+# else a log of one long word would take the square of its length.
+NODE_FOLDER = re.compile(
+    r"""(?<![^\s"'=(,:])[^\s"'=(,:]*/(?:workitems/[^/\s"']+/[^/\s"']+/[^/\s"']+|startup)/wd/"""
+)
 
 
 def shorten_node_id(node_id: str) -> str:

@@ -9,7 +9,8 @@ from tasks.azure.accounts import current_accounts
 from tasks.azure.portal_links import portal_links
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
-from tasks.report.files_table import FILES_KEY, publish_files
+from tasks.report.failed_logs import make_plain, publish_logs
+from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_files
 from tasks.report.node_words import shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.naming import EARLIER_FOLDER
@@ -45,9 +46,12 @@ def publish_result(result: RunResult) -> None:
     for line in summary_lines(result):
         run_logger().info("%s", line)
     with left_out_on_failure("What the dashboard shows of this run"):
-        markdown = summary_markdown(result, portal_links(current_accounts(), result.run_key))
-        publish_markdown(markdown, SUMMARY_KEY, "What became of the run")
-        publish_files(result)
+        files = by_interest(result.files)
+        logs = publish_logs(result, files[:ROWS_MAX])
+        links = [f"In the portal: {link}" for link in portal_links(current_accounts(), result.run_key)]
+        links += [page.link(make_plain(page.description)) for page in logs]
+        publish_markdown(summary_markdown(result, links), SUMMARY_KEY, "What became of the run")
+        publish_files(result, files, logs)
         publish_picture(result)
 
 
@@ -96,9 +100,9 @@ def _describe_next_run(result: RunResult) -> list[str]:
 
 
 def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
-    """The summary as Markdown, with links to what the run has made."""
+    """The summary as Markdown, with links to what the run has made and its programs have printed."""
     lines = ["# Summary", "", *(f"- {line}" for line in summary_lines(result))]
-    lines += [f"- In the portal: {link}" for link in links]
+    lines += [f"- {link}" for link in links]
     if result.counts["failed"]:
         message = describe_failures(result)
         lines += ["", "## Failed files", "", *(f"    {line}" for line in message.splitlines())]

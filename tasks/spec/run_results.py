@@ -104,6 +104,9 @@ class RunResult:
 
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    uploaded_at: tuple[datetime, datetime] | None = None
+    """When the uploads of inputs began and ended; None if there was nothing to run."""
+
     set_aside: tuple[str, ...] = ()
     """The names of outputs of earlier runs that were moved away, as their files have failed now."""
 

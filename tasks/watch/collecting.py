@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import copy_context
 from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
@@ -53,6 +54,9 @@ class Outputs:
         # Of files whose inputs have changed under the run.
         self.changed: dict[str, str] = {}
         self.stderrs: dict[str, str] = {}
+        # What is submitted while a task waits, Prefect takes for a part of that one, and hides it behind its
+        # mark; downloads and failed files are steps of the flow, in whose context this is made.
+        self.in_flow = copy_context().run
 
     def find_tasks(self, name: str | None) -> dict[str, str]:
         """The names of the inputs that are called so, by Batch task id."""
@@ -87,10 +91,10 @@ class Outputs:
         ids = [item.task_id for item in items]
         self.downloaded_at_seconds = time.monotonic()
         if shard_size(len(self.items)) == 1:
-            future = download_output.submit(self.container, items[0], self.folder)
+            future = self.in_flow(download_output.submit, self.container, items[0], self.folder)
         else:
             label = str(self.download_count + 1)
-            future = download_shard.submit(label, self.container, opaque(items), self.folder)
+            future = self.in_flow(download_shard.submit, label, self.container, opaque(items), self.folder)
         self.download_count += 1
         self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
@@ -118,7 +122,8 @@ class Outputs:
     ) -> PrefectFuture:
         is_visible = shard_size(len(self.items)) == 1
         name = items[0].name if is_visible else f"shard {len(self.log_futures) + 1}"
-        future = keep_logs.submit(f"{what} {name}", opaque(self.logs), opaque(items), opaque(problems))
+        label = f"{what} {name}"
+        future = self.in_flow(keep_logs.submit, label, opaque(self.logs), opaque(items), opaque(problems))
         self.log_futures.append(future)
         return future
 

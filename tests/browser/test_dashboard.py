@@ -141,6 +141,9 @@ def test_a_failed_run_says_why(dashboard, page, expect, wait_for_end, keep_scree
     expect(page.get_by_role("row").nth(1)).to_contain_text("bad.txt")
     expect(page.get_by_role("row").nth(1)).to_contain_text("exit code 3")
     keep_screenshot("failed-files")
+    page.get_by_role("row").nth(1).get_by_role("link", name="log").click()
+    expect(page.get_by_role("article").filter(has_text="stderr")).to_contain_text("nothing fine in bad.txt")
+    keep_screenshot("failed-log")
 
 
 @pytest.mark.parametrize("deployment", ["top-n-words/count-words", "fan-out/run-program"])

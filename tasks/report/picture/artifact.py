@@ -1,9 +1,13 @@
 """The picture of a run as a Prefect artifact: nodes over time with their Batch tasks."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from datetime import timedelta
 
+from tasks.errors import FanOutError
+from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
+from tasks.report.picture.node_starts import NodeStart, list_node_starts
 from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
@@ -12,28 +16,43 @@ PICTURE_KEY = "fan-out-timeline"
 def publish_picture(result: RunResult) -> None:
     """Draw the run and publish it."""
     with left_out_on_failure("The picture of this run"):
-        markdown = picture_markdown(result)
+        markdown = picture_markdown(result, _find_node_starts(result))
         if markdown:
             publish_markdown(markdown, PICTURE_KEY, "Nodes over time with their Batch tasks")
 
 
-def picture_markdown(result: RunResult) -> str:
+def _find_node_starts(result: RunResult) -> list[NodeStart]:
+    """None of a pool that is gone, or of a service that doesn't answer now: the picture goes without."""
+    if not result.pool_id:
+        return []
+    try:
+        return list_node_starts(result.pool_id)
+    except FanOutError as error:
+        run_logger().debug("How the nodes started is not known: %s", error)
+        return []
+
+
+def picture_markdown(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """Markdown with the picture in it, as a data URI that needs no network; "" if no Batch task ran."""
-    svg = draw_picture(result)
+    svg = draw_picture(result, starts)
     if not svg:
         return ""
     uri = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
     return f"![{_build_title(result)}]({uri})"
 
 
-def draw_picture(result: RunResult) -> str:
+def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """The picture as SVG; "" if no Batch task ran."""
     # Slow to load, and needed only at a run's end.
     from tasks.report.picture.drawing import draw
-    from tasks.report.picture.timeline import build_spans
+    from tasks.report.picture.phases import build_phases
+    from tasks.report.picture.timeline import build_spans, find_begin
 
     spans = build_spans(result.files, result.started_at)
-    return draw(spans, _build_title(result), f"run {result.run_key}") if spans else ""
+    if not spans:
+        return ""
+    phases = build_phases(result, spans, starts, find_begin(result.files, result.started_at))
+    return draw(spans, _build_title(result), f"run {result.run_key}", phases)
 
 
 def _build_title(result: RunResult) -> str:

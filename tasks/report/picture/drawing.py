@@ -8,7 +8,6 @@ import io
 import threading
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import matplotlib
@@ -20,18 +19,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from tasks.report.picture.phase_bars import (
+    FLOW_LABEL,
+    LOOKS,
+    WORDS,
+    describe_phases,
+    draw_phases,
+    list_kinds,
+)
+from tasks.report.picture.phases import Kind, Phases
 from tasks.report.picture.rows import (
     FAILED_LOOK,
     GROUND,
     MARK_LOOK,
     QUIET,
     RULE,
-    START_LOOK,
     SUCCEEDED,
     TEXT,
     draw_bars,
     draw_shades,
-    draw_starts,
     printable,
 )
 from tasks.report.picture.timeline import (
@@ -58,32 +64,37 @@ WIDTH_INCHES = 9.5
 ROW_HEIGHT_INCHES = 0.34
 ROWS_HEIGHT_INCHES = (0.9, 7.0)
 RUNNING_HEIGHT_INCHES = 0.9
-LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 0.95, 0.25, 0.62
+LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 1.2, 0.25, 0.95
+
+NO_PHASES = Phases()
 
 # Matplotlib's settings and Python's warning filters belong to the process.
 _rendering = threading.Lock()
 
 
-def draw(spans: Sequence[Span], title: str, note: str = "") -> str:
+def draw(spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_PHASES) -> str:
     """The SVG, as text, of tasks on their nodes: each task a bar or, where that would be too fine, shades.
 
     There must be a span. The size stays under 300 kB however many there are.
     """
     rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merge_rows(spans, ROWS_MAX)
     are_bars = rows is slots and _fit_as_bars(rows)
-    length_seconds = max(span.end_seconds for span in spans)
+    length_seconds = max(phases.length_seconds, *(span.end_seconds for span in spans))
     unit_seconds, unit = _choose_time_unit(length_seconds)
-    figure, upper, lower = _build_frame(len(rows), has_lower=len(rows) > COUNTABLE_ROWS or not are_bars)
+    top = -1 if phases.of_flow else 0
+    figure, upper, lower = _build_frame(top, len(rows), has_lower=len(rows) > COUNTABLE_ROWS or not are_bars)
     lowest = lower or upper
     lowest.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
     lowest.set_xlabel(f"{unit} since the run began", loc="left")
-    _label_rows(upper, rows)
+    _label_rows(upper, rows, has_flow=bool(phases.of_flow))
     (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
-    draw_starts(upper, rows, unit_seconds)
+    draw_phases(upper, rows, phases, unit_seconds)
     if lower is not None:
         _draw_running(lower, spans, unit_seconds)
-    _write_head(figure, title, note, _write_subtitle(spans, rows, are_bars))
-    _draw_legend(figure, {span.succeeded for span in spans})
+    first_seconds = min(span.start_seconds for span in spans)
+    told = [_write_subtitle(spans, rows, are_bars), describe_phases(phases, first_seconds)]
+    _write_head(figure, title, note, told)
+    _draw_legend(figure, list_kinds(phases), {span.succeeded for span in spans})
     return _render_svg(figure, title)
 
 
@@ -93,12 +104,13 @@ def _fit_as_bars(rows: Sequence[ChartRow]) -> bool:
 
 
 def _write_subtitle(spans: Sequence[Span], rows: Sequence[ChartRow], are_bars: bool) -> str:
-    length = timedelta(seconds=round(max(span.end_seconds for span in spans)))
     nodes, slots = len(group_by_node(spans)), sum(row.slots for row in rows)
     line = {slots: "a slot of a node", nodes: "a node"}.get(len(rows), "several nodes")
-    shade = "" if are_bars else ", brighter where more of it is in use"
-    tasks = f"{_plural(len(spans), 'Batch task')} on {_plural(nodes, 'node')} in {length}"
-    return f"{tasks}. A line is {line}{shade}."
+    # Batch tells these of a task not apart.
+    bar = ", a bar a Batch task with its download and upload"
+    look = bar if are_bars else ", brighter where more of it is in use"
+    tasks = f"{_plural(len(spans), 'Batch task')} on {_plural(nodes, 'node')}"
+    return f"{tasks}. A line is {line}{look}."
 
 
 def _plural(count: int, noun: str) -> str:
@@ -112,17 +124,17 @@ def _choose_time_unit(length_seconds: float) -> tuple[float, str]:
     return (60.0, "minutes") if length_seconds <= 3 * 3600 else (3600.0, "hours")
 
 
-def _build_frame(rows: int, has_lower: bool) -> tuple[Figure, Axes, Axes | None]:
-    """A figure with axes for that many rows, the first uppermost; below, where they say more than the rows,
-    axes for the number of running tasks."""
+def _build_frame(top: int, rows: int, has_lower: bool) -> tuple[Figure, Axes, Axes | None]:
+    """A figure with axes for the rows from `top` on, the first uppermost; below, where they say more than
+    the rows, axes for the number of running tasks."""
     least, most = ROWS_HEIGHT_INCHES
-    rows_height = min(most, max(least, rows * ROW_HEIGHT_INCHES))
+    rows_height = min(most, max(least, (rows - top) * ROW_HEIGHT_INCHES))
     upper_bottom = BOTTOM_INCHES + (RUNNING_HEIGHT_INCHES + GAP_INCHES) * has_lower
     figure = Figure(figsize=(WIDTH_INCHES, upper_bottom + rows_height + TOP_INCHES), facecolor=GROUND)
     lower = _add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES) if has_lower else None
     upper = _add_axes(figure, upper_bottom, rows_height, sharex=lower)
     upper.tick_params(labelbottom=not has_lower)
-    upper.set_ylim(rows, 0)
+    upper.set_ylim(rows, top)
     return figure, upper, lower
 
 
@@ -140,14 +152,15 @@ def _add_axes(figure: Figure, bottom_inches: float, height_inches: float, **opti
     return axes
 
 
-def _label_rows(axes: Axes, rows: Sequence[ChartRow]) -> None:
+def _label_rows(axes: Axes, rows: Sequence[ChartRow], has_flow: bool) -> None:
     """Name each node beside its rows, or every few nodes if there are many; draw a rule between nodes."""
     groups = group_rows(rows)
     every = -(-len(groups) // NODE_LABELS_MAX)
     named = groups[::every]
-    axes.set_yticks(
-        [at + count / 2 for _, at, count in named], [_shorten_label(label) for label, _, _ in named]
-    )
+    places = {at + count / 2: _shorten_label(label) for label, at, count in named}
+    if has_flow:
+        places[-0.5] = FLOW_LABEL
+    axes.set_yticks(list(places), list(places.values()))
     axes.tick_params(axis="y", length=0, labelcolor=TEXT)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
@@ -173,29 +186,33 @@ def _draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> Non
     axes.set_ylabel("running", color=QUIET, fontsize=9)
 
 
-def _write_head(figure: Figure, title: str, note: str, subtitle: str) -> None:
+def _write_head(figure: Figure, title: str, note: str, told: Sequence[str]) -> None:
     width, height = figure.get_size_inches()
     left, right = 0.25 / width, 1 - RIGHT_INCHES / width
-    first, second = 1 - 0.32 / height, 1 - 0.62 / height
+    first = 1 - 0.32 / height
     figure.text(left, first, title, color=TEXT, size=13, weight="bold", va="center")
     figure.text(right, first, note, color=QUIET, size=8, va="center", ha="right")
-    figure.text(left, second, subtitle, color=QUIET, size=9, va="center")
+    for number, line in enumerate(told):
+        figure.text(left, 1 - (0.62 + 0.22 * number) / height, line, color=QUIET, size=9, va="center")
 
 
-def _draw_legend(figure: Figure, outcomes: set[bool]) -> None:
+def _draw_legend(figure: Figure, phases: Sequence[Kind], outcomes: set[bool]) -> None:
     """What the colours mean that the picture has: True stands for tasks that succeeded."""
     width, height = figure.get_size_inches()
-    kinds: list[Artist] = [Patch(**START_LOOK, label="until its first task")]
+    kinds: list[Artist] = [Patch(**LOOKS[kind], label=WORDS[kind]) for kind in phases]
     kinds += [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
     if False in outcomes:
         kinds += [Patch(**FAILED_LOOK, label="failed"), Line2D([], [], **MARK_LOOK, label="failed here")]
     figure.legend(
         handles=kinds,
         loc="center right",
-        bbox_to_anchor=(1 - RIGHT_INCHES / width, 0.29 / height),
+        bbox_to_anchor=(1 - RIGHT_INCHES / width, 0.24 / height),
         ncols=len(kinds),
         frameon=False,
-        fontsize=9,
+        fontsize=8,
+        columnspacing=1.2,
+        handlelength=1.4,
+        handletextpad=0.5,
         labelcolor=TEXT,
         borderpad=0,
         borderaxespad=0,

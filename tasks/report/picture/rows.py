@@ -25,8 +25,6 @@ MARK_LOOK: dict[str, Any] = {
     "markeredgewidth": 0.9,
 }
 
-START_LOOK: dict[str, Any] = {"facecolor": "#252d3c", "linewidth": 0}
-
 # A task of a moment in a run of hours is to be seen too.
 BAR_WIDTH_MIN = 1 / 600
 BAR_MARGIN = 0.14
@@ -81,7 +79,7 @@ def _names_that_fit(
 ) -> Iterator[tuple[int, Span, str]]:
     """The bars that are wide enough for (a part of) their names; none where there would be too many."""
     width, height = axes.get_position().size * _measure_figure(axes) * POINTS_PER_INCH
-    rows, length = axes.get_ylim()[0], axes.get_xlim()[1]
+    rows, length = axes.get_ylim()[0] - axes.get_ylim()[1], axes.get_xlim()[1]
     if len(bars) > NAMES_MAX or height / rows < ROW_POINTS_MIN:
         return
     for at, span in bars:
@@ -116,17 +114,6 @@ def _write_name(axes: Axes, at: int, x: float, name: str, ground: str) -> None:
         parse_math=False,
         bbox={"facecolor": ground, "linewidth": 0, "pad": 1.2},
     )
-
-
-def draw_starts(axes: Axes, rows: Sequence[ChartRow], unit_seconds: float) -> None:
-    """How long each row's node took to its first task: it was waited for, started and prepared."""
-    firsts: dict[str, float] = {}
-    for row in rows:
-        begun = min(span.start_seconds for span in row.spans)
-        firsts[row.label] = min(begun, firsts.get(row.label, begun))
-    widths = [firsts[row.label] / unit_seconds for row in rows]
-    places = np.arange(len(rows)) + 0.5
-    axes.barh(places, widths, height=1 - 2 * BAR_MARGIN, zorder=1.5, gid="starts", **START_LOOK)
 
 
 def draw_shades(axes: Axes, rows: Sequence[ChartRow], unit_seconds: float) -> None:

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from tasks.spec.run_results import FileResult
+from tasks.spec.run_results import FileResult, TaskResult
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,42 @@ class ChartRow:
     slots: int = 1
 
 
-def build_spans(files: Iterable[FileResult], began_at: datetime | None = None) -> list[Span]:
+def build_spans(files: Sequence[FileResult], began_at: datetime | None = None) -> list[Span]:
     """The tasks that ran on a node, by start; failed is also one that left its file without an output.
 
     The service tells when a task completed; its start is as much earlier as it ran. Seconds count from
     `began_at`, if the first task began after that.
     """
-    ran = [(file, file.task) for file in files if file.task and file.task.seconds is not None]
-    began = [task.changed_at - timedelta(seconds=task.seconds or 0) for _, task in ran]
-    if not began:
+    ran = _list_ran(files)
+    if not ran:
         return []
-    first = min([*began, began_at] if began_at else began)
+    first = find_begin(files, began_at)
     # Differences of times, which are exact: one task may start at the very moment that another ends.
     spans = [
         Span(
             file.name,
             task.node_id,
-            (start - first).total_seconds(),
+            (_find_start(task) - first).total_seconds(),
             (task.changed_at - first).total_seconds(),
             file.state != "failed",
         )
-        for (file, task), start in zip(ran, began, strict=True)
+        for file, task in ran
     ]
     return sorted(spans, key=attrgetter("start_seconds", "name"))
+
+
+def find_begin(files: Sequence[FileResult], began_at: datetime | None = None) -> datetime:
+    """The moment from which seconds count; a task must have run."""
+    began = [_find_start(task) for _, task in _list_ran(files)]
+    return min([*began, began_at] if began_at else began)
+
+
+def _list_ran(files: Iterable[FileResult]) -> list[tuple[FileResult, TaskResult]]:
+    return [(file, file.task) for file in files if file.task and file.task.seconds is not None]
+
+
+def _find_start(task: TaskResult) -> datetime:
+    return task.changed_at - timedelta(seconds=task.seconds or 0)
 
 
 def slot_rows(spans: Sequence[Span]) -> list[ChartRow]:

@@ -10,11 +10,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from azure.batch import models
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.logs import run_logger
 from tasks.report.picture.artifact import draw_picture, picture_markdown, publish_picture
+from tasks.report.picture.node_starts import NodeStart, read_node_start
+from tasks.report.picture.phases import split_node_start
 from tasks.report.picture.timeline import (
     Span,
     build_spans,
@@ -103,6 +106,47 @@ def test_a_run_without_failures_has_none_in_its_legend():
     assert (bars(svg, "failed"), marks(svg)) == (0, 0)
     assert "succeeded" in texts(svg)
     assert "failed" not in texts(svg)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_what_a_run_does_beside_its_tasks_is_told_apart():
+    """The flow's preparation, uploads and last downloads; of a node when it booted and ran its start task."""
+    run = run_result(file_result("one.txt", 14, 4), file_result("two.txt", 15, 6, "node-2"))
+    told = replace(run, started_at=NOON, uploaded_at=(at(2), at(3)), ended_at=at(25))
+    starts = [NodeStart("node-1", at(3), at(8), at(12)), NodeStart("node-2", at(-90), at(-60), at(-30))]
+    svg = draw_picture(told, starts)
+    for kind in ("prepares", "uploads", "fetches", "boots", "start task"):
+        assert len(list(group(svg, kind).iter(f"{SVG}path"))) == 1, kind
+    assert "waits" not in svg
+    assert (
+        "Prepared in 2.0 s, inputs uploaded in 1.0 s, a node booted in 5.0 s, its start task took 4.0 s, "
+        "first Batch task after 14 s, the rest fetched in 4.0 s."
+    ) in texts(svg)
+
+
+def test_a_node_that_nobody_knows_waits_for_its_first_task():
+    """So it is with one that has left the pool, or was started anew after its first task."""
+    run = replace(run_result(file_result("one.txt", 14, 4)), started_at=NOON, ended_at=at(18))
+    assert {"until its first task", "the flow"} & texts(draw_picture(run)) == {"until its first task"}
+    for start in (None, NodeStart("node-1", at(3), at(40), at(50))):
+        (phase,) = split_node_start(start, 14, NOON)
+        assert (phase.kind, phase.start_seconds, phase.end_seconds) == ("waits", 0, 14)
+
+
+def test_when_a_node_was_ready_is_read_from_the_service():
+    """One without a start task is ready when it has booted; one that starts now is not known yet."""
+    times = {"id": "n", "allocationTime": at(1), "lastBootTime": at(2)}
+    node = models.BatchNode({name: str(value).replace(" ", "T") for name, value in times.items()})
+    assert read_node_start(node) == NodeStart("n", at(1), at(2), at(2))
+    ran = {"state": "running", "retryCount": 0, "startTime": "2026-11-22T12:00:03Z"}
+    assert read_node_start(models.BatchNode({**node, "startTaskInfo": ran})) is None
+    ended = {**ran, "endTime": "2026-11-22T12:00:04Z"}
+    assert read_node_start(models.BatchNode({**node, "startTaskInfo": ended})) == NodeStart(
+        "n", at(1), at(3), at(4)
+    )
 
 
 def test_long_runs_count_in_minutes():

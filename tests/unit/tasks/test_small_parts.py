@@ -17,6 +17,7 @@ from tasks.caching import keyed_afterwards
 from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
+from tasks.report.failed_logs import locate_log, share_bytes, write_logs
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
@@ -254,6 +255,26 @@ def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
     assert len(rows) == len(files)
     assert rows[0]["file"] == 'broken "one", of many'
     assert rows[1]["seconds"] == str(float(2 * ROWS_MAX - 1))
+
+
+def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
+    """Of long ones the end is shown, and where the rest is; a log's own fences and names stay as they are."""
+    result = RunResult("key", "job", "pool", str(tmp_path), 1, FileResults())
+    files = [FileResult(name, None, problem="exit code 1") for name in ("__a__.txt", "b.txt")]
+    for file, text in zip(files, ("says ```` so", "x" * 600_000 + "the end"), strict=True):
+        path = locate_log(result, file.name, "stderr.txt")
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    written = write_logs(result, files)
+    assert "# \\_\\_a\\_\\_.txt\n\nexit code 1\n\n**stderr**\n\n`````text\nsays ```` so\n`````" in written
+    assert "**stdout**: nothing" in written
+    assert "xthe end\n```" in written
+    assert (
+        f"its last 399,988 of 600,007 bytes; all of it is in `{result.logs_dir}/b.txt/stderr.txt`" in written
+    )
+    assert len(written) < 401_000
+    assert share_bytes([], 10) == 0
+    assert share_bytes([1, 100, 100], 101) == 50
 
 
 def test_a_table_that_cannot_be_written_fails_no_run(tmp_path):

@@ -1,0 +1,119 @@
+"""What the programs of failed files have printed, as Prefect artifacts.
+
+The logs lie beside the outputs, on the machine that ran the flow. Whoever looks at the dashboard may sit at
+another one, so the table of files links to these.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from tasks.azure.node_logs import as_readable
+from tasks.observing import publish_markdown
+from tasks.printable import say_count
+from tasks.report.node_words import shorten_node_paths
+from tasks.sharding import split
+from tasks.spec.naming import LOGS
+from tasks.spec.run_results import FileResult, RunResult
+
+LOGS_KEY = "fan-out-logs"
+# Each is a row of the server's database, and a line on the page of the run.
+ARTIFACTS_MAX = 10
+ARTIFACT_BYTES_MAX = 400_000
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """An artifact with the logs of some files, as a page of Prefect's dashboard."""
+
+    artifact_id: UUID
+    names: Sequence[str]
+    description: str
+
+    def link(self, text: str) -> str:
+        """In Markdown, within the dashboard: nobody here knows under which address one looks at it."""
+        return f"[{text}](/artifacts/artifact/{self.artifact_id})"
+
+
+def publish_logs(result: RunResult, files: Sequence[FileResult]) -> list[LogPage]:
+    """Publish what those of the files that failed have printed, as far as the server takes it."""
+    failed = [file for file in files if file.state == "failed"]
+    parts = split(failed, max(1, -(-len(failed) // ARTIFACTS_MAX)))
+    return [page for part in parts if (page := _publish_page(result, part)) is not None]
+
+
+def _publish_page(result: RunResult, files: Sequence[FileResult]) -> LogPage | None:
+    description = describe_logs(files)
+    artifact_id = publish_markdown(write_logs(result, files), LOGS_KEY, description)
+    return LogPage(artifact_id, [file.name for file in files], description) if artifact_id else None
+
+
+def describe_logs(files: Sequence[FileResult]) -> str:
+    first, last = files[0].name, files[-1].name
+    if len(files) == 1:
+        return f"What {first} printed"
+    return f"What {first} to {last} printed: {say_count(len(files), 'failed file')}"
+
+
+def write_logs(result: RunResult, files: Sequence[FileResult]) -> str:
+    """Both streams of each file, as Markdown: whole where they fit, of the longest ones the end."""
+    paths = [locate_log(result, file.name, log) for file in files for log in LOGS]
+    most = share_bytes([_measure(path) for path in paths], ARTIFACT_BYTES_MAX)
+    sections = []
+    for file in files:
+        sections.append(f"# {make_plain(file.name)}\n\n{make_plain(file.problem)}")
+        sections += [_write_log(locate_log(result, file.name, log), log, most) for log in reversed(LOGS)]
+    return "\n\n".join(sections)
+
+
+def locate_log(result: RunResult, name: str, log: str) -> Path:
+    """Where a log of an input lies, if it was kept."""
+    return Path(result.logs_dir, name, log)
+
+
+def share_bytes(sizes: Sequence[int], total: int) -> int:
+    """How much of each may be taken so that all together come to no more than `total`: what the small ones
+    leave, the large ones have."""
+    for taken, size in enumerate(sorted(sizes)):
+        fair = total // (len(sizes) - taken)
+        if size > fair:
+            return fair
+        total -= size
+    return max(sizes, default=0)
+
+
+def _write_log(path: Path, log: str, most_bytes: int) -> str:
+    size, stream = _measure(path), log.removesuffix(".txt")
+    text = shorten_node_paths(read_end(path, most_bytes))
+    if not text:
+        return f"**{stream}**: nothing"
+    cut = (
+        f", its last {most_bytes:,} of {size:,} bytes; all of it is in `{path}`" if size > most_bytes else ""
+    )
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"**{stream}**{cut}\n\n{fence}text\n{text}\n{fence}"
+
+
+def _measure(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def read_end(path: Path, most_bytes: int) -> str:
+    """The end of a log that was kept, fit to be shown; "" if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - most_bytes))
+            return as_readable(file.read(most_bytes))
+    except OSError:
+        return ""
+
+
+def make_plain(text: str) -> str:
+    """The text with nothing in it that Markdown would take for more."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~-])", r"\\\1", text)
