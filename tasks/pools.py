@@ -1,5 +1,6 @@
 """The pool of a run: made for it, or found and reused."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
+from tasks.printable import say_count
 from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_FOLDER, APPLICATION_VARIABLE, start_command_line
 from tasks.spec.naming import RunNames
@@ -146,12 +148,27 @@ def _renew_start_task(
 ) -> Pool:
     """Let the nodes that come from now on bring this application, by a signature that lasts.
 
-    Those that are there keep what they have, so that it is shared only if it was the same.
+    Those that are there keep what they have, so that it is shared only if it was the same. Those that could
+    not get it, as the signature was over by then, try it again.
     """
     found = client.get_pool(pool.id, select=["id", "startTask"]).start_task
     settings = {one.name: one.value for one in (found and found.environment_settings) or []}
     client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=body.start_task))
+    _reboot_failed_nodes(client, pool.id)
     return replace(pool, shares_application=settings.get(APPLICATION_VARIABLE) == application)
+
+
+def _reboot_failed_nodes(client: BatchClient, pool_id: str) -> None:
+    """Let nodes whose start task has failed run the one that the pool has now, as they do at each boot."""
+    failed = list(client.list_nodes(pool_id, filter="state eq 'starttaskfailed'", select=["id"]))
+    # azure-batch 15.1 can't send this without a body, and exports no class for one.
+    options = cast(Any, {"nodeRebootOption": "requeue"})
+    for node in failed:
+        # Gone, or rebooted already.
+        with suppress(ResourceNotFoundError, ResourceExistsError):
+            client.begin_reboot_node(pool_id, node.id, options, polling_interval=POLLING_SECONDS)
+    if failed:
+        run_logger().info("Rebooted %s whose start task had failed", say_count(len(failed), "node"))
 
 
 def build_pool(

@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import pytest
 from prefect.client.schemas.objects import FlowRun
 
+from flows.sweep import sweep
+from tasks.leftovers.silent_runs import find_silent_runs
 from tasks.spec.specs import DEFAULT_CLEANUP, Cleanup
 from tests.waiting import wait_until
 
@@ -24,6 +28,17 @@ def flow_run_with(run_key: str, cleanup: Cleanup) -> FlowRun:
     return FlowRun(
         id=uuid4(), flow_id=uuid4(), parameters={"run_key": run_key, "cleanup": cleanup.model_dump()}
     )
+
+
+def sweep_later(monkeypatch: pytest.MonkeyPatch, flow_run_ids: list[UUID]) -> None:
+    """Sweep as if two hours had passed, in which none of these flow runs has given a sign of life."""
+
+    def find(said: Collection[str | None], now: datetime) -> list[FlowRun]:
+        silent = find_silent_runs(said, now + timedelta(hours=2))
+        return [flow_run for flow_run in silent if flow_run.id in flow_run_ids]
+
+    monkeypatch.setattr("flows.sweep.find_silent_runs", find)
+    sweep()
 
 
 @contextmanager

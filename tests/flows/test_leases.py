@@ -14,6 +14,7 @@ from azure.batch import models
 import batch_emulator
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
+from tasks.containers import create_containers, delete_containers
 from tasks.deadlines import run_deadline
 from tasks.errors import BusyError
 from tasks.images import choose_image
@@ -22,7 +23,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
-from tests.flows.services import batch, write_files
+from tests.flows.services import batch, blobs, write_files
 from tests.waiting import wait_until
 
 SECONDS = 120
@@ -57,6 +58,29 @@ def end_lease(pool_id: str) -> None:
     )
     batch().enable_pool_auto_scale(pool_id, options)
     wait_until(lambda: not list(batch().list_nodes(pool_id)), SECONDS, "pool without nodes")
+
+
+def test_a_second_attempt_mends_nodes_that_came_after_the_signature(storage, use_batch, monkeypatch, run_key):
+    """The start task's signature is over before the node boots; the next attempt renews it, and reboots."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
+    monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 0)
+    names, options = names_of_run(run_key), RunOptions(timeout_seconds=1)
+
+    def find_node(state: str):
+        return [node for node in batch().list_nodes(names.pool_id) if node.state == state]
+
+    with batch_emulator.serve(port=0, node_boot_seconds=1.5, node_reboot_seconds=0) as account:
+        use_batch(account)
+        create_containers.fn(names, options)
+        blobs().get_blob_client(names.application_container, "md5/app.sh").upload_blob(b"true")
+        image = choose_image.fn(options.pool.image)
+        create_pool.fn(names, options, image, "md5/app.sh")
+        (node,) = wait_until(lambda: find_node("starttaskfailed"), SECONDS, "node without its program")
+        assert "403" in str(node.start_task_info.failure_info.as_dict())
+        lasting = RunOptions(timeout_seconds=1200)
+        assert create_pool.fn(names, lasting, image, "md5/app.sh").shares_application
+        wait_until(lambda: find_node("idle"), SECONDS, "node that works")
+        delete_containers.fn(names)
 
 
 @pytest.mark.slow

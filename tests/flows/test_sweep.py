@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from azure.batch import models
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Pending, Running, State
 
 from flows.fan_out import fan_out
@@ -29,6 +28,7 @@ from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, build_owners
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, When
 from tasks.unfetched import note_attempt
+from tests.flows.attempts import sweep_later
 from tests.flows.prefect_events import tell
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 from tests.waiting import wait_until
@@ -147,17 +147,6 @@ def test_a_run_that_was_killed_unnoticed_is_marked_as_crashed(prefect, make, run
     sweep_later(monkeypatch, [killed.id])
     assert prefect.read_flow_run(killed.id).state_name == "Crashed"
     wait_for_remains(run_key, set())
-
-
-def sweep_later(monkeypatch: pytest.MonkeyPatch, flow_run_ids: list[UUID]) -> None:
-    """Sweep as if two hours had passed, in which none of these flow runs has given a sign of life."""
-
-    def find(said: Collection[str | None], now: datetime) -> list[FlowRun]:
-        silent = find_silent_runs(said, now + timedelta(hours=2))
-        return [flow_run for flow_run in silent if flow_run.id in flow_run_ids]
-
-    monkeypatch.setattr("flows.sweep.find_silent_runs", find)
-    sweep()
 
 
 def test_silence_counts_once_there_were_heartbeats_or_the_time_is_over(prefect):
