@@ -1,23 +1,41 @@
-"""`python -m bench [NAME]`: measurements, each beside the limit that bounds it. Without a name, all."""
+"""`python -m bench [NAME]`: measurements, each beside the limit that bounds it.
+
+Without a name: the figures that the project has set itself, written to bench/results/.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from bench import emulator, fan_out
+from bench import emulator, fan_out, figures, makespan, words
 
-_MODULES = {"emulator": emulator, "fan_out": fan_out}
+_MODULES = {
+    "figures": figures,
+    "emulator": emulator,
+    "fan_out": fan_out,
+    "makespan": makespan,
+    "words": words,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = parser.add_subparsers(required=True, metavar="NAME")
     for name, module in _MODULES.items():
-        module.add_arguments(names.add_parser(name, help=(module.__doc__ or "").partition("\n")[0]))
-    for arguments in [sys.argv[1:]] if sys.argv[1:] else [[name] for name in _MODULES]:
-        given = parser.parse_args(arguments)
-        given.run(given)
+        described = names.add_parser(
+            name,
+            help=(module.__doc__ or "").partition("\n")[0],
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(described)
+    given = sys.argv[1:]
+    is_named = bool(given) and (given[0] in _MODULES or given[0] in ("-h", "--help"))
+    arguments = parser.parse_args(given if is_named else ["figures", *given])
+    arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -74,11 +74,13 @@ class Store:
         self.counts[f"{method} container {query.get('comp', '')}".strip()] += 1
         if query.get("comp") == "list":
             return _answer(200, _EMPTY_LIST, b"Content-Type: application/xml\r\n")
+        if method == "PUT" and "comp" in query and name in self.containers:
+            self.containers[name] = _read_metadata(head)
+            return _answer(200, b"", b'ETag: "0x2"\r\n')
         if method == "PUT":
-            if name in self.containers and "comp" not in query:
+            if name in self.containers:
                 return _refuse(409, "ContainerAlreadyExists")
-            metadata = b"".join(b"%s: %s\r\n" % found for found in _METADATA.findall(head))
-            self.containers[name] = metadata
+            self.containers[name] = _read_metadata(head)
             return _answer(201, b"", b'ETag: "0x1"\r\n')
         if name not in self.containers:
             return _refuse(404, "ContainerNotFound", has_body=method != "HEAD")
@@ -86,6 +88,10 @@ class Store:
             del self.containers[name]
             return _answer(202, b"")
         return _answer(200, b"", b'ETag: "0x1"\r\n' + self.containers[name])
+
+
+def _read_metadata(head: bytes) -> bytes:
+    return b"".join(b"%s: %s\r\n" % found for found in _METADATA.findall(head))
 
 
 def _answer(status: int, body: bytes, headers: bytes = b"") -> bytes:

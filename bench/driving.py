@@ -1,7 +1,7 @@
 """One run of `fan_out` in a process of its own, whose cost is then that of the driver and of no service.
 
-`python -m bench.driving INPUTS OUTPUTS NODES` with the accounts and Prefect's server in the environment;
-what it took is the last line, in JSON.
+`python -m bench.driving INPUTS OUTPUTS NODES SLOTS COMMAND` with the accounts and Prefect's server in the
+environment; what it took is the last line, in JSON.
 """
 
 from __future__ import annotations
@@ -11,18 +11,27 @@ import os
 import resource
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import requests
 
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 
-def main(inputs: str, outputs: str, nodes: str) -> None:
+def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> None:
     started = time.perf_counter()
     from flows.fan_out import fan_out
     from tasks.spec.specs import PoolSpec
 
     imported = time.process_time()
-    pool = PoolSpec(dedicated_nodes=int(nodes), task_slots_per_node=4)
-    result = fan_out(inputs, None, "wc -w {input}", outputs, pool)  # pyright: ignore[reportCallIssue]
+    pool = PoolSpec(dedicated_nodes=int(nodes), task_slots_per_node=int(slots))
+    with counting() as hosts:
+        result = fan_out(  # pyright: ignore[reportCallIssue]
+            inputs, None, f"{command} {{input}}", outputs, pool
+        )
     found = {
         "files": len(result.outputs),
         "seconds": time.perf_counter() - started,
@@ -30,9 +39,37 @@ def main(inputs: str, outputs: str, nodes: str) -> None:
         "import_cpu_seconds": imported,
         # Linux counts in KiB.
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "batch_calls": hosts[urlsplit(os.environ["AZURE_BATCH_ENDPOINT"]).netloc],
+        "unchanged": len(result.unchanged),
     }
+    if result.pool_id:
+        found["task_runs"] = count_task_runs(result.run_key)
     print(json.dumps(found), flush=True)
 
 
+@contextmanager
+def counting() -> Iterator[Counter[str]]:
+    """How many requests the clients that are built on `requests` send, by host and port."""
+    hosts, send = Counter[str](), requests.Session.send
+
+    def count(self: requests.Session, request: requests.PreparedRequest, **kwargs) -> requests.Response:
+        hosts[urlsplit(request.url or "").netloc] += 1
+        return send(self, request, **kwargs)
+
+    requests.Session.send = count
+    try:
+        yield hosts
+    finally:
+        requests.Session.send = send
+
+
+def count_task_runs(flow_run_id: str) -> int:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        body = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
+        return client.request("POST", "/task_runs/count", json=body).json()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:6])

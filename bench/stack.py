@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
 
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY
 from bench.service import Service, run_blob_store, run_emulator
@@ -26,21 +29,42 @@ class Stack:
 
     environment: dict[str, str]
     batch: Service
-    blobs: Service | None
-    """None where the blobs are Azurite's."""
+    storage: psutil.Process
+    """Of Azurite, or of the store that keeps nothing."""
 
 
 @contextmanager
 def run_stack(folder: Path, *batch_options: str, keeps_blobs: bool) -> Iterator[Stack]:
     """All three until the block ends; with `keeps_blobs` the store is Azurite, else one that keeps none."""
-    with run_prefect(folder) as prefect, run_emulator(*batch_options) as batch:
+    with (
+        run_prefect(folder) as prefect,
+        run_services(prefect, *batch_options, keeps_blobs=keeps_blobs) as stack,
+    ):
+        yield stack
+
+
+@contextmanager
+def run_services(prefect: dict[str, str], *batch_options: str, keeps_blobs: bool) -> Iterator[Stack]:
+    """A Batch service and a blob store beside a Prefect server that runs, whose variables these are."""
+    with run_emulator(*batch_options) as batch:
         variables = {**os.environ, **prefect, **NO_TELEMETRY, **_name_batch(batch.endpoint)}
         if keeps_blobs:
             with azurite.serve() as storage:
-                yield Stack(variables | _name_storage(storage.connection_string), batch, None)
+                process = _find_listener(storage.blob_endpoint)
+                yield Stack(variables | _name_storage(storage.connection_string), batch, process)
         else:
             with run_blob_store() as blobs:
-                yield Stack(variables | _name_storage(_connect(blobs.endpoint)), batch, blobs)
+                yield Stack(variables | _name_storage(_connect(blobs.endpoint)), batch, blobs.process)
+
+
+def _find_listener(endpoint: str) -> psutil.Process:
+    """The process among those started here that serves an endpoint."""
+    port = urlsplit(endpoint).port
+    for process in psutil.Process().children(recursive=True):
+        for connection in process.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                return process
+    raise RuntimeError(f"nothing that was started here serves {endpoint}")
 
 
 def _name_batch(endpoint: str) -> dict[str, str]:

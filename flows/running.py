@@ -26,6 +26,7 @@ from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
 from tasks.report.nameless import remove_nameless_artifact
+from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
@@ -117,6 +118,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
+        load_ahead()
         bundled = map_bundled(find_bundles(submitted.units))
         logs = LogFolder(names.key, submitted.job_id, names.output_container, plan.output_folder, bundled)
         items = [*submitted.items, *submitted.computed]

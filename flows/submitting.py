@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 
 from prefect.runtime import flow_run
 
-from tasks.batch_tasks import TaskPlan, add_tasks
-from tasks.bundles import find_live_bundles, upload_runner
+from flows.feeding import Feed
+from tasks.bundles import upload_runner
 from tasks.errors import JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
@@ -16,12 +16,11 @@ from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
-from tasks.spec.bundles import Unit, make_bundles
+from tasks.spec.bundles import Unit
 from tasks.spec.recipe import UploadedProgram, digest_recipe
-from tasks.spec.work import WorkItem, make_item
-from tasks.step import opaque
+from tasks.spec.work import WorkItem
 from tasks.unfetched import note_attempt
-from tasks.uploads import upload_application, upload_inputs
+from tasks.uploads import upload_application
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
 JOBS_TRIED = 3
@@ -139,17 +138,11 @@ def _submit(
     nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
     run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
     began_at = datetime.now(timezone.utc)
-    digests = upload_inputs(names.input_container, plan.files)
-    uploaded_at = began_at, datetime.now(timezone.utc)
-    run_logger().info("Uploaded: %s", say_count(sum(not file.blob for file in plan.files), "input"))
-    items = [
-        make_item(file.name, file.output_name, digest, program.recipe, file.blob)
-        for file, digest in zip(plan.files, digests, strict=True)
-    ]
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
     task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))
-    units = _share_tasks(job, items, computed, task_plan, is_taken_up)
-    add_tasks(job, opaque(units), opaque(task_plan))
+    feed = Feed(plan, task_plan, job, computed, is_new=not is_taken_up)
+    items, units = feed.run()
+    uploaded_at = began_at, feed.uploaded_at
     close_job(job, names, spec)
     shared = f" for {say_count(len(items), 'file')}" if spec.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
@@ -158,15 +151,3 @@ def _submit(
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:
     return upload_runner(plan.names.application_container) if plan.spec.files_per_task > 1 else ()
-
-
-def _share_tasks(
-    job: Job, items: list[WorkItem], computed: list[WorkItem], plan: TaskPlan, is_repeated: bool
-) -> list[Unit]:
-    """Which files share a Batch task. Bundles that an earlier attempt has under way stay as they are."""
-    if plan.spec.files_per_task == 1:
-        return [*items]
-    live = find_live_bundles(plan.names, job.id, items, computed) if is_repeated else []
-    under_way = {item.task_id for bundle in live for item in bundle.items}
-    left = [item for item in items if item.task_id not in under_way]
-    return [*live, *make_bundles(left, plan.spec.files_per_task)]

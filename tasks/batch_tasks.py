@@ -53,10 +53,11 @@ from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
 from tasks.spec.work import WorkItem
-from tasks.step import RETRIED
+from tasks.step import NOT_CACHED, RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
+NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,31 @@ class TaskPlan:
     """Whether what earlier attempts have made, or still make, counts for nothing."""
 
 
-def _find_added(job: Job, units: list[Unit], plan: TaskPlan, **_: Any) -> str | None:
+# Not cached: the step `add tasks` at the end sees to all of them.
+@task(name="add first tasks", task_run_name="add tasks {label}", **NOT_CACHED, **RETRIED)
+def add_first_tasks(label: str, job: Job, units: Sequence[Unit], plan: TaskPlan) -> int:
+    """Add tasks to a job that this attempt has made, while inputs of others are still being uploaded."""
+    with batch_client(f"Adding tasks to the job {job.id}") as client:
+        _add_all(client, job, units, plan)
+    return len(units)
+
+
+def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> None:
+    blobs = (item.blob for unit in units for item in items_of(unit))
+    signer = make_signers(plan.spec.timeout_seconds, (blob.place.account for blob in blobs if blob))
+    common = build_common(plan, signer)
+    in_threads(
+        lambda part: _add_collection(client, job.id, part, plan, signer, common),
+        split(units, COLLECTION_MAX),
+    )
+
+
+def _find_added(
+    job: Job, units: list[Unit], plan: TaskPlan, added: frozenset[str] = NONE, **_: Any
+) -> str | None:
     """The job, if it has a good Batch task for each unit and none in the way of them."""
+    if added:
+        return None
     with batch_client(f"Looking at the tasks of the job {job.id}") as client:
         counts = client.get_job_task_counts(job.id).task_counts
         if counts.active + counts.running + counts.completed < len(units):
@@ -106,26 +130,21 @@ def _find_added(job: Job, units: list[Unit], plan: TaskPlan, **_: Any) -> str | 
     **RETRIED,
 )
 @keyed_afterwards
-def add_tasks(job: Job, units: list[Unit], plan: TaskPlan) -> int:
+def add_tasks(job: Job, units: list[Unit], plan: TaskPlan, added: frozenset[str] = NONE) -> int:
     """See that the job has a Batch task to come, or running, for each unit; how many were added.
 
     A task of an earlier attempt stays if it still waits or runs for one of these units, unless its
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
     that have completed without, and those that would write an output that is no longer asked for.
+    `added` are the ids of those that this attempt has added already, to a job that had no others.
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
-    blobs = (item.blob for unit in units for item in items_of(unit))
-    signer = make_signers(plan.spec.timeout_seconds, (blob.place.account for blob in blobs if blob))
-    common = build_common(plan, signer)
     with batch_client(f"Adding tasks to the job {job.id}") as client:
-        known = _sort_known(client, job, units, plan)
+        known = Known(set(added)) if added else _sort_known(client, job, units, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
         missing = [unit for unit in units if unit.task_id not in known.kept]
-        in_threads(
-            lambda part: _add_collection(client, job.id, part, plan, signer, common),
-            split(missing, COLLECTION_MAX),
-        )
+        _add_all(client, job, missing, plan)
     return len(missing)
 
 

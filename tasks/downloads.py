@@ -3,6 +3,7 @@
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -46,11 +47,19 @@ def prepare_output_folder(output_dir: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             remove_partial_files(folder)
+            _is_inside.cache_clear()
             return folder
     except OSError as error:
         raise InputError(
             f"Nothing can be written to the output folder {folder}: {error.strerror}."
         ) from error
+
+
+# Asked once a run, not once a file; in a tree of many folders the last are remembered.
+@lru_cache(maxsize=1024)
+def _is_inside(folder: Path, inner: Path) -> bool:
+    """Whether a folder really lies in another, wherever links lead."""
+    return inner.resolve().is_relative_to(folder.resolve())
 
 
 def local_path(folder: Path, name: str) -> Path:
@@ -61,7 +70,7 @@ def local_path(folder: Path, name: str) -> Path:
     if is_elsewhere or ".." in parts or not parts or "\0" in name:
         raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
     path = folder.joinpath(*parts)
-    if not path.parent.resolve().is_relative_to(folder.resolve()):
+    if not _is_inside(folder, path.parent):
         raise PermanentError(f"The output {name!r} would follow a link out of {folder}: left alone.")
     return path
 
@@ -146,7 +155,8 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
     try:
         if path.is_file() and (held := _same_content(container, item, path)):
             return held
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
         return _receive(container, item, folder, path)
     except NotFoundError:
         return None

@@ -154,6 +154,15 @@ def _extend(client: BatchClient, job: models.BatchJob, names: RunNames, spec: Ru
     return _update(client, job.id, models.BatchJobUpdateOptions(constraints=constraints, metadata=metadata))
 
 
+# Not cached: it is done again and again.
+@task(name="extend job", task_run_name="extend job", **NOT_CACHED, **RETRIED)
+def extend_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
+    """Let the job last as long as a run that begins now; False if it has ended already."""
+    with batch_client(f"Extending the job {job.id}") as client:
+        found = client.get_job(job.id, select=["id", "creationTime", "metadata"])
+        return _extend(client, found, names, spec)
+
+
 def _update(client: BatchClient, job_id: str, options: models.BatchJobUpdateOptions) -> bool:
     """Change a job; False if it has ended already."""
     try:

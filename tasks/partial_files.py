@@ -35,11 +35,11 @@ def replacing(folder: Path, path: Path) -> Iterator[BinaryIO]:
 def _open_locked(partial: Path) -> BinaryIO:
     """A new file, locked. Between its making and its lock another run may take it for a killed run's."""
     while True:
-        partial.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = partial.open("xb")
         except FileNotFoundError:
-            # Another run, at its end, has removed the folder.
+            # It is the first, or another run, at its end, has removed the folder.
+            partial.parent.mkdir(parents=True, exist_ok=True)
             continue
         try:
             _lock(file)

@@ -1,10 +1,12 @@
 """How many Prefect tasks a step over many files becomes, and how each does its share."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from itertools import accumulate
+from itertools import accumulate, islice
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture, wait
@@ -18,6 +20,9 @@ SHARDS_WANTED = 40
 SHARD_MIN = 20
 SHARD_MAX = 500
 SHARD_THREADS = 8
+# So many Prefect tasks of a step are given out at once: more than run at once, so that none of those waits.
+SHARDS_AT_ONCE = 16
+TICK_SECONDS = 1.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,15 +48,65 @@ def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """The function's results, in order; after a failure the items not yet begun are left alone.
 
-    Context variables are those of the caller: the accounts in use are one.
+    Context variables are those of the caller: the accounts in use are one. A thread takes one item after
+    another, as a future for each would cost as much as a small request.
     """
+    left, results = deque(enumerate(items)), dict[int, Result]()
+
+    def work() -> None:
+        while left:
+            try:
+                number, item = left.popleft()
+            except IndexError:
+                return
+            try:
+                results[number] = function(item)
+            except BaseException:
+                left.clear()
+                raise
+
+    total = len(left)
     with ThreadPoolExecutor(SHARD_THREADS) as threads:
-        futures = [threads.submit(copy_context().run, function, item) for item in items]
         try:
-            return [future.result() for future in futures]
+            workers = [threads.submit(copy_context().run, work) for _ in range(min(SHARD_THREADS, total))]
+            for worker in workers:
+                worker.result()
         finally:
-            for future in futures:
-                future.cancel()
+            left.clear()
+    return [results[number] for number in range(total)]
+
+
+def run_bounded(
+    starts: Iterable[Callable[[], PrefectFuture[Result]]], at_once: int
+) -> Generator[tuple[int, Result] | None, None, None]:
+    """Start Prefect tasks, at most so many at once, and give each result, with its number, as it comes; None
+    for each second in which none has.
+
+    After a failure none is started any more; it is raised once those under way have ended. They are waited
+    for too if whoever takes the results stops: use `contextlib.closing`.
+    """
+    left, ended = iter(enumerate(starts)), SimpleQueue[tuple[int, PrefectFuture[Result]]]()
+    under_way, failed = 0, []
+    try:
+        while True:
+            for number, start in islice(left, at_once - under_way):
+                start().add_done_callback(lambda future, number=number: ended.put((number, future)))
+                under_way += 1
+            if not under_way:
+                return
+            try:
+                number, future = ended.get(timeout=TICK_SECONDS)
+            except Empty:
+                yield None
+                continue
+            under_way -= 1
+            if find_failure(future) is not None:
+                failed.append(future)
+                break
+            yield number, future.result()
+    finally:
+        rest = [ended.get()[1] for _ in range(under_way)]
+    gather_results([*failed, *(future for future in rest if find_failure(future) is not None)])
 
 
 def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:

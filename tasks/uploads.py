@@ -2,19 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import task
+from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
-from tasks.sharding import gather_results, in_threads, name_shards, shard_size, split
+from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import name_by_content
 from tasks.step import NOT_CACHED, RETRIED, opaque
@@ -32,33 +35,48 @@ class Uploaded:
 
 Listing = Mapping[str, Blob]
 Find = Callable[[str], Blob | None]
+UploadedShard = tuple[Sequence[InputFile], list[str]]
 
 
-def upload_inputs(container: str, files: list[InputFile]) -> list[str]:
-    """See that each input is in a blob; what tells the content of each from any other, in the same order."""
+def upload_inputs(container: str, files: list[InputFile]) -> Generator[UploadedShard, None, None]:
+    """See that each input is in a blob. Gives a shard of them as soon as it is, in whatever order, with what
+    tells the content of each from any other; an empty one for each second in which there is none."""
+    there_before = [(file, file.digest) for file in files if file.digest]
+    if there_before:
+        yield [file for file, _ in there_before], [digest for _, digest in there_before]
     local = [file for file in files if not file.blob]
-    uploaded = iter(_upload_files(container, local) if local else [])
-    return [file.digest or next(uploaded) for file in files]
+    if local:
+        yield from _upload_files(container, local)
 
 
-def _upload_files(container: str, files: list[InputFile]) -> list[str]:
-    """Upload files under their names, in parallel; the MD5 of each, hexadecimal, in the same order."""
+def _upload_files(container: str, files: list[InputFile]) -> Generator[UploadedShard, None, None]:
+    """Upload files under their names, in parallel, a bounded number of shards at once; the MD5 of each,
+    hexadecimal."""
     there = list_uploaded(container)
     size = shard_size(len(files))
-    if size == 1:
-        futures = [upload_input.submit(container, file, opaque(there)) for file in files]
-        return [uploaded.md5 for uploaded in gather_results(futures)]
     shards = split(files, size)
-    futures = [
-        upload_shard.submit(
-            label,
-            container,
-            opaque(shard),
-            opaque(there),
-        )
-        for label, shard in zip(name_shards(shards), shards, strict=True)
-    ]
-    return [md5 for shard in gather_results(futures) for md5, _ in shard]
+    labels = name_shards(shards) if size > 1 else [""] * len(shards)
+    starts = (
+        partial(_start_upload, container, shard, there, label)
+        for label, shard in zip(labels, shards, strict=True)
+    )
+    with closing(run_bounded(starts, SHARDS_AT_ONCE)) as uploads:
+        for ended in uploads:
+            if ended is None:
+                yield [], []
+                continue
+            number, uploaded = ended
+            found = uploaded if isinstance(uploaded, list) else [(uploaded.md5, uploaded.etag)]
+            yield shards[number], [md5 for md5, _ in found]
+
+
+def _start_upload(
+    container: str, shard: Sequence[InputFile], there: Listing, label: str
+) -> PrefectFuture[Any]:
+    """Start the upload of a shard, or of a single file where there is no label."""
+    if not label:
+        return upload_input.submit(container, shard[0], opaque(there))
+    return upload_shard.submit(label, container, opaque(shard), opaque(there))
 
 
 # Not cached: it is how the uploads are known that need not be repeated.

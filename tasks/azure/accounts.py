@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tasks.errors import MissingSettingsError, SettingsError
 
@@ -110,7 +111,13 @@ def current_source() -> str | None:
 
 def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     """The accounts that the environment names. Raises SettingsError naming each variable that is missing."""
-    values = {name: value for name in VARIABLES if (value := environment.get(name, "").strip())}
+    return _read_variables(tuple(environment.get(name, "").strip() for name in VARIABLES))
+
+
+# Asked with each call of a run, and checked once.
+@lru_cache(maxsize=8)
+def _read_variables(given: tuple[str, ...]) -> Accounts:
+    values = {name: value for name, value in zip(VARIABLES, given, strict=True) if value}
     missing = _missing_variables(values)
     if missing:
         raise MissingSettingsError(

@@ -1,6 +1,7 @@
 """What nodes say, made short enough to be read in a table or a list."""
 
 import re
+from functools import lru_cache
 
 # Azure names nodes by hashes: the first digits tell those of a pool apart.
 NODE_ID_DIGITS = 8
@@ -13,6 +14,8 @@ NODE_FOLDER = re.compile(
 )
 
 
+# A run has few nodes and many files.
+@lru_cache(maxsize=10_000)
 def shorten_node_id(node_id: str) -> str:
     """Enough of it to tell nodes apart."""
     return LONG_HASH.sub(r"\1…", node_id)
@@ -25,5 +28,7 @@ def shorten_node_paths(text: str) -> str:
 
 def find_last_line(stderr: str) -> str:
     """The last line that says something."""
+    if not stderr:
+        return ""
     lines = [line.strip() for line in shorten_node_paths(stderr).splitlines() if line.strip()]
     return lines[-1] if lines else ""

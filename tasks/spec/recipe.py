@@ -16,6 +16,8 @@ from tasks.spec.run_spec import RunSpec
 OF_THE_POOL = {"image", "start_command", "containers", "overrides"}
 # Hexadecimal digits: 128 bits, as a Batch task's id has room for no more beside a readable part.
 SOURCE_DIGITS = 32
+# Made once, as it is used for each file.
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,4 @@ def digest_source(recipe: str, name: str, output_name: str, content_md5: str) ->
 
 def digest_json(value: object) -> str:
     """The SHA-256 of a JSON value, hexadecimal."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()

@@ -157,6 +157,8 @@ def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application,
     """After SIGKILL in the middle the next attempt attaches: each Batch task was submitted and ran once."""
     with running_elsewhere(tmp_path, kept, application, KEEP_ALL) as process:
         wait_until(lambda: len(tasks_of(kept)) == 6, START_SECONDS, "six Batch tasks")
+        # From then on what it did before is on record.
+        wait_until(lambda: "wait for tasks" in steps_of(latest_run()), START_SECONDS, "a run that waits")
         process.kill()
         process.wait()
         created, has_come = tasks_of(kept), partial(has_come_to_the_job, latest_run())

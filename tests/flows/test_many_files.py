@@ -32,15 +32,14 @@ def test_many_files_are_few_prefect_tasks_and_few_calls(accounts, tmp_path, capl
     assert len(names) < 60
 
     requests = re.findall(r"Request URL: '([^']+)'\nRequest method: '(\w+)'", caplog.text)
-    # One that finds no earlier tasks in the job, and those of the wait.
-    earlier, *listings = [
-        url for url, method in requests if method == "GET" and re.search(r"/jobs/[^/]+/tasks\?", url)
-    ]
+    # Those of the wait alone: the job is new, so that its tasks are those that the run has added.
+    listings = [url for url, method in requests if method == "GET" and re.search(r"/jobs/[^/]+/tasks\?", url)]
     polls = [url for url, _ in requests if "/taskcounts?" in url]
-    assert "filter=" not in earlier
     assert all("filter=" in url and "select=" in url for url in listings)
     assert len(listings) <= len(polls) + 1
-    assert len([url for url, method in requests if method == "POST" and "addtaskcollection" in url]) == 4
+    # A request for each 100, and on a slow machine for what has waited.
+    added = [url for url, method in requests if method == "POST" and "addtaskcollection" in url]
+    assert COUNT / 100 <= len(added) <= COUNT / 20
     wait_for_remains(result.run_key, set())
 
 

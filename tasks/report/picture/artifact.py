@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import timedelta
+from threading import Thread
 
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
@@ -11,6 +12,17 @@ from tasks.report.picture.node_starts import NodeStart, list_node_starts
 from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
+
+
+def load_ahead() -> None:
+    """Load what draws the picture, in a thread that ends by itself: a run has time for it while it waits, and
+    would be a second longer if it were done at its end."""
+    Thread(target=_load, name="load-picture").start()
+
+
+def _load() -> None:
+    with left_out_on_failure("The picture of this run"):
+        import tasks.report.picture.drawing  # noqa: F401 - it is loaded for draw_picture
 
 
 def publish_picture(result: RunResult) -> None:

@@ -22,7 +22,7 @@ from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_tabl
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
 from tasks.report.words_table import read_words
-from tasks.sharding import SHARD_MAX, in_threads, shard_size
+from tasks.sharding import SHARD_MAX, SHARD_THREADS, in_threads, shard_size
 from tasks.spec.run_results import (
     NOT_COMPLETED,
     NOT_FETCHED,
@@ -35,6 +35,7 @@ from tasks.spec.run_results import (
 from tasks.spec.specs import PoolSpec, describe_nodes
 from tasks.step import may_heal
 from tasks.waiting import next_interval
+from tasks.watch.completed_tasks import read_time
 from tasks.watch.progress import Counts, Progress
 from tests.messages import find_nonsense
 
@@ -72,6 +73,29 @@ def test_threads_keep_the_order_and_raise_what_failed():
     assert in_threads(lambda number: number * 2, range(50)) == [number * 2 for number in range(50)]
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda number: 1 // number, [1, 0, 2])
+    with pytest.raises(IndexError):
+        in_threads(lambda number: [][number], [0])
+
+
+def test_after_a_failure_threads_begin_nothing_more():
+    """What is left then stays undone."""
+    begun: list[int] = []
+
+    def fail(number: int) -> None:
+        begun.append(number)
+        raise OSError(number)
+
+    with pytest.raises(OSError):
+        in_threads(fail, range(1000))
+    assert len(begun) <= SHARD_THREADS
+
+
+@given(st.datetimes(timezones=st.just(timezone.utc), min_value=datetime(1900, 1, 1)), st.integers(0, 9))
+def test_times_are_read_as_azure_writes_them(moment, digits):
+    """With any number of digits after the second: what is less than a microsecond is left out."""
+    second, fraction = f"{moment:%Y-%m-%dT%H:%M:%S}", f"{moment.microsecond:06d}999"[:digits]
+    read = read_time(f"{second}.{fraction}Z" if fraction else f"{second}Z")
+    assert read == moment.replace(microsecond=int(f"{fraction[:6]:<06}" if fraction else 0))
 
 
 @given(st.text(st.sampled_from("./\\ab:C\0\n~ "), max_size=20))

@@ -1,0 +1,59 @@
+"""All figures of the project against their peers in one run, written to bench/results/.
+
+python -m bench --quick                                  two minutes
+python -m bench                                          half an hour
+python -m bench --sizes 1000,10000,100000,1000000        hours, and some 3 GB of memory for the services
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+from bench import fan_out, makespan, words
+from bench.fan_out import Drive, parse_sizes
+from bench.report import Row, print_row
+from bench.results import write_results
+from bench.stack import run_prefect, run_services
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round")
+    parser.add_argument("--sizes", type=parse_sizes, help="numbers of files for the driver (1000,10000)")
+    parser.add_argument(
+        "--results", type=Path, default=_RESULTS, help="the folder to write to (bench/results)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measure, print, write."""
+    began = datetime.now(timezone.utc)
+    sizes = given.sizes or (fan_out.QUICK_SIZES if given.quick else fan_out.SIZES)
+    rows: list[Row] = []
+    drives: list[Drive] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in _measure(Path(folder), given.quick, sizes, drives):
+            print_row(row)
+            rows.append(row)
+    path = write_results(given.results, began, rows, drives, is_quick=given.quick)
+    print(f"Written: {path}")
+
+
+def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]) -> Iterator[Row]:
+    yield from words.measure(10 if is_quick else 100, folder)
+    services = folder / "services"
+    services.mkdir()
+    with run_prefect(services) as prefect:
+        with run_services(prefect, keeps_blobs=True) as stack:
+            counts = makespan.QUICK_SIZES if is_quick else makespan.SIZES
+            yield from makespan.measure(stack, counts, folder, rounds=1 if is_quick else 2)
+            yield makespan.measure_work(stack, 20 if is_quick else 300, folder)
+        with run_services(prefect, "--simulate", "fixed:0", keeps_blobs=False) as stack:
+            drives += fan_out.measure(stack, sizes, folder)
+        yield from fan_out.make_rows(drives)

@@ -1,0 +1,105 @@
+"""What was measured, kept: a page with a table, numbers as JSON, and how cost grows with the files as PNG."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from bench.fan_out import TARGET_BYTES_A_FILE, TARGET_FIXED_BYTES, TARGET_MS, Drive
+from bench.report import COLUMNS, Row
+
+_PACKAGES = ("prefect", "azure-batch", "azure-storage-blob", "azure-core", "requests", "matplotlib")
+
+
+def write_results(
+    folder: Path, began: datetime, rows: Sequence[Row], drives: Sequence[Drive], *, is_quick: bool
+) -> Path:
+    """Write all three, named after the time of the run; the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{began:%Y-%m-%d-%H%M}{'-quick' if is_quick else ''}"
+    facts = describe_machine(began)
+    found = {"facts": facts, "rows": [asdict(row) for row in rows], "drives": [asdict(one) for one in drives]}
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    draw_growth(folder / f"{name}.png", drives)
+    page = folder / f"{name}.md"
+    page.write_text("\n".join(_write_page(name, facts, rows)) + "\n", encoding="utf-8")
+    return page
+
+
+def describe_machine(began: datetime) -> dict[str, str]:
+    """When and where it was measured, and with what; no name and no path of the machine."""
+    memory = psutil.virtual_memory().total / 1e9
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return {
+        "date": f"{began:%Y-%m-%d %H:%M} UTC",
+        "commit": _read_commit(),
+        "machine": f"{os.cpu_count()} cores ({_read_processor()}), {memory:.0f} GB, {platform.system()}",
+        "load at the end": f"{load} (1, 5, 15 minutes)",
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _read_commit() -> str:
+    argv = ["git", "describe", "--always", "--dirty"]
+    answer = subprocess.run(argv, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"
+
+
+def _read_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
+
+
+def _write_page(name: str, facts: dict[str, str], rows: Iterable[Row]) -> Iterable[str]:
+    yield f"# Measured on {facts['date']}"
+    yield ""
+    yield from (f"- {key}: {value}" for key, value in facts.items() if key != "date")
+    yield ""
+    yield f"![What a run costs its driver]({name}.png)"
+    yield ""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{' --- |' * len(COLUMNS)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in row.cells())} |"
+
+
+def draw_growth(path: Path, drives: Sequence[Drive]) -> None:
+    """The driver's processor time, memory and calls against the number of files, with the targets."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    time, memory, calls = figure.subplots(1, 3)
+    files = [one.files for one in drives]
+    panels = {
+        "driver's processor time, s": (time, [one.cpu_seconds for one in drives]),
+        "driver's peak memory, MB": (memory, [one.peak_bytes / 1e6 for one in drives]),
+        "Batch calls": (calls, [one.batch_calls for one in drives]),
+    }
+    for label, (axes, values) in panels.items():
+        axes.loglog(files, values, marker="o", label="measured")
+        axes.set(xlabel="files", title=label)
+        axes.grid(alpha=0.3)
+    time.loglog(files, [TARGET_MS * count / 1000 for count in files], "--", label=f"{TARGET_MS:g} ms a file")
+    target = [(TARGET_FIXED_BYTES + TARGET_BYTES_A_FILE * count) / 1e6 for count in files]
+    memory.loglog(files, target, "--", label="300 MB + 300 B a file")
+    calls.loglog(files, [count / 100 for count in files], "--", label="a call for 100 tasks")
+    calls.loglog(files, [one.task_runs for one in drives], marker="s", label="Prefect task runs")
+    for axes in (time, memory, calls):
+        axes.legend()
+    FigureCanvasAgg(figure).print_png(path)

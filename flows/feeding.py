@@ -1,0 +1,130 @@
+"""Inputs into blobs and Batch tasks into the job, at the same time: the first task need not wait for the last
+upload.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+
+from tasks.batch_tasks import COLLECTION_MAX, TaskPlan, add_first_tasks, add_tasks
+from tasks.bundles import find_live_bundles
+from tasks.errors import JobEndedError
+from tasks.jobs import Job, extend_job
+from tasks.logs import run_logger
+from tasks.plans import Plan
+from tasks.printable import say_count
+from tasks.spec.bundles import Unit, make_bundles
+from tasks.spec.inputs import InputFile
+from tasks.spec.work import WorkItem, make_item
+from tasks.step import opaque
+from tasks.uploads import upload_inputs
+
+# Tasks wait so long for others to be added with, if they are fewer than one request may bring.
+# Longer the longer it takes, so that these steps are few.
+GATHERING_SECONDS = 2.0
+# And of many files so many steps at most, which Prefect shows.
+ADDED_TIMES = 20
+# Of the run's timeout, which the job's own limit is a little more than.
+EXTENDED_AFTER = 0.5
+
+
+@dataclass
+class Feed:
+    """The files of an attempt on their way into its job."""
+
+    plan: Plan
+    task_plan: TaskPlan
+    job: Job
+    computed: list[WorkItem]
+    """The work that earlier attempts have done."""
+
+    is_new: bool
+    """Whether the job has no tasks of earlier attempts. Only then can tasks be added before all are known:
+    which of the others are good, or in the way, is a matter of the whole."""
+
+    items: dict[str, WorkItem] = field(default_factory=dict)
+    """By the names of their files."""
+
+    ready: list[WorkItem] = field(default_factory=list)
+    """Those whose inputs are uploaded, and whose tasks are not added."""
+
+    added: dict[str, Unit] = field(default_factory=dict)
+    """The tasks that are added, by their ids: a file each, or several."""
+
+    uploaded_at: datetime = field(default_factory=partial(datetime.now, timezone.utc))
+    """When the last input had been uploaded."""
+
+    began_seconds: float = field(default_factory=time.monotonic)
+    added_seconds: float = field(default_factory=time.monotonic)
+    extended_seconds: float = field(default_factory=time.monotonic)
+
+    def run(self) -> tuple[list[WorkItem], list[Unit]]:
+        """Upload all files, and see that each has its Batch task; the work, in the order of the files, and
+        what tasks do it.
+
+        Raises the first error of a shard when those under way have ended. Raises JobEndedError if the job
+        ends meanwhile.
+        """
+        names = self.plan.names
+        with closing(upload_inputs(names.input_container, self.plan.files)) as uploads:
+            for files, digests in uploads:
+                self._take(files, digests)
+                self._extend_job()
+                if self.is_new and self._is_worth_a_request():
+                    self._add_first()
+        self.uploaded_at = datetime.now(timezone.utc)
+        uploaded = sum(not file.blob for file in self.plan.files)
+        run_logger().info("Uploaded: %s", say_count(uploaded, "input"))
+        items = [self.items[file.name] for file in self.plan.files]
+        units = [*self.added.values(), *self._share(self.ready)] if self.is_new else self._share_all(items)
+        add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
+        return items, units
+
+    def _share(self, items: list[WorkItem]) -> list[Unit]:
+        """Which files share a Batch task."""
+        size = self.plan.spec.files_per_task
+        return [*items] if size == 1 else [*make_bundles(items, size)]
+
+    def _share_all(self, items: list[WorkItem]) -> list[Unit]:
+        """The same where an earlier attempt may have bundles under way: they stay as they are."""
+        if self.plan.spec.files_per_task == 1:
+            return [*items]
+        live = find_live_bundles(self.plan.names, self.job.id, items, self.computed)
+        under_way = {item.task_id for bundle in live for item in bundle.items}
+        return [*live, *self._share([item for item in items if item.task_id not in under_way])]
+
+    def _take(self, files: Sequence[InputFile], digests: list[str]) -> None:
+        for file, digest in zip(files, digests, strict=True):
+            item = make_item(file.name, file.output_name, digest, self.task_plan.recipe, file.blob)
+            self.items[file.name] = item
+            self.ready.append(item)
+
+    def _is_worth_a_request(self) -> bool:
+        now_seconds = time.monotonic()
+        patience = max(GATHERING_SECONDS, (now_seconds - self.began_seconds) / 10)
+        each = self.plan.spec.files_per_task
+        is_due = len(self.ready) >= each and now_seconds - self.added_seconds >= patience
+        return is_due or len(self.ready) >= max(COLLECTION_MAX * each, len(self.plan.files) / ADDED_TIMES)
+
+    def _add_first(self) -> None:
+        """Add what is ready: whole requests if there is one, else what has waited, but no half bundles."""
+        each, count = self.plan.spec.files_per_task, len(self.ready)
+        taken = count - count % (COLLECTION_MAX * each) or count - count % each
+        units = self._share(self.ready[:taken])
+        first = len(self.items) - count + 1
+        label = f"{first} to {first + taken - 1} of {len(self.plan.files)}"
+        add_first_tasks(label, self.job, opaque(units), opaque(self.task_plan))
+        self.added.update({unit.task_id: unit for unit in units})
+        del self.ready[:taken]
+        self.added_seconds = time.monotonic()
+
+    def _extend_job(self) -> None:
+        """Let the job's own limit not end it while uploads take longer than the run's tasks may."""
+        if time.monotonic() - self.extended_seconds < EXTENDED_AFTER * self.plan.spec.timeout_seconds:
+            return
+        if not extend_job(self.job, self.plan.names, self.plan.spec):
+            raise JobEndedError(f"The job {self.job.id} has ended while inputs were uploaded.")
+        self.extended_seconds = time.monotonic()

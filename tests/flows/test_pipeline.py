@@ -1,0 +1,140 @@
+"""Uploading, adding and running at the same time: what waits for what, and what an error leaves."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import feeding
+from flows.fan_out import fan_out
+from tasks import uploads
+from tasks.errors import InputError, PermanentError
+from tasks.sharding import FILES_EACH_VISIBLE, run_bounded, shard_size
+from tasks.spec.naming import names_of_run
+from tasks.spec.specs import PoolSpec
+from tests.flows.services import batch, steps_of, wait_for_remains, write_files
+from tests.waiting import wait_until
+
+FIRST_SECONDS = 120
+COUNT = FILES_EACH_VISIBLE + 50
+LAST = f"{COUNT - 1:03d}.txt"
+
+
+def completed_tasks(run_key: str) -> int:
+    counts = batch().get_job_task_counts(names_of_run(run_key).job_id).task_counts
+    return counts.completed
+
+
+@pytest.fixture
+def inputs(tmp_path) -> Path:
+    """So many files that they go up in shards."""
+    return write_files(tmp_path / "in", {f"{number:03d}.txt": f"text {number}" for number in range(COUNT)})
+
+
+@pytest.mark.slow
+def test_the_first_task_runs_before_the_last_upload(accounts, inputs, tmp_path, run_key, monkeypatch):
+    """A file that is uploaded has its task run though another file is still to be uploaded."""
+    upload = uploads.blobs.upload_blob
+
+    def upload_last_last(container, name, *rest):
+        if name.endswith(LAST):
+            wait_until(lambda: completed_tasks(run_key) > 0, FIRST_SECONDS, "end of a first task")
+        return upload(container, name, *rest)
+
+    monkeypatch.setattr(uploads.blobs, "upload_blob", upload_last_last)
+    pool = PoolSpec(dedicated_nodes=1, task_slots_per_node=4)
+    state = fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, run_key=run_key, return_state=True)
+    result = state.result()
+    assert len(result.outputs) == COUNT
+    assert all(Path(path).read_text() == f"text {int(name[:3])}" for name, path in result.outputs.items())
+    steps = steps_of(state.state_details.flow_run_id)
+    assert any(name.startswith("add tasks 1 to ") for name in steps)
+    wait_for_remains(run_key, set())
+
+
+def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypatch):
+    """A file that can't be read ends it with that file's name; nothing is left behind."""
+    upload = uploads.blobs.upload_blob
+
+    def refuse_one(container, name, *rest):
+        if name.endswith("007.txt"):
+            raise PermissionError(13, "Permission denied")
+        return upload(container, name, *rest)
+
+    monkeypatch.setattr(uploads.blobs, "upload_blob", refuse_one)
+    state = fan_out(inputs, None, "cat {input}", tmp_path / "out", return_state=True)
+    with pytest.raises(InputError, match=r"007\.txt can't be read any more"):
+        state.result()
+    wait_for_remains(str(state.state_details.flow_run_id), set())
+
+
+def test_a_job_is_kept_alive_while_uploads_last(accounts, inputs, tmp_path, monkeypatch):
+    """Its own limit, which counts from its start, is moved again and again, and once more at the end."""
+    monkeypatch.setattr(feeding, "EXTENDED_AFTER", 0.0)
+    names = {path.name: path.read_text() for path in sorted(inputs.iterdir())[:2]}
+    few = write_files(tmp_path / "few", names)
+    state = fan_out(few, None, "cat {input}", tmp_path / "out", return_state=True)
+    assert len(state.result().outputs) == 2
+    assert "extend job" in steps_of(state.state_details.flow_run_id)
+
+
+@task
+def hold(number: int, running: list[int], seen: list[int], gate: threading.Event) -> int:
+    running.append(number)
+    seen.append(len(running))
+    gate.wait(60)
+    running.remove(number)
+    return number
+
+
+def test_only_so_many_are_under_way(prefect_server):
+    """Back-pressure: no more tasks are given out than asked for, and each result comes once."""
+    started, seen, gate = [], [], threading.Event()
+    running: list[int] = []
+
+    def start(number: int):
+        started.append(number)
+        return hold.submit(number, running, seen, gate)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
+    def many() -> list[tuple[int, int]]:
+        results = run_bounded((lambda number=number: start(number) for number in range(10)), 3)
+        # Nothing ends before this, so that it comes to a second without a result.
+        assert next(results) is None
+        assert len(started) == 3
+        gate.set()
+        return [one for one in results if one is not None]
+
+    assert sorted(many()) == [(number, number) for number in range(10)]
+    assert max(seen) <= 3
+
+
+@task
+def fail(number: int) -> int:
+    raise PermanentError(f"number {number}")
+
+
+def test_after_a_failure_no_more_are_started(prefect_server):
+    """The first failure is raised, once those under way have ended."""
+    started: list[int] = []
+
+    def start(number: int):
+        started.append(number)
+        return fail.submit(number)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
+    def many() -> None:
+        list(run_bounded((lambda number=number: start(number) for number in range(10)), 3))
+
+    with pytest.raises(PermanentError, match="2 more failed"):
+        many()
+    assert started == [0, 1, 2]
+
+
+def test_shards_are_what_the_tests_take_them_for():
+    """The files of these tests are several shards."""
+    assert 1 < shard_size(COUNT) < COUNT
