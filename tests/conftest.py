@@ -13,6 +13,7 @@ import psutil
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from deployments import azurite
 from deployments.local import services
@@ -26,6 +27,7 @@ from deployments.supervisor import supervised
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
 STACK_TESTS = "tests/stack/"
+FLOW_TESTS = "tests/flows/"
 READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 
@@ -49,12 +51,19 @@ class _ByServices(LoadScopeScheduling):
     """A file's tests are one unit of work, and so are all that use the local stack.
 
     xdist's own groups (`--dist loadgroup`) are without effect on pytest 9.2, which no longer lets it change
-    a test's id.
+    a test's id. The worker that has the stack leaves whole flows, whose services it would have to start too,
+    to the others as long as there is something else.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
         return STACK_TESTS if file.startswith(STACK_TESTS) else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if STACK_TESTS in self.assigned_work[node]:
+            others = (scope for scope in self.workqueue if not scope.startswith(FLOW_TESTS))
+            self.workqueue.move_to_end(next(others, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,34 +1,17 @@
-"""One service for each test, in the test's own event loop and without a socket."""
+"""One service for each test."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from batch_emulator.app import create_app
-from batch_emulator.engine.engine import Engine
-from batch_emulator.node.process_runner import ProcessRunner
-from batch_emulator.settings import Settings
-from tests.api.wire import URL, Wire
-
-#: Everything that takes time on the service takes next to none.
-FAST = Settings(
-    node_allocation_seconds=0.01,
-    node_boot_seconds=0.01,
-    node_reboot_seconds=0.01,
-    node_removal_seconds=0.01,
-    deletion_seconds=0.01,
-    job_transition_seconds=0.01,
-)
+from tests.api.service import serve
+from tests.api.wire import Wire
 
 
 @pytest.fixture
 async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
-    engine = Engine(FAST, ProcessRunner(tmp_path), URL)
-    transport = httpx.ASGITransport(app=create_app(engine))
-    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
-        yield Wire(client)
-    await engine.close()
+    async with serve(tmp_path) as wire:
+        yield wire

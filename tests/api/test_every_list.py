@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import pytest_asyncio
 
 from tests.api.lists import LISTS, LITERALS, OPERATORS, TIME, List, fill_account
+from tests.api.service import serve
 from tests.api.wire import Wire, error
 
 TESTS = {name: getattr(operator, name) for name in ("eq", "ne", "gt", "ge", "lt", "le")}
 REFUSED = (400, "InvalidQueryParameterValue")
 
-pytestmark = pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS.keys())
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS.keys()),
+]
 
 
-async def filled(wire: Wire, listed: List) -> tuple[str, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Account:
+    """A service with something in each list, which no test changes, and one of its nodes."""
+
+    wire: Wire
+    node_id: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def account(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Account]:
+    async with serve(tmp_path_factory.mktemp("service")) as wire:
+        yield Account(wire, await fill_account(wire))
+
+
+async def filled(account: Account, listed: List) -> tuple[str, list[dict[str, Any]]]:
     """The list's path, and all that it has."""
-    path = listed.path.format(node=await fill_account(wire))
-    return path, await walk(wire, path, {})
+    path = listed.path.format(node=account.node_id)
+    return path, await walk(account.wire, path, {})
 
 
 async def walk(wire: Wire, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
@@ -61,10 +82,11 @@ def condition(path: str, name: str, literal: str) -> str:
     return f"startswith({path},{literal})" if name == "startswith" else f"{path} {name} {literal}"
 
 
-async def test_each_property_with_each_operator(wire: Wire, listed: List) -> None:
+async def test_each_property_with_each_operator(account: Account, listed: List) -> None:
     """A filter that the page allows finds what its meaning says, of each value that the list shows; all other
     operators are refused, and literals of another type, and `null`."""
-    path, items = await filled(wire, listed)
+    wire = account.wire
+    path, items = await filled(account, listed)
     wrong = []
     for name, (allowed, kind) in (listed.table or {}).items():
         shown = [found for each in items if (found := value_of(each, name)) is not None]
@@ -92,9 +114,10 @@ async def test_each_property_with_each_operator(wire: Wire, listed: List) -> Non
     assert wrong == []
 
 
-async def test_nothing_else_filters(wire: Wire, listed: List) -> None:
+async def test_nothing_else_filters(account: Account, listed: List) -> None:
     """A property that the page lacks, another spelling, `not`, functions and broken text are refused."""
-    path, _ = await filled(wire, listed)
+    wire = account.wire
+    path, _ = await filled(account, listed)
     if listed.table is None:
         return
     name, (allowed, kind) = next(iter(listed.table.items()))
@@ -118,9 +141,10 @@ async def test_nothing_else_filters(wire: Wire, listed: List) -> None:
     assert both.status_code == 200
 
 
-async def test_pages(wire: Wire, listed: List) -> None:
+async def test_pages(account: Account, listed: List) -> None:
     """One item a page gives the same as all at once; page sizes and tokens that cannot be are refused."""
-    path, items = await filled(wire, listed)
+    wire = account.wire
+    path, items = await filled(account, listed)
     assert await walk(wire, path, {"maxresults": "1"}) == items
     for most in ("0", "-1", str(listed.longest + 1), "many", ""):
         answer = await wire.send("GET", path, query={"maxresults": most})
@@ -130,9 +154,10 @@ async def test_pages(wire: Wire, listed: List) -> None:
         assert error(answer)[:2] == REFUSED, token
 
 
-async def test_selection(wire: Wire, listed: List) -> None:
+async def test_selection(account: Account, listed: List) -> None:
     """Each property alone, two, and one that an item lacks; a property that there is not is refused."""
-    path, items = await filled(wire, listed)
+    wire = account.wire
+    path, items = await filled(account, listed)
     if not listed.selects:
         return
     names = sorted({name for each in items for name in each})
@@ -145,9 +170,10 @@ async def test_selection(wire: Wire, listed: List) -> None:
         assert error(answer)[2]["QueryParameterName"] == "$select"
 
 
-async def test_expansion(wire: Wire, listed: List) -> None:
+async def test_expansion(account: Account, listed: List) -> None:
     """Resources with statistics can be asked for with them, and with nothing else."""
-    path, _ = await filled(wire, listed)
+    wire = account.wire
+    path, _ = await filled(account, listed)
     if not listed.etags:
         return
     assert (await wire.send("GET", path, query={"$expand": "stats"})).status_code == 200
@@ -155,9 +181,10 @@ async def test_expansion(wire: Wire, listed: List) -> None:
     assert error(answer)[:2] == REFUSED
 
 
-async def test_etags(wire: Wire, listed: List) -> None:
+async def test_etags(account: Account, listed: List) -> None:
     """An item's ETag is the one that reading it gives, in header and body, and takes part in conditions."""
-    path, items = await filled(wire, listed)
+    wire = account.wire
+    path, items = await filled(account, listed)
     assert "etag" not in (await wire.send("GET", path)).headers
     if not listed.etags:
         return
