@@ -12,7 +12,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
-from tasks.bundles import read_results, read_results_so_far
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_up, clean_up_after, cleaned_up
@@ -39,6 +38,7 @@ from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
+from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
@@ -154,34 +154,37 @@ def _collect_outputs(
 
     What is there is fetched also when the wait ends badly; then its error is returned.
     """
-    live_output = LiveOutput(outputs.logs, outputs.find_tasks(start.plan.spec.stream_output))
+    spec, bundles = start.plan.spec, find_bundles(submitted.units)
+    watch = BundleWatch(submitted.job_id, outputs.container, bundles, 1 + spec.max_task_retry_count)
+    live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
     stopped = None
     try:
-        for _ in _wait_for_files(submitted, start.plan.spec, outputs):
+        for _ in _wait_for_files(submitted, spec, outputs, watch):
             live_output.log()
             yield from outputs.take()
             memory.keep_up()
     except FanOutError as error:
         stopped = error
         leave_time()
-        _fetch_unseen(start.plan, submitted, outputs)
+        _fetch_unseen(start.plan, submitted, outputs, watch)
     live_output.log(is_last=True)
     leave_time()
     yield from outputs.finish()
     return stopped
 
 
-def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs) -> None:
+def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: BundleWatch) -> None:
     """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
     with left_out_on_failure("A last look at the output container"):
-        begun = [bundle for bundle in find_bundles(submitted.units) if not outputs.has_all_of(bundle)]
-        outputs.begin(read_results_so_far(outputs.logs.job_id, outputs.container, begun))
+        outputs.begin(watch.read_so_far())
         sources = list_sources(plan.names.output_container)
         unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
         outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
 
 
-def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) -> Iterator[int]:
+def _wait_for_files(
+    submitted: Submitted, spec: RunOptions, outputs: Outputs, watch: BundleWatch
+) -> Iterator[int]:
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return
@@ -190,13 +193,12 @@ def _wait_for_files(submitted: Submitted, spec: RunOptions, outputs: Outputs) ->
     current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
     patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes, 60.0 * spec.quota_minutes)
-    bundles = find_bundles(submitted.units)
 
     def take(completed: list[TaskResult]) -> FileCounts:
-        outputs.begin(read_results(submitted.job_id, outputs.container, bundles, completed))
+        outputs.begin(watch.read(completed))
         return outputs.count_files(len(submitted.items))
 
-    on_completed = take if bundles else outputs.begin
+    on_completed = take if watch.bundles else outputs.begin
     yield from wait_for_tasks(
         submitted.job, submitted.pool, task_ids, deadline_seconds, patience, on_completed
     )

@@ -13,7 +13,6 @@ from tasks.downloads import Fetched, download_output, download_shard
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
-from tasks.spec.bundles import Bundle
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
 from tasks.step import opaque
@@ -170,10 +169,6 @@ class Outputs:
         """Wait for these. What has ended has arrived: its callbacks run after that, and may not have told."""
         done, _ = wait(list(futures), timeout=timeout_seconds)
         self.arrived.extend(done)
-
-    def has_all_of(self, bundle: Bundle) -> bool:
-        """Whether it is known what became of each file of a bundle."""
-        return all(item.task_id in self.tasks for item in bundle.items)
 
     def count_files(self, total: int) -> FileCounts:
         """How many of so many files that wait, or run, are done."""

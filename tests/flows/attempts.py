@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,12 +44,12 @@ def sweep_later(monkeypatch: pytest.MonkeyPatch, flow_run_ids: list[UUID]) -> No
 
 @contextmanager
 def running_elsewhere(
-    tmp_path, run_key: str, application: str, cleanup: Cleanup = DEFAULT_CLEANUP
+    tmp_path, run_key: str, application: str, cleanup: Cleanup = DEFAULT_CLEANUP, **options: Any
 ) -> Iterator[subprocess.Popen]:
     """A run in a process of its own, held in the middle: its first Batch tasks run, and don't end."""
     (tmp_path / "hold").touch()
     call = f"fan_out({str(tmp_path / 'in')!r}, {application!r}, {COMMAND!r}, {str(tmp_path / 'out')!r}, "
-    call += f"run_key={run_key!r}, cleanup={cleanup.model_dump()!r})"
+    call += f"run_key={run_key!r}, cleanup={cleanup.model_dump()!r}, **{options!r})"
     process = subprocess.Popen(
         [sys.executable, "-c", f"from flows.fan_out import fan_out; {call}"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
