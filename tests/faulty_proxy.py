@@ -7,11 +7,13 @@ alone, as an outage that the nodes have too is no matter of the driver's.
 from __future__ import annotations
 
 import http.client
+import random
 import re
 import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from urllib.parse import urlsplit
 
 from tests.waiting import wait_until
 
-Kind = Literal["refuse", "silent", "500", "503", "403 once"]
+Kind = Literal["refuse", "silent", "500", "503", "403 once", "429", "reset"]
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 RESET = struct.pack("ii", 1, 0)
 
@@ -67,6 +69,27 @@ class Outage:
         self.over.wait(self.seconds_left)
 
 
+@dataclass
+class Weather:
+    """What requests meet by chance, each way with its rate. With the same seed a request meets the same,
+    whatever is asked beside it."""
+
+    seed: int
+    rates: dict[Kind, float]
+    struck: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def draw(self, request: str) -> Outage | None:
+        self.seen[request] += 1
+        chance = random.Random(f"{self.seed} {request} {self.seen[request]}").random()
+        for kind, rate in self.rates.items():
+            if chance < rate:
+                self.struck[kind] += 1
+                return Outage(kind, 0)
+            chance -= rate
+        return None
+
+
 @dataclass(frozen=True)
 class Sent:
     """All of a request."""
@@ -87,6 +110,7 @@ class FaultyProxy:
     def __init__(self, upstream: str):
         self.upstream = urlsplit(upstream)
         self.outage: Outage | None = None
+        self.weather: Weather | None = None
         self.requests: list[str] = []
         self.dates: list[str] = []
         self.sent: list[Sent] = []
@@ -120,6 +144,8 @@ class FaultyProxy:
         with self.lock:
             self.requests.append(request)
             is_of_node = "sig=" in request
+            if self.weather is not None and not is_of_node:
+                return self.weather.draw(request)
             if self.outage is None or is_of_node or not self.outage.meets(request):
                 return None
             if self.outage.kind == "refuse":
@@ -197,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_OPTIONS = do_GET
 
     def fail(self, outage: Outage) -> None:
-        if outage.kind in ("refuse", "silent"):
+        if outage.kind in ("refuse", "silent", "reset"):
             if outage.kind == "silent":
                 outage.wait()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
