@@ -145,9 +145,9 @@ def share() -> Iterator[Deadline]:
 
 
 @contextmanager
-def glance() -> Iterator[Deadline]:
+def glance(seconds: float = GLANCE_SECONDS) -> Iterator[Deadline]:
     """Little time, and no more than is left, for what a run can do without."""
-    with _using(Deadline(min(GLANCE_SECONDS, current_deadline().seconds_left))) as deadline:
+    with _using(Deadline(min(seconds, current_deadline().seconds_left))) as deadline:
         yield deadline
 
 

@@ -6,6 +6,7 @@ there, they are read from the node.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed
 
 from tasks.azure import blobs
 from tasks.azure.node_logs import TAIL_BYTES, stream_task_log
+from tasks.deadlines import glance, is_time_up
 from tasks.downloads import local_path
 from tasks.errors import FanOutError, NotFoundError, PermanentError
 from tasks.logs import run_logger
@@ -28,6 +30,8 @@ from tasks.spec.work import WorkItem
 from tasks.step import NOT_CACHED, RETRIED
 
 NAMES_IN_MESSAGE = 100
+# For the logs of all files that a step keeps, of those that only the nodes have.
+NODE_LOGS_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ def keep_logs(
 
     `problems` says by the inputs' names why those have no output that have none.
     """
-    in_threads(lambda item: _keep_logs_of(folder, item), items)
+    missing = in_threads(lambda item: _keep_logs_of(folder, item), items)
+    with glance(NODE_LOGS_SECONDS):
+        in_threads(lambda one: _keep_log_of_node(folder, *one), chain.from_iterable(missing))
     if not problems:
         return Completed(message=f"The logs of {len(items)} files are kept.")
     first = [f"{name}: {problem}" for name, problem in list(problems.items())[:NAMES_IN_MESSAGE]]
@@ -69,34 +75,46 @@ def keep_logs(
     return Failed(message=make_printable("\n".join([*said, *more])))
 
 
-def _keep_logs_of(folder: LogFolder, item: WorkItem) -> None:
-    """Keep both logs of a file; one that can't be kept is left out, as that is no reason to fail."""
-    for log in LOGS:
-        try:
-            _keep_log(folder, item, log)
-        except (PermanentError, OSError) as error:
-            run_logger().warning("What %s printed to %s is not kept: %s", item.name, log, error)
+def _keep_logs_of(folder: LogFolder, item: WorkItem) -> list[tuple[WorkItem, str]]:
+    """Keep both logs of a file from storage; those that are not there. One that can't be kept is left out, as
+    that is no reason to fail."""
+    return [(item, log) for log in LOGS if not _keep_log(folder, item, log)]
 
 
-def _keep_log(folder: LogFolder, item: WorkItem, log: str) -> None:
-    path = folder.locate(item.name, log)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _keep_log(folder: LogFolder, item: WorkItem, log: str) -> bool:
+    """False for a log that is not in storage."""
     try:
+        path = folder.locate(item.name, log)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder.output_folder, path) as file:
             blobs.download_blob(folder.container, log_blob(item.task_id, log), file)
     except NotFoundError:
-        _keep_log_of_node(folder, item, log, path)
+        return False
+    except (PermanentError, OSError) as error:
+        _tell_left_out(item, log, error)
+    return True
 
 
-def _keep_log_of_node(folder: LogFolder, item: WorkItem, log: str, path: Path) -> None:
-    """Take a log from the node; none of a program that has not run, or whose node is gone."""
+def _tell_left_out(item: WorkItem, log: str, error: Exception) -> None:
+    run_logger().warning("What %s printed to %s is not kept: %s", item.name, log, error)
+
+
+def _keep_log_of_node(folder: LogFolder, item: WorkItem, log: str) -> None:
+    """Take a log from the node, as far as that gives it in time; none of a program that has not run, or whose
+    node is gone."""
+    path = folder.locate(item.name, log)
     try:
         with replacing(folder.output_folder, path) as file:
             for block in stream_task_log(folder.job_id, *folder.locate_on_node(item.task_id, log)):
                 file.write(block)
+                if is_time_up():
+                    run_logger().warning("Of what %s printed to %s only the start is kept", item.name, log)
+                    break
     except FanOutError as error:
         run_logger().debug("There is no %s of %s: %s", log, item.name, error)
         _remove_if_empty(path.parent)
+    except OSError as error:
+        _tell_left_out(item, log, error)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -20,8 +20,9 @@ from tasks.errors import SettingsError
 CONNECTIONS = 64
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
-# For `begin_delete_*`: the client's poller goes on in a thread of its own, for which nothing here waits.
-POLLING_SECONDS = 5
+# For `begin_*`: the client's poller goes on in a thread of its own, for which nothing here waits. It asks at
+# once, which can't be helped; run and process have mostly ended when it would ask again.
+POLLING_SECONDS = 3600
 
 
 @contextmanager

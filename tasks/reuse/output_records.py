@@ -1,6 +1,9 @@
 """What runs have remembered of the outputs in a folder, in Prefect's result storage."""
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +49,25 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
     """Keep how outputs were made, beside what is remembered of others: nothing is written while that can't be
     read. A failure is logged only: the outputs are there."""
     try:
-        together = {**_read(folder), **made}
-        _find_result_store().write(
-            {name: [one.source, one.md5] for name, one in together.items()}, _storage_key(folder)
-        )
+        with _one_at_a_time(folder):
+            together = {**_read(folder), **made}
+            _find_result_store().write(
+                {name: [one.source, one.md5] for name, one in together.items()}, _storage_key(folder)
+            )
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep other runs of this machine from remembering outputs of the folder meanwhile: what they read would
+    be without what this one writes. The folder itself is what is locked; one that can't be is not."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _find_result_store() -> ResultStore:

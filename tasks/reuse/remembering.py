@@ -43,8 +43,10 @@ def remembered(folder: Path, outputs: Outputs) -> Iterator[Memory]:
     try:
         yield memory
     except BaseException:
-        outputs.stop()
-        memory.record()
+        try:
+            outputs.stop()
+        finally:
+            memory.record()
         raise
 
 
@@ -75,14 +77,14 @@ def _is_same_work(record: OutputRecord | None, item: WorkItem) -> bool:
 def _move(folder: Path, items: Iterable[WorkItem]) -> Iterator[str]:
     for item in items:
         path = local_path(folder, item.output_name)
-        aside = local_path(folder, f"{EARLIER_FOLDER}/{item.output_name}")
         try:
+            aside = local_path(folder, f"{EARLIER_FOLDER}/{item.output_name}")
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.replace(aside)
             yield item.output_name
-        except OSError as error:
+        except (OSError, PermanentError) as error:
             run_logger().warning(
                 "%s is of an earlier run, as its file has failed now, and can't be moved: %s",
                 path,
-                error.strerror,
+                getattr(error, "strerror", error),
             )

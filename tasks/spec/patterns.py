@@ -116,11 +116,18 @@ class Pattern:
 
 
 def read_pattern(source: str) -> Pattern:
-    """The pattern of a folder, or of a glob: its folder is all before its first part with a wildcard."""
+    """The pattern of a folder, or of a glob: its folder is all before its first part with a wildcard.
+
+    Raises InputError for a glob that could match nothing.
+    """
     path = Path(source).expanduser()
     if path.is_dir():
         return Pattern(str(path), (ANY_DEPTH,))
     first = next(index for index, part in enumerate(path.parts) if WILDCARDS & set(part))
+    if ".." in path.parts[first:]:
+        raise InputError(
+            f"No file can match {source}: `..` stands behind a wildcard. Write the glob without it."
+        )
     return Pattern(str(Path(*path.parts[:first])), path.parts[first:])
 
 

@@ -79,7 +79,7 @@ def proxies(storage, prefect_server, use_batch, monkeypatch) -> Iterator[dict[st
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_nothing_is_lost_while_everything_fails_now_and_then(proxies, tmp_path, run_key):
     """Throttling, faults, resets, preempted nodes and crashing programs: each output is there, byte for byte,
     and nothing else; and all that the run made is gone."""
@@ -96,7 +96,7 @@ def test_nothing_is_lost_while_everything_fails_now_and_then(proxies, tmp_path, 
         pool=PoolSpec(dedicated_nodes=0, low_priority_nodes=NODES, task_slots_per_node=2),
         max_task_retry_count=2,
         run_key=run_key,
-        timeout_seconds=540,
+        timeout_seconds=900,
     )
     shouted = {name: text.encode().translate(SHOUT) for name, text in texts.items()}
     written = read_files(tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prefect import flow, task
@@ -106,3 +107,13 @@ def test_what_is_remembered_outlives_a_storage_that_is_away(tmp_path, monkeypatc
     storage.is_away = False
     write_records(tmp_path, {"three": OutputRecord("3", "c")})
     assert read_records(tmp_path).keys() == {"one", "three"}
+
+
+def test_two_runs_that_remember_at_once_forget_nothing_of_each_other(tmp_path, monkeypatch):
+    """One that reads while another is about to write waits for that."""
+    store = ResultStore(result_storage=Away(basepath=str(tmp_path)))
+    monkeypatch.setattr("tasks.reuse.output_records.get_result_store", lambda: store)
+    made = [{f"{n}": OutputRecord(f"{n}", "a")} for n in range(20)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda one: write_records(tmp_path, one), made))
+    assert read_records(tmp_path).keys() == {f"{n}" for n in range(20)}

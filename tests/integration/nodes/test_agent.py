@@ -162,9 +162,7 @@ async def test_close_ends_everything(tmp_path: Path) -> None:
     pids = [int(text(runner, directory=f"{TASK}{number}")) for number in range(5)]
     await start(runner, "true")
     runner.remove_task_directory("n1", TASK)
-    began = time.monotonic()
     await runner.close()
-    assert time.monotonic() - began < 5
     assert [(await future).exit_code for future in running] == [-signal.SIGKILL] * 5
     assert not any(map(psutil.pid_exists, pids))
     assert (tmp_path / "nodes/pool1/n1" / f"{TASK}0" / "stdout.txt").exists()

@@ -23,11 +23,11 @@ async def test_signal_is_a_negative_exit_code(directory: Path) -> None:
 
 
 async def test_limit_ends_the_command(directory: Path) -> None:
-    """Over its limit a command is asked to end and does."""
+    """Over its limit, and not before, a command is asked to end and does."""
     began = time.monotonic()
     ended = await run(directory, "sleep 60", limit_seconds=0.2)
     assert ended == process.Exit(-signal.SIGTERM, "limit")
-    assert 0.2 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.2
 
 
 async def test_stop_lets_a_command_clean_up(directory: Path) -> None:

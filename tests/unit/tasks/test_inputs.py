@@ -322,3 +322,11 @@ def test_names_that_are_only_unusual_are_taken(name, tmp_path):
     """What is a rule elsewhere, or looks like a variable, is a name."""
     make(tmp_path, name)
     assert names_of(str(tmp_path)) == [name]
+
+
+@pytest.mark.parametrize("source", ["in/*/../a.txt", "in/**/..", "*/../*.txt"])
+def test_a_glob_that_climbs_behind_a_wildcard_is_refused(source):
+    """It would match nothing, and say that there is no file; before a wildcard `..` is as any folder."""
+    with pytest.raises(InputError, match="stands behind a wildcard"):
+        read_pattern(source)
+    assert read_pattern("in/../*.txt").parts == ("*.txt",)

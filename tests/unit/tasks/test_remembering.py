@@ -1,0 +1,41 @@
+"""What is remembered of outputs when a run is stopped, and what is set aside."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.downloads import Fetched
+from tasks.reuse import remembering
+from tasks.reuse.remembering import remembered, set_stale_aside
+from tasks.spec.work import WorkItem
+
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", "a-5eed", "5eed/a.txt")
+
+
+def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
+    """Also if those that are still on their way can't be waited for."""
+    written = {}
+    monkeypatch.setattr(remembering, "write_records", lambda _folder, made: written.update(made))
+
+    def stop():
+        raise OSError("no more threads")
+
+    fetched = Fetched("a_OUTPUT.txt", "0a1b", "etag")
+    outputs = SimpleNamespace(fetched={"a-5eed": fetched}, made=lambda: [(ITEM, fetched)], stop=stop)
+    with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
+        raise KeyboardInterrupt
+    assert written.keys() == {"a.txt"}
+
+
+def test_a_stale_output_that_can_not_be_moved_is_told(tmp_path, caplog):
+    """The folder for such leads elsewhere: nothing is written there, and the run goes on."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".earlier").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "out" / "a_OUTPUT.txt").write_text("old")
+    outputs = SimpleNamespace(items={"a-5eed": ITEM}, tasks={"a-5eed"}, find_failed=lambda: ["a-5eed"])
+    assert set_stale_aside(tmp_path / "out", outputs) == []  # pyright: ignore[reportArgumentType]
+    assert "would follow a link out of" in caplog.text
+    assert (tmp_path / "out" / "a_OUTPUT.txt").read_text() == "old"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
