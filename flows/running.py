@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 
 from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -14,7 +15,7 @@ from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
-from tasks.cleanup import clean_up, clean_up_after, cleaned_up
+from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
 from tasks.deadlines import current_deadline, leave_time, run_deadline
 from tasks.errors import FanOutError, FilesFailedError
@@ -78,14 +79,19 @@ def run_in_shards(plan: Plan) -> Shards:
     ):
         label_flow_run(plan.files)
         start = _begin(plan)
-        if start.unchanged:
-            yield list(start.unchanged.values())
         left = [file for file in plan.files if file.name not in start.unchanged]
-        if left:
-            return (yield from run_files(replace(plan, files=left), start))
-        if may_be_repeated(plan):
-            clean_up(plan.names, plan.spec.cleanup, succeeded=True)
-        return _conclude(start, Submitted([]), [])
+        with nullcontext() if left else _cleaned_behind_others(plan):
+            if start.unchanged:
+                yield list(start.unchanged.values())
+            if left:
+                return (yield from run_files(replace(plan, files=left), start))
+            return _conclude(start, Submitted([]), [])
+
+
+def _cleaned_behind_others(plan: Plan) -> AbstractContextManager[None]:
+    """Clean up behind earlier attempts of a run that has nothing to do itself."""
+    clean = partial(clean_up, plan.names, plan.spec.cleanup)
+    return clean_at_end(clean) if may_be_repeated(plan) else nullcontext()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def wait_for_end(flow_run_id: UUID, timeout_seconds: float) -> FlowRun:
             if flow_run.state_type != StateType.CANCELLING or time.monotonic() >= deadline:
                 raise PermanentError(
                     f"The flow run {flow_run.name} is {flow_run.state_name}, so what it has made is in use. "
-                    f"Wait for its end, or cancel it: prefect flow-run cancel {flow_run_id}"
+                    f"Wait for its end, or cancel it: prefect flow-run cancel {flow_run_id}. Whether it was "
+                    f"killed, the flow sweep finds out."
                 )
             time.sleep(POLL_SECONDS)
     return flow_run

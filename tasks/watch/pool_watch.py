@@ -83,6 +83,9 @@ class PoolWatch:
     holders: str = ""
     """Who held the quota then."""
 
+    refused_at: datetime | None = None
+    """When nodes were refused though nobody else held any of the quota, as far as could be seen later."""
+
     @property
     def waits_for_quota(self) -> bool:
         return self.over_quota_at is not None
@@ -154,7 +157,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
         reason += _renew(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
-        held = _find_holders(client, watch, view)[1] if view.node_count and find_quota(view) else ""
+        held = _find_holders(client, watch, view) if view.node_count and find_quota(view) else ""
         news.insert(0, f"The pool {watch.pool_id}: {reason}" + (f". {held}" if held else ""))
     return view, news
 
@@ -162,27 +165,30 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
 def _judge_quota(
     client: BatchClient, watch: PoolWatch, view: PoolView, reason: str, now_seconds: float
 ) -> tuple[PoolHealth, str]:
-    """Whether to ask again for nodes that a quota has kept from the pool. Not if nobody else has any: then
-    the account has too few for anybody."""
-    is_first, others = not watch.waits_for_quota, True
+    """Whether to ask again for nodes that a quota has kept from the pool.
+
+    Once if nobody else has any: they may have been given back meanwhile, or the account has too few.
+    """
     if watch.over_quota_at is None:
         watch.over_quota_at = now_seconds
     is_over = now_seconds - watch.over_quota_at >= watch.quota_seconds
-    if is_first or is_over:
-        others, watch.holders = _find_holders(client, watch, view)
+    if is_over or not watch.holders:
+        watch.holders = _find_holders(client, watch, view)
     minutes = watch.quota_seconds / 60
-    if not others:
-        return "lost", f"{reason}. No other pool has any: waiting would not help"
-    if is_over:
+    if watch.holders and is_over:
         return "lost", f"{reason}. {watch.holders} {describe_remedy('pool', minutes)}".rstrip(".")
-    return "ask again", f"{reason}. {watch.holders} {describe_waiting(minutes)}"
+    if watch.holders:
+        return "ask again", f"{reason}. {watch.holders} {describe_waiting(minutes)}"
+    watch.refused_at = watch.refused_at or view.resized_at
+    is_lost = is_over or view.resized_at != watch.refused_at
+    return "lost" if is_lost else "ask again", f"{reason}. No other pool has any of it"
 
 
-def _find_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> tuple[bool, str]:
-    """Whether other pools hold the quota that keeps nodes from this one, and which, in words."""
+def _find_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> str:
+    """Which other pools hold the quota that keeps nodes from this one, in words; "" if none do."""
     holders = find_pools(client, find_quota(view) or "")
     others = [holder for holder in holders if holder.id != watch.pool_id]
-    return bool(others), describe_holders("pool", others) if others else ""
+    return describe_holders("pool", others) if others else ""
 
 
 def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> bool:

@@ -130,6 +130,7 @@ TABLE = {
         PoolError,
         ("AccountCoreQuotaReached", "more quota of dedicated cores"),
         {"allocations": (AllocationFault(code="AccountCoreQuotaReached"),)},
+        options={"quota_minutes": 0},
     ),
     "nodes unusable": Row(
         PoolError,

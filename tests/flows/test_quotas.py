@@ -17,7 +17,7 @@ from tasks.deadlines import run_deadline
 from tasks.errors import PoolError, QuotaError
 from tasks.images import choose_image
 from tasks.jobs import create_job
-from tasks.pools import create_pool
+from tasks.pools import Pool, create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
@@ -133,14 +133,17 @@ def test_a_quota_of_jobs_is_met_before_inputs_are_uploaded(serve_with, prefect_s
 
 
 def test_a_pool_without_nodes_waits_for_the_cores_of_others(serve_with):
-    """While others hold cores the nodes are asked for again, within the budget."""
+    """While others hold cores the nodes are asked for again, within the budget; where nobody does, once."""
     serve_with(core_quota=2, speed=20)
+    size = PoolSpec(vm_size="STANDARD_D4S_V3", dedicated_nodes=1)
+    large = make_pool("large", RunOptions(pool=size))
+    with batch_client("Looking") as client, pytest.raises(PoolError, match="No other pool has any of it"):
+        look_until(client, watch_of(large), lambda view, news: False)
     wanted = RunOptions(pool=PoolSpec(vm_size="STANDARD_D2S_V3", dedicated_nodes=1, idle_minutes=30))
     make_pool("holder", wanted)
     wait_until(lambda: list(batch().list_nodes("fan-out-holder")), 60, "node")
     pool = make_pool("waiting", wanted)
-    assert pool.lease is not None
-    watch = PoolWatch(pool.id, pool.lease, None, pool.lease.ends_at, quota_seconds=60 * 60)
+    watch = watch_of(pool)
     with batch_client("Looking") as client:
         said = look_until(client, watch, lambda view, news: bool(news))
         assert "1 pool of runs: fan-out-holder (run holder, 2 cores). Waiting for at most 60 min" in said
@@ -151,6 +154,11 @@ def test_a_pool_without_nodes_waits_for_the_cores_of_others(serve_with):
         delete_pool("fan-out-holder")
         look_until(client, watch, lambda view, news: view.node_count == 1)
         assert not watch.waits_for_quota
+
+
+def watch_of(pool: Pool) -> PoolWatch:
+    assert pool.lease is not None
+    return PoolWatch(pool.id, pool.lease, None, pool.lease.ends_at, quota_seconds=60 * 60)
 
 
 def look_until(client, watch: PoolWatch, is_seen: Callable[[PoolView, list[str]], bool]) -> str:
