@@ -2,13 +2,14 @@
 
 from prefect import flow
 
-from flows.parameters import shown_in_form, takes
+from flows.parameters import recorded_lightly, shown_in_form, takes
 from flows.running import AS_A_RUN, run
 from tasks.plans import plan_run
 from tasks.spec.run_results import RunResult
 from tasks.spec.run_spec import RunSpec
 
 
+@recorded_lightly
 @shown_in_form(RunSpec)
 @flow(name="fan-out", **AS_A_RUN)
 @takes(RunSpec)

@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import AfterValidator, Field
 
 from flows.fan_out import fan_out
-from flows.parameters import shown_in_form, takes
+from flows.parameters import recorded_lightly, shown_in_form, takes
 from flows.running import AS_A_RUN
 from tasks.report.words_table import publish_words
 from tasks.spec.run_results import RunResult
@@ -55,6 +55,7 @@ class TopNWordsSpec(RunOptions):
     )
 
 
+@recorded_lightly
 @shown_in_form(TopNWordsSpec)
 @flow(name="top-n-words", **AS_A_RUN)
 @takes(TopNWordsSpec)

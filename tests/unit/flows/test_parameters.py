@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pytest
-from prefect import flow
+from prefect import Flow, flow
 from prefect.utilities.callables import parameter_schema
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from flows.fan_out import fan_out
 from flows.parameters import shown_in_form, takes
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
 from tasks.spec.run_spec import RunOptions, RunSpec
-from tasks.spec.specs import Spec
+from tasks.spec.specs import PoolSpec, Spec
 
 
 class Group(Spec):
@@ -74,6 +77,23 @@ def test_a_value_that_a_field_refuses_is_refused():
     """Bounds hold also where nobody has asked Prefect."""
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         tell("a", late="z", last=0)
+
+
+def test_a_run_s_parameters_are_recorded_without_a_web_framework(monkeypatch):
+    """They become the JSON that Prefect makes of them, which imports FastAPI for it; what is none is named by
+    its type."""
+    parameters = {
+        "inputs": [Path("data"), "more/*.txt"],
+        "pool": PoolSpec(dedicated_nodes=3),
+        "secret": SecretStr("hidden"),
+        "nothing": None,
+        "thread": threading.Lock(),
+    }
+    expected = Flow.serialize_parameters(fan_out, parameters)
+    monkeypatch.setitem(sys.modules, "fastapi.encoders", None)
+    assert fan_out.serialize_parameters(parameters) == expected
+    assert expected["secret"] != "hidden"
+    assert expected["thread"] == "<lock>"
 
 
 def test_a_generator_stays_one():
