@@ -12,8 +12,11 @@ from tasks.checks import Finding, find_account_problems, find_pool_problems, fin
 from tasks.downloads import locate_output_folder
 from tasks.errors import FanOutError, PermanentError
 from tasks.logs import run_logger
-from tasks.plans import find_plan_inputs
+from tasks.plans import find_output_place, find_plan_inputs
+from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
+from tasks.spec.inputs import InputFile
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.run_spec import RunSpec, Text, Texts
 
 
@@ -29,7 +32,7 @@ class CheckSpec(RunSpec):
 @takes(CheckSpec)
 def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
-    with using_accounts(spec.accounts):
+    with using_accounts(spec.accounts, spec.storage_accounts):
         findings = [*find_account_problems(spec.pool), *find_pool_problems(spec.pool), *_check_files(spec)]
         findings += _check_secrets(spec)
     for finding in findings:
@@ -43,15 +46,25 @@ def check(spec: CheckSpec) -> list[Finding]:
 
 def _check_files(spec: CheckSpec) -> list[Finding]:
     """What is wrong with the inputs and the command, as far as they are given."""
-    folder, findings = locate_output_folder(spec.output_dir), []
+    findings: list[Finding] = []
     if spec.command:
         name = "application" if spec.application else None
         findings += _try("command", lambda: build_command(spec.command, name), "It can be run.")
-    if not spec.inputs:
-        return [*findings, *find_space_problems(folder, [])]
-    files = []
-    findings += _try("inputs", lambda: files.extend(find_plan_inputs(spec)), "Their names can be used.")
-    return [*findings, *find_space_problems(folder, files)]
+    files: list[InputFile] = []
+    places: list[OutputPlace | None] = []
+    is_remote = is_place(spec.output_dir)
+    if is_remote:
+        findings += _try(
+            "output folder", lambda: places.append(find_output_place(spec)), "Blobs can be written there."
+        )
+    if spec.inputs and (places or not is_remote):
+        found = _try(
+            "inputs", lambda: files.extend(find_plan_inputs(spec, *places)), "Their names can be used."
+        )
+        findings += found
+    if is_remote:
+        return findings
+    return [*findings, *find_space_problems(locate_output_folder(spec.output_dir), files)]
 
 
 def _check_secrets(spec: CheckSpec) -> list[Finding]:

@@ -277,7 +277,7 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
         "ended_at": result.ended_at and result.ended_at.isoformat(timespec="seconds"),
         "elapsed_seconds": round(result.elapsed_seconds, 3),
         "files": len(result.files),
-        **{state: counts[state] for state in ("succeeded", "unchanged", "failed", "unfinished")},
+        **{state: counts[state] for state in ("succeeded", "unchanged", "skipped", "failed", "unfinished")},
         "output_dir": result.output_dir,
         "outputs": result.outputs,
         "failures": [_describe_failure(file) for file in result.failures],

@@ -98,7 +98,8 @@ class Feed:
 
     def _take(self, files: Sequence[InputFile], digests: list[str]) -> None:
         for file, digest in zip(files, digests, strict=True):
-            item = make_item(file.name, file.output_name, digest, self.task_plan.recipe, file.blob)
+            recipe, outputs = self.task_plan.recipe, self.plan.outputs.identity
+            item = make_item(file.name, file.output_name, digest, recipe, file.blob, outputs)
             self.items[file.name] = item
             self.ready.append(item)
 

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from tasks.errors import InputError
+from tasks.spec.blob_places import refuse_signature
 from tasks.spec.forms import is_group, show_parameter
 from tasks.spec.specs import Spec
 
@@ -58,9 +59,10 @@ class _RecordedSignature(inspect.Signature):
     """A flow's signature, by which Prefect binds the arguments of a call before it records them."""
 
     def bind(self, *args: Any, **names: Any) -> inspect.BoundArguments:
-        """As ever, but raises InputError for more inputs than Prefect would record."""
+        """As ever, but raises InputError for what Prefect would record: too many inputs, or a signature."""
         bound = super().bind(*args, **names)
         _refuse_long_list(bound.arguments.get("inputs"))
+        _refuse_signatures(bound.arguments)
         return bound
 
 
@@ -75,6 +77,14 @@ def _refuse_long_list(inputs: object) -> None:
             f"limit is {limit_bytes:,}). Give their folder, a glob in quotes ('data/*.csv'), or @FILE: it "
             f"lists the paths, one a line."
         )
+
+
+def _refuse_signatures(given: Mapping[str, Any]) -> None:
+    for name in ("inputs", "output_dir"):
+        value = given.get(name)
+        for place in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(place, str):
+                refuse_signature(place)
 
 
 def _adapt(function: Callable[[Given], Any], build: Callable[..., Given]) -> Callable[..., Any]:

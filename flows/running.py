@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -30,8 +31,9 @@ from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
-from tasks.reuse.remembering import Memory, remembered, set_stale_aside
-from tasks.reuse.unchanged_outputs import find_unchanged, read_program, remember_outputs
+from tasks.reuse.existing_outputs import find_existing, settle_existing
+from tasks.reuse.remembering import Memory, remembered, set_stale_aside, tell_stale
+from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult
@@ -110,9 +112,8 @@ class Start:
 def _begin(plan: Plan) -> Start:
     started_at_seconds, started_at = time.monotonic(), datetime.now(timezone.utc)
     recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
-    held = {} if runs_all(plan) else find_unchanged(plan, recipe)
-    unchanged = {name: FileResult(name, None, path, unchanged=True) for name, path in held.items()}
-    return Start(plan, started_at_seconds, started_at, unchanged)
+    held = settle_existing(plan, find_existing(plan, recipe, runs_all(plan)))
+    return Start(plan, started_at_seconds, started_at, held)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
@@ -126,7 +127,14 @@ def run_files(plan: Plan, start: Start) -> Shards:
         submitted = submit_files(plan, image)
         load_ahead()
         bundled = map_bundled(find_bundles(submitted.units))
-        logs = LogFolder(names.key, submitted.job_id, names.output_container, plan.output_folder, bundled)
+        logs = LogFolder(
+            names.key,
+            submitted.job_id,
+            names.output_container,
+            plan.output_folder,
+            plan.outputs,
+            bundled,
+        )
         items = [*submitted.items, *submitted.computed]
         outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
         with (
@@ -135,11 +143,20 @@ def run_files(plan: Plan, start: Start) -> Shards:
         ):
             outputs.fetch(submitted.computed)
             stopped = yield from _collect_outputs(start, submitted, outputs, memory)
-        remember_outputs(plan.output_folder, opaque(outputs.made()))
-        stale = set_stale_aside(plan.output_folder, outputs)
+        stale = _remember_and_set_aside(plan.output_folder, outputs)
         result = _conclude(start, submitted, outputs.results(), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
+
+
+def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
+    """Remember what is in a folder, and set aside what is stale there; its names. In blob storage outputs say
+    themselves what made them, and nothing is moved."""
+    if folder is None:
+        tell_stale(outputs)
+        return []
+    remember_outputs(folder, opaque(outputs.made()))
+    return set_stale_aside(folder, outputs)
 
 
 @contextmanager
@@ -161,7 +178,7 @@ def _collect_outputs(
     What is there is fetched also when the wait ends badly; then its error is returned.
     """
     spec, bundles = start.plan.spec, find_bundles(submitted.units)
-    watch = BundleWatch(submitted.job_id, outputs.container, bundles, 1 + spec.max_task_retry_count)
+    watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
     live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
     stopped = None
     try:
@@ -183,7 +200,7 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: Bun
     """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
     with left_out_on_failure("A last look at the output container"):
         outputs.begin(watch.read_so_far())
-        sources = list_sources(plan.names.output_container)
+        sources = list_sources(plan.outputs)
         unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
         outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
 
@@ -221,7 +238,7 @@ def _conclude(
         run_key=plan.names.key,
         job_id=submitted.job_id,
         pool_id=submitted.pool_id,
-        output_dir=str(plan.output_folder),
+        output_dir=plan.output_dir,
         elapsed_seconds=elapsed,
         files=files,
         command=plan.spec.command,

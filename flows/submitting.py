@@ -117,7 +117,7 @@ def _upload_program(plan: Plan) -> Program:
 
 
 def _find_outputs(plan: Plan, program: Program) -> list[WorkItem]:
-    return find_computed(plan.names.output_container, plan.files, program.recipe)
+    return find_computed(plan.outputs, plan.files, program.recipe)
 
 
 def _submit(

@@ -35,12 +35,14 @@ class TopNWordsSpec(RunOptions):
     inputs: Texts = Field(
         default="data",
         description="A folder (with its sub-folders), a glob, or a list of those: texts, "
-        "texts/*.txt. They lie on the machine where the flow runs, a deployment's worker. @FILE: the "
-        "paths that this file lists, one a line; -: those on standard input.",
+        "texts/*.txt. They lie on the machine where the flow runs, a deployment's worker, or in blob "
+        "storage: az://container/texts, or a URL. @FILE: the paths that this file lists, one a line; "
+        "-: those on standard input.",
     )
     output_dir: Text = Field(
         default="output",
-        description="The folder for the tables, one for each text file, on the machine where the flow runs.",
+        description="The folder for the tables, one for each text file, on the machine where the flow runs, "
+        "or in blob storage: az://container/tables, or a URL.",
     )
     num_words: int = Field(default=3, ge=1, le=10_000, description="How many words each table has.")
     delay_seconds: float = Field(

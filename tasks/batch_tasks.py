@@ -25,7 +25,7 @@ from tasks.bundles import (
 )
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
-from tasks.downloads import has_output
+from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
 from tasks.extra_files import UploadedFile, build_resource_files
 from tasks.jobs import ENDED_CODES, Job, identify_job
@@ -47,8 +47,8 @@ from tasks.spec.naming import (
     RECIPE_METADATA,
     SOURCE_METADATA,
     RunNames,
-    log_blob,
 )
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.run_spec import RunSpec, TaskOptions
 from tasks.spec.task_specs import UserSpec
@@ -82,6 +82,14 @@ class TaskPlan:
     runs_all: bool = False
     """Whether what earlier attempts have made, or still make, counts for nothing."""
 
+    given_outputs: OutputPlace | None = None
+    """Where outputs are to be, if that is in blob storage."""
+
+    @property
+    def outputs(self) -> OutputPlace:
+        """Where the tasks write their outputs."""
+        return self.given_outputs or OutputPlace(self.names.output_container)
+
 
 # Not cached: the step `add tasks` at the end sees to all of them.
 @task(name="add first tasks", task_run_name="add tasks {label}", **NOT_CACHED, **RETRIED)
@@ -94,7 +102,8 @@ def add_first_tasks(label: str, job: Job, units: Sequence[Unit], plan: TaskPlan)
 
 def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> None:
     blobs = (item.blob for unit in units for item in items_of(unit))
-    signer = make_signers(plan.spec.timeout_seconds, (blob.place.account for blob in blobs if blob))
+    accounts = {blob.place.account for blob in blobs if blob}
+    signer = make_signers(plan.spec.timeout_seconds, {plan.outputs.account, *accounts})
     common = build_common(plan, signer)
     in_threads(
         lambda part: _add_collection(client, job.id, part, plan, signer, common),
@@ -172,8 +181,7 @@ def _sort_known(client: BatchClient, job: Job, units: list[Unit], plan: TaskPlan
 def _is_good(task: models.BatchTask, unit: Unit, is_signed: bool, plan: TaskPlan) -> bool:
     """Whether a task has made its outputs, or still will."""
     if task.state == models.BatchTaskState.COMPLETED:
-        container = plan.names.output_container
-        return not _has_failed(task) and all(has_output(container, item) for item in items_of(unit))
+        return not _has_failed(task) and all(has_output(plan.outputs, item) for item in items_of(unit))
     return is_signed or task.state == models.BatchTaskState.RUNNING
 
 
@@ -199,7 +207,7 @@ def _add_collection(
 ) -> None:
     """Add up to 100 tasks. Those that the service was too busy for are sent again, as long as the run has
     time."""
-    container_url = write_container_url(signer, plan.names.output_container)
+    container_url = write_container_url(signer.at(plan.outputs.account), plan.outputs.container)
     left = [_build_unit(unit, job_id, plan, signer, container_url, common) for unit in units]
     for _ in turns():
         left = _add_once(client, job_id, left)
@@ -279,12 +287,13 @@ def _build_unit(
     bare: dict[str, Any] = {"environmentSettings": [], "resourceFiles": []}
     tasks = [build_task(item, plan, signer, container_url, bare) for item in unit.items]
     runner = build_runner_files(plan.runner, names, job_id, unit.task_id, signer)
-    body = build_bundle_task(unit, tasks, runner, common, job_id)
+    own_url = write_container_url(signer, names.output_container)
+    body = build_bundle_task(unit, tasks, runner, common, job_id, own_url)
     body["constraints"] = {"maxTaskRetryCount": options.max_task_retry_count}
     body, minutes = merge_overrides(body, options.task.overrides), options.max_wall_clock_minutes
     manifest = build_manifest(
         tasks,
-        sign_outcomes(signer, names, outcomes_blob(job_id, unit.task_id), container_url),
+        sign_outcomes(signer, names, outcomes_blob(job_id, unit.task_id), own_url),
         at_once=body.get("requiredSlots", 1),
         max_tries=1 + options.max_task_retry_count,
         limit_seconds=None if minutes is None else 60 * minutes,
@@ -345,13 +354,18 @@ def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> I
         }
     )
     yield _build_output_file(
-        source, item.output_name, container_url, models.OutputFileUploadCondition.TASK_SUCCESS, made_by
+        source,
+        plan.outputs.name_blob(item.output_name),
+        container_url,
+        models.OutputFileUploadCondition.TASK_SUCCESS,
+        made_by,
     )
     conditions = models.OutputFileUploadCondition
     when = conditions.TASK_COMPLETION if plan.spec.keep_logs == "all" else conditions.TASK_FAILURE
     printed_by = _build_headers({INPUT_METADATA: quote(item.name)})
     for log in LOGS:
-        yield _build_output_file(f"../{log}", log_blob(item.task_id, log), container_url, when, printed_by)
+        blob = plan.outputs.name_log(plan.names.key, item.name, item.task_id, log)
+        yield _build_output_file(f"../{log}", blob, container_url, when, printed_by)
 
 
 def _build_headers(metadata: Mapping[str, str]) -> dict[str, Any]:

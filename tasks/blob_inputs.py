@@ -5,6 +5,7 @@ Nothing here reads a blob's content.
 
 import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from tasks.azure import blobs
@@ -15,6 +16,8 @@ from tasks.deadlines import first_call
 from tasks.errors import FanOutError, InputError, NotFoundError
 from tasks.sharding import in_threads
 from tasks.spec.blob_places import BlobPlace, InputBlob, read_place
+from tasks.spec.inputs import is_left_out
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.patterns import TAKEN, WILDCARDS, LeftOut, Pattern, read_remote_pattern
 from tasks.spec.sources import Sources, refuse_problems
 
@@ -28,7 +31,7 @@ FOLDER_METADATA = "hdi_isfolder"
 class BlobFinder:
     """Finds inputs in blob storage; those at the place of the outputs are none."""
 
-    def __init__(self, outputs: BlobPlace | None = None):
+    def __init__(self, outputs: OutputPlace | None = None):
         self.outputs = outputs
         self.archived: list[str] = []
 
@@ -67,31 +70,22 @@ class BlobFinder:
         if blob is not None:
             self._add(found, place.name.rpartition("/")[2], place, blob)
             return
-        left_out, before = LeftOut(), len(found.named)
+        left_out, before, pattern = LeftOut(), len(found.named), read_remote_pattern(place.name)
+        root = BlobPlace(place.account, place.container, f"{pattern.root}/" if pattern.root else "")
+        found.blob_patterns.append((root, pattern))
+        excluded = self.outputs.prefix if self.outputs and is_left_out(self.outputs, root) else None
         with at_account(place.account):
-            for name, one, relative in _list_matching(place, left_out):
-                self._take(BlobPlace(place.account, place.container, name), one, relative, found, left_out)
+            for name, one in _list_matching(root, pattern, left_out):
+                if excluded and name.startswith(excluded):
+                    left_out.add(OUTPUTS, name)
+                else:
+                    self._add(found, name[len(root.name) :], replace(root, name=name), one)
         if len(found.named) == before and not self.archived:
             raise InputError(_describe_nothing(place, left_out))
         _see_that_it_reads(found, before)
         for reason, count in left_out.counts.items():
             found.left_out.counts[reason] += count
             found.left_out.firsts.setdefault(reason, left_out.firsts[reason])
-
-    def _take(self, place: BlobPlace, blob: Blob, relative: str, found: Sources, left_out: LeftOut) -> None:
-        if self._is_output(place):
-            left_out.add(OUTPUTS, place.url)
-        else:
-            self._add(found, relative, place, blob)
-
-    def _is_output(self, place: BlobPlace) -> bool:
-        outputs = self.outputs
-        return (
-            outputs is not None
-            and (place.account, place.container) == (outputs.account, outputs.container)
-            and bool(outputs.name)
-            and place.name.startswith(outputs.name)
-        )
 
     def _add(self, found: Sources, name: str, place: BlobPlace, blob: Blob) -> None:
         if blob.is_archived:
@@ -147,20 +141,18 @@ def _is_folder(name: str, blob: Blob) -> bool:
     return is_marked or (name.endswith("/") and not blob.size_bytes)
 
 
-def _list_matching(place: BlobPlace, left_out: LeftOut) -> Iterator[tuple[str, Blob, str]]:
-    """The blobs that a prefix or a glob means, and their names below the prefix. A page at a time."""
-    pattern = read_remote_pattern(place.name)
-    start = f"{pattern.root}/" if pattern.root else ""
+def _list_matching(root: BlobPlace, pattern: Pattern, left_out: LeftOut) -> Iterator[tuple[str, Blob]]:
+    """The blobs below a prefix that a glob means. A page at a time."""
     try:
-        for name, blob in blobs.list_blobs(place.container, start + _read_fixed(pattern)):
-            relative = name[len(start) :]
-            reason = FOLDER_ENTRY if _is_folder(name, blob) else pattern.judge(relative)
+        for name, blob in blobs.list_blobs(root.container, root.name + _read_fixed(pattern)):
+            is_folder = _is_folder(name, blob)
+            reason = FOLDER_ENTRY if is_folder else pattern.judge(name[len(root.name) :])
             if reason == TAKEN:
-                yield name, blob, relative
+                yield name, blob
             elif reason:
                 left_out.add(reason, name)
     except NotFoundError:
-        raise InputError(_describe_no_container(place)) from None
+        raise InputError(describe_no_container(root)) from None
 
 
 def _read_fixed(pattern: Pattern) -> str:
@@ -169,7 +161,7 @@ def _read_fixed(pattern: Pattern) -> str:
     return first[: next((index for index, sign in enumerate(first) if sign in WILDCARDS), len(first))]
 
 
-def _describe_no_container(place: BlobPlace) -> str:
+def describe_no_container(place: BlobPlace) -> str:
     """That there is no such container, and which one may be meant."""
     try:
         names = [one.name for one in blobs.list_containers()]

@@ -16,8 +16,9 @@ from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
 from tasks.azure.sas import Signer, read_blob_url
-from tasks.downloads import has_output
+from tasks.delivered import has_output
 from tasks.errors import NotFoundError
+from tasks.evidence import LogFolder
 from tasks.extra_files import ExtraFile, UploadedFile, upload_extra_files
 from tasks.printable import say_count
 from tasks.sharding import in_threads
@@ -47,13 +48,13 @@ def build_bundle_task(
     runner: Sequence[Mapping[str, Any]],
     common: Mapping[str, Any],
     job_id: str,
+    container_url: str,
 ) -> dict[str, Any]:
     """The body of a bundle's Batch task but for its constraints, as REST operation Task Add takes it.
 
     `tasks` are the bodies that its files would have by themselves, `runner` the resource files of what runs
-    them and of its manifest.
+    them and of its manifest, `container_url` writes to the run's own container of outputs.
     """
-    container_url = tasks[0]["outputFiles"][0]["destination"]["container"]["containerUrl"]
     first, last = bundle.items[0].name, bundle.items[-1].name
     name = f"{say_count(len(bundle.items), 'file')}, {first} to {last}"
     shared = [file for file in tasks[0]["resourceFiles"] if _is_shared(file)]
@@ -177,30 +178,30 @@ def _read_members(names: RunNames, job_id: str, task_id: str) -> list[str]:
 
 
 def read_results(
-    job_id: str, container: str, bundles: Iterable[Bundle], completed: Iterable[TaskResult]
+    logs: LogFolder, bundles: Iterable[Bundle], completed: Iterable[TaskResult]
 ) -> list[TaskResult]:
     """What became of the files of bundles that have completed, as if each had a Batch task of its own."""
     by_id = {bundle.task_id: bundle for bundle in bundles}
-    results = in_threads(lambda task: _read_results(job_id, container, by_id[task.task_id], task), completed)
+    results = in_threads(lambda task: _read_results(logs, by_id[task.task_id], task), completed)
     return [result for of_bundle in results for result in of_bundle]
 
 
-def _read_results(job_id: str, container: str, bundle: Bundle, task: TaskResult) -> list[TaskResult]:
-    found = {result.task_id: result for result in _read_outcomes(job_id, container, bundle)}
+def _read_results(logs: LogFolder, bundle: Bundle, task: TaskResult) -> list[TaskResult]:
+    found = {result.task_id: result for result in _read_outcomes(logs, bundle)}
     lost = [item for item in bundle.items if item.task_id not in found]
-    return [*found.values(), *(_judge_lost(item, task, has_output(container, item)) for item in lost)]
+    return [*found.values(), *(_judge_lost(item, task, has_output(logs.outputs, item)) for item in lost)]
 
 
-def read_results_so_far(job_id: str, container: str, bundles: Iterable[Bundle]) -> list[TaskResult]:
+def read_results_so_far(logs: LogFolder, bundles: Iterable[Bundle]) -> list[TaskResult]:
     """What became of those files that are done of bundles that are not."""
-    results = in_threads(lambda bundle: _read_outcomes(job_id, container, bundle), bundles)
+    results = in_threads(lambda bundle: _read_outcomes(logs, bundle), bundles)
     return [result for of_bundle in results for result in of_bundle]
 
 
-def _read_outcomes(job_id: str, container: str, bundle: Bundle) -> list[TaskResult]:
+def _read_outcomes(logs: LogFolder, bundle: Bundle) -> list[TaskResult]:
     """The outcomes that a bundle has noted; none if it has not begun."""
     try:
-        found = json.loads(blobs.read_blob(container, outcomes_blob(job_id, bundle.task_id)))
+        found = json.loads(blobs.read_blob(logs.container, outcomes_blob(logs.job_id, bundle.task_id)))
     except NotFoundError:
         return []
     return [read_outcome(item, found[item.task_id]) for item in bundle.items if item.task_id in found]

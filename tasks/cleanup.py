@@ -56,6 +56,9 @@ class Remains:
     accounts: str | None
     """The name of the blocks of its accounts; None for the environment's."""
 
+    storage_accounts: tuple[str, ...] = ()
+    """Those of further storage accounts, on which its inputs may be."""
+
 
 @contextmanager
 def cleaned_up(names: RunNames, cleanup: Cleanup) -> Iterator[None]:
@@ -156,11 +159,12 @@ def find_remains(flow_run: FlowRun) -> Remains:
     is its id, policy and accounts from its parameters. Those of a flow of somebody's own may mean others."""
     parameters = flow_run.parameters or {}
     pool = _read_spec(PoolSpec, parameters.get("pool"))
-    accounts = parameters.get("accounts")
+    accounts, others = parameters.get("accounts"), parameters.get("storage_accounts")
     return Remains(
         names=names_of_run(read_run_key(flow_run), pool and pool.pool_id),
         cleanup=_read_spec(Cleanup, parameters.get("cleanup")),
         accounts=accounts if isinstance(accounts, str) else None,
+        storage_accounts=tuple(map(str, others)) if isinstance(others, list | tuple) else (),
     )
 
 
@@ -180,7 +184,7 @@ def clean_up_behind(flow_run: FlowRun) -> list[Deletion]:
     """
     deletions = [done for child in find_subflows_cut_short(flow_run.id) for done in clean_up_behind(child)]
     left, succeeded = find_remains(flow_run), flow_run.state is not None and flow_run.state.is_completed()
-    with using_accounts(left.accounts):
+    with using_accounts(left.accounts, left.storage_accounts):
         pools = _find_own_pools(left.names.key)
         cleanup = left.cleanup or Cleanup(pool=pools.get(left.names.pool_id, "always"))
         deletions += clean_up(left.names, cleanup, succeeded)

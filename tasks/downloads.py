@@ -185,9 +185,3 @@ def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetche
 def _may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:
     """False for a blob that says of itself that it is the output of other work than this item's."""
     return blob.metadata.get(SOURCE_METADATA, item.source) == item.source
-
-
-def has_output(container: str, item: WorkItem) -> bool:
-    """Whether there is a blob that says of itself that it is this item's output."""
-    blob = blobs.find_blob(container, item.output_name)
-    return blob is not None and blob.metadata.get(SOURCE_METADATA) == item.source

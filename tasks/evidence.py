@@ -21,11 +21,12 @@ from tasks.downloads import local_path
 from tasks.errors import FanOutError, NotFoundError, PermanentError
 from tasks.logs import run_logger
 from tasks.partial_files import replacing
-from tasks.printable import make_printable
+from tasks.printable import make_printable, say_count
 from tasks.report.failed_logs import read_end
 from tasks.sharding import in_threads
 from tasks.spec.bundles import bundled_log
 from tasks.spec.naming import LOGS, log_blob, name_log
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.work import WorkItem
 from tasks.step import NOT_CACHED, RETRIED
 
@@ -41,7 +42,14 @@ class LogFolder:
     run_key: str
     job_id: str
     container: str
-    output_folder: Path
+    """The run's own."""
+
+    output_folder: Path | None
+    """None if the nodes themselves have sent them to where outputs are."""
+
+    outputs: OutputPlace
+    """Where Batch tasks write outputs."""
+
     bundled: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The bundles of files that share a Batch task (`tasks.spec.bundles.map_bundled`)."""
 
@@ -50,9 +58,9 @@ class LogFolder:
         bundle_id = self.bundled.get(task_id)
         return (bundle_id, bundled_log(task_id, log)) if bundle_id else (task_id, log)
 
-    def locate(self, name: str, log: str) -> Path:
+    def locate(self, folder: Path, name: str, log: str) -> Path:
         """Where a log of an input is to lie. Raises PermanentError for a name that would lead elsewhere."""
-        return local_path(self.output_folder, name_log(self.run_key, name, log))
+        return local_path(folder, name_log(self.run_key, name, log))
 
 
 # Not cached: it is what makes a failed file red in each attempt in which it fails.
@@ -64,29 +72,30 @@ def keep_logs(
 
     `problems` says by the inputs' names why those have no output that have none.
     """
-    missing = in_threads(lambda item: _keep_logs_of(folder, item), items)
-    with glance(NODE_LOGS_SECONDS):
-        in_threads(lambda one: _keep_log_of_node(folder, *one), chain.from_iterable(missing))
+    if (place := folder.output_folder) is not None:
+        missing = in_threads(lambda item: _keep_logs_of(folder, place, item), items)
+        with glance(NODE_LOGS_SECONDS):
+            in_threads(lambda one: _keep_log_of_node(folder, place, *one), chain.from_iterable(missing))
     if not problems:
-        return Completed(message=f"The logs of {len(items)} files are kept.")
+        return Completed(message=f"The logs of {say_count(len(items), 'file')} are kept.")
     first = [f"{name}: {problem}" for name, problem in list(problems.items())[:NAMES_IN_MESSAGE]]
     more = [f"... and {len(problems) - len(first)} more"] if len(problems) > len(first) else []
     said = [next(iter(problems.values()))] if len(items) == 1 else [f"{len(problems)} files failed.", *first]
     return Failed(message=make_printable("\n".join([*said, *more])))
 
 
-def _keep_logs_of(folder: LogFolder, item: WorkItem) -> list[tuple[WorkItem, str]]:
+def _keep_logs_of(folder: LogFolder, place: Path, item: WorkItem) -> list[tuple[WorkItem, str]]:
     """Keep both logs of a file from storage; those that are not there. One that can't be kept is left out, as
     that is no reason to fail."""
-    return [(item, log) for log in LOGS if not _keep_log(folder, item, log)]
+    return [(item, log) for log in LOGS if not _keep_log(folder, place, item, log)]
 
 
-def _keep_log(folder: LogFolder, item: WorkItem, log: str) -> bool:
+def _keep_log(folder: LogFolder, place: Path, item: WorkItem, log: str) -> bool:
     """False for a log that is not in storage."""
     try:
-        path = folder.locate(item.name, log)
+        path = folder.locate(place, item.name, log)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder.output_folder, path) as file:
+        with replacing(place, path) as file:
             blobs.download_blob(folder.container, log_blob(item.task_id, log), file)
     except NotFoundError:
         return False
@@ -99,12 +108,12 @@ def _tell_left_out(item: WorkItem, log: str, error: Exception) -> None:
     run_logger().warning("What %s printed to %s is not kept: %s", item.name, log, error)
 
 
-def _keep_log_of_node(folder: LogFolder, item: WorkItem, log: str) -> None:
+def _keep_log_of_node(folder: LogFolder, place: Path, item: WorkItem, log: str) -> None:
     """Take a log from the node, as far as that gives it in time; none of a program that has not run, or whose
     node is gone."""
-    path = folder.locate(item.name, log)
+    path = folder.locate(place, item.name, log)
     try:
-        with replacing(folder.output_folder, path) as file:
+        with replacing(place, path) as file:
             for block in stream_task_log(folder.job_id, *folder.locate_on_node(item.task_id, log)):
                 file.write(block)
                 if is_time_up():

@@ -10,16 +10,19 @@ from prefect.runtime import flow_run
 from tasks.azure.blocks import using_accounts
 from tasks.batch_tasks import TaskPlan
 from tasks.blob_inputs import BlobFinder
+from tasks.delivered import open_output_place
 from tasks.downloads import locate_output_folder, prepare_output_folder
 from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
 from tasks.printable import say_count
+from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
 from tasks.spec.inputs import InputFile, make_inputs
 from tasks.spec.naming import RunNames, name_by_content, names_of_run
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import Sources, find_sources
@@ -41,9 +44,22 @@ class Plan:
     is_shared: bool
     """Whether the start task brings the application to the nodes, or each Batch task its own copy."""
 
-    output_folder: Path
+    output_folder: Path | None
+    """None if outputs stay in blob storage, at the next."""
+
+    given_outputs: OutputPlace | None = None
     extra_files: tuple[ExtraFile, ...] = ()
     """The local files that each Batch task gets besides its input."""
+
+    @property
+    def outputs(self) -> OutputPlace:
+        """Where Batch tasks write outputs."""
+        return self.given_outputs or OutputPlace(self.names.output_container)
+
+    @property
+    def output_dir(self) -> str:
+        """Where outputs are to be: a path, or a URL."""
+        return self.given_outputs.url if self.given_outputs else str(self.output_folder)
 
 
 def plan_run(spec: RunSpec) -> Plan:
@@ -54,7 +70,8 @@ def plan_run(spec: RunSpec) -> Plan:
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
-    files = find_plan_inputs(spec)
+    given_outputs = find_output_place(spec)
+    files = find_plan_inputs(spec, given_outputs)
     _check_stream_output(spec.stream_output, files)
     _refuse_idle_nodes(spec.pool, len(files), spec.files_per_task)
     # It is built again once it is known where the application lies.
@@ -65,25 +82,36 @@ def plan_run(spec: RunSpec) -> Plan:
         files=files,
         application=program,
         is_shared=is_shared,
-        output_folder=prepare_output_folder(spec.output_dir),
+        output_folder=None if given_outputs else prepare_output_folder(spec.output_dir),
+        given_outputs=given_outputs,
         extra_files=tuple(find_extra_files(spec.task.files)),
     )
 
 
-def find_plan_inputs(spec: RunSpec) -> list[InputFile]:
+def find_output_place(spec: RunSpec) -> OutputPlace | None:
+    """Where in blob storage the outputs are to stay; None for a local folder."""
+    if not is_place(spec.output_dir):
+        return None
+    with using_accounts(spec.accounts, spec.storage_accounts):
+        return open_output_place(spec.output_dir)
+
+
+def find_plan_inputs(spec: RunSpec, outputs: OutputPlace | None = None) -> list[InputFile]:
     """The inputs; the log says what a folder or a glob has left out."""
-    folder = locate_output_folder(spec.output_dir)
+    folder = None if outputs else locate_output_folder(spec.output_dir)
     inputs = [spec.inputs] if isinstance(spec.inputs, str) else spec.inputs
-    sources = find_sources(inputs, folder, lambda *places: _find_blobs(spec, *places))
+    sources = find_sources(inputs, folder, lambda *places: _find_blobs(spec, outputs, *places))
     if sources.left_out.counts:
         run_logger().info("Inputs: %s; left out: %s", say_count(len(sources.named), "file"), sources.left_out)
-    return make_inputs(sources, spec.output_name, folder)
+    return make_inputs(sources, spec.output_name, folder, outputs)
 
 
-def _find_blobs(spec: RunSpec, places: Sequence[str], are_plain: bool, found: Sources) -> None:
+def _find_blobs(
+    spec: RunSpec, outputs: OutputPlace | None, places: Sequence[str], are_plain: bool, found: Sources
+) -> None:
     """Find inputs in blob storage: the accounts are asked only if there are such."""
     with using_accounts(spec.accounts, spec.storage_accounts):
-        BlobFinder()(places, are_plain, found)
+        BlobFinder(outputs)(places, are_plain, found)
 
 
 def _choose_run_key(spec: RunSpec) -> str:
@@ -164,4 +192,12 @@ def make_task_plan(
     application = _name_application(plan, program)
     command = build_command(plan.spec.command, application, is_shared)
     copied = None if is_shared else application
-    return TaskPlan(plan.names, plan.spec, command, copied, tuple(files), runs_all=runs_all)
+    return TaskPlan(
+        plan.names,
+        plan.spec,
+        command,
+        copied,
+        tuple(files),
+        runs_all=runs_all,
+        given_outputs=plan.given_outputs,
+    )

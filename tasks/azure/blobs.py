@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContentSettings
 
@@ -117,11 +118,20 @@ def delete_container(name: str, unmodified_since: datetime | None = None) -> boo
 def find_blob(container: str, name: str) -> Blob | None:
     """What there is to know of a blob; None if there is none."""
     with blob_service(f"Looking for the blob {name}") as service:
+        answer = small_blobs.look(service, container, name)
+        if answer is not None:
+            return None if answer.status == 404 else _read_headers(answer.headers)
         try:
             found = service.get_blob_client(container, name).get_blob_properties()
         except ResourceNotFoundError:
             return None
     return _read_blob_properties(found)
+
+
+def _read_headers(headers: dict[str, str]) -> Blob:
+    md5, etag, modified_at, metadata = small_blobs.read_properties(headers)
+    is_archived = headers.get("x-ms-access-tier") == "Archive"
+    return Blob(int(headers["content-length"]), md5, etag, modified_at, metadata, is_archived)
 
 
 def list_blobs(container: str, prefix: str = "") -> Iterator[tuple[str, Blob]]:
@@ -200,6 +210,20 @@ def write_blob(container: str, name: str, content: bytes) -> None:
     """Write a small blob, in the place of one that is there."""
     with blob_service(f"Writing the blob {name}") as service:
         service.get_blob_client(container, name).upload_blob(content, overwrite=True)
+
+
+def try_to_write(container: str, name: str) -> None:
+    """Ask for a blob to be written on a condition that it never meets: nothing is, but where that is not
+    allowed, or there is no such container, the error says so."""
+    with blob_service(f"Seeing whether blobs may be written to {container}") as service:
+        try:
+            service.get_blob_client(container, name).upload_blob(
+                b"", overwrite=True, etag='"0x0"', match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            # 412, by whatever code. Azurite answers like that too.
+            if error.status_code != 412:
+                raise
 
 
 def download_blob(

@@ -38,15 +38,15 @@ class Signer:
     """Those of other storage accounts, by their URLs."""
 
     def at(self, account: str) -> "Signer":
-        """The signer of the storage account at a URL."""
-        return self if account == self.endpoint else self.others[account]
+        """The signer of the storage account at a URL; "" is the run's own."""
+        return self if account in ("", self.endpoint) else self.others[account]
 
 
 def make_signers(timeout_seconds: float, accounts: Iterable[str]) -> Signer:
     """A signer of the run's own account, that has those of others at these URLs with it."""
     own = make_signer(timeout_seconds)
     others = {}
-    for account in sorted(set(accounts) - {own.endpoint}):
+    for account in sorted(set(accounts) - {"", own.endpoint}):
         with at_account(account):
             others[account] = make_signer(timeout_seconds)
     return replace(own, others=others)

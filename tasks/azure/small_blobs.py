@@ -1,4 +1,4 @@
-"""Small blobs, written and read by one plain request each.
+"""Small blobs, written and read by one plain request each, and any blob's properties.
 
 What a run does for each of its files; all else, and these too where anything is unusual, is done by the
 storage client, which takes ten times as long. None in an answer here means that: do it by the client.
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate, parsedate_to_datetime
@@ -60,18 +61,27 @@ def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | N
     answer = _exchange(service, "GET", container, name, {}, b"")
     if answer is None or answer.status != 200 or not {"etag", "last-modified"} <= answer.headers.keys():
         return None
-    md5 = answer.headers.get("content-md5")
-    metadata = {
-        header[len(METADATA) :]: value
-        for header, value in answer.headers.items()
-        if header.startswith(METADATA)
-    }
-    return SmallBlob(
-        content=answer.body,
-        content_md5=base64.b64decode(md5) if md5 else None,
-        etag=answer.headers["etag"].strip('"'),
-        modified_at=parsedate_to_datetime(answer.headers["last-modified"]),
-        metadata=metadata,
+    return SmallBlob(answer.body, *read_properties(answer.headers))
+
+
+def look(service: BlobServiceClient, container: str, name: str) -> Answer | None:
+    """Ask for a blob's properties; the answer, 200 or 404, or None if the client has to do it."""
+    answer = _exchange(service, "HEAD", container, name, {}, b"")
+    if answer is None or answer.status not in (200, 404):
+        return None
+    is_whole = answer.status == 404 or {"etag", "last-modified", "content-length"} <= answer.headers.keys()
+    return answer if is_whole else None
+
+
+def read_properties(headers: Mapping[str, str]) -> tuple[bytes | None, str, datetime, dict[str, str]]:
+    """MD5, ETag, time of the last change and metadata, as headers have them."""
+    md5 = headers.get("content-md5")
+    metadata = {name[len(METADATA) :]: value for name, value in headers.items() if name.startswith(METADATA)}
+    return (
+        base64.b64decode(md5) if md5 else None,
+        headers["etag"].strip('"'),
+        parsedate_to_datetime(headers["last-modified"]),
+        metadata,
     )
 
 

@@ -27,13 +27,18 @@ def find_other_accounts() -> list[str]:
     return list(_others.get())
 
 
+def _is_own(url: str) -> bool:
+    with blob_service("Locating the storage account") as service:
+        return service.url.rstrip("/") == url
+
+
 @contextmanager
 def at_account(url: str) -> Iterator[None]:
-    """Have the storage client in this block speak to the account at this URL. Raises SettingsError for one
-    that is neither the run's own nor one of the others."""
-    with blob_service("Locating the storage account") as service:
-        is_own = service.url.rstrip("/") == url
-    if is_own:
+    """Have the storage client in this block speak to the account at this URL; "" is the run's own.
+
+    Raises SettingsError for one that is neither the run's own nor one of the others.
+    """
+    if not url or _is_own(url):
         yield
         return
     account = _others.get().get(url)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID
 
 from tasks.azure.node_logs import as_readable
@@ -16,6 +17,7 @@ from tasks.observing import publish_markdown
 from tasks.printable import say_count
 from tasks.report.node_words import shorten_node_paths
 from tasks.sharding import split
+from tasks.spec.blob_places import is_place
 from tasks.spec.naming import LOGS
 from tasks.spec.run_results import FileResult, RunResult
 
@@ -60,18 +62,34 @@ def describe_logs(files: Sequence[FileResult]) -> str:
 
 def write_logs(result: RunResult, files: Sequence[FileResult]) -> str:
     """Both streams of each file, as Markdown: whole where they fit, of the longest ones the end."""
-    paths = [locate_log(result, file.name, log) for file in files for log in LOGS]
+    if is_place(result.logs_dir):
+        return "\n\n".join(_write_remote(result, file) for file in files)
+    paths = [Path(locate_log(result, file.name, log)) for file in files for log in LOGS]
     most = share_bytes([_measure(path) for path in paths], ARTIFACT_BYTES_MAX)
     sections = []
     for file in files:
         sections.append(f"# {make_plain(file.name)}\n\n{make_plain(file.problem)}")
-        sections += [_write_log(locate_log(result, file.name, log), log, most) for log in reversed(LOGS)]
+        sections += [
+            _write_log(Path(locate_log(result, file.name, log)), log, most) for log in reversed(LOGS)
+        ]
     return "\n\n".join(sections)
 
 
-def locate_log(result: RunResult, name: str, log: str) -> Path:
-    """Where a log of an input lies, if it was kept."""
-    return Path(result.logs_dir, name, log)
+def _write_remote(result: RunResult, file: FileResult) -> str:
+    """Of logs that are in blob storage the end that was read, and where all of them is."""
+    text = shorten_node_paths(file.stderr)
+    lines = [
+        f"# {make_plain(file.name)}",
+        make_plain(file.problem),
+        f"**stderr**, its end:\n\n{_fence(text)}",
+    ]
+    places = ", ".join(f"`{locate_log(result, file.name, log)}`" for log in LOGS)
+    return "\n\n".join([*lines, f"All of it is in {places}"])
+
+
+def locate_log(result: RunResult, name: str, log: str) -> str:
+    """Where a log of an input lies, if it was kept: a path, or a URL."""
+    return f"{result.logs_dir}/{quote(name, safe='/~') if is_place(result.logs_dir) else name}/{log}"
 
 
 def share_bytes(sizes: Sequence[int], total: int) -> int:
@@ -93,8 +111,12 @@ def _write_log(path: Path, log: str, most_bytes: int) -> str:
     cut = (
         f", its last {most_bytes:,} of {size:,} bytes; all of it is in `{path}`" if size > most_bytes else ""
     )
+    return f"**{stream}**{cut}\n\n{_fence(text)}"
+
+
+def _fence(text: str) -> str:
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"**{stream}**{cut}\n\n{fence}text\n{text}\n{fence}"
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _measure(path: Path) -> int:

@@ -1,14 +1,19 @@
 """The table of a run's files: as a Prefect artifact as far as one can read that, and all of it as a file."""
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import TextIO
 
+from tasks.azure import blobs
+from tasks.azure.storage_accounts import at_account, find_other_accounts
+from tasks.errors import FanOutError
 from tasks.logs import run_logger
 from tasks.observing import publish_table
 from tasks.report.failed_logs import LogPage, locate_log
 from tasks.report.node_words import find_last_line, shorten_node_id
+from tasks.spec.blob_places import is_place, read_place
 from tasks.spec.run_results import FileResult, RunResult
 
 FILES_KEY = "fan-out-files"
@@ -60,20 +65,35 @@ def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:
 
 
 def _name_log(result: RunResult, file: FileResult) -> str:
-    return str(locate_log(result, file.name, "stderr.txt")) if file.state == "failed" else ""
+    return locate_log(result, file.name, "stderr.txt") if file.state == "failed" else ""
+
+
+def _write_rows(file: TextIO, result: RunResult, files: Sequence[FileResult]) -> None:
+    writer = csv.DictWriter(file, list(file_row(files[0], "")))
+    writer.writeheader()
+    writer.writerows(file_row(one, result.output_dir, _name_log(result, one)) for one in files)
+
+
+def _write_blob(url: str, result: RunResult, files: Sequence[FileResult]) -> None:
+    text = io.StringIO(newline="")
+    _write_rows(text, result, files)
+    place = read_place(url, blobs.locate_account(), find_other_accounts())
+    with at_account(place.account):
+        blobs.write_blob(place.container, place.name, text.getvalue().encode())
 
 
 def write_table(result: RunResult, files: Sequence[FileResult]) -> str:
     """Write all rows as CSV; a sentence that says where. A full disk doesn't fail a run that is done."""
-    path = Path(result.output_dir) / f"{FILES_KEY}-{result.run_key}.csv"
+    path = f"{result.output_dir}/{FILES_KEY}-{result.run_key}.csv"
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            rows = (file_row(one, result.output_dir, _name_log(result, one)) for one in files)
-            writer = csv.DictWriter(file, list(file_row(files[0], "")))
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        run_logger().warning("The table of all files can't be written to %s: %s", path, error.strerror)
+        if is_place(path):
+            _write_blob(path, result, files)
+        else:
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                _write_rows(file, result, files)
+    except (OSError, FanOutError) as error:
+        reason = getattr(error, "strerror", None) or error
+        run_logger().warning("The table of all files can't be written to %s: %s", path, reason)
         return "The others could not be written to a file."
     run_logger().info("The table of all files is in %s", path)
     return f"All of them are in {path}."

@@ -33,6 +33,13 @@ def build_run_name(given: str, dataset: str, count: int) -> str:
 def find_dataset(files: Sequence[InputFile]) -> str:
     """The name of the folder in which all the files are, or of the only file."""
     if len(files) == 1:
-        return os.path.basename(files[0].path)
-    folder = os.path.commonpath({os.path.dirname(os.path.abspath(file.path)) for file in files})
+        return os.path.basename(files[0].name)
+    folder = os.path.commonpath({os.path.dirname(_find_path(file)) for file in files})
     return os.path.basename(folder) or folder
+
+
+def _find_path(file: InputFile) -> str:
+    """Of a blob its path on the account, as people read it."""
+    if file.blob is None:
+        return os.path.abspath(file.path)
+    return f"/{file.blob.place.container}/{file.blob.place.name}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks.logs import run_logger
 from tasks.observing import publish_table
 from tasks.report.files_table import ROWS_MAX
+from tasks.spec.blob_places import is_place
 from tasks.spec.run_results import RunResult
 
 WORDS_KEY = "top-words"
@@ -27,6 +28,9 @@ def _parse_rows(lines: list[str]) -> Iterator[tuple[str, int]]:
 
 def publish_words(result: RunResult) -> None:
     """Show the words of each file in the log (of the first files) and as a Prefect artifact."""
+    if is_place(result.output_dir):
+        run_logger().info("The words are in %s", result.output_dir)
+        return
     rows = []
     for number, (name, path) in enumerate(sorted(result.outputs.items())):
         if len(rows) >= ROWS_MAX:

@@ -7,40 +7,46 @@ ended well and its output be gone, or its job be gone and the output be there.
 from prefect import task
 
 from tasks.azure import blobs
+from tasks.azure.storage_accounts import at_account
 from tasks.errors import InputError
 from tasks.sharding import in_threads
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import SOURCE_METADATA
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import NOT_CACHED, RETRIED, opaque
 from tasks.uploads import digest_input
 
 
-def find_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
-    """Of these files those whose outputs are in the container, made by this recipe from what they are now."""
-    return list_computed(container, opaque(files), recipe)
+def find_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> list[WorkItem]:
+    """Of these files those whose outputs are in their place, made by this recipe from what they are now."""
+    return list_computed(outputs, opaque(files), recipe)
 
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
-def list_computed(container: str, files: list[InputFile], recipe: str) -> list[WorkItem]:
+def list_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> list[WorkItem]:
     """List the outputs of earlier attempts, and see which of them are still what is asked for."""
-    sources = list_sources(container)
+    sources = list_sources(outputs)
     there = [file for file in files if file.output_name in sources]
-    items = in_threads(lambda file: _identify_work(file, recipe), there)
+    items = in_threads(lambda file: identify_work(file, recipe, outputs), there)
     return [item for item in items if item.source == sources[item.output_name]]
 
 
-def list_sources(container: str) -> dict[str, str]:
-    """What made each output in the container, by the names of the blobs."""
-    listed = blobs.list_blobs(container)
-    return {name: blob.metadata[SOURCE_METADATA] for name, blob in listed if SOURCE_METADATA in blob.metadata}
+def list_sources(outputs: OutputPlace) -> dict[str, str]:
+    """What made each output in its place, by the outputs' names."""
+    with at_account(outputs.account):
+        return {
+            name.removeprefix(outputs.prefix): blob.metadata[SOURCE_METADATA]
+            for name, blob in blobs.list_blobs(outputs.container, outputs.prefix)
+            if SOURCE_METADATA in blob.metadata
+        }
 
 
-def _identify_work(file: InputFile, recipe: str) -> WorkItem:
+def identify_work(file: InputFile, recipe: str, outputs: OutputPlace) -> WorkItem:
     """The work on a file as it is now. Raises InputError if it can't be read."""
     try:
         digest = digest_input(file)
     except OSError as error:
         raise InputError(f"The file {file.path} can't be read any more: {error.strerror}.") from error
-    return make_item(file.name, file.output_name, digest, recipe, file.blob)
+    return make_item(file.name, file.output_name, digest, recipe, file.blob, outputs.identity)

@@ -4,10 +4,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.blob_inputs import find_at
+from tasks.delivered import is_output
 from tasks.downloads import local_path
 from tasks.errors import PermanentError
 from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
+from tasks.printable import say_count
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
+from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.work import WorkItem
 from tasks.watch.collecting import Outputs
@@ -19,7 +24,8 @@ FIRST_RECORDED = 50
 class Memory:
     """Remembers the outputs of a run while it goes on."""
 
-    def __init__(self, folder: Path, outputs: Outputs):
+    def __init__(self, folder: Path | None, outputs: Outputs):
+        """No folder: outputs stay in blob storage, and say themselves what made them."""
         self.folder = folder
         self.outputs = outputs
         self.recorded = 0
@@ -31,13 +37,13 @@ class Memory:
 
     def record(self) -> None:
         made = self.outputs.made()
-        if made:
+        if made and self.folder is not None:
             write_records(self.folder, {item.name: OutputRecord(item.source, got.md5) for item, got in made})
         self.recorded = len(self.outputs.fetched)
 
 
 @contextmanager
-def remembered(folder: Path, outputs: Outputs) -> Iterator[Memory]:
+def remembered(folder: Path | None, outputs: Outputs) -> Iterator[Memory]:
     """A block in which outputs arrive: whatever ends it, Ctrl-C too, what lies on disk is remembered."""
     memory = Memory(folder, outputs)
     try:
@@ -61,6 +67,23 @@ def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
     ran = {outputs.items[task_id].name for task_id in outputs.tasks}
     stale = [item for item in there if item.name in ran or not _is_same_work(records.get(item.name), item)]
     return list(_move(folder, stale))
+
+
+def tell_stale(outputs: Outputs) -> None:
+    """Say which outputs of earlier runs stand in blob storage under the names of files that have failed now:
+    nothing there is moved or deleted."""
+    with left_out_on_failure("A look for outputs of earlier runs"):
+        failed = [outputs.items[task_id] for task_id in outputs.find_failed()]
+        there = in_threads(lambda item: find_at(outputs.outputs.locate(item.output_name)), failed)
+        pairs = zip(failed, there, strict=True)
+        stale = [item.output_name for item, blob in pairs if blob and not is_output(blob, item)]
+        if stale:
+            run_logger().warning(
+                "%s of earlier runs are still there, whose files have failed now: %s first, in %s",
+                say_count(len(stale), "output"),
+                stale[0],
+                outputs.outputs.url,
+            )
 
 
 def _is_there(folder: Path, item: WorkItem) -> bool:

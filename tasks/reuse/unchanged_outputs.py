@@ -40,17 +40,20 @@ class Candidate:
 
 def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
     """The paths of the outputs that still hold, by the names of their inputs."""
-    known = read_records(plan.output_folder)
+    folder = plan.output_folder
+    if folder is None:
+        return {}
+    known = read_records(folder)
     found = [Candidate(file, known[file.name]) for file in plan.files if file.name in known]
     if not found:
         return {}
     size = shard_size(len(found))
     if size == 1:
-        futures = [look_up_output.submit(one.file.name, one, recipe, plan.output_folder) for one in found]
+        futures = [look_up_output.submit(one.file.name, one, recipe, folder) for one in found]
     else:
         shards = split(found, size)
         futures = [
-            look_up_shard.submit(label, opaque(shard), recipe, plan.output_folder)
+            look_up_shard.submit(label, opaque(shard), recipe, folder)
             for label, shard in zip(name_shards(shards), shards, strict=True)
         ]
     wait(futures)

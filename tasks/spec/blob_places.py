@@ -76,15 +76,21 @@ def _read_url(text: str, rest: str, own: str, others: Iterable[str]) -> BlobPlac
     raise InputError(_explain_other(text, whole))
 
 
-def _refuse_query(text: str, query: str) -> None:
-    """Raise InputError for the parts of a URL that say more than where something is."""
-    names, plain = {name.lower() for name, _ in parse_qsl(query)}, text.partition("?")[0]
-    if "sig" in names:
+def refuse_signature(text: str) -> None:
+    """Raise InputError for a URL with a signature in it."""
+    plain, _, query = text.partition("?")
+    if is_place(text) and any(name.lower() == "sig" for name, _ in parse_qsl(query)):
         raise InputError(
             f"{plain} has a signature, and Prefect records parameters. Leave out all from the ? on: what is "
             f"on the run's own storage account is signed for; name the block of another one in "
             f"storage_accounts."
         )
+
+
+def _refuse_query(text: str, query: str) -> None:
+    """Raise InputError for the parts of a URL that say more than where something is."""
+    refuse_signature(text)
+    names, plain = {name.lower() for name, _ in parse_qsl(query)}, text.partition("?")[0]
     if names & {"snapshot", "versionid"}:
         raise InputError(
             f"{text} is a snapshot or a version of a blob, which can't be an input. Copy it to a blob of its "

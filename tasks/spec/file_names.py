@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 # Limits of blob names (REST documentation, "Naming and referencing containers, blobs, and metadata").
 # The blob of a file has the MD5 of its content as a folder before the name.
-NAME_MAX_CHARACTERS = 1024 - 33
+BLOB_MAX_CHARACTERS = 1024
+NAME_MAX_CHARACTERS = BLOB_MAX_CHARACTERS - 33
 NAME_MAX_SEGMENTS = 254 - 1
 # Linux: of one part of a path, and of the whole, of which a task's own folder on a node takes some.
 PART_MAX_BYTES = 255
@@ -55,6 +56,16 @@ def _why_too_long_part(parts: list[str]) -> str | None:
     long = max(len(part.encode()) for part in parts)
     if long > PART_MAX_BYTES:
         return f"has a part of {long} bytes; a file's name may have {PART_MAX_BYTES}"
+    return None
+
+
+def why_too_long_below(prefix: str, name: str, output_name: str) -> str | None:
+    """Why an output, or a log of its input, can't be a blob below a prefix, or None if it can."""
+    # A log lies in a folder with the run's key, of 50 characters at most.
+    log = f"{prefix}.logs/{'-' * 50}/{name}/stdout.txt"
+    longest = max(len(f"{prefix}{output_name}"), len(log))
+    if longest > BLOB_MAX_CHARACTERS or log.count("/") > NAME_MAX_SEGMENTS:
+        return f"is too long below {prefix!r}: with its logs, a blob's name has {longest} characters"
     return None
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import InputError
-from tasks.spec.blob_places import InputBlob
-from tasks.spec.file_names import why_no_blob_name, why_no_local_path
+from tasks.spec.blob_places import BlobPlace, InputBlob
+from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
 from tasks.spec.naming import RESERVED_FOLDERS
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.recipe import digest_json
 from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
 
@@ -47,12 +48,23 @@ def find_inputs(
     return make_inputs(sources, output_name, output_folder)
 
 
-def make_inputs(sources: Sources, output_name: str, output_folder: Path | None) -> list[InputFile]:
+def make_inputs(
+    sources: Sources, output_name: str, output_folder: Path | None, outputs: OutputPlace | None = None
+) -> list[InputFile]:
     """The inputs among what was found, each with its output's name."""
     files = [_make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named]
-    refuse_problems(_find_bad_outputs(files, str(output_folder or "")), "outputs can't be written")
+    refuse_problems(_find_bad_outputs(files, output_folder, outputs), "outputs can't be written")
     refuse_problems(_find_clashing_outputs(files), "outputs would get in each other's way")
-    if output_folder is not None:
+    if outputs is not None:
+        refuse_problems(
+            _find_overwritten_blobs(files, outputs),
+            "inputs would be overwritten; choose another output_dir or output_name",
+        )
+        refuse_problems(
+            _find_future_input_blobs(files, outputs, sources),
+            "outputs would be inputs of the next run; choose another output_dir, or a glob without them",
+        )
+    elif output_folder is not None:
         folder = os.path.realpath(output_folder)
         refuse_problems(
             _find_overwritten(files, folder),
@@ -85,9 +97,15 @@ def name_output(name: str, template: str) -> str:
     return str(path.with_name(last))
 
 
-def _find_bad_outputs(files: list[InputFile], folder: str) -> Iterator[str]:
+def _find_bad_outputs(
+    files: list[InputFile], folder: Path | None, outputs: OutputPlace | None
+) -> Iterator[str]:
     for file in files:
-        reason = why_no_blob_name(file.output_name) or why_no_local_path(folder, file.output_name)
+        reason = why_no_blob_name(file.output_name)
+        if outputs is not None:
+            reason = reason or why_too_long_below(outputs.prefix, file.name, file.output_name)
+        else:
+            reason = reason or why_no_local_path(str(folder or ""), file.output_name)
         if reason:
             yield f"{file.output_name!r}, of {file.name!r}, {reason}"
 
@@ -117,6 +135,33 @@ def _find_overwritten(files: list[InputFile], folder: str) -> Iterator[str]:
         overwritten = places.get(os.path.join(folder, file.output_name))
         if overwritten is not None:
             yield f"{overwritten}, by the output of {file.name!r}"
+
+
+def _find_overwritten_blobs(files: list[InputFile], outputs: OutputPlace) -> Iterator[str]:
+    urls = {file.path for file in files if file.blob}
+    for file in files:
+        url = outputs.locate(file.output_name).url
+        if url in urls:
+            yield f"{url}, by the output of {file.name!r}"
+
+
+def _find_future_input_blobs(files: list[InputFile], outputs: OutputPlace, sources: Sources) -> Iterator[str]:
+    """Outputs that the same prefixes and globs would find as inputs."""
+    for place, pattern in sources.blob_patterns:
+        if (place.account, place.container) != (outputs.account, outputs.container):
+            continue
+        if is_left_out(outputs, place):
+            continue
+        for file in files:
+            name = outputs.name_blob(file.output_name)
+            if name.startswith(place.name) and pattern.matches(name[len(place.name) :]):
+                yield f"{outputs.locate(file.output_name).url}, of {file.name!r}"
+
+
+def is_left_out(outputs: OutputPlace, place: BlobPlace) -> bool:
+    """Whether the place of the outputs lies below that of inputs, which leave it out then."""
+    is_there = (place.account, place.container) == (outputs.account, outputs.container)
+    return is_there and outputs.prefix.startswith(place.name) and outputs.prefix != place.name
 
 
 def _find_future_inputs(files: list[InputFile], folder: str, sources: Sources) -> Iterator[str]:

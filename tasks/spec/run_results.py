@@ -14,7 +14,7 @@ PLAIN_FAILURE = "FailureExitCode"
 # Of files whose run ended before their Batch tasks did, or before their outputs were there.
 NOT_COMPLETED = "its Batch task did not complete"
 NOT_FETCHED = "its Batch task succeeded, its output was not fetched"
-SELDOM = ("unfinished", "unchanged")
+SELDOM = ("unfinished", "unchanged", "skipped")
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,16 @@ class FileResult:
     unchanged: bool = False
     """Whether the output is that of an earlier run, which still holds, so that no Batch task ran."""
 
+    skipped: bool = False
+    """Whether something else lay where the output would be, which was left as it is, so that no Batch task
+    ran."""
+
     @property
-    def state(self) -> Literal["succeeded", "failed", "unfinished", "unchanged"]:
+    def state(self) -> Literal["succeeded", "failed", "unfinished", "unchanged", "skipped"]:
         if self.problem:
             return "unfinished" if self.problem in (NOT_COMPLETED, NOT_FETCHED) else "failed"
+        if self.skipped:
+            return "skipped"
         return "unchanged" if self.unchanged else "succeeded"
 
     @property

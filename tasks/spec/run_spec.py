@@ -81,6 +81,12 @@ class RunOptions(Spec):
         description="The names of the Prefect blocks of further storage accounts, on which inputs or outputs "
         "are by their URLs, such as archive. Empty: all are on the run's own.",
     )
+    existing_outputs: Literal["refuse", "skip", "overwrite"] | None = Field(
+        default=None,
+        description="What becomes of a file under whose output's name something lies that this command has "
+        "not made: the run refuses to begin, skips that file, or overwrites it. Empty: overwrite in a local "
+        "folder, refuse in blob storage.",
+    )
     refresh: bool = Field(
         default=False,
         title="Run every file",
@@ -179,6 +185,6 @@ class RunSpec(RunOptions, TaskOptions):
     )
     output_dir: Text = Field(
         default="output",
-        description="The folder for the outputs, on the machine where the flow runs. Sub-folders of the "
-        "inputs are kept.",
+        description="The folder for the outputs, on the machine where the flow runs, or in blob storage: "
+        "az://container/results, or a URL. Sub-folders of the inputs are kept.",
     )

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.errors import InputError
-from tasks.spec.blob_places import InputBlob, is_place
+from tasks.spec.blob_places import BlobPlace, InputBlob, is_place
 from tasks.spec.file_names import find_bad_names
 from tasks.spec.patterns import WILDCARDS, LeftOut, Pattern, is_pattern, read_pattern, walk
 
@@ -26,6 +26,9 @@ class Sources:
 
     left_out: LeftOut = field(default_factory=LeftOut)
     patterns: list[Pattern] = field(default_factory=list)
+    blob_patterns: list[tuple[BlobPlace, Pattern]] = field(default_factory=list)
+    """The same of those in blob storage, each with the prefix that it is held against names below of."""
+
     blobs: dict[str, InputBlob] = field(default_factory=dict)
     """Of those that are in blob storage, by their paths, which are URLs."""
 

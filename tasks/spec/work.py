@@ -25,10 +25,15 @@ class WorkItem:
 
 
 def make_item(
-    name: str, output_name: str, content_md5: str, recipe: str, blob: InputBlob | None = None
+    name: str,
+    output_name: str,
+    content_md5: str,
+    recipe: str,
+    blob: InputBlob | None = None,
+    outputs: str = "",
 ) -> WorkItem:
-    """The work on an input with this content, by this recipe."""
-    source = digest_source(recipe, name, output_name, content_md5)
+    """The work on an input with this content, by this recipe; `outputs` is the identity of their place."""
+    source = digest_source(recipe, name, outputs + output_name, content_md5)
     input_blob = blob.place.name if blob else name_by_content(name, content_md5)
     return WorkItem(name, output_name, source, name_task(name, source), input_blob, blob)
 

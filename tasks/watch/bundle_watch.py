@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tasks.azure import blobs
 from tasks.bundles import read_results, read_results_so_far
 from tasks.deadlines import glance
+from tasks.evidence import LogFolder
 from tasks.observing import left_out_on_failure
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.run_results import TaskResult
@@ -25,8 +26,7 @@ EMPTY_BYTES = 2
 class BundleWatch:
     """The bundles of a run's job, and what is known of those that are not done."""
 
-    job_id: str
-    container: str
+    logs: LogFolder
     bundles: Sequence[Bundle]
     max_tries: int
     left: dict[str, Bundle] = field(init=False, repr=False)
@@ -43,7 +43,7 @@ class BundleWatch:
         """What became of the files of bundles that have completed now, and now and then of those that are
         done in others. A file may be told again."""
         ended = [self.left.pop(task.task_id) for task in completed if task.task_id in self.left]
-        results = read_results(self.job_id, self.container, ended, completed)
+        results = read_results(self.logs, ended, completed)
         now_seconds = time.monotonic()
         if self.left and now_seconds >= self.next_look_seconds:
             self.next_look_seconds = now_seconds + AFTER_FAILURE_SECONDS
@@ -55,18 +55,22 @@ class BundleWatch:
 
     def _look(self) -> list[TaskResult]:
         """The files that are done of bundles that have noted something since the last look."""
-        blob_names = {outcomes_blob(self.job_id, task_id): bundle for task_id, bundle in self.left.items()}
-        listed = dict(blobs.list_blobs(self.container, outcomes_blob(self.job_id, "").removesuffix(".json")))
+        blob_names = {
+            outcomes_blob(self.logs.job_id, task_id): bundle for task_id, bundle in self.left.items()
+        }
+        listed = dict(
+            blobs.list_blobs(self.logs.container, outcomes_blob(self.logs.job_id, "").removesuffix(".json"))
+        )
         news = [
             name
             for name, blob in listed.items()
             if name in blob_names and blob.size_bytes > EMPTY_BYTES and self.seen.get(name) != blob.etag
         ][:READ_MAX]
-        found = read_results_so_far(self.job_id, self.container, [blob_names[name] for name in news])
+        found = read_results_so_far(self.logs, [blob_names[name] for name in news])
         self.seen.update({name: listed[name].etag for name in news})
         # One that failed may be tried again.
         return [one for one in found if one.succeeded or one.tries >= self.max_tries]
 
     def read_so_far(self) -> list[TaskResult]:
         """What is known of all bundles that are not done, when nobody waits for them any more."""
-        return read_results_so_far(self.job_id, self.container, self.left.values())
+        return read_results_so_far(self.logs, self.left.values())

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
+from tasks.delivered import read_log_tail, see_output, see_shard
 from tasks.downloads import Fetched, download_output, download_shard
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.partial_files import remove_partial_files
@@ -34,6 +35,7 @@ class Outputs:
     def __init__(self, logs: LogFolder, items: Iterable[WorkItem], keeps_all_logs: bool = False):
         self.logs = logs
         self.container = logs.container
+        self.outputs = logs.outputs
         self.folder = logs.output_folder
         self.keeps_all_logs = keeps_all_logs
         self.items = {item.task_id: item for item in items}
@@ -89,17 +91,24 @@ class Outputs:
     def _download(self, items: list[WorkItem]) -> None:
         ids = [item.task_id for item in items]
         self.downloaded_at_seconds = time.monotonic()
-        if shard_size(len(self.items)) == 1:
-            future = self.in_flow(download_output.submit, self.container, items[0], self.folder)
-        else:
-            label = str(self.download_count + 1)
-            future = self.in_flow(download_shard.submit, label, self.container, opaque(items), self.folder)
+        future = self._start_download(items)
         self.download_count += 1
         self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(self.arrived.append)
         if self.keeps_all_logs:
             self._keep_logs("logs of", items)
+
+    def _start_download(self, items: list[WorkItem]) -> PrefectFuture:
+        """Start the download of a shard; of outputs that stay where they are, only a look at them."""
+        is_visible, label = shard_size(len(self.items)) == 1, str(self.download_count + 1)
+        if self.folder is None:
+            if is_visible:
+                return self.in_flow(see_output.submit, self.outputs, items[0])
+            return self.in_flow(see_shard.submit, label, self.outputs, opaque(items))
+        if is_visible:
+            return self.in_flow(download_output.submit, self.container, items[0], self.folder)
+        return self.in_flow(download_shard.submit, label, self.container, opaque(items), self.folder)
 
     def _fail(self, items: Iterable[WorkItem]) -> None:
         """Keep the logs of each full shard of items that have failed, and show them as failed."""
@@ -191,7 +200,8 @@ class Outputs:
             self._report(self.failed)
             self.failed = []
         self._wait(self.log_futures)
-        remove_partial_files(self.folder)
+        if self.folder is not None:
+            remove_partial_files(self.folder)
         yield from self.take()
 
     def made(self) -> list[tuple[WorkItem, Fetched]]:
@@ -226,9 +236,15 @@ class Outputs:
         self.stderrs.update(zip(first, in_threads(self._read_stderr, first), strict=True))
 
     def _read_stderr(self, task_id: str) -> str:
-        path = self.logs.locate(self.items[task_id].name, "stderr.txt")
-        if path.is_file() or len(self.stderrs) >= STDERRS_FROM_NODES_MAX:
-            return read_tail(path)
+        name = self.items[task_id].name
+        if self.folder is None:
+            blob = self.outputs.name_log(self.logs.run_key, name, task_id, "stderr.txt")
+            if tail := read_log_tail(self.outputs, blob):
+                return tail
+        elif self.logs.locate(self.folder, name, "stderr.txt").is_file():
+            return read_tail(self.logs.locate(self.folder, name, "stderr.txt"))
+        if len(self.stderrs) >= STDERRS_FROM_NODES_MAX:
+            return ""
         # Of a bundle that ended before its turn came, what that has printed tells more.
         task_id = self.logs.bundled.get(task_id, task_id)
         return read_task_stderr(self.logs.job_id, task_id, self.container)

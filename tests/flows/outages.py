@@ -25,6 +25,7 @@ from tasks.deadlines import run_deadline
 from tasks.errors import NotFoundError
 from tasks.reuse.computed_outputs import list_sources
 from tasks.spec.naming import names_of_run
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.run_results import RunResult
 from tests.faulty_proxy import FaultyProxy, Kind, Outage, before
 from tests.flows.services import write_files
@@ -190,7 +191,7 @@ def find_stored(stand: Stand, case: Case) -> set[str]:
     """The outputs in the run's container, asked without a proxy."""
     with using(stand.accounts), run_deadline(60):
         try:
-            return set(list_sources(names_of_run(case.key).output_container))
+            return set(list_sources(OutputPlace(names_of_run(case.key).output_container)))
         except NotFoundError:
             return set()
 

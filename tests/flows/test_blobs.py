@@ -1,4 +1,4 @@
-"""Inputs that are in blob storage already: read by the nodes, where they lie."""
+"""Inputs and outputs in blob storage: read and written by the nodes alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 from prefect import flow
 
+from deployments import azurite
 from flows.fan_out import fan_out
 from flows.running import run
 from tasks.azure import blobs
-from tasks.errors import FilesFailedError, InputError
-from tasks.plans import find_plan_inputs, plan_run
+from tasks.azure.blocks import AzureStorageAccount
+from tasks.errors import AccessError, FilesFailedError, InputError
+from tasks.plans import find_output_place, find_plan_inputs, plan_run
 from tasks.spec.run_results import RunResult
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.task_specs import FileSpec, TaskSpec
@@ -85,6 +88,98 @@ def test_blobs_are_read_where_they_lie(proxy, tmp_path):
     assert (tmp_path / "out" / "a.txt").read_text() == "A2"
 
 
+def read_blobs(container: str) -> dict[str, str]:
+    client = storage_service().get_container_client(container)
+    return {name: client.download_blob(name).readall().decode() for name in client.list_blob_names()}
+
+
+def test_from_blobs_to_blobs_no_byte_passes_through_the_driver(proxy, tmp_path, monkeypatch):
+    """Nodes read the inputs and write the outputs. The driver lists and looks; nothing there is deleted. What
+    still holds is left out; what something else lies in the place of is refused, skipped or overwritten."""
+    monkeypatch.chdir(tmp_path)
+    source = make_container({"in/a.txt": "A", "in/sub/b c.txt": "B"})
+    results = make_container({"2026/c.txt": "foreign", "else": "1"})
+
+    def run_again(**given) -> dict[str, str]:
+        result = fan_out(
+            f"az://{source}/in", None, CAT, f"az://{results}/2026/", output_name="{name}", **given
+        )
+        assert result.output_dir == f"{blobs.locate_account()}/{results}/2026"
+        assert result.outputs["sub/b c.txt"] == f"{result.output_dir}/sub/b%20c.txt"
+        return {file.name: file.state for file in result.files}
+
+    proxy.requests.clear()
+    assert run_again() == {"a.txt": "succeeded", "sub/b c.txt": "succeeded"}
+    asked = [one for place in (source, results) for one in requests_of_driver(proxy, place)]
+    contents = [one for one in asked if not one.startswith("HEAD ") and "comp=list" not in one]
+    # The one that never writes, by which is seen that it may.
+    assert contents == [f"PUT {results}/2026/.probe"]
+    assert list(tmp_path.iterdir()) == []
+    there = {"2026/a.txt": "A", "2026/sub/b c.txt": "B", "2026/c.txt": "foreign", "else": "1"}
+    assert read_blobs(results) == there
+    client = storage_service().get_container_client(source)
+    client.upload_blob("in/a.txt", "A2", overwrite=True)
+    client.upload_blob("in/c.txt", "C")
+    with pytest.raises(InputError, match=r"2026/c\.txt, of 'c\.txt'"):
+        run_again()
+    expected = {"a.txt": "succeeded", "sub/b c.txt": "unchanged", "c.txt": "skipped"}
+    assert run_again(existing_outputs="skip") == expected
+    assert read_blobs(results) == there | {"2026/a.txt": "A2"}
+    expected = {"a.txt": "unchanged", "sub/b c.txt": "unchanged", "c.txt": "succeeded"}
+    assert run_again(existing_outputs="overwrite") == expected
+    assert read_blobs(results) == there | {"2026/a.txt": "A2", "2026/c.txt": "C"}
+
+
+FAILING = (
+    """sh -c 'case "$FAN_OUT_NAME" in bad*) echo no >&2; test -e %s || exit 3;; esac; cat "$FAN_OUT_INPUT"'"""
+)
+
+
+def test_local_files_to_blobs_with_the_logs_of_those_that_fail(accounts, tmp_path, run_key):
+    """The nodes send what failed programs printed to the place of the outputs; its end is in the result. A
+    run with the same key goes on."""
+    results = make_container({})
+    write_files(tmp_path / "in", {"bad.txt": "1", "good.txt": "2"})
+    given = (str(tmp_path / "in"), None, FAILING % (tmp_path / "go"), f"az://{results}")
+    with pytest.raises(FilesFailedError) as caught:
+        fan_out(*given, run_key=run_key)
+    result = caught.value.result
+    assert {file.name: file.stderr for file in result.files} == {"bad.txt": "no", "good.txt": ""}
+    logs = {"stderr.txt": "no\n", "stdout.txt": ""}
+    kept = {f".logs/{run_key}/bad.txt/{name}": text for name, text in logs.items()}
+    assert read_blobs(results) == {"good_OUTPUT.txt": "2", **kept}
+    wait_for_remains(run_key, set())
+    (tmp_path / "go").touch()
+    again = fan_out(*given, run_key=run_key)
+    assert {file.name: file.state for file in again.files} == {
+        "bad.txt": "succeeded",
+        "good.txt": "unchanged",
+    }
+
+
+def test_another_account_is_named_by_its_block(accounts, tmp_path):
+    """Inputs and outputs on it are given by their URLs; what signs in there is in the block, and named where
+    it does not do."""
+    with azurite.serve() as other:
+        url, key = other.blob_endpoint, "d3Jvbmcga2V5"
+        AzureStorageAccount(connection_string=other.connection_string).save("other", overwrite=True)
+        wrong = other.connection_string.replace(other.account_key, key)
+        AzureStorageAccount(connection_string=wrong).save("wrong", overwrite=True)
+        with BlobServiceClient.from_connection_string(other.connection_string) as service:
+            service.create_container("results")
+            service.create_container("photos").upload_blob("2026/a.txt", "A")
+            given = (f"{url}/photos/2026", None, CAT, f"{url}/results/2026")
+            with pytest.raises(AccessError, match="the block azure-storage-account/wrong"):
+                fan_out(*given, storage_accounts=["wrong"])
+            result = fan_out(*given, storage_accounts=["other"])
+            assert result.outputs == {"a.txt": f"{url}/results/2026/a_OUTPUT.txt"}
+            client = service.get_blob_client("results", "2026/a_OUTPUT.txt")
+            assert client.download_blob().readall() == b"A"
+            assert client.get_blob_properties().metadata["input_url"] == f"{url}/photos/2026/a.txt"
+        local = fan_out(f"{url}/photos/2026", None, CAT, str(tmp_path), storage_accounts=["other"])
+        assert Path(local.outputs["a.txt"]).read_text() == "A"
+
+
 @flow
 def run_after(change, **parameters) -> RunResult:
     """A run whose inputs change once they are listed."""
@@ -131,12 +226,29 @@ def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_pa
         f"@{tmp_path}/list": f"{one}/gone is not there",
         "https://else.blob.core.windows.net/c/x": "storage_accounts",
     }
+    with pytest.raises(InputError, match="has a signature"):
+        # Before Prefect has recorded it.
+        fan_out(["https://else.blob.core.windows.net/c/x?sv=1&sig=abc"], None, CAT)
     for inputs, message in messages.items():
         with pytest.raises(InputError) as caught:
             plan_run(RunSpec(inputs=inputs, command=CAT, output_dir=str(tmp_path / "out"), run_key="never"))
         assert message in str(caught.value)
     with pytest.raises(InputError, match="would both be 'x'"):
         find_plan_inputs(RunSpec(inputs=[f"az://{one}/a", f"az://{one}/b"], command=CAT))
+    places = {
+        f"az://{one}s": "There is no container",
+        f"az://{one}/*": "has wildcards",
+        f"az://{one}/a": "outputs would be inputs of the next run",
+        "https://else.blob.core.windows.net/c/x": "storage_accounts",
+        f"az://{one}/{'x' * 960}": "is too long below",
+    }
+    for output_dir, message in places.items():
+        with pytest.raises(InputError) as caught:
+            plan_run(RunSpec(inputs=f"az://{one}/a", command=CAT, output_dir=output_dir, run_key="never"))
+        assert message in str(caught.value)
+    over = RunSpec(inputs=f"az://{one}/a", command=CAT, output_dir=f"az://{one}/a", output_name="{name}")
+    with pytest.raises(InputError, match="inputs would be overwritten"):
+        find_plan_inputs(over, find_output_place(over))
     with pytest.raises(InputError, match="is in blob storage, where only inputs"):
         plan_run(
             RunSpec(
