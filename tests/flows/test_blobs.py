@@ -141,14 +141,17 @@ def test_local_files_to_blobs_with_the_logs_of_those_that_fail(accounts, tmp_pat
     results = make_container({})
     write_files(tmp_path / "in", {"bad.txt": "1", "good.txt": "2"})
     given = (str(tmp_path / "in"), None, FAILING % (tmp_path / "go"), f"az://{results}")
-    with pytest.raises(FilesFailedError) as caught:
-        fan_out(*given, run_key=run_key)
-    result = caught.value.result
-    assert {file.name: file.stderr for file in result.files} == {"bad.txt": "no", "good.txt": ""}
     logs = {"stderr.txt": "no\n", "stdout.txt": ""}
-    kept = {f".logs/{run_key}/bad.txt/{name}": text for name, text in logs.items()}
-    assert read_blobs(results) == {"good_OUTPUT.txt": "2", **kept}
-    wait_for_remains(run_key, set())
+    for key, options in ((f"{run_key}-bundled", {"files_per_task": 2}), (run_key, {})):
+        with pytest.raises(FilesFailedError) as caught:
+            fan_out(*given, run_key=key, **options)
+        result = caught.value.result
+        assert {file.name: file.stderr for file in result.files} == {"bad.txt": "no", "good.txt": ""}
+        kept = {f".logs/{key}/bad.txt/{name}": text for name, text in logs.items()}
+        there = read_blobs(results)
+        assert kept.items() <= there.items()
+        assert {name for name in there if not name.startswith(".logs/")} == {"good_OUTPUT.txt"}
+        wait_for_remains(key, set())
     (tmp_path / "go").touch()
     again = fan_out(*given, run_key=run_key)
     assert {file.name: file.state for file in again.files} == {

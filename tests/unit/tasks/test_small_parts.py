@@ -286,7 +286,7 @@ def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
     result = RunResult("key", "job", "pool", str(tmp_path), 1, FileResults())
     files = [FileResult(name, None, problem="exit code 1") for name in ("__a__.txt", "b.txt")]
     for file, text in zip(files, ("says ```` so", "x" * 600_000 + "the end"), strict=True):
-        path = locate_log(result, file.name, "stderr.txt")
+        path = Path(locate_log(result, file.name, "stderr.txt"))
         path.parent.mkdir(parents=True)
         path.write_text(text)
     written = write_logs(result, files)
