@@ -51,6 +51,7 @@ def see_output(outputs: OutputPlace, item: WorkItem) -> Fetched | None:
     return _see(outputs, item)
 
 
+# Not cached: it only looks at what is there.
 @task(name="see outputs", task_run_name="see shard {label}", **NOT_CACHED, **RETRIED)
 def see_shard(label: str, outputs: OutputPlace, items: Sequence[WorkItem]) -> list[Fetched | None]:
     """See that a shard of the outputs is in its place; None for work that has left none."""
