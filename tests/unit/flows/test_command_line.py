@@ -163,6 +163,7 @@ def test_the_summary_says_what_became_of_the_run():
         "files": 2,
         "succeeded": 1,
         "unchanged": 0,
+        "skipped": 0,
         "failed": 1,
         "unfinished": 0,
         "output_dir": "/out",
