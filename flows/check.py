@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prefect import flow
 from pydantic import Field
 
-from flows.parameters import takes
+from flows.parameters import shown_in_form, takes
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.checks import Finding, find_account_problems, find_pool_problems, find_space_problems
@@ -28,6 +28,7 @@ class CheckSpec(RunSpec):
     command: str = Field(default="", description="The command, as for `fan_out`. Empty: not looked at.")
 
 
+@shown_in_form(CheckSpec)
 @flow(name="check")
 @takes(CheckSpec)
 def check(spec: CheckSpec) -> list[Finding]:

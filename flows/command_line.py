@@ -9,7 +9,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
@@ -41,6 +41,9 @@ TEMPORARY_SERVER: dict[Any, Any] = {
     "server.services.task_run_recorder.read_batch_size": 1000,
     "server.services.task_run_recorder.flush_interval": 1,
 }
+# A server that is away, or fails, is asked again for eight minutes, unless somebody has set how often. By
+# default Prefect does so for one, and after a 500 not at all.
+PATIENCE: dict[Any, Any] = {"client.max_retries": 8, "client.retry_extra_codes": {500}}
 # The temporary server takes whoever has this, and so no page in a browser.
 KEY_SETTINGS = ("server.api.auth_string", "api.auth_string")
 
@@ -233,9 +236,10 @@ def _is_without_server(error: RuntimeError) -> bool:
 
 
 def server_settings() -> AbstractContextManager[Any]:
-    """Prefect's settings as they are if they name a server, else with those of a temporary one added."""
+    """Prefect's settings as they are if they name a server, with more patience; else with those of a
+    temporary one added."""
     if get_current_settings().api.url:
-        return nullcontext()
+        return temporary_settings(set_defaults=PATIENCE)
     key = f"local:{secrets.token_urlsafe(32)}"
     # A key of the environment is that of another server.
     own_key: dict[Any, Any] = dict.fromkeys(KEY_SETTINGS, key)

@@ -24,9 +24,9 @@ CONCURRENT_FLOW_RUNS = 4
 # New runs are looked for this often; Prefect's default of 10 s is meant for distant servers. They are taken
 # when they are due, not 10 s before: a night would be cancelled for the last one that ends in those.
 WORKER_QUERY = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
-# Of the worker and its runs: a server that is away, or fails, is asked again for four minutes. By default
+# Of the worker and its runs: a server that is away, or fails, is asked again for eight minutes. By default
 # Prefect does so for one, and after a 500 not at all.
-SERVER_PATIENCE = {"PREFECT_CLIENT_MAX_RETRIES": "7", "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
+SERVER_PATIENCE = {"PREFECT_CLIENT_MAX_RETRIES": "8", "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
 
 
 def storage(settings: Settings) -> ServiceSpec:

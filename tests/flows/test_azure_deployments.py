@@ -36,6 +36,7 @@ NAMES = {
     "top-n-words/nightly-azure",
     "fan-out/run-program-azure",
     "cleanup/one-run-azure",
+    "check/what-is-needed-azure",
     "sweep/leftovers-azure",
 }
 FINAL = {"Completed", "Failed", "Crashed", "Cancelled"}

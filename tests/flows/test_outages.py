@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import reduce
 from pathlib import Path
 
 import pytest
 
+import tasks
 from tasks.errors import FanOutError
 from tests.documentation import REPOSITORY
 from tests.faulty_proxy import Kind
@@ -49,6 +51,19 @@ LONG = [
     for service in SERVICES
     for number, step in enumerate(STEPS[service])
     if step != "first call"
+]
+
+
+# Five minutes with all times of the clients a tenth of what they are: pauses, timeouts, what answers leave.
+SCALE = 10
+LONGER = [
+    Case(one.service, one.step, LONG_KINDS[(number + 2) % len(LONG_KINDS)], 300 / SCALE, timeout_seconds=600)
+    for number, one in enumerate(LONG)
+]
+SCALED = [
+    *(f"tasks.azure.retrying.{name}_SECONDS" for name in ("CONNECTION_TIMEOUT", "READ_TIMEOUT")),
+    *(f"tasks.azure.retrying.{name}_SECONDS" for name in ("FIRST_PAUSE", "PAUSE_MAX")),
+    *(f"tasks.deadlines.{name}_SECONDS" for name in ("FLOOR", "CLEAN_UP", "FIRST_PAUSE", "PAUSE_MAX")),
 ]
 
 
@@ -94,6 +109,16 @@ def test_each_short_outage_is_borne(stand, tmp_path):
 def test_an_outage_of_a_minute_is_borne(stand, tmp_path):
     """So it is if a service is away for a minute."""
     assert find_unborne(stand, LONG, tmp_path, len(LONG)) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_an_outage_of_five_minutes_is_borne(stand, tmp_path, monkeypatch):
+    """So it is for five minutes, in the clients' own time."""
+    for name in SCALED:
+        seconds = reduce(getattr, name.split(".")[1:], tasks)
+        monkeypatch.setattr(name, seconds / SCALE)
+    assert find_unborne(stand, LONGER, tmp_path, len(LONGER)) == {}
 
 
 @pytest.mark.slow

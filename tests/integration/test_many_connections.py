@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import subprocess
 import sys
@@ -21,8 +22,9 @@ from bench.signing import open_account
 from deployments.processes import free_port
 from tests.waiting import wait_until
 
-LIMIT = 256
-"""Descriptors of the service, of which connections get half."""
+LIMIT = 1024
+"""Descriptors of the service, of which connections get three quarters."""
+IDLE = 1300
 SERVICE = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, ({LIMIT}, {LIMIT}))
@@ -67,11 +69,31 @@ def send_half_a_request(port: int) -> socket.socket:
 
 
 def test_more_idle_connections_than_descriptors():
-    """A task runs to its end while more connections were opened than the service may have descriptors."""
+    """A task runs to its end while more connections were opened than the service may have descriptors; as
+    many half requests are closed as there are too many."""
     with service() as port, contextlib.ExitStack() as held:
-        for _ in range(LIMIT + LIMIT // 2):
-            held.enter_context(send_half_a_request(port))
+        halves = [held.enter_context(send_half_a_request(port)) for _ in range(IDLE)]
         run_task(port)
+        assert len([one for one in halves if is_closed(one)]) >= IDLE - LIMIT * 3 // 4
+
+
+def is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def enough_descriptors() -> Iterator[None]:
+    """This process holds the other ends of all connections."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 2 * IDLE), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def run_task(port: int) -> None:

@@ -37,6 +37,7 @@ def test_served_flows_are_the_same_again():
         ("top-n-words", "count-words-served"),
         ("top-n-words", "nightly-served"),
         ("cleanup", "one-run-served"),
+        ("check", "what-is-needed-served"),
         ("sweep", "leftovers-served"),
     ]
     for one, entry in zip(served("prod"), LOCAL, strict=True):
@@ -80,7 +81,7 @@ def test_what_runs_by_itself_never_overlaps():
 def test_the_automations_are_about_our_flows():
     """The automations name the flows whose runs leave something behind, and no other flow's runs."""
     automations = yaml.safe_load((FOLDER / "automations.yaml").read_text(encoding="utf-8"))["automations"]
-    runs = {flow_of(one).name for one in LOCAL} - {"cleanup", "sweep"}
+    runs = {flow_of(one).name for one in LOCAL} - {"check", "cleanup", "sweep"}
     for automation in automations:
         related = automation["trigger"]["match_related"]
         assert related["prefect.resource.role"] == "flow"

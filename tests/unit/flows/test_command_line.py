@@ -247,11 +247,16 @@ def test_our_errors_are_told_once(capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_named_server_is_used_as_it_is():
-    """Where Prefect's settings name a server, they stay as they are."""
+    """Where Prefect's settings name a server, it is asked again for longer than Prefect would; all other
+    settings, and a patience that somebody has set, stay as they are."""
     with temporary_settings({"api.url": "http://127.0.0.1:1/api"}):
         before = get_current_settings()
         with server_settings():
-            assert get_current_settings() == before
+            now = get_current_settings()
+            assert (now.client.max_retries, now.client.retry_extra_codes) == (8, {500})
+            assert (now.api, now.server) == (before.api, before.server)
+        with temporary_settings({"client.max_retries": 2}), server_settings():
+            assert get_current_settings().client.max_retries == 2
 
 
 def test_a_temporary_server_has_time_to_start():
