@@ -1,6 +1,5 @@
 """The pool of a run: made for it, or found and reused."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -164,9 +163,12 @@ def _reboot_failed_nodes(client: BatchClient, pool_id: str) -> None:
     # azure-batch 15.1 can't send this without a body, and exports no class for one.
     options = cast(Any, {"nodeRebootOption": "requeue"})
     for node in failed:
-        # Gone, or rebooted already.
-        with suppress(ResourceNotFoundError, ResourceExistsError):
+        try:
             client.begin_reboot_node(pool_id, node.id, options, polling_interval=POLLING_SECONDS)
+        except (ResourceNotFoundError, ResourceExistsError) as error:
+            # Else the node is gone, or somebody reboots it already.
+            if not read_code(error).startswith("Node"):
+                raise
     if failed:
         run_logger().info("Rebooted %s whose start task had failed", say_count(len(failed), "node"))
 

@@ -7,9 +7,12 @@ run by its silence, and all that it made by what that says of itself.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -23,18 +26,29 @@ from tests.flows.test_crash_matrix import FILES, POLICIES, Case, Folder, Work, e
 
 # A run has 20 minutes; its guards have an hour more at most.
 ENDS_WITHIN = timedelta(minutes=20 + 60 + 5)
+SERVERS = 2
 SAMPLE = (Death(0, True, "POST /jobs"), Death(0, False, "POST /pools"), Death(0, True, "addtaskcollection"))
 
 
-def kill_all(deaths: Iterable[Death], path: Path) -> Iterator[str]:
-    """Let a run die each of these deaths; the keys of those runs."""
-    with drivers() as server:
-        for number, death in enumerate(deaths):
-            key = f"{path.name.replace('_', '-').strip('-')}-{number}"
+def kill_all(deaths: Sequence[Death], path: Path) -> list[str]:
+    """Let a run die each of these deaths, a few at once; the keys of those runs."""
+    left: SimpleQueue[tuple[str, Death]] = SimpleQueue()
+    keys = [f"{path.name.replace('_', '-').strip('-')}-{number}" for number in range(len(deaths))]
+    for one in zip(keys, deaths, strict=True):
+        left.put(one)
+    with ThreadPoolExecutor(SERVERS) as threads:
+        for killing in [threads.submit(kill_while, left, path) for _ in range(min(SERVERS, len(deaths)))]:
+            killing.result()
+    return keys
+
+
+def kill_while(left: SimpleQueue[tuple[str, Death]], path: Path) -> None:
+    with drivers() as server, suppress(Empty):
+        while True:
+            key, death = left.get_nowait()
             folder = Folder(path / key)
             write_files(folder.path / "in", FILES)
             server.run(folder.drive(Case(key, (), POLICIES["always"]), Work(), death))
-            yield key
 
 
 def count_effects(path: Path) -> int:
@@ -61,9 +75,9 @@ def find_endless(run_key: str) -> list[str]:
     return found
 
 
-def leave_nothing(deaths: Iterable[Death], path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def leave_nothing(deaths: Sequence[Death], path: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Kill, look at what would go on, sweep, and look at what remains; what there was before the sweep."""
-    keys = list(kill_all(deaths, path))
+    keys = kill_all(deaths, path)
     assert [left for key in keys for left in find_endless(key)] == []
     there = set().union(*map(remains_of, keys))
     sweep_later(monkeypatch, [flow_run.id for key in keys for flow_run in find_users(key)])
