@@ -57,7 +57,7 @@ def test_no_signature_of_a_file_is_in_the_task_s_body_command_or_environment():
     """The body of a bundle's task is small however many files it has: what there is of each is in a file."""
     tasks, common = make_tasks()
     runner = [{"httpUrl": "https://runner", "filePath": ".bundle/run_bundle.py"}]
-    body = build_bundle_task(make_bundle(ITEMS[:2]), tasks, runner, common, "job")
+    body = build_bundle_task(make_bundle(ITEMS[:2]), tasks, runner, common, "job", "https://own")
     paths = [file["filePath"] for file in body["resourceFiles"]]
     assert paths == [".bundle/run_bundle.py", "application/1234/app.py"]
     assert body["environmentSettings"] == [
