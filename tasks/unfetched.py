@@ -117,12 +117,17 @@ def _fetch_missing(container: blobs.Container, held: Mapping[str, Held]) -> dict
     folder = unquote(container.metadata.get(FOLDER, ""))
     if not folder:
         return dict.fromkeys(held, "it does not say where its outputs go")
-    reasons = in_threads(lambda place: _secure(container, Path(folder), place, held[place]), held)
+    fetched: list[Path] = []
+    reasons = in_threads(lambda place: _secure(container, Path(folder), place, held[place], fetched), held)
+    if fetched:
+        # A run that is cancelled may have hundreds of them.
+        said = "Fetched %s that lay in the container %s alone, %s first"
+        run_logger().info(said, say_count(len(fetched), "file"), container.name, fetched[0])
     return {place: reason for place, reason in zip(held, reasons, strict=True) if reason}
 
 
-def _secure(container: blobs.Container, folder: Path, place: str, held: Held) -> str:
-    """See that an output, or a log, lies in its folder; why it doesn't, or "".
+def _secure(container: blobs.Container, folder: Path, place: str, held: Held, fetched: list[Path]) -> str:
+    """See that an output, or a log, lies in its folder; why it doesn't, or "". What it fetches it notes.
 
     A folder of another machine may have the same path: there nothing is written, but what lies there counts.
     """
@@ -140,6 +145,7 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held) ->
         if path.is_file() and path.stat().st_mtime > held.blob.modified_at.timestamp():
             return "" if held.is_log else f"{path} was written later, and has another content"
         _fetch(container.name, held, folder, path)
+        fetched.append(path)
     except (PermanentError, OSError) as error:
         return f"it can't be fetched to {folder}: {error}"
     return ""
@@ -176,7 +182,6 @@ def _fetch(container: str, held: Held, folder: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder, path) as file:
         blobs.download_blob(container, held.name, file, lambda found: found.etag == held.blob.etag)
-    run_logger().info("Fetched %s, which lay in the container %s alone", path, container)
 
 
 def _explain(container: blobs.Container, left: Mapping[str, str]) -> str:

@@ -26,7 +26,8 @@ OPTIONS = [
 ]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 VIEWPORT = {"width": 1400, "height": 900}
-PATIENCE_SECONDS = 60
+# Each page of the dashboard takes seconds of a small machine that has other work too.
+PATIENCE_SECONDS = 120
 # Prefect's newer UI asks this host how to record sessions, whatever the server's settings say of telemetry.
 TELEMETRY = "https://sr-client-cfg.amplitude.com/"
 

@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
-START_SECONDS = 120
+START_SECONDS = 240
 KEEP_ALL = {"containers": "never", "job": "never", "pool": "never"}
 CACHED = [
     "create containers",
