@@ -39,11 +39,15 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
 
 
 def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
-    """Failures first; then by name, or where there are more than the table can show, the slowest."""
-    files = sorted(files, key=lambda file: (not file.problem, file.name))
+    """Failures first, then the unfinished; by name, or where the table can't show all, the slowest first."""
+    files = sorted(files, key=lambda file: (_rank(file), file.name))
     if len(files) > ROWS_MAX:
-        files.sort(key=lambda file: (not file.problem, -((file.task and file.task.seconds) or 0)))
+        files.sort(key=lambda file: (_rank(file), -((file.task and file.task.seconds) or 0)))
     return files
+
+
+def _rank(file: FileResult) -> int:
+    return {"failed": 0, "unfinished": 1}.get(file.state, 2)
 
 
 def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:

@@ -49,7 +49,7 @@ def publish_result(result: RunResult) -> None:
         files = by_interest(result.files)
         logs = publish_logs(result, files[:ROWS_MAX])
         links = [f"In the portal: {link}" for link in portal_links(current_accounts(), result.run_key)]
-        links += [page.link(make_plain(page.description)) for page in logs]
+        links += [f"{make_plain(page.description)}: {page.link('log')}" for page in logs]
         publish_markdown(summary_markdown(result, links), SUMMARY_KEY, "What became of the run")
         publish_files(result, files, logs)
         publish_picture(result)
@@ -57,8 +57,8 @@ def publish_result(result: RunResult) -> None:
 
 def summary_lines(result: RunResult) -> list[str]:
     return [
-        f"Files: {len(result.files)}, {result.tally}",
-        f"Outputs: {len(result.outputs)} in {result.output_dir}",
+        f"Files: {len(result.files):,}, {result.tally}",
+        f"Outputs: {len(result.outputs):,} in {result.output_dir}",
         *([f"What the failed ones printed: {result.logs_dir}"] if result.counts["failed"] else []),
         *_describe_set_aside(result),
         f"Command: {result.command}",

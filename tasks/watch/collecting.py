@@ -50,7 +50,7 @@ class Outputs:
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
         self.fetched: dict[str, Fetched | None] = {}
-        self.began_at_seconds = self.downloaded_at_seconds = time.monotonic()
+        self.began_at_seconds = self.downloaded_at_seconds = self.reported_at_seconds = time.monotonic()
         self.problems: dict[str, str] = {}
         # Of files whose inputs have changed under the run.
         self.changed: dict[str, str] = {}
@@ -77,15 +77,15 @@ class Outputs:
         while len(self.pending) >= size:
             self._download(self.pending[:size])
             del self.pending[:size]
-        if self.pending and self._is_due():
+        if self.pending and self._is_due(self.downloaded_at_seconds):
             self._download(self.pending)
             self.pending = []
 
-    def _is_due(self) -> bool:
-        """Whether what waits to be a full shard has waited long enough: longer the longer the run takes, so
-        that these downloads are few."""
+    def _is_due(self, last_at_seconds: float) -> bool:
+        """Whether what waits to be a full shard has waited long enough since the last: longer the longer the
+        run takes, so that these shards are few."""
         now_seconds = time.monotonic()
-        waited_seconds = now_seconds - self.downloaded_at_seconds
+        waited_seconds = now_seconds - last_at_seconds
         return waited_seconds >= max(PATIENCE_SECONDS, (now_seconds - self.began_at_seconds) / 10)
 
     def _download(self, items: list[WorkItem]) -> None:
@@ -117,8 +117,12 @@ class Outputs:
         while len(self.failed) >= size:
             self._report(self.failed[:size])
             del self.failed[:size]
+        if self.failed and self._is_due(self.reported_at_seconds):
+            self._report(self.failed)
+            self.failed = []
 
     def _report(self, items: list[WorkItem]) -> None:
+        self.reported_at_seconds = time.monotonic()
         ids = [item.task_id for item in items]
         problems = {item.name: self._describe(item.task_id) for item in items}
         future = self._keep_logs("failed", items, problems)

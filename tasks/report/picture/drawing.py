@@ -189,9 +189,8 @@ def _draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> Non
 def _write_head(figure: Figure, title: str, note: str, told: Sequence[str]) -> None:
     width, height = figure.get_size_inches()
     left, right = 0.25 / width, 1 - RIGHT_INCHES / width
-    first = 1 - 0.32 / height
-    figure.text(left, first, title, color=TEXT, size=13, weight="bold", va="center")
-    figure.text(right, first, note, color=QUIET, size=8, va="center", ha="right")
+    figure.text(left, 1 - 0.32 / height, title, color=TEXT, size=13, weight="bold", va="center")
+    figure.text(right, 0.52 / height, note, color=QUIET, size=8, va="center", ha="right")
     for number, line in enumerate(told):
         figure.text(left, 1 - (0.62 + 0.22 * number) / height, line, color=QUIET, size=9, va="center")
 

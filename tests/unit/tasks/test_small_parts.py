@@ -269,16 +269,21 @@ def test_summary_fits_one_screen():
 def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
     """Those that failed come first, then the slowest; the file beside the outputs has all of them."""
     files = [FileResult(f"{n}", task_result(seconds=float(n))) for n in range(2 * ROWS_MAX)]
+    files.append(FileResult("left", task_result(seconds=1e9), problem=NOT_FETCHED))
     files.append(FileResult('broken "one", of many', task_result(exit_code=1), problem="exit code 1"))
     sorted_files = by_interest(files)
-    assert [file.name for file in sorted_files[:2]] == ['broken "one", of many', str(2 * ROWS_MAX - 1)]
+    assert [file.name for file in sorted_files[:3]] == [
+        'broken "one", of many',
+        "left",
+        str(2 * ROWS_MAX - 1),
+    ]
     result = RunResult("key", "job", "pool", str(tmp_path), 1, FileResults(files))
     assert write_table(result, sorted_files) == f"All of them are in {tmp_path}/fan-out-files-key.csv."
     with (tmp_path / "fan-out-files-key.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == len(files)
     assert rows[0]["file"] == 'broken "one", of many'
-    assert rows[1]["seconds"] == str(float(2 * ROWS_MAX - 1))
+    assert rows[2]["seconds"] == str(float(2 * ROWS_MAX - 1))
 
 
 def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
