@@ -91,7 +91,7 @@ def find_run_states(
 ) -> dict[str, RunState]:
     """How the run of each key stands that these owners name: as the last of its flow runs does.
 
-    Unknown is a key of which no flow run is known here: it was deleted, or another Prefect server has it.
+    Unknown is a key of which a flow run isn't known here: it was deleted, or another Prefect server has it.
     Dead are flow runs that Prefect calls running by mistake.
     """
     ids_by_key = _collect_ids(owners)
@@ -102,7 +102,9 @@ def find_run_states(
     states: dict[str, RunState] = {}
     for key, ids in ids_by_key.items():
         found = [known[id] for id in ids if id in known]
-        states[key] = "going on" if key in busy else _find_state(found, dead_ids)
+        state = "going on" if key in busy else _find_state(found, dead_ids)
+        # One that is not known here may go on.
+        states[key] = state if state == "going on" or len(found) == len(ids) else "unknown"
     return states
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from azure.batch import models
@@ -132,11 +132,15 @@ def test_a_key_of_its_own_is_judged_by_the_last_flow_run_that_had_it(prefect, ma
         return make(key, LATER)
 
     left, taken_up = make_in(f"{run_key}-left"), make_in(f"{run_key}-taken-up")
+    elsewhere = make_in(f"{run_key}-elsewhere")
     monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", flow_run_key(prefect, Running()))
     note_attempt(names_of_run(taken_up).output_container, "recipe")
+    # One that another Prefect server knows.
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(uuid4()))
+    note_attempt(names_of_run(elsewhere).output_container, "recipe")
     sweep()
     wait_for_remains(left, set())
-    assert remains_of(taken_up) == ALL
+    assert (remains_of(taken_up), remains_of(elsewhere)) == (ALL, ALL)
 
 
 def test_a_run_that_was_killed_unnoticed_is_marked_as_crashed(prefect, make, run_key, monkeypatch):
