@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+import requests
 from prefect import flow
 
+from deployments import azurite
 from flows.check import check
+from flows.fan_out import fan_out
 from tasks.checks import check_accounts
 from tasks.errors import AccessError, PermanentError
 from tasks.images import choose_image
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec, PoolSpec
-from tests.flows.services import blobs, write_files
+from tests.azurite_tokens import Tokens
+from tests.certificates import make_certificate
+from tests.faulty_proxy import HOP_BY_HOP
+from tests.flows.services import blobs, remains_of, write_files
 
 
 def test_all_is_fine_and_nothing_stays(accounts, tmp_path):
@@ -93,3 +100,76 @@ def test_a_run_tells_what_is_wrong_with_both_accounts(accounts, storage, monkeyp
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
     with pytest.raises(AccessError, match=r"AZURE_BATCH_ACCESS_KEY(.|\n)*AZURE_STORAGE_CONNECTION_STRING"):
         flow(lambda: check_accounts(names_of_run(run_key), RunOptions()), name="first-step")()
+
+
+class Restricted(BaseHTTPRequestHandler):
+    """Before Azurite: the identity may do all but ask for a key to sign with."""
+
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    certificate = ""
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "comp=userdelegationkey" in self.path:
+            self.answer(403, {"x-ms-error-code": "AuthorizationPermissionMismatch"}, b"")
+            return
+        url, headers = f"{self.upstream}{self.path}", {**self.headers, "Accept-Encoding": "identity"}
+        got = requests.request(self.command, url, data=body, headers=headers, verify=self.certificate)
+        self.answer(got.status_code, dict(got.headers), got.content)
+
+    do_GET = do_HEAD = do_POST = do_DELETE = do_PUT
+
+    def answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def without_delegation(accounts, tmp_path, monkeypatch) -> Iterator[None]:
+    """A storage account over HTTPS, for an identity that has signed in and lacks one right."""
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setattr("tasks.azure.clients._entra_credential", Tokens)
+    with (
+        azurite.serve(cert=certificate, key=key, oauth=True) as storage,
+        ThreadingHTTPServer(("127.0.0.1", 0), Restricted) as server,
+    ):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        upstream = storage.blob_endpoint.removesuffix(f"/{storage.account_name}")
+        monkeypatch.setattr(Restricted, "upstream", upstream)
+        monkeypatch.setattr(Restricted, "certificate", str(certificate))
+        url = f"https://127.0.0.1:{server.server_port}/{storage.account_name}"
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", url)
+        monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.soak
+def test_a_role_that_is_missing_is_told_by_its_name(without_delegation, tmp_path, run_key):
+    """An identity that can write and can't delegate: the check finds that alone wrong, and a run ends before
+    it has made anything."""
+    with pytest.raises(PermanentError) as caught:
+        check()
+    first, *wrong = str(caught.value).splitlines()
+    assert first.startswith("1 of ")
+    assert wrong[0].startswith("signatures: Asking for a key to sign URLs with: Azure Storage refused")
+    assert "Storage Blob Delegator" in wrong[0]
+    inputs = write_files(tmp_path / "in", {"a.txt": "a"})
+    with pytest.raises(AccessError, match="Asking for a key to sign URLs with"):
+        fan_out(str(inputs), None, "cat {input}", str(tmp_path / "out"), run_key=run_key)
+    assert remains_of(run_key) == set()

@@ -4,14 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-import jwt
 import psutil
 import pytest
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
@@ -19,6 +16,7 @@ from deployments import azurite
 from deployments.errors import LocalServiceError
 from deployments.processes import is_free
 from tasks.azure.sas import Signer, read_blob_url, validity, write_container_url
+from tests.azurite_tokens import Tokens
 from tests.certificates import make_certificate
 from tests.waiting import wait_until
 
@@ -104,17 +102,6 @@ def test_nothing_survives_a_killed_user(tmp_path):
 def certificate(tmp_path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
     return make_certificate(tmp_path)
-
-
-class Tokens:
-    """A credential whose tokens Azurite takes: it reads their claims and checks no signature."""
-
-    def get_token(self, *scopes: str, **options: object) -> AccessToken:
-        now = int(time.time())
-        claims = {"aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{SOMEBODY}/"}
-        claims |= {"tid": SOMEBODY, "oid": SOMEBODY}
-        token = jwt.encode({**claims, "iat": now - 60, "nbf": now - 60, "exp": now + 600}, "k" * 32)
-        return AccessToken(token, now + 600)
 
 
 def test_bearer_tokens_over_tls(certificate):

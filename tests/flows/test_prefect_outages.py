@@ -1,0 +1,99 @@
+"""Prefect's server silent, or failing for good, for runs that no worker of the local stack takes care of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from flows.fan_out import fan_out
+from tests.documentation import REPOSITORY
+from tests.faulty_proxy import Outage
+from tests.flows.outages import FILES, STEPS, Case, Stand, find_lost, proxied, run_again
+from tests.flows.services import write_files
+
+RUN_SECONDS = 300
+# A server that is silent is given up sooner than by default, after a minute each time.
+IMPATIENT = {"PREFECT_API_REQUEST_TIMEOUT": "8"}
+HOPELESS = {**IMPATIENT, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+
+
+@pytest.fixture
+def stand(accounts, batch_account, storage, prefect_server) -> Stand:
+    return Stand(batch_account, storage, prefect_server.removesuffix("/api"))
+
+
+def in_terminal(parameters: dict[str, Any]) -> list[str]:
+    options = [
+        f"--{name.replace('_', '-')}={value}" for name, value in parameters.items() if name != "inputs"
+    ]
+    return ["-m", "flows.fan_out", parameters["inputs"], *options]
+
+
+def by_worker(parameters: dict[str, Any]) -> list[str]:
+    """What any worker starts for a run of a deployment."""
+    deployment_id = fan_out.to_deployment("outage").apply()  # pyright: ignore[reportAttributeAccessIssue]
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
+    return ["-m", "prefect", "flow-run", "execute", str(run.id)]
+
+
+def run(
+    stand: Stand,
+    case: Case,
+    folder: Path,
+    start: Callable[[dict[str, Any]], list[str]],
+    settings: dict[str, str],
+) -> tuple[Outage, subprocess.CompletedProcess[str]]:
+    """Run two files, of which it is noted that they ran; the outage begins when the run is first drawn."""
+    write_files(folder / "in", FILES)
+    parameters = {
+        "inputs": str(folder / "in"),
+        "command": f"""sh -c 'echo "$FAN_OUT_NAME" >> {folder}/ran; cat "$FAN_OUT_INPUT"'""",
+        "output_dir": str(folder / "out"),
+        "output_name": "{name}",
+        "run_key": case.key,
+    }
+    arguments = start(parameters)
+    with proxied(stand) as proxies:
+        outage = proxies["prefect"].begin(Outage(case.kind, case.seconds, STEPS["prefect"][case.step]))
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=REPOSITORY,
+            env={**os.environ, "PREFECT_API_URL": f"{proxies['prefect'].url}/api", **settings},
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+        )
+    return outage, ended
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_a_silent_server_is_borne_by_a_run_in_a_terminal(stand, tmp_path):
+    """It takes requests and answers none for a while; then the run ends well."""
+    case = Case("prefect", "artifacts", "silent", 20)
+    outage, ended = run(stand, case, tmp_path, in_terminal, IMPATIENT)
+    assert outage.struck
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in (tmp_path / "out").glob("*.txt")} == set(FILES)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("start", [in_terminal, by_worker])
+def test_a_server_that_fails_for_good_costs_no_output(stand, tmp_path, start):
+    """The run fails and says so; what was computed is there, and the next attempt runs nothing again."""
+    case = Case("prefect", "artifacts", "500", 3600)
+    outage, ended = run(stand, case, tmp_path, start, HOPELESS)
+    assert outage.struck
+    assert "500" in ended.stderr + ended.stdout
+    assert find_lost(stand, case, tmp_path) == set()
+    assert len(run_again(stand, case, tmp_path).outputs) == len(FILES)
+    assert sorted((tmp_path / "ran").read_text().split()) == sorted(FILES)
