@@ -85,12 +85,12 @@ class Feed:
 
     def _share(self, items: list[WorkItem]) -> list[Unit]:
         """Which files share a Batch task."""
-        size = self.plan.spec.files_per_task
+        size = self.plan.files_per_task
         return [*items] if size == 1 else [*make_bundles(items, size)]
 
     def _share_all(self, items: list[WorkItem]) -> list[Unit]:
         """The same where an earlier attempt may have bundles under way: they stay as they are."""
-        if self.plan.spec.files_per_task == 1:
+        if self.plan.files_per_task == 1:
             return [*items]
         live = find_live_bundles(self.plan.names, self.job.id, items, self.computed)
         under_way = {item.task_id for bundle in live for item in bundle.items}
@@ -106,13 +106,13 @@ class Feed:
     def _is_worth_a_request(self) -> bool:
         now_seconds = time.monotonic()
         patience = max(GATHERING_SECONDS, (now_seconds - self.began_seconds) / 10)
-        each = self.plan.spec.files_per_task
+        each = self.plan.files_per_task
         is_due = len(self.ready) >= each and now_seconds - self.added_seconds >= patience
         return is_due or len(self.ready) >= max(COLLECTION_MAX * each, len(self.plan.files) / ADDED_TIMES)
 
     def _add_first(self) -> None:
         """Add what is ready: whole requests if there is one, else what has waited, but no half bundles."""
-        each, count = self.plan.spec.files_per_task, len(self.ready)
+        each, count = self.plan.files_per_task, len(self.ready)
         taken = count - count % (COLLECTION_MAX * each) or count - count % each
         units = self._share(self.ready[:taken])
         first = len(self.items) - count + 1

@@ -31,8 +31,9 @@ from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.computed_outputs import list_sources
+from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
-from tasks.reuse.remembering import Memory, remembered, set_stale_aside, tell_stale
+from tasks.reuse.remembering import Memory, build_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.recipe import digest_recipe
@@ -118,6 +119,7 @@ def _begin(plan: Plan) -> Start:
 
 def run_files(plan: Plan, start: Start) -> Shards:
     """The steps of a run whose files have to be run."""
+    plan = share_tasks(plan)
     names, spec = plan.names, plan.spec
     # Known from here on, each is hidden wherever it is printed.
     read_secrets(spec.task.secret_environment)
@@ -155,7 +157,7 @@ def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
     if folder is None:
         tell_stale(outputs)
         return []
-    remember_outputs(folder, opaque(outputs.made()))
+    remember_outputs(folder, opaque(build_records(outputs)))
     return set_stale_aside(folder, outputs)
 
 

@@ -144,10 +144,10 @@ def _submit(
     items, units = feed.run()
     uploaded_at = began_at, feed.uploaded_at
     close_job(job, names, spec)
-    shared = f" for {say_count(len(items), 'file')}" if spec.files_per_task > 1 else ""
+    shared = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
     return Submitted(computed, items, units, job, pool, uploaded_at)
 
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:
-    return upload_runner(plan.names.application_container) if plan.spec.files_per_task > 1 else ()
+    return upload_runner(plan.names.application_container) if plan.files_per_task > 1 else ()

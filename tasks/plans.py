@@ -51,6 +51,9 @@ class Plan:
     extra_files: tuple[ExtraFile, ...] = ()
     """The local files that each Batch task gets besides its input."""
 
+    files_per_task: int = 1
+    """Before the run knows what is left to do, 1 where it is to find it itself."""
+
     @property
     def outputs(self) -> OutputPlace:
         """Where Batch tasks write outputs."""
@@ -73,7 +76,8 @@ def plan_run(spec: RunSpec) -> Plan:
     given_outputs = find_output_place(spec)
     files = find_plan_inputs(spec, given_outputs)
     _check_stream_output(spec.stream_output, files)
-    _refuse_idle_nodes(spec.pool, len(files), spec.files_per_task)
+    files_per_task = 1 if spec.files_per_task == "auto" else spec.files_per_task
+    _refuse_idle_nodes(spec.pool, len(files), files_per_task)
     # It is built again once it is known where the application lies.
     build_command(spec.command, program and program.name)
     return Plan(
@@ -85,6 +89,7 @@ def plan_run(spec: RunSpec) -> Plan:
         output_folder=None if given_outputs else prepare_output_folder(spec.output_dir),
         given_outputs=given_outputs,
         extra_files=tuple(find_extra_files(spec.task.files)),
+        files_per_task=files_per_task,
     )
 
 

@@ -18,11 +18,12 @@ from tasks.spec.recipe import digest_json
 
 @dataclass(frozen=True)
 class OutputRecord:
-    """How one output was made: the digest of all that made it (`tasks.spec.recipe`), and the MD5 of its
-    content, hexadecimal."""
+    """How one output was made: the digest of all that made it (`tasks.spec.recipe`), the MD5 of its content,
+    hexadecimal, and how long its program ran, if that is known."""
 
     source: str
     md5: str
+    seconds: float | None = None
 
 
 def read_records(folder: Path) -> dict[str, OutputRecord]:
@@ -52,7 +53,7 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
         with _one_at_a_time(folder):
             together = {**_read(folder), **made}
             _find_result_store().write(
-                {name: [one.source, one.md5] for name, one in together.items()}, _storage_key(folder)
+                {name: _list_parts(one) for name, one in together.items()}, _storage_key(folder)
             )
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
@@ -68,6 +69,11 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+
+
+def _list_parts(record: OutputRecord) -> list[str | float]:
+    made: list[str | float] = [record.source, record.md5]
+    return made if record.seconds is None else [*made, record.seconds]
 
 
 def _find_result_store() -> ResultStore:

@@ -36,10 +36,21 @@ class Memory:
             self.record()
 
     def record(self) -> None:
-        made = self.outputs.made()
-        if made and self.folder is not None:
-            write_records(self.folder, {item.name: OutputRecord(item.source, got.md5) for item, got in made})
+        records = build_records(self.outputs)
+        if records and self.folder is not None:
+            write_records(self.folder, records)
         self.recorded = len(self.outputs.fetched)
+
+
+def build_records(outputs: Outputs) -> dict[str, OutputRecord]:
+    """What is to be remembered of the outputs that are on disk, by the names of their inputs."""
+    tasks = outputs.tasks
+    return {
+        item.name: OutputRecord(
+            item.source, got.md5, tasks[item.task_id].seconds if item.task_id in tasks else None
+        )
+        for item, got in outputs.made()
+    }
 
 
 @contextmanager

@@ -5,7 +5,7 @@ output folder may leave a file out if all that is the same, and the output lies 
 and compared, so that nothing is taken to be there which isn't.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
-from tasks.downloads import Fetched, local_path
+from tasks.downloads import local_path
 from tasks.errors import InputError, PermanentError
 from tasks.extra_files import identify_remote_files
 from tasks.plans import Plan
@@ -22,7 +22,7 @@ from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram
-from tasks.spec.work import WorkItem, make_item
+from tasks.spec.work import make_item
 from tasks.step import NOT_CACHED, RETRIED, opaque
 from tasks.uploads import compute_md5, digest_input
 
@@ -121,10 +121,10 @@ def _read_md5(path: str) -> str:
 
 # Not cached: it is a record itself.
 @task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
-def remember_outputs(folder: Path, outputs: Sequence[tuple[WorkItem, Fetched]]) -> int:
+def remember_outputs(folder: Path, records: Mapping[str, OutputRecord]) -> int:
     """Remember what made each output that was fetched, and its content; how many.
 
     Nothing here fails a run.
     """
-    write_records(folder, {item.name: OutputRecord(item.source, fetched.md5) for item, fetched in outputs})
-    return len(outputs)
+    write_records(folder, records)
+    return len(records)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tasks.spec.bundle_sizes import FILES_MAX
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
 from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
 
@@ -23,7 +24,7 @@ def _as_text(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
-FilesPerTask = Annotated[int, Field(ge=1, le=1000)]
+FilesPerTask = Annotated[int, Field(ge=1, le=FILES_MAX)] | Literal["auto"]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
 
@@ -109,7 +110,8 @@ class RunOptions(Spec):
     files_per_task: FilesPerTask = Field(
         default=1,
         description="How many files share one Batch task, for programs that take seconds or less: each still "
-        "succeeds, fails and is told by itself.",
+        "succeeds, fails and is told by itself. auto: as many as suit their number, their sizes, the pool, "
+        "and the seconds that such files have taken so far.",
     )
     keep_logs: Literal["failed", "all"] = Field(
         default="failed",

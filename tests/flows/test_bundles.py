@@ -9,6 +9,7 @@ import pytest
 from batch_emulator import control_client as control
 from flows.fan_out import fan_out
 from tasks.errors import FilesFailedError, JobError
+from tasks.reuse.earlier_seconds import measure_earlier
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import PoolSpec
 from tests.flows.attempts import COMMAND, KEEP_ALL, running_elsewhere
@@ -127,6 +128,17 @@ def delete_job_once_two_are_done(caplog, run_key: str) -> None:
     said = "2 of 4 files done, 1 of them failed; 0 of 1 Batch tasks completed"
     wait_until(lambda: said in caplog.text, 60, "progress of files")
     batch().begin_delete_job(names_of_run(run_key).job_id, polling_interval=1).wait()
+
+
+def test_the_number_of_files_is_found(accounts, tmp_path, caplog):
+    """The first run knows nothing of its files; what they took is there for the next."""
+    inputs = write_files(tmp_path / "in", {f"{number}": "" for number in range(12)})
+    command, options = "sh -c 'sleep $(cat \"$FAN_OUT_INPUT\")0.1'", {"files_per_task": "auto"}
+    first = fan_out(inputs, None, command, tmp_path / "out", **options)
+    assert len(first.outputs) == 12
+    assert "4 Batch tasks for 12 files" in caplog.text
+    seconds = [file.task.seconds for file in first.files]
+    assert f"{measure_earlier(tmp_path / 'out'):.3f}" == f"{sum(seconds) / len(seconds):.3f}"
 
 
 def test_a_preempted_node_costs_only_the_file_that_ran(accounts, batch_account, tmp_path, run_key):

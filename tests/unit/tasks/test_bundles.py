@@ -10,6 +10,7 @@ from tasks.batch_tasks import TaskPlan, build_common, build_task
 from tasks.bundles import build_bundle_task, build_manifest, read_outcome
 from tasks.errors import InputError
 from tasks.plans import plan_run
+from tasks.spec.bundle_sizes import choose_files_per_task
 from tasks.spec.bundles import make_bundle, make_bundles
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
@@ -130,3 +131,25 @@ def test_what_does_not_go_with_bundles_is_refused_in_the_plan(tmp_path):
         InputError, match=r"40 nodes for 100 files, 50 in each Batch task: 38.*Ask for 2 nodes"
     ):
         plan_run(RunSpec(**described, run_key="run", files_per_task=50, nodes=40))
+
+
+@pytest.mark.parametrize(
+    ("expected", "given"),
+    [
+        # Fewer files than keep the slots busy four times: each is a task by itself.
+        (1, {"count": 31, "size_bytes": 31, "slots": 8}),
+        # Nobody knows how long they take: no more than a few minutes of one second each.
+        (10, {"count": 320, "size_bytes": 320, "slots": 8}),
+        (100, {"count": 1_000_000, "size_bytes": 1_000_000, "slots": 8}),
+        # A task is to take a minute, on all its slots.
+        (1, {"count": 1_000_000, "size_bytes": 1, "slots": 8, "seconds_each": 100.0}),
+        (30, {"count": 1_000_000, "size_bytes": 1, "slots": 8, "seconds_each": 2.0}),
+        (120, {"count": 1_000_000, "size_bytes": 1, "slots": 8, "seconds_each": 2.0, "at_once": 4}),
+        (1000, {"count": 1_000_000, "size_bytes": 1, "slots": 8, "seconds_each": 0.0}),
+        # Large files: no more than 256 MB on their way to a node.
+        (2, {"count": 10_000, "size_bytes": 10_000 * (100 << 20), "slots": 8, "seconds_each": 0.1}),
+    ],
+)
+def test_auto_is_drawn_from_number_sizes_pool_and_seconds(expected, given):
+    """The least of what keeps all slots busy, what is soon on its node, and what lasts a minute."""
+    assert choose_files_per_task(**given) == expected

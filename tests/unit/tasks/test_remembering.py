@@ -22,7 +22,9 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
         raise OSError("no more threads")
 
     fetched = Fetched("a_OUTPUT.txt", "0a1b", "etag")
-    outputs = SimpleNamespace(fetched={"a-5eed": fetched}, made=lambda: [(ITEM, fetched)], stop=stop)
+    outputs = SimpleNamespace(
+        fetched={"a-5eed": fetched}, tasks={}, made=lambda: [(ITEM, fetched)], stop=stop
+    )
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
     assert written.keys() == {"a.txt"}
