@@ -15,7 +15,15 @@ from batch_emulator.faults.rules import Faults
 from batch_emulator.logs import set_up_log
 from batch_emulator.node.simulation import Simulation, parse_simulation
 from batch_emulator.server import running
-from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_PORT, KEY_VARIABLE, PACES, Settings
+from batch_emulator.settings import (
+    CONTAINERS,
+    DEFAULT_ACCOUNT,
+    DEFAULT_KEY,
+    DEFAULT_PORT,
+    KEY_VARIABLE,
+    PACES,
+    Settings,
+)
 
 
 def main() -> int:
@@ -73,9 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--containers",
-        choices=["refuse", "host"],
+        nargs="?",
+        choices=CONTAINERS,
+        const="engine",
         default="refuse",
-        help="host runs the commands of container tasks as plain processes (%(default)s)",
+        help="run container tasks by the Docker or Podman that is here; host: as processes (%(default)s)",
     )
     parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
     parser.add_argument("--debug", action="store_true", help="log each request")

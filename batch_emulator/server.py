@@ -20,6 +20,7 @@ from batch_emulator.app import create_app
 from batch_emulator.connections import GatheringProtocol, close_overdue
 from batch_emulator.engine.engine import Engine
 from batch_emulator.engine.journal import Journal
+from batch_emulator.node.containers import find_engine
 from batch_emulator.node.launch import Runner
 from batch_emulator.node.process_runner import ProcessRunner
 from batch_emulator.node.simulated_runner import SimulatedRunner
@@ -188,9 +189,16 @@ def _config(engine: Engine) -> uvicorn.Config:
 def _make_runner(settings: Settings, location: Path) -> Runner:
     if settings.simulate is None:
         return ProcessRunner(
-            location, stop_grace_seconds=settings.stop_grace_seconds, keeps=settings.location is not None
+            location,
+            stop_grace_seconds=settings.stop_grace_seconds,
+            keeps=settings.location is not None,
+            engine=_find_engine(settings),
         )
     return SimulatedRunner(settings.simulate, speed=settings.speed)
+
+
+def _find_engine(settings: Settings) -> str | None:
+    return None if settings.containers in ("refuse", "host") else find_engine(settings.containers)
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:

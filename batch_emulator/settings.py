@@ -66,8 +66,9 @@ class Settings:
     None: they are run."""
 
     containers: str = "refuse"
-    """What becomes of container tasks: `refuse` answers that there are no containers here; `host` runs their
-    commands as processes of this machine, where image, registry and options have no effect."""
+    """What becomes of container tasks: `refuse` answers that there are no containers here; `docker`, `podman`
+    or `engine`, the one that is there, runs them in containers of this machine; `host` runs their commands as
+    processes of this machine, where image, registry and options have no effect."""
 
     node_allocation_seconds: float = _Paced(0.2)
     """Time from a resize to the new nodes' appearance in state `creating`."""
@@ -124,6 +125,9 @@ _TIMES = (
     "node_replacement_seconds",
 )
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Settings)}
+#: What `Settings.containers` may be.
+CONTAINERS = ("refuse", "host", "engine", "docker", "podman")
+
 PACES: dict[str, dict[str, float]] = {
     # As in recordings: nodes are idle after three to four minutes, jobs gone after five to six seconds.
     "azure": dict(zip(_TIMES, (30.0, 90.0, 90.0, 60.0, 6.0, 3.0, 300.0), strict=True)),
@@ -151,8 +155,8 @@ def check(settings: Settings) -> None:
         raise ValueError(
             f"who can reach {settings.host} knows the default key: give another one ({KEY_VARIABLE})"
         )
-    if settings.containers not in ("refuse", "host"):
-        raise ValueError(f"container tasks can't be {settings.containers!r}: it is refuse or host")
+    if settings.containers not in CONTAINERS:
+        raise ValueError(f"container tasks can't be {settings.containers!r}: it is {', '.join(CONTAINERS)}")
     if settings.pace not in PACES:
         raise ValueError(f"there is no pace {settings.pace!r}: it is {', '.join(PACES)}")
     if not settings.speed > 0:

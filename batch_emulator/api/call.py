@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from batch_emulator.api.bodies.base import Body, parse_json, parse_object, unknown_property
 from batch_emulator.api.conditions import check_conditions
-from batch_emulator.api.refusals import ALLOWED
+from batch_emulator.api.refusals import allowed_by
 from batch_emulator.api.versions import find_unknown
 from batch_emulator.engine.engine import Engine
 from batch_emulator.resources.model import Resource
@@ -77,4 +77,4 @@ def read_object(call: Call, model: type[B], value: Any, kind: str) -> B:
     name = find_unknown(kind, value, call.version)
     if name is not None:
         raise unknown_property(name)
-    return parse_object(model, value, ALLOWED[call.engine.settings.containers])
+    return parse_object(model, value, allowed_by(call.engine.settings.containers))

@@ -11,14 +11,15 @@ from typing import Any
 from batch_emulator.errors import BatchError, not_supported
 
 REFUSALS: dict[str, str] = {
-    "containerSettings": "tasks run as processes of this machine, not in containers",
+    "containerSettings": "tasks run as processes of this machine, unless the service was started otherwise",
     "identityReference": "files are read and written with a SAS, there are no managed identities",
 }
 """Property of a request body -> why it is refused."""
 
 
-ALLOWED: dict[str, frozenset[str]] = {"refuse": frozenset(), "host": frozenset({"containerSettings"})}
-"""What `Settings.containers` has taken nevertheless."""
+def allowed_by(containers: str) -> frozenset[str]:
+    """What `Settings.containers` has taken nevertheless."""
+    return frozenset() if containers == "refuse" else frozenset({"containerSettings"})
 
 
 def check_supported(name: str, value: Any, allowed: frozenset[str]) -> Any:

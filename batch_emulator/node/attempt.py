@@ -6,11 +6,13 @@ import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from batch_emulator.node.agent_link import AgentLink, Running
+from batch_emulator.node.containers import Containers, client_environment, is_engine_s_failure
 from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.node.launch import Failure, Launch, Outcome
 from batch_emulator.node.output_files import upload_output_files
@@ -33,6 +35,11 @@ class Equipment:
     sweeper: Sweeper
     search_path: str
     stop_grace_seconds: float
+    containers: Containers | None = None
+
+    def containers_for(self, launch: Launch) -> Containers | None:
+        """What runs it in a container, if it is to be in one."""
+        return self.containers if launch.container else None
 
 
 class _Stopped(Exception):
@@ -59,6 +66,8 @@ async def carry_out(
             ended = await _execute(launch, directory, environment, stop, equipment)
         else:
             ended = await watch(running, stop, equipment.stop_grace_seconds)
+        if equipment.containers_for(launch) and is_engine_s_failure(ended.code):
+            raise AttemptFailed("ContainerInvalidSettings", Message=_last_line(f"{directory}/stderr.txt"))
     except AttemptFailed as error:
         equipment.sweeper.later(directory)
         return Outcome(None, error.failure, preprocessing_failure=True)
@@ -66,6 +75,9 @@ async def carry_out(
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
     except _Stopped:
         return stopped_outcome()
+    if (containers := equipment.containers_for(launch)) and ended.cause != "itself":
+        # Its client is gone; what ran in it need not be.
+        await containers.remove(launch)
     if launch.stage != "coordination" or ended.cause != "itself":
         equipment.sweeper.later(directory)
     if ended.cause == "stop":
@@ -95,12 +107,12 @@ def stopped_outcome(exit_code: int | None = None) -> Outcome:
 
 
 def _build_environment(launch: Launch, node_root: str, search_path: str) -> dict[str, str]:
-    """All variables of the process: a few that any program expects, the launch's, the directories'."""
+    """All variables of the process: a few that any program expects, which a container has from its image, the
+    launch's, the directories'."""
     directory = f"{node_root}/{launch.task_directory}"
+    expected = {"PATH": search_path, "LANG": "C.UTF-8", "HOME": f"{directory}/wd"}
     environment = {
-        "PATH": search_path,
-        "LANG": "C.UTF-8",
-        "HOME": f"{directory}/wd",
+        **({} if launch.container else expected),
         **launch.environment,
         "AZ_BATCH_NODE_ROOT_DIR": node_root,
         "AZ_BATCH_NODE_SHARED_DIR": f"{node_root}/shared",
@@ -146,16 +158,20 @@ async def _execute(
                 Path(directory.removesuffix(launch.task_directory)),
             )
             await _until(stop, deadline, _at_disk_speed(download, directory, launch.disk_bytes_per_second))
+    containers = equipment.containers_for(launch)
+    if containers is not None:
+        await _until(stop, deadline, containers.fetch(launch))
     if stop.done():
         raise _Stopped
     command = Command(
         launch.command_line,
         f"{directory}/wd",
-        environment,
+        client_environment(environment) if containers else environment,
         f"{directory}/stdout.txt",
         f"{directory}/stderr.txt",
         appends=launch.stage == "application",
         leaves_running=launch.stage == "coordination",
+        arguments=containers and containers.arguments(launch, directory, environment),
     )
     left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
     return await run(
@@ -166,6 +182,12 @@ async def _execute(
         limit_seconds=left_seconds,
         grace_seconds=equipment.stop_grace_seconds,
     )
+
+
+def _last_line(path: str) -> str:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        return (file.read()[-1000:].splitlines() or [""])[-1]
+    return ""
 
 
 async def _at_disk_speed(work: Awaitable[None], directory: str, bytes_per_second: float | None) -> None:

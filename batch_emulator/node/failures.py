@@ -3,8 +3,9 @@
     AttemptFailed       ends an attempt with a `Failure`
 
 Categories and most messages: REST documentation "Batch Status and Error Codes", table of task
-scheduling errors; further codes: `TaskFailureInformationCodes` of the .NET client. Messages are without
-the documentation's full stops, as the service answers them.
+scheduling errors; further codes: `TaskFailureInformationCodes` of the .NET client, for containers
+Azure/Batch issue 4 and nextflow-io/nextflow pull request 2099. Messages are without the documentation's
+full stops, as the service answers them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _KNOWN: dict[str, tuple[Literal["UserError", "ServerError"], str]] = {
     ),
     "ResourceFileCreateFailed": (_SERVER, "Failure encountered creating resource file"),
     "ResourceFileWriteFailed": (_SERVER, "Failure encountered writing resource file"),
+    "ContainerInvalidImage": (_USER, "One or more container images specified are invalid"),
+    "ContainerInvalidSettings": (_USER, "At least one value of specified task container settings is invalid"),
     "DiskFull": (_SERVER, "There is not enough disk space on the node that was selected to run the task"),
     "CommandProgramNotFound": (_USER, "The specified command program is not found"),
     "CommandLaunchFailed": (_USER, "Failed to launch the specified command line"),

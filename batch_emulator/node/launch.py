@@ -36,6 +36,9 @@ class Launch:
     `attempt` tells it from all others in its directory, those of former tasks too: where an
     earlier service has begun it, what of that still runs, or how it has ended, counts.
 
+    `container` is the task's `containerSettings`, with all `registries` that it may pull
+    from; empty where it has none, or where containers have no effect.
+
     A multi-instance task runs in two stages: `coordination` brings `common_resource_files` into the task's
     directory itself, and leaves running what its command has started; `application` goes on there.
     """
@@ -55,6 +58,7 @@ class Launch:
     disk_full: bool = False
     disk_bytes_per_second: float | None = None
     attempt: str = ""
+    container: WireObject = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -45,7 +45,8 @@ Cause = Literal["itself", "limit", "stop"]
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command line with all that its process is given. The files `stdout` and `stderr` are emptied first,
-    unless it `appends`. Where it `leaves_running`, what it has started outlives an end of its own accord.
+    unless it `appends`. `arguments` are what is started, where that is not the line itself. Where
+    it `leaves_running`, what it has started outlives an end of its own accord.
 
     Paths are texts: for a short task `pathlib` would cost more than all else but the process itself.
     """
@@ -57,6 +58,7 @@ class Command:
     stderr: str
     appends: bool = False
     leaves_running: bool = False
+    arguments: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class Exit:
 
 def split_command_line(command_line: str) -> list[str]:
     """The program and its arguments. Raises AttemptFailed for an open quote or a line without a program."""
+    words = split_words(command_line)
+    if not words or not words[0]:
+        raise program_not_found()
+    return words
+
+
+def split_words(command_line: str) -> list[str]:
+    """Its words, if any. Raises AttemptFailed for an open quote."""
     # shlex would do, but takes quadratic time: half a minute for the megabyte that a task may have.
     words: list[str] = []
     parts: list[str] = []
@@ -84,8 +94,6 @@ def split_command_line(command_line: str) -> list[str]:
         else:
             parts.append(_unquote(match))
     words += ["".join(parts)] if parts else []
-    if not words or not words[0]:
-        raise program_not_found()
     return words
 
 
@@ -160,7 +168,7 @@ def _cause(exited: asyncio.Future[int], stop: asyncio.Future[None]) -> Cause:
 
 
 def _make_order(command: Command, deadline: float | None) -> dict[str, Any]:
-    arguments = split_command_line(command.command_line)
+    arguments = command.arguments or split_command_line(command.command_line)
     search_path = command.environment.get("PATH", "")
     return {
         "program": _find_program(arguments[0], command.working_directory, search_path),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from batch_emulator.node.agent_link import AgentLink, Running
 from batch_emulator.node.attempt import Equipment, carry_out, stopped_outcome
+from batch_emulator.node.containers import Containers
 from batch_emulator.node.failures import make_failure
 from batch_emulator.node.launch import Launch, Outcome
 from batch_emulator.node.process import kill_orphans
@@ -43,7 +44,7 @@ class ProcessRunner:
 
     `location` is made absolute and kept. `stop_grace_seconds` lie between SIGTERM and SIGKILL. `transfers` is
     closed with the runner. Where it `keeps`, processes outlive a service that is killed, and the next one can
-    take them up.
+    take them up. Container tasks run by `engine`, a program, if there is one.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class ProcessRunner:
         stop_grace_seconds: float = 5.0,
         transfers: Transfers | None = None,
         keeps: bool = False,
+        engine: str | None = None,
     ):
         self._nodes_directory = location.resolve() / "nodes"
         self._agent = AgentLink(location.resolve() / "agent", keeps=keeps)
         self._taken_up: set[str] = set()
+        self._contained: list[Launch] = []
         self._equipment = Equipment(
             self._agent,
             transfers or Transfers(),
@@ -64,6 +67,7 @@ class ProcessRunner:
             Sweeper(),
             os.environ.get("PATH") or os.defpath,
             stop_grace_seconds,
+            Containers(engine, str(self._nodes_directory)) if engine else None,
         )
         self._nodes: dict[str, Path] = {}
         self._attempts: dict[tuple[str, str], _Attempt] = {}
@@ -92,7 +96,9 @@ class ProcessRunner:
             f"{self._nodes[node_id]}/{directory}" for node_id, directory in in_use if node_id in self._nodes
         }
         kill_orphans(self._nodes_directory, self._taken_up | left_running)
-        self._taken_up = set()
+        if self._equipment.containers is not None:
+            self._equipment.containers.remove_all(self._contained)
+        self._taken_up, self._contained = set(), []
         for folder in self._nodes_directory.glob("*/*"):
             if folder.name not in node_ids:
                 self._equipment.trash.take(folder)
@@ -137,6 +143,7 @@ class ProcessRunner:
         found = self._agent.find(launch.name)
         if found is not None:
             self._taken_up.add(f"{root}/{launch.task_directory}")
+            self._contained.append(launch)
         return found
 
     def _finish(
@@ -172,6 +179,8 @@ class ProcessRunner:
         self._equipment.sweeper.close()
         await self._agent.close()
         kill_orphans(self._nodes_directory)
+        if self._equipment.containers is not None:
+            self._equipment.containers.remove_all()
         await self._equipment.transfers.close()
         await self._equipment.trash.close()
 

@@ -25,6 +25,7 @@ def start_task_launch(world: World, pool: Pool, node: Node, spec: Wire, run: Run
         max_wall_clock_seconds=None,
         retries_left=False,
         attempt=f"{node.boot_number}.{run.retry_count}",
+        container=_container(world, pool, spec),
     )
 
 
@@ -42,6 +43,7 @@ def task_launch(world: World, job: Job, task: Task, pool: Pool, node: Node) -> L
         retry=task.retry_count > 0,
         job_preparation_directory=_preparation_directory(job),
         attempt=f"{task.number}.{task.attempt}",
+        container=_container(world, pool, task.spec),
     )
 
 
@@ -57,6 +59,7 @@ def preparation_launch(world: World, job: Job, pool: Pool, node: Node, run: Run)
         max_wall_clock_seconds=limit_seconds(spec),
         retry=run.retry_count > 0,
         attempt=f"{run.number}.{run.retry_count}",
+        container=_container(world, pool, spec),
     )
 
 
@@ -72,6 +75,7 @@ def release_launch(world: World, job: Job, pool: Pool, node: Node, run: Run) -> 
         max_wall_clock_seconds=parse_duration(spec["maxWallClockTime"]).total_seconds(),
         job_preparation_directory=_preparation_directory(job),
         attempt=str(run.number),
+        container=_container(world, pool, spec),
     )
 
 
@@ -171,6 +175,16 @@ def _job_environment(world: World, job: Job, spec: Wire, pool: Pool, node: Node)
     if spec.get("authenticationTokenSettings", {}).get("access"):
         identity["AZ_BATCH_AUTHENTICATION_TOKEN"] = issue_token(world.settings.key, job.id)
     return common | _settings(spec) | _node_environment(world, pool, node) | identity
+
+
+def _container(world: World, pool: Pool, spec: Wire) -> Wire:
+    """A task's `containerSettings`, where there is an engine for them."""
+    settings = spec.get("containerSettings")
+    if settings is None or world.settings.containers in ("refuse", "host"):
+        return {}
+    of_pool = pool.spec.get("virtualMachineConfiguration", {}).get("containerConfiguration", {})
+    registries = [*of_pool.get("containerRegistries", []), settings.get("registry")]
+    return settings | {"registries": [each for each in registries if each]}
 
 
 def _settings(spec: Wire) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.scalars import (
@@ -71,7 +71,7 @@ DEFAULT_IDENTITY: dict[str, Any] = DEFAULT_USER.to_wire()
 
 class ContainerRegistry(Body):
     username: str | None = None
-    password: Annotated[str | None, Field(exclude=True)] = None
+    password: str | None = None
     registry_server: str | None = None
     identity_reference: IdentityReference | None = None
 

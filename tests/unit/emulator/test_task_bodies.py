@@ -11,7 +11,7 @@ from azure.batch import models
 
 from batch_emulator.api.bodies import parse_body, parse_object
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
-from batch_emulator.api.refusals import ALLOWED, REFUSALS
+from batch_emulator.api.refusals import REFUSALS, allowed_by
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import BatchError
 from tests.unit.emulator.official_client import sent_by
@@ -150,7 +150,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(name: str) -> None:
 
 def test_container_tasks_are_taken_where_they_may_run_as_processes() -> None:
     """With the setting `host` their settings are kept, and nothing else that is refused is taken."""
-    allowed = ALLOWED["host"]
+    allowed = allowed_by("host")
     body = parse_object(TaskAdd, REFUSED_PARTS["containerSettings"], allowed).to_wire()
     assert body["containerSettings"] == {
         "imageName": "alpine",

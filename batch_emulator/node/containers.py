@@ -1,0 +1,191 @@
+"""Container tasks in containers of this machine, by Docker or Podman: `--containers engine`.
+
+As on Azure, a task's container has all below the node's root under the same paths, or what the task names of
+it; the task's environment; and the task's command line in place of the image's own. The node agent starts the
+engine's client, which prints what the container does. The service ends a container that outlives its client:
+it knows it by its name, and all of a location by their label.
+
+Source: documentation "Run container workloads on Azure Batch" and Add Task's `containerSettings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_emulator.node.agent import TASK_DIRECTORY
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.launch import Launch, WireObject
+from batch_emulator.node.process import split_words
+
+ENGINES = ("docker", "podman")
+#: What an engine's client has of this process's environment; all else that it is given is the task's.
+_CLIENT_NAMES = frozenset({"PATH", "HOME", "USER", "TMPDIR", "LANG", "REGISTRY_AUTH_FILE"})
+_CLIENT_PREFIXES = ("XDG_", "DOCKER_", "CONTAINER", "STORAGE_", "BUILDAH_", "DBUS_")
+_LABEL = "azure-batch-emulator"
+_ANSWER_SECONDS = 30.0
+_ENGINE_FAILED = 125
+_MOUNTS = {"Shared": "shared", "Startup": "startup", "VfsMounts": "fsmounts", "Applications": "applications"}
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """An engine, and the folder of nodes whose tasks it runs."""
+
+    engine: str
+    location: str
+
+    def name(self, launch: Launch) -> str:
+        """That of an attempt's container, in all locations."""
+        return f"azb-{hashlib.sha256(f'{self.location}#{launch.name}'.encode()).hexdigest()[:24]}"
+
+    async def fetch(self, launch: Launch) -> None:
+        """Have the image on this machine. Raises AttemptFailed."""
+        image = launch.container["imageName"]
+        if (await self._ask("image", "inspect", image))[0] == 0:
+            return
+        with _logged_in(launch.container) as environment:
+            code, told = await self._ask("pull", "--quiet", image, environment=environment)
+        if code != 0:
+            raise AttemptFailed("ContainerInvalidImage", Message=f"Failed to pull {image}: {told}")
+
+    def arguments(self, launch: Launch, directory: str, environment: Mapping[str, str]) -> list[str]:
+        """The engine's command line for an attempt in `directory`; without a command the image's own runs."""
+        settings = launch.container
+        root = directory.removesuffix(f"/{launch.task_directory}")
+        where = (
+            ["--workdir", f"{directory}/wd"] if settings["workingDirectory"] == "taskWorkingDirectory" else []
+        )
+        return [
+            *(self.engine, "run", *where, *_mounts(launch, root, directory), *_variables(environment)),
+            # After ours, as the last of two that contradict each other counts; but for how we find it again.
+            *split_words(settings.get("containerRunOptions", "")),
+            *("--rm", "--pull=never", "--name", self.name(launch), "--label", f"{_LABEL}={self.location}"),
+            *(settings["imageName"], *split_words(launch.command_line)),
+        ]
+
+    async def remove(self, launch: Launch) -> None:
+        """End an attempt's container, if it is there."""
+        await self._ask("rm", "--force", self.name(launch))
+
+    def remove_all(self, but: Collection[Launch] = ()) -> None:
+        """End those of this location that no attempt has any more. Waits for that."""
+        spared = {self.name(launch) for launch in but}
+        of_here = ("--filter", f"label={_LABEL}={self.location}", "--format", "{{.Names}}")
+        listed = subprocess.run(
+            [self.engine, "ps", "--all", *of_here], capture_output=True, text=True, check=False
+        )
+        left = [name for name in listed.stdout.split() if name not in spared]
+        if left:
+            subprocess.run([self.engine, "rm", "--force", *left], capture_output=True, check=False)
+
+    async def _ask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """The client's exit code and the last that it said."""
+        process = await asyncio.create_subprocess_exec(
+            self.engine,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment or os.environ,
+        )
+        try:
+            told, _ = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        return process.returncode or 0, told.decode(errors="replace").strip()
+
+
+def find_engine(wanted: str) -> str:
+    """The program of that engine, or of any, that answers. Raises ValueError."""
+    names = ENGINES if wanted == "engine" else (wanted,)
+    for name in names:
+        program = shutil.which(name)
+        if program is not None and _answers(program):
+            return program
+    raise ValueError(f"container tasks can't run here: {' or '.join(names)} does not answer on this machine")
+
+
+def _answers(program: str) -> bool:
+    try:
+        info = subprocess.run([program, "info"], capture_output=True, timeout=_ANSWER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return info.returncode == 0
+
+
+def client_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """That of the engine's client: what it needs, and what `arguments` passes on by name. No marker of the
+    task, as helpers that the client leaves behind are no strays of the task's."""
+    own = {name: value for name, value in os.environ.items() if _is_client_s(name)}
+    return {name: value for name, value in environment.items() if name != TASK_DIRECTORY} | own
+
+
+def is_engine_s_failure(code: int) -> bool:
+    """No container was made, as engines say it."""
+    return code == _ENGINE_FAILED
+
+
+def _is_client_s(name: str) -> bool:
+    return name in _CLIENT_NAMES or name.startswith(_CLIENT_PREFIXES)
+
+
+def _variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """By name alone where that can be: everybody sees the command lines of processes."""
+    for name, value in environment.items():
+        by_value = _is_client_s(name) or name == TASK_DIRECTORY
+        yield from ("--env", f"{name}={value}" if by_value else name)
+
+
+def _mounts(launch: Launch, root: str, directory: str) -> Iterator[str]:
+    """The node's folders under their own paths: all of them, or those that the task names."""
+    named = launch.container.get("containerHostBatchBindMounts")
+    wanted = [(root, False)] if named is None else [*_named_mounts(launch, root, directory, named)]
+    for path, is_read_only in wanted:
+        yield from ("--volume", f"{path}:{path}{':ro' if is_read_only else ''}")
+
+
+def _named_mounts(
+    launch: Launch, root: str, directory: str, named: list[WireObject]
+) -> Iterator[tuple[str, bool]]:
+    preparation = launch.job_preparation_directory
+    folders = {source: f"{root}/{folder}" for source, folder in _MOUNTS.items()} | {"Task": directory}
+    if preparation is not None:
+        folders["JobPrep"] = f"{root}/{preparation}"
+    for each in named:
+        if each.get("source") in folders:
+            yield folders[each["source"]], bool(each.get("isReadOnly"))
+
+
+@contextmanager
+def _logged_in(settings: WireObject) -> Iterator[dict[str, str]]:
+    """The environment of a client that may pull with the task's and the pool's registries. Passwords are in
+    a file that both engines read, and only while it pulls."""
+    registries = [each for each in settings.get("registries", []) if each.get("username")]
+    if not registries:
+        yield dict(os.environ)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "config.json")
+        path.touch(0o600)
+        path.write_text(json.dumps({"auths": dict(map(_login, registries))}))
+        yield dict(os.environ) | {"DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(path)}
+
+
+def _login(registry: WireObject) -> tuple[str, dict[str, Any]]:
+    pair = f"{registry['username']}:{registry.get('password', '')}"
+    server = registry.get("registryServer") or "https://index.docker.io/v1/"
+    return server, {"auth": base64.b64encode(pair.encode()).decode()}

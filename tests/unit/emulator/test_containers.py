@@ -1,0 +1,101 @@
+"""What an engine is asked for a container task, without an engine."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from batch_emulator.api.views.order import TASK, arrange
+from batch_emulator.node.containers import Containers, _logged_in, client_environment, find_engine
+from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.launch import Launch
+from batch_emulator.settings import Settings, check
+
+ROOT = "/loc/nodes/pool/node"
+DIRECTORY = f"{ROOT}/workitems/job/job-1/task"
+CONTAINERS = Containers("/bin/engine", "/loc/nodes")
+
+
+def launch(command_line: str = "run 'all of it'", **settings) -> Launch:
+    settings = {"imageName": "image:1", "workingDirectory": "taskWorkingDirectory"} | settings
+    return Launch("node", "workitems/job/job-1/task", command_line, attempt="1.1", container=settings)
+
+
+def arguments(given: Launch, **environment: str) -> list[str]:
+    return CONTAINERS.arguments(given, DIRECTORY, environment)
+
+
+def pairs(found: list[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(found) if name == option]
+
+
+def test_container_has_the_node_the_place_the_variables_and_the_command():
+    """All folders of the node under their own paths, the working directory, variables by name alone, the
+    words of the command behind the image."""
+    found = arguments(launch(), SECRET="s", PATH="/opt", AZ_BATCH_TASK_DIR=DIRECTORY)
+    assert found[:2] == ["/bin/engine", "run"]
+    assert pairs(found, "--volume") == [f"{ROOT}:{ROOT}"]
+    assert pairs(found, "--workdir") == [f"{DIRECTORY}/wd"]
+    assert pairs(found, "--env") == ["SECRET", "PATH=/opt", f"AZ_BATCH_TASK_DIR={DIRECTORY}"]
+    assert pairs(found, "--name") == [CONTAINERS.name(launch())]
+    assert found[-3:] == ["image:1", "run", "all of it"]
+    assert arguments(launch(""))[-1] == "image:1"
+
+
+def test_options_of_the_task_count_but_for_its_name():
+    """What a task asks for stands after what it has by default and before what the service finds it by."""
+    found = arguments(launch(containerRunOptions="--workdir '/a b' --name mine --rm"))
+    assert pairs(found, "--workdir")[-1] == "/a b"
+    assert pairs(found, "--name")[-1] == CONTAINERS.name(launch())
+    with pytest.raises(AttemptFailed):
+        arguments(launch(containerRunOptions="--env 'open"))
+
+
+def test_place_and_folders_can_be_chosen():
+    """`containerImageDefault` sets no working directory; named folders replace all, an empty list none."""
+    assert "--workdir" not in arguments(launch(workingDirectory="containerImageDefault"))
+    named = [{"source": "Task"}, {"source": "Shared", "isReadOnly": True}, {"source": "JobPrep"}]
+    found = arguments(launch(containerHostBatchBindMounts=named))
+    assert pairs(found, "--volume") == [f"{DIRECTORY}:{DIRECTORY}", f"{ROOT}/shared:{ROOT}/shared:ro"]
+    assert pairs(arguments(launch(containerHostBatchBindMounts=[])), "--volume") == []
+
+
+def test_client_has_its_own_environment_and_no_marker(monkeypatch):
+    """The client finds its own settings; nothing that it leaves behind looks like a process of the task."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/docker.sock")
+    monkeypatch.setenv("SECRET_OF_THE_SERVICE", "s")
+    found = client_environment({"PATH": "/opt", "WORD": "w", "AZ_BATCH_TASK_DIR": DIRECTORY})
+    assert (found["PATH"], found["WORD"]) == (os.environ["PATH"], "w")
+    assert found["DOCKER_HOST"] == "unix:///run/docker.sock"
+    assert not {"AZ_BATCH_TASK_DIR", "SECRET_OF_THE_SERVICE"} & found.keys()
+
+
+def test_passwords_of_registries_are_for_the_engine_alone():
+    """They are in a file of the owner's that is gone after the pull, and in no answer."""
+    registry = {"username": "me", "password": "pass", "registryServer": "acr.io"}
+    with _logged_in({"registries": [registry]}) as environment:
+        path = Path(environment["REGISTRY_AUTH_FILE"])
+        assert path == Path(environment["DOCKER_CONFIG"], "config.json")
+        assert json.loads(path.read_text()) == {"auths": {"acr.io": {"auth": "bWU6cGFzcw=="}}}
+        assert path.stat().st_mode & 0o077 == 0
+    assert not path.exists()
+    told = arrange({"containerSettings": {"imageName": "i", "registry": registry}}, TASK)
+    assert told["containerSettings"]["registry"] == {"username": "me", "registryServer": "acr.io"}
+    assert registry["password"] == "pass"
+
+
+def test_an_engine_that_does_not_answer_is_refused_at_the_start(tmp_path, monkeypatch):
+    """A client without its daemon is no engine; what is neither engine nor way is refused by name."""
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="docker or podman does not answer"):
+        find_engine("engine")
+    (tmp_path / "podman").symlink_to("/bin/true")
+    assert find_engine("engine") == str(tmp_path / "podman")
+    with pytest.raises(ValueError, match="rkt"):
+        check(Settings(containers="rkt"))
