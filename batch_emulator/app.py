@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from batch_emulator.api import (
     account,
+    certificates,
     control,
     files,
     jobs,
@@ -53,7 +54,19 @@ log = logging.getLogger("batch_emulator")
 Handler = Callable[[Call], Response | Awaitable[Response]]
 Routes = Sequence[tuple[str, str, Handler]]
 
-_MODULES = (account, usage, pools, nodes, machines, schedules, jobs, tasks, files, withdrawn_operations)
+_MODULES = (
+    account,
+    certificates,
+    usage,
+    pools,
+    nodes,
+    machines,
+    schedules,
+    jobs,
+    tasks,
+    files,
+    withdrawn_operations,
+)
 ROUTES: Routes = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 

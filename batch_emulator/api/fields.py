@@ -11,7 +11,7 @@ from typing import Any
 from batch_emulator.api.odata import EQUALITY, TEXT, Field
 from batch_emulator.resources.model import JobSchedule, Pool
 from batch_emulator.resources.runs import Run
-from batch_emulator.resources.transitions import ALLOCATION, JOB, NODE, POOL, SCHEDULE, TASK
+from batch_emulator.resources.transitions import ALLOCATION, CERTIFICATE, JOB, NODE, POOL, SCHEDULE, TASK
 from batch_emulator.ticks import parse_ticks
 
 Fields = Mapping[str, Field]
@@ -123,6 +123,11 @@ SCHEDULES: Fields = {
     "schedule/doNotRunUntil": _time(lambda schedule: _planned(schedule, "doNotRunUntil")),
     "schedule/doNotRunAfter": _time(lambda schedule: _planned(schedule, "doNotRunAfter")),
     **_dated(),
+}
+
+CERTIFICATES: Fields = {
+    "state": _enum(lambda certificate: certificate.state, CERTIFICATE),
+    "stateTransitionTime": _time(lambda certificate: certificate.state_since),
 }
 
 TASKS: Fields = {

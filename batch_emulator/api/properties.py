@@ -103,6 +103,19 @@ _SELECTABLE: dict[str, frozenset[str]] = {
             "stats",
         )
     ),
+    "certificates": frozenset(
+        (
+            "thumbprint",
+            "thumbprintAlgorithm",
+            "url",
+            "state",
+            "stateTransitionTime",
+            "previousState",
+            "previousStateTransitionTime",
+            "publicData",
+            "deleteCertificateError",
+        )
+    ),
     "tasks": frozenset(
         (
             "id",

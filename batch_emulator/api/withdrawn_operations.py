@@ -1,7 +1,7 @@
 """Operations that the service has withdrawn, for the API versions that still have them.
 
-Certificates went with 2025-06-01, lifetime statistics with 2023-05-01.17.0. There are no certificates here;
-the statistics are those of a service that has measured nothing yet, as recorded from new accounts.
+Lifetime statistics went with 2023-05-01.17.0. They are those of a service that has measured nothing yet, as
+recorded from new accounts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
-from batch_emulator.errors import BatchError, not_supported
+from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Wire
 from batch_emulator.ticks import format_ticks
 
@@ -58,29 +58,7 @@ def get_pool_statistics(call: Call) -> Response:
     return json_answer(call, "poolstats/@Element", body)
 
 
-def list_certificates(call: Call) -> Response:
-    _require_before(call, "2025-06")
-    return json_answer(call, "certificates", {"value": []})
-
-
-def add_certificate(call: Call) -> Response:
-    _require_before(call, "2025-06")
-    raise not_supported("certificate", "the service withdrew certificates in February 2024")
-
-
-def find_certificate(call: Call) -> Response:
-    _require_before(call, "2025-06")
-    raise BatchError("CertificateNotFound")
-
-
-_CERTIFICATE = "/certificates({certificate})"
-
 ROUTES = [
     ("GET", "/lifetimejobstats", get_job_statistics),
     ("GET", "/lifetimepoolstats", get_pool_statistics),
-    ("GET", "/certificates", list_certificates),
-    ("POST", "/certificates", add_certificate),
-    ("GET", _CERTIFICATE, find_certificate),
-    ("DELETE", _CERTIFICATE, find_certificate),
-    ("POST", f"{_CERTIFICATE}/canceldelete", find_certificate),
 ]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Preparation, Task
+from batch_emulator.resources.model import Certificate, Job, JobSchedule, Node, Pool, Preparation, Task
 from batch_emulator.resources.runs import Instance, Run
 from batch_emulator.resources.store import Store
 
@@ -71,6 +71,7 @@ KINDS = {
     "pool": Kind(Pool, lambda store, name: store.pools.get(name), Store.add_pool),
     "node": Kind(Node, Store.find_node, Store.add_node),
     "schedule": Kind(JobSchedule, lambda store, name: store.schedules.get(name), Store.add_schedule),
+    "certificate": Kind(Certificate, lambda store, name: store.certificates.get(name), Store.add_certificate),
     "job": Kind(Job, lambda store, name: store.jobs.get(name), Store.add_job),
     "preparation": Kind(
         Preparation, lambda store, job_key, name: store.preparations(job_key).get(name), Store.put_preparation

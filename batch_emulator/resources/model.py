@@ -11,6 +11,7 @@ from typing import Any, Literal
 from batch_emulator.resources.runs import Instance, Run
 from batch_emulator.resources.transitions import (
     AllocationState,
+    CertificateState,
     Interruption,
     JobState,
     NodeState,
@@ -207,6 +208,30 @@ class Task:
         if self.instances is not None:
             return [each.node_id for each in self.instances]
         return [self.node_id] if self.node_id else []
+
+
+@dataclass(slots=True)
+class Certificate:
+    """A certificate of the account, without its key. `error` says why its deletion failed."""
+
+    thumbprint: str
+    algorithm: str
+    public_data: str | None
+    created: int
+    state_since: int
+    state: CertificateState = "active"
+    previous_state: CertificateState | None = None
+    previous_state_since: int | None = None
+    error: Wire | None = None
+
+    @property
+    def key(self) -> str:
+        return certificate_key(self.algorithm, self.thumbprint)
+
+
+def certificate_key(algorithm: str, thumbprint: str) -> str:
+    """What it is filed under, and called in errors."""
+    return f"{algorithm}-{thumbprint}".lower()
 
 
 @dataclass(slots=True)

@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from sortedcontainers import SortedDict, SortedList
 
 from batch_emulator.resources.job_tasks import JobTasks
-from batch_emulator.resources.model import Job, JobSchedule, Node, Pool, Preparation, Task, key
+from batch_emulator.resources.model import Certificate, Job, JobSchedule, Node, Pool, Preparation, Task, key
 from batch_emulator.resources.pool_jobs import JobsOfPools, Load, add_up
 from batch_emulator.resources.pool_nodes import PoolNodes
 from batch_emulator.resources.retained import Retained
 from batch_emulator.resources.transitions import (
+    CERTIFICATE,
     JOB,
     NODE,
     SCHEDULE,
     TASK,
+    CertificateEvent,
+    CertificateState,
     JobEvent,
     JobState,
     NodeEvent,
@@ -41,6 +44,7 @@ class Store:
         self.pools: SortedDict[str, Pool] = SortedDict()
         self.jobs: SortedDict[str, Job] = SortedDict()
         self.schedules: SortedDict[str, JobSchedule] = SortedDict()
+        self.certificates: SortedDict[str, Certificate] = SortedDict()
         self._preparations: dict[str, SortedDict[str, Preparation]] = {}
         self._nodes: dict[str, PoolNodes] = {}
         self._tasks: dict[str, JobTasks] = {}
@@ -213,6 +217,26 @@ class Store:
             if not job_key.startswith(first):
                 break
             yield self.jobs[job_key]
+
+    # Certificates
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        self.certificates[certificate.key] = certificate
+        self.touch("certificate", certificate.key)
+
+    def remove_certificate(self, certificate: Certificate) -> None:
+        del self.certificates[certificate.key]
+        self.touch("certificate", certificate.key)
+
+    def move_certificate(self, certificate: Certificate, event: CertificateEvent, now: int) -> None:
+        """Take a certificate through a transition of `CERTIFICATE`."""
+        after: CertificateState = follow(CERTIFICATE, certificate.state, event)
+        certificate.previous_state, certificate.previous_state_since = (
+            certificate.state,
+            certificate.state_since,
+        )
+        certificate.state, certificate.state_since = after, now
+        self.touch("certificate", certificate.key)
 
     # Which job comes next
 

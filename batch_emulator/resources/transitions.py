@@ -170,6 +170,20 @@ SCHEDULE: Mapping[ScheduleState, Mapping[ScheduleEvent, ScheduleState]] = {
     "deleting": {},
 }
 
+# A certificate
+#
+# Of the API versions before 2025-06-01. One that a pool still names can't be deleted: that shows later, and
+# then it is tried again, or taken back. `deleting` is the end as well: then there is none.
+
+CertificateState = Literal["active", "deleting", "deletefailed"]
+CertificateEvent = Literal["delete", "fail", "cancel"]
+
+CERTIFICATE: Mapping[CertificateState, Mapping[CertificateEvent, CertificateState]] = {
+    "active": {"delete": "deleting"},
+    "deleting": {"fail": "deletefailed"},
+    "deletefailed": {"delete": "deleting", "cancel": "active"},
+}
+
 Table = Mapping[Any, Mapping[Any, Any]]
 S = TypeVar("S", bound=str)
 E = TypeVar("E", bound=str)

@@ -11,6 +11,7 @@ from batch_emulator.errors import BatchError, invalid_property
 from batch_emulator.resources.model import Pool, Wire, key
 from batch_emulator.resources.transitions import POOL, follow
 from batch_emulator.scheduler import allocation, autoscaling, nodes
+from batch_emulator.scheduler.certificates import refuse_missing
 from batch_emulator.scheduler.world import World
 
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -26,6 +27,7 @@ def add_pool(world: World, spec: Wire) -> Pool:
     if len(world.store.pools) >= world.settings.pool_quota:
         raise BatchError("PoolQuotaReached")
     _refuse_pool_spec(spec)
+    refuse_missing(world, spec)
     pool = Pool(
         id=spec["id"],
         spec={name: value for name, value in spec.items() if name not in _TARGETS},
@@ -142,6 +144,7 @@ def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
     """PATCH: each named property is replaced whole."""
     pool = world.live_pool(pool_id)
     _refuse_pool_spec(pool.spec | changes)
+    refuse_missing(world, changes)
     pool.spec = pool.spec | changes
     _changed(world, pool)
     return pool
@@ -159,6 +162,7 @@ _REPLACEABLE = (
 def replace_pool_properties(world: World, pool_id: str, properties: Wire) -> Pool:
     """Replace Pool Properties: what is not named the pool loses."""
     pool = world.live_pool(pool_id)
+    refuse_missing(world, properties)
     kept = {name: value for name, value in pool.spec.items() if name not in _REPLACEABLE}
     pool.spec = kept | properties
     _changed(world, pool)

@@ -68,12 +68,45 @@ async def test_lifetime_statistics_are_of_old_versions(wire: Wire) -> None:
     assert error(await wire.send("GET", "/lifetimejobstats"))[:2] == (400, "InvalidUri")
 
 
-async def test_old_versions_list_no_certificates(wire: Wire) -> None:
-    """The account has no certificates; the newest version has no such operation."""
-    assert (await wire.get("/certificates", version=OLDEST))["value"] == []
-    path = "/certificates(thumbprintAlgorithm=sha1,thumbprint=0123456789abcdef)"
-    assert error(await wire.send("GET", path, version=OLDEST))[:2] == (404, "CertificateNotFound")
-    assert error(await wire.send("GET", "/certificates"))[:2] == (400, "InvalidUri")
+CERTIFICATE = {
+    "thumbprint": "AB12",
+    "thumbprintAlgorithm": "SHA1",
+    "data": "AAAA",
+    "certificateFormat": "cer",
+}
+AT = "/certificates(thumbprintAlgorithm=sha1,thumbprint=ab12)"
+
+
+async def test_old_versions_have_certificates(wire: Wire) -> None:
+    """A certificate is added, listed, read and deleted as recorded; the newest version knows none."""
+    assert error(await wire.send("GET", AT, version=OLDEST))[:2] == (404, "CertificateNotFound")
+    added = await wire.send("POST", "/certificates", CERTIFICATE, version=OLDEST)
+    assert added.status_code == 201
+    assert added.headers["location"].endswith("/certificates(ThumbprintAlgorithm=sha1,Thumbprint=ab12)")
+    again = await wire.send("POST", "/certificates", CERTIFICATE, version=OLDEST)
+    assert error(again)[:2] == (409, "CertificateExists")
+    found = await wire.get(AT, version=OLDEST)
+    assert found["url"].endswith(AT)
+    names = ["thumbprint", "thumbprintAlgorithm", "url", "state", "stateTransitionTime", "publicData"]
+    assert list(found)[1:] == names
+    listed = await wire.get("/certificates", version=OLDEST, query={"$filter": "state eq 'active'"})
+    assert [each["thumbprint"] for each in listed["value"]] == ["ab12"]
+    cancelled = await wire.send("POST", f"{AT}/canceldelete", version=OLDEST)
+    assert error(cancelled)[:2] == (409, "CertificateStateActive")
+    assert (await wire.send("DELETE", AT, version=OLDEST)).status_code == 202
+    assert error(await wire.send("DELETE", AT, version=OLDEST))[:2] == (409, "CertificateBeingDeleted")
+    for method, path in (("GET", "/certificates"), ("GET", AT), ("DELETE", AT), ("POST", "/certificates")):
+        assert error(await wire.send(method, path))[:2] == (400, "InvalidUri")
+
+
+async def test_pools_name_certificates_that_are_there(wire: Wire) -> None:
+    """A pool of an old version may name a certificate of the account and no other."""
+    named = {"certificateReferences": [{"thumbprint": "AB12", "thumbprintAlgorithm": "sha1"}]}
+    pool = POOL | named
+    refused = await wire.send("POST", "/pools", pool, version=OLDEST)
+    assert error(refused)[:2] == (400, "InvalidCertificateReferences")
+    await wire.send("POST", "/certificates", CERTIFICATE, version=OLDEST)
+    assert (await wire.send("POST", "/pools", pool, version=OLDEST)).status_code == 201
 
 
 async def test_old_versions_reimage_cloud_services_only(wire: Wire) -> None:
