@@ -39,7 +39,8 @@ def list_certificates(call: Call) -> Response:
 
 def get_certificate(call: Call) -> Response:
     found = certificates.find_certificate(call.engine.world, *_name(call))
-    return element(call, "certificates", None, render(found, call.base_url))
+    # The URL is told as it was asked for, as recorded.
+    return element(call, "certificates", None, render(found, call.base_url) | {"url": call.url})
 
 
 def delete_certificate(call: Call) -> Response:

@@ -131,7 +131,7 @@ def get_remote_desktop(call: Call) -> Response:
 
 
 #: Since cloud services are gone, reimaging is for virtual machines.
-_FIRST_WITH_REIMAGE = "2024-02"
+_FIRST_WITH_REIMAGE = "2024-07"
 _NODE = "/pools/{pool}/nodes/{node}"
 
 ROUTES = [

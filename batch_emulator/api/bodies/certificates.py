@@ -27,7 +27,7 @@ class CertificateAdd(Body):
     def check(self) -> CertificateAdd:
         if self.thumbprint_algorithm != "sha1":
             raise invalid_property("thumbprintAlgorithm", self.thumbprint_algorithm, "It must be sha1")
-        if self.certificate_format == "cer" and self.password is not None:
+        if self.certificate_format == "cer" and self.password:
             raise invalid_property("password", "", "It must be omitted if the certificate format is cer")
         try:
             base64.b64decode(self.data, validate=True)

@@ -76,6 +76,9 @@ class CertificateReference(Body):
     visibility: list[Choice[Literal["starttask", "task", "remoteuser"]]] | None = None
 
 
+_USER_S_STORE = {"storeLocation": "CurrentUser", "storeName": "My"}
+
+
 class PoolSpecification(Body):
     """What Add Pool and an auto pool have in common."""
 
@@ -123,6 +126,16 @@ class PoolSpecification(Body):
         usual = {"windowsUserConfiguration": {"loginMode": mode}}
         accounts = [usual | each if isinstance(each, dict) else each for each in value["userAccounts"]]
         return value | {"userAccounts": accounts}
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill_certificates(cls, value: Any) -> Any:
+        """On Windows a certificate that does not say where it goes goes to the user's own store."""
+        named = value.get("certificateReferences") if isinstance(value, dict) else None
+        if not isinstance(named, list) or _default_login_mode(value) is None:
+            return value
+        filled = [_USER_S_STORE | each if isinstance(each, dict) else each for each in named]
+        return value | {"certificateReferences": filled}
 
     @model_validator(mode="after")
     def check_machine(self) -> PoolSpecification:

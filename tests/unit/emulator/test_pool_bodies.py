@@ -13,6 +13,8 @@ from batch_emulator.api.bodies.jobs import JobAdd
 from batch_emulator.api.bodies.pools import (
     PoolAdd,
 )
+from batch_emulator.api.views.order import POOL as POOL_ORDER
+from batch_emulator.api.views.order import arrange
 from tests.unit.emulator.official_client import sent_by
 from tests.unit.emulator.reading import IDENTITY, kept, refused
 
@@ -100,6 +102,23 @@ def test_what_is_wrong_with_a_pool_is_named(change: dict[str, Any], code: str, n
     assert (found, values.get("PropertyName")) == (code, name)
 
 
+def test_certificates_on_windows_have_a_store() -> None:
+    """There they go to the user's own, if the pool does not say otherwise."""
+    machine = {
+        "imageReference": {
+            "publisher": "MicrosoftWindowsServer",
+            "offer": "WindowsServer",
+            "sku": "2019-datacenter",
+        },
+        "nodeAgentSKUId": "batch.node.windows amd64",
+    }
+    named = {"certificateReferences": [{"thumbprint": "a", "thumbprintAlgorithm": "sha1"}]}
+    (reference,) = kept(PoolAdd, POOL | {"virtualMachineConfiguration": machine} | named)[
+        "certificateReferences"
+    ]
+    assert (reference["storeLocation"], reference["storeName"]) == ("CurrentUser", "My")
+
+
 def test_enumerations_come_back_in_the_services_case() -> None:
     """Values are taken in any case and written as the service writes each."""
     answer = kept(
@@ -114,7 +133,8 @@ def test_enumerations_come_back_in_the_services_case() -> None:
         },
     )
     assert answer["taskSchedulingPolicy"] == {"nodeFillType": "Pack", "jobDefaultOrder": "none"}
-    assert answer["certificateReferences"][0]["storeLocation"] == "LocalMachine"
+    (reference,) = answer["certificateReferences"]
+    assert (reference["storeLocation"], "storeName" in reference) == ("LocalMachine", False)
     assert answer["targetNodeCommunicationMode"] == "simplified"
 
 
@@ -142,7 +162,7 @@ def test_secrets_are_not_kept() -> None:
             {"azureFileShareConfiguration": share},
         ],
     }
-    answer = kept(PoolAdd, body)
+    answer = arrange(kept(PoolAdd, body), POOL_ORDER)
     assert "SECRET" not in json.dumps(answer)
     assert answer["userAccounts"] == [
         {"name": "u", "elevationLevel": "nonadmin", "linuxUserConfiguration": {"uid": 7}}
