@@ -31,6 +31,15 @@ def begin_resize(
     world.after(timeout_seconds, _time_out, key(pool.id), number)
 
 
+def empty(world: World, pool: Pool) -> None:
+    """A pool is being deleted: its resize is stopped; one that is steady resizes to none. As recorded."""
+    if pool.allocation_state == "resizing":
+        _move_allocation(world, pool, "stop")
+    elif pool.allocation_state == "steady" and any(True for _ in world.store.nodes(key(pool.id))):
+        pool.target_dedicated = pool.target_spot = 0
+        _move_allocation(world, pool, "resize")
+
+
 def _allocate(world: World, pool_key: str, number: int) -> None:
     pool = _resizing(world, pool_key, number)
     if pool is None:

@@ -132,6 +132,7 @@ def delete_pool(world: World, pool_id: str) -> None:
     pool.state, pool.state_since = follow(POOL, pool.state, "delete"), world.now
     world.stamp(pool)
     pool.resize_number += 1
+    allocation.empty(world, pool)
     for node in list(world.store.nodes(key(pool.id))):
         if node.leaving is None or node.pending:
             node.leaving = None

@@ -274,6 +274,19 @@ def test_offline_node_takes_no_tasks(driver):
     assert driver.task("t").state == "running"
 
 
+def test_deleted_pool_stops_its_resize_or_resizes_to_none(driver):
+    """As recorded, a pool that is deleted while it resizes is stopping, and one with nodes wants none."""
+    driver.add_pool()
+    driver.do(pools.add_pool, {"id": "other", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
+    driver.do(pools.delete_pool, "other")
+    assert driver.world.pool("other").allocation_state == "stopping"
+    driver.do(pools.delete_pool, "pool")
+    pool = driver.world.pool("pool")
+    assert (pool.state, pool.allocation_state, pool.target_dedicated) == ("deleting", "resizing", 0)
+    driver.pass_seconds(10)
+    assert not driver.world.store.pools
+
+
 def test_delete_pool_requeues_tasks(driver):
     """Deleting a pool removes its nodes; what ran there is active again."""
     driver.add_pool(2)
