@@ -142,7 +142,8 @@ def check_node(world: World, node: Node) -> None:
     if node.state not in RUNS:
         assert not node.occupants
     if node.pending:
-        assert node.occupants, "what waits for the node to be drained would wait for ever"
+        waits = node.occupants or node.awaits_retention
+        assert waits, "what waits for the node to be drained would wait for ever"
 
 
 def free_slots(node: Node) -> int:
