@@ -42,7 +42,7 @@ class LogPage:
 
 def publish_logs(result: RunResult, files: Sequence[FileResult]) -> list[LogPage]:
     """Publish what those of the files that failed have printed, as far as the server takes it."""
-    failed = [file for file in files if file.state == "failed" and _has_log(result, file)]
+    failed = [file for file in files if file.state == "failed" and has_log(result, file)]
     parts = split(failed, max(1, -(-len(failed) // ARTIFACTS_MAX)))
     return [page for part in parts if (page := _publish_page(result, part)) is not None]
 
@@ -92,9 +92,11 @@ def locate_log(result: RunResult, name: str, log: str) -> str:
     return f"{result.logs_dir}/{quote(name, safe='/~') if is_place(result.logs_dir) else name}/{log}"
 
 
-def _has_log(result: RunResult, file: FileResult) -> bool:
-    """Whether any is here; of a run that was cancelled just now they may come with its clean-up."""
-    return any(locate_log(result, file.name, log).is_file() for log in LOGS)
+def has_log(result: RunResult, file: FileResult) -> bool:
+    """Whether there is any to show; of a run that was cancelled just now they may come with its clean-up."""
+    return is_place(result.logs_dir) or any(
+        Path(locate_log(result, file.name, log)).is_file() for log in LOGS
+    )
 
 
 def share_bytes(sizes: Sequence[int], total: int) -> int:

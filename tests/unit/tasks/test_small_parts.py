@@ -17,7 +17,7 @@ from tasks.caching import keyed_afterwards
 from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
-from tasks.report.failed_logs import locate_log, share_bytes, write_logs
+from tasks.report.failed_logs import has_log, locate_log, share_bytes, write_logs
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
@@ -294,6 +294,7 @@ def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
         path = Path(locate_log(result, file.name, "stderr.txt"))
         path.parent.mkdir(parents=True)
         path.write_text(text)
+    assert [has_log(result, file) for file in [*files, FileResult("none", None)]] == [True, True, False]
     written = write_logs(result, files)
     assert "# \\_\\_a\\_\\_.txt\n\nexit code 1\n\n**stderr**\n\n`````text\nsays ```` so\n`````" in written
     assert "**stdout**: nothing" in written
