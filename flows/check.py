@@ -58,7 +58,7 @@ def _check_files(spec: CheckSpec) -> list[Finding]:
         findings += _try(
             "output folder", lambda: places.append(find_output_place(spec)), "Blobs can be written there."
         )
-    if spec.inputs and (places or not is_remote):
+    if spec.inputs:
         found = _try(
             "inputs", lambda: files.extend(find_plan_inputs(spec, *places)), "Their names can be used."
         )

@@ -103,7 +103,7 @@ def find_output_place(spec: RunSpec) -> OutputPlace | None:
 
 def find_plan_inputs(spec: RunSpec, outputs: OutputPlace | None = None) -> list[InputFile]:
     """The inputs; the log says what a folder or a glob has left out."""
-    folder = None if outputs else locate_output_folder(spec.output_dir)
+    folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
     inputs = [spec.inputs] if isinstance(spec.inputs, str) else spec.inputs
     sources = find_sources(inputs, folder, lambda *places: _find_blobs(spec, outputs, *places))
     if sources.left_out.counts:

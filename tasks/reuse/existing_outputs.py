@@ -86,8 +86,10 @@ def _find_blobs(outputs: OutputPlace, files: list[InputFile]) -> Iterator[tuple[
 def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> Kind:
     if blob.metadata.get(RECIPE_METADATA) != recipe:
         return "foreign"
-    source = identify_work(file, recipe, outputs).source
-    return "unchanged" if blob.metadata.get(SOURCE_METADATA) == source else "own"
+    if blob.metadata.get(SOURCE_METADATA) == identify_work(file, recipe, outputs).source:
+        return "unchanged"
+    # Nobody can write over one in the archive tier.
+    return "foreign" if blob.is_archived else "own"
 
 
 def find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:

@@ -14,7 +14,7 @@ CONTAINER = re.compile(r"\$(root|web|logs)|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 PORTAL = "portal.azure.com"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BlobPlace:
     """A blob, a prefix or a glob in a container."""
 

@@ -15,7 +15,7 @@ from tasks.spec.recipe import digest_json
 from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A file, the name that it has in the run, and the name of its output."""
 

@@ -11,11 +11,12 @@ from azure.storage.blob import BlobServiceClient
 from prefect import flow
 
 from deployments import azurite
+from flows.check import check
 from flows.fan_out import fan_out
 from flows.running import run
 from tasks.azure import blobs
 from tasks.azure.blocks import AzureStorageAccount
-from tasks.errors import AccessError, FilesFailedError, InputError
+from tasks.errors import AccessError, FilesFailedError, InputError, PermanentError
 from tasks.plans import find_output_place, find_plan_inputs, plan_run
 from tasks.spec.run_results import RunResult
 from tasks.spec.run_spec import RunSpec
@@ -183,6 +184,18 @@ def test_another_account_is_named_by_its_block(accounts, tmp_path):
         assert Path(local.outputs["a.txt"]).read_text() == "A"
 
 
+def test_what_lies_in_a_local_folder_may_be_refused_or_left_alone(accounts, tmp_path):
+    """By the same parameter; as usual it is overwritten. Nothing is made for files that are skipped."""
+    write_files(tmp_path, {"in/a.txt": "A", "out/a_OUTPUT.txt": "foreign"})
+    given = (str(tmp_path / "in"), None, CAT, str(tmp_path / "out"))
+    with pytest.raises(InputError, match=r"a_OUTPUT\.txt, of 'a\.txt'"):
+        fan_out(*given, existing_outputs="refuse")
+    skipped = fan_out(*given, existing_outputs="skip")
+    assert [(file.name, file.state) for file in skipped.files] == [("a.txt", "skipped")]
+    assert skipped.job_id == ""
+    assert (tmp_path / "out" / "a_OUTPUT.txt").read_text() == "foreign"
+
+
 @flow
 def run_after(change, **parameters) -> RunResult:
     """A run whose inputs change once they are listed."""
@@ -249,6 +262,10 @@ def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_pa
         with pytest.raises(InputError) as caught:
             plan_run(RunSpec(inputs=f"az://{one}/a", command=CAT, output_dir=output_dir, run_key="never"))
         assert message in str(caught.value)
+    with pytest.raises(PermanentError) as told:
+        check(f"az://{one}/nothing", output_dir=f"az://{one}s")
+    assert "output folder: There is no container" in str(told.value)
+    assert "inputs: In the container" in str(told.value)
     over = RunSpec(inputs=f"az://{one}/a", command=CAT, output_dir=f"az://{one}/a", output_name="{name}")
     with pytest.raises(InputError, match="inputs would be overwritten"):
         find_plan_inputs(over, find_output_place(over))
