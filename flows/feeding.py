@@ -21,6 +21,7 @@ from tasks.spec.inputs import InputFile
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
 from tasks.uploads import upload_inputs
+from tasks.watch.early_outputs import EarlyOutputs
 
 # Tasks wait so long for others to be added with, if they are fewer than one request may bring.
 # Longer the longer it takes, so that these steps are few.
@@ -40,6 +41,9 @@ class Feed:
     job: Job
     computed: list[WorkItem]
     """The work that earlier attempts have done."""
+
+    early: EarlyOutputs
+    """The outputs that are fetched meanwhile."""
 
     is_new: bool
     """Whether the job has no tasks of earlier attempts. Only then can tasks be added before all are known:
@@ -75,6 +79,7 @@ class Feed:
                 self._extend_job()
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
+                self.early.look(self.added)
         self.uploaded_at = datetime.now(timezone.utc)
         uploaded = sum(not file.blob for file in self.plan.files)
         run_logger().info("Uploaded: %s", say_count(uploaded, "input"))

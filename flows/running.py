@@ -143,6 +143,8 @@ def run_files(plan: Plan, start: Start) -> Shards:
             _told_if_interrupted(lambda: _conclude(start, submitted, outputs.results())),
             remembered(plan.output_folder, outputs) as memory,
         ):
+            if submitted.early is not None:
+                outputs.go_on_with(submitted.early)
             outputs.fetch(submitted.computed)
             stopped = yield from _collect_outputs(start, submitted, outputs, memory)
         stale = _remember_and_set_aside(plan.output_folder, outputs)

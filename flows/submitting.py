@@ -16,11 +16,13 @@ from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
+from tasks.sharding import shard_size
 from tasks.spec.bundles import Unit
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.work import WorkItem
 from tasks.unfetched import note_attempt
 from tasks.uploads import upload_application
+from tasks.watch.early_outputs import EarlyOutputs
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
 JOBS_TRIED = 3
@@ -44,6 +46,9 @@ class Submitted:
 
     uploaded_at: tuple[datetime, datetime] | None = None
     """When the uploads of inputs began and ended."""
+
+    early: EarlyOutputs | None = None
+    """The outputs that were fetched meanwhile."""
 
     @property
     def job_id(self) -> str:
@@ -140,13 +145,17 @@ def _submit(
     began_at = datetime.now(timezone.utc)
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
     task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))
-    feed = Feed(plan, task_plan, job, computed, is_new=not is_taken_up)
-    items, units = feed.run()
+    are_single, size = plan.files_per_task == 1, shard_size(len(plan.files))
+    folder = plan.output_folder if are_single else None
+    early = EarlyOutputs(job.id, names.output_container, folder, size)
+    feed = Feed(plan, task_plan, job, computed, early, is_new=not is_taken_up)
+    with early.ended_on_failure():
+        items, units = feed.run()
+        close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
-    close_job(job, names, spec)
     shared = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
-    return Submitted(computed, items, units, job, pool, uploaded_at)
+    return Submitted(computed, items, units, job, pool, uploaded_at, early)
 
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:

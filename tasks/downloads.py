@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from prefect import task
+from prefect.futures import PrefectFuture
 
 from tasks.azure import blobs
 from tasks.blob_inputs import describe_change
@@ -17,7 +18,7 @@ from tasks.partial_files import remove_partial_files, replacing
 from tasks.sharding import in_threads
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
-from tasks.step import RETRIED
+from tasks.step import RETRIED, opaque
 from tasks.uploads import compute_md5
 
 
@@ -144,6 +145,13 @@ def _identify_all(identities: list[str | None]) -> str | None:
 def download_shard(label: str, container: str, items: list[WorkItem], folder: Path) -> list[Fetched | None]:
     """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
     return in_threads(lambda item: download_file(container, item, folder), items)
+
+
+def start_download(container: str, items: list[WorkItem], folder: Path, label: str) -> PrefectFuture[Any]:
+    """Start the download of a shard, or of a single output where there is no label."""
+    if not label:
+        return download_output.submit(container, items[0], folder)
+    return download_shard.submit(label, container, opaque(items), folder)
 
 
 def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | None:

@@ -10,13 +10,14 @@ from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
 from tasks.delivered import read_log_tail, see_output, see_shard
-from tasks.downloads import Fetched, download_output, download_shard
+from tasks.downloads import Fetched, start_download
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem
 from tasks.step import opaque
+from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.progress import FileCounts
 
 # The results of more would fill the memory; what all of them printed lies beside the outputs.
@@ -63,6 +64,16 @@ class Outputs:
         """The names of the inputs that are called so, by Batch task id."""
         return {task_id: item.name for task_id, item in self.items.items() if item.name == name}
 
+    def go_on_with(self, early: EarlyOutputs) -> None:
+        """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
+        self.tasks.update(early.results)
+        self.fetch(early.pending)
+        for items, download in early.downloads:
+            if download.state.is_final() and not download.state.is_completed():
+                self.fetch(items)
+            else:
+                self._note_download(items, download)
+
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
         new = [task for task in completed if task.task_id not in self.tasks]
@@ -89,9 +100,11 @@ class Outputs:
         return waited_seconds >= max(PATIENCE_SECONDS, (now_seconds - self.began_at_seconds) / 10)
 
     def _download(self, items: list[WorkItem]) -> None:
-        ids = [item.task_id for item in items]
         self.downloaded_at_seconds = time.monotonic()
-        future = self._start_download(items)
+        self._note_download(items, self._start_download(items))
+
+    def _note_download(self, items: list[WorkItem], future: PrefectFuture) -> None:
+        ids = [item.task_id for item in items]
         self.download_count += 1
         self.downloads[future] = ids
         # A deque may be appended to by the thread that downloads.
@@ -106,9 +119,8 @@ class Outputs:
             if is_visible:
                 return self.in_flow(see_output.submit, self.outputs, items[0])
             return self.in_flow(see_shard.submit, label, self.outputs, opaque(items))
-        if is_visible:
-            return self.in_flow(download_output.submit, self.container, items[0], self.folder)
-        return self.in_flow(download_shard.submit, label, self.container, opaque(items), self.folder)
+        label = "" if is_visible else label
+        return self.in_flow(start_download, self.container, items, self.folder, label)
 
     def _fail(self, items: Iterable[WorkItem]) -> None:
         """Keep the logs of each full shard of items that have failed, and show them as failed."""
