@@ -17,6 +17,7 @@ from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.inputs import InputFile
 from tasks.spec.output_places import OutputPlace
+from tasks.spec.prices import Prices, check_max_cost, describe_estimate, find_prices
 from tasks.spec.run_spec import RunSpec, Text, Texts
 
 
@@ -35,7 +36,7 @@ def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
     with using_accounts(spec.accounts, spec.storage_accounts):
         findings = [*find_account_problems(spec.pool), *find_pool_problems(spec.pool), *_check_files(spec)]
-        findings += _check_secrets(spec)
+        findings += [*_check_secrets(spec), *_check_cost(spec)]
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
@@ -76,6 +77,21 @@ def _check_secrets(spec: CheckSpec) -> list[Finding]:
         for name, block in blocks
         for found in _try("secrets", lambda one={name: block}: read_secrets(one), f"{name} can be read.")
     ]
+
+
+def _check_cost(spec: CheckSpec) -> list[Finding]:
+    """What the nodes would cost at the most, if it is said what one costs."""
+    found: list[Prices | None] = []
+
+    def look() -> None:
+        found.append(find_prices(spec.prices, spec.pool))
+        check_max_cost(spec.max_cost, found[0], spec.pool)
+
+    findings = _try("cost", look, "The limit can be held.")
+    if not (found and found[0]):
+        return [finding for finding in findings if finding.outcome != "fine"]
+    estimate = describe_estimate(found[0], spec.pool, spec.timeout_seconds)
+    return [*findings, Finding("cost", "fine", f"{estimate}.")] if estimate else findings
 
 
 def _try(about: str, look: Callable[[], object], fine: str) -> list[Finding]:

@@ -10,7 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import pydantic
@@ -280,6 +280,7 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
         "started_at": result.started_at and result.started_at.isoformat(timespec="seconds"),
         "ended_at": result.ended_at and result.ended_at.isoformat(timespec="seconds"),
         "elapsed_seconds": round(result.elapsed_seconds, 3),
+        "spent": result.spent and asdict(result.spent),
         "files": len(result.files),
         **{state: counts[state] for state in ("succeeded", "unchanged", "skipped", "failed", "unfinished")},
         "output_dir": result.output_dir,

@@ -36,6 +36,7 @@ from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import Memory, build_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
+from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult
 from tasks.spec.run_spec import RunOptions
@@ -46,6 +47,7 @@ from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.collecting import Outputs
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
+from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience
 
 Shards = Generator[list[FileResult], None, RunResult]
@@ -109,12 +111,15 @@ class Start:
     unchanged: dict[str, FileResult]
     """The files that need not be run, by their names."""
 
+    spending: Spending
+
 
 def _begin(plan: Plan) -> Start:
     started_at_seconds, started_at = time.monotonic(), datetime.now(timezone.utc)
     recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
     held = settle_existing(plan, find_existing(plan, recipe, runs_all(plan)))
-    return Start(plan, started_at_seconds, started_at, held)
+    spending = Spending(started_at, plan.prices, plan.spec.max_cost)
+    return Start(plan, started_at_seconds, started_at, held, spending)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
@@ -124,6 +129,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
     # Known from here on, each is hidden wherever it is printed.
     read_secrets(spec.task.secret_environment)
     image = check_accounts(names, spec)
+    _tell_estimate(plan)
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image)
@@ -163,6 +169,12 @@ def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
     return set_stale_aside(folder, outputs)
 
 
+def _tell_estimate(plan: Plan) -> None:
+    prices, spec = plan.prices, plan.spec
+    if prices and (estimate := describe_estimate(prices, spec.pool, spec.timeout_seconds)):
+        run_logger().info("The nodes cost %s", estimate)
+
+
 @contextmanager
 def _told_if_interrupted(conclude: Callable[[], object]) -> Iterator[None]:
     """Tell what has come of a run also when it is cancelled. Whoever just leaves its loop is told nothing."""
@@ -186,7 +198,7 @@ def _collect_outputs(
     live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
     stopped = None
     try:
-        for _ in _wait_for_files(submitted, spec, outputs, watch):
+        for _ in _wait_for_files(submitted, start, outputs, watch):
             live_output.log()
             yield from outputs.take()
             memory.keep_up()
@@ -210,12 +222,12 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: Bun
 
 
 def _wait_for_files(
-    submitted: Submitted, spec: RunOptions, outputs: Outputs, watch: BundleWatch
+    submitted: Submitted, start: Start, outputs: Outputs, watch: BundleWatch
 ) -> Iterator[int]:
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.pool is None:
         return
-    task_ids = opaque(frozenset(unit.task_id for unit in submitted.units))
+    spec, task_ids = start.plan.spec, opaque(frozenset(unit.task_id for unit in submitted.units))
     # The Batch tasks have this time for themselves, however long the uploads took.
     current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
@@ -227,7 +239,13 @@ def _wait_for_files(
 
     on_completed = take if watch.bundles else outputs.begin
     yield from wait_for_tasks(
-        submitted.job, submitted.pool, task_ids, deadline_seconds, patience, on_completed
+        submitted.job,
+        submitted.pool,
+        task_ids,
+        deadline_seconds,
+        patience,
+        on_completed,
+        opaque(start.spending),
     )
 
 
@@ -237,7 +255,7 @@ def _conclude(
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
     files = FileResults(found[file.name] for file in plan.files)
-    elapsed = time.monotonic() - start.started_at_seconds
+    elapsed, ended_at = time.monotonic() - start.started_at_seconds, datetime.now(timezone.utc)
     result = RunResult(
         run_key=plan.names.key,
         job_id=submitted.job_id,
@@ -247,8 +265,9 @@ def _conclude(
         files=files,
         command=plan.spec.command,
         nodes=describe_nodes(plan.spec.pool),
+        spent=start.spending.sum_up(ended_at),
         started_at=start.started_at,
-        ended_at=datetime.now(timezone.utc),
+        ended_at=ended_at,
         uploaded_at=submitted.uploaded_at,
         set_aside=tuple(set_aside),
     )

@@ -15,6 +15,7 @@ FanOutError
 │   ├── StallError            tasks wait, and for too long nothing has run or ended
 │   ├── QuotaError            others held a quota of the account for longer than the run waits for it
 │   ├── OutputsLeftError      what was to be deleted holds the only copy of an output
+│   ├── CostLimitError        the nodes have cost as much as they may; what ran was finished
 │   ├── RunTimeoutError       time was up before all Batch tasks had completed
 │   └── FilesFailedError      some Batch tasks failed; the outputs of the others are collected
 └── TemporaryError            throttling, a server's fault, a lost connection, a name still being deleted
@@ -93,6 +94,10 @@ class QuotaError(PermanentError):
 
 class OutputsLeftError(PermanentError):
     """A container holds the only copy of an output, which could not be fetched: it was not deleted."""
+
+
+class CostLimitError(PermanentError):
+    """The nodes have cost as much as they may (max_cost). What ran was finished."""
 
 
 class RunTimeoutError(PermanentError):

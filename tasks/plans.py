@@ -23,6 +23,7 @@ from tasks.spec.file_names import why_no_blob_name
 from tasks.spec.inputs import InputFile, make_inputs
 from tasks.spec.naming import RunNames, name_by_content, names_of_run
 from tasks.spec.output_places import OutputPlace
+from tasks.spec.prices import Prices, check_max_cost, find_prices
 from tasks.spec.recipe import UploadedProgram
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import Sources, find_sources
@@ -54,6 +55,9 @@ class Plan:
     files_per_task: int = 1
     """Before the run knows what is left to do, 1 where it is to find it itself."""
 
+    prices: Prices | None = None
+    """What the nodes cost, if that was said."""
+
     @property
     def outputs(self) -> OutputPlace:
         """Where Batch tasks write outputs."""
@@ -73,6 +77,8 @@ def plan_run(spec: RunSpec) -> Plan:
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = None if spec.application is None else _find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
+    prices = find_prices(spec.prices, spec.pool)
+    check_max_cost(spec.max_cost, prices, spec.pool)
     given_outputs = find_output_place(spec)
     files = find_plan_inputs(spec, given_outputs)
     _check_stream_output(spec.stream_output, files)
@@ -90,6 +96,7 @@ def plan_run(spec: RunSpec) -> Plan:
         given_outputs=given_outputs,
         extra_files=tuple(find_extra_files(spec.task.files)),
         files_per_task=files_per_task,
+        prices=prices,
     )
 
 

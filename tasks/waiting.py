@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient
@@ -11,17 +11,20 @@ from prefect import task
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
-from tasks.errors import JobError, RunTimeoutError, StallError
+from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
 from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import list_completed
-from tasks.watch.job_watch import check_job
+from tasks.watch.health import PoolView
+from tasks.watch.job_watch import check_job, disable_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress
+from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall, describe_seconds
 from tasks.watch.standstill import describe_running, describe_stall
 
@@ -42,6 +45,7 @@ def wait_for_tasks(
     deadline_seconds: float,
     patience: Patience,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
+    spending: Spending,
 ) -> Iterator[int]:
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
 
@@ -51,7 +55,7 @@ def wait_for_tasks(
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
     job. `deadline_seconds` is a reading of `time.monotonic()`. Raises RunTimeoutError, PoolError when no node
     can run tasks any more, JobError when the job is over too soon, StallError when nothing has gone on for
-    longer than `patience` allows.
+    longer than `patience` allows, CostLimitError when the nodes have cost as much as they may.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
         until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
@@ -60,11 +64,15 @@ def wait_for_tasks(
         try:
             awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
             stall = Stall(patience)
-            yield from _wait(client, job, watch, stall, awaited, deadline_seconds, on_completed)
+            looks = Looks(job, watch, stall, spending)
+            yield from _wait(client, looks, awaited, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
             if read_code(error) != "JobNotFound":
                 raise
             raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
+        finally:
+            with left_out_on_failure("A last look at the nodes"):
+                spending.look(client, pool.id, None, datetime.now(timezone.utc))
 
 
 def _count_others(client: BatchClient, job_id: str, task_ids: frozenset[str]) -> OtherTasks:
@@ -77,20 +85,30 @@ def _count_others(client: BatchClient, job_id: str, task_ids: frozenset[str]) ->
     return OtherTasks(others, sum(found.id not in task_ids for found in failed))
 
 
+@dataclass
+class Looks:
+    """What is looked at beside the tasks, and what is remembered of it."""
+
+    job: Job
+    watch: PoolWatch
+    stall: Stall
+    spending: Spending
+    is_ending: bool = False
+    """Whether no more tasks begin, as the nodes have cost as much as they may."""
+
+
 def _wait(
     client: BatchClient,
-    job: Job,
-    watch: PoolWatch,
-    stall: Stall,
+    looks: Looks,
     awaited: AwaitedTasks,
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
-    progress, collector = Progress(), _Collector(job.id, awaited)
+    progress, collector = Progress(), _Collector(looks.job.id, awaited)
     began = health_at = time.monotonic()
     interval = FIRST_INTERVAL_SECONDS
     while True:
-        counts = _count_tasks(client, job.id, awaited)
+        counts = _count_tasks(client, looks.job.id, awaited)
         fresh = collector.collect(client, counts)
         counts = replace(counts, files=on_completed(fresh))
         progress.tell(counts)
@@ -99,23 +117,23 @@ def _wait(
         if collector.is_complete:
             return
         if now >= deadline_seconds:
-            raise RunTimeoutError(_describe_timeout(client, job, watch, stall, counts))
+            raise RunTimeoutError(_describe_timeout(client, looks, counts))
         if now - health_at >= HEALTH_SECONDS:
             health_at = now
-            _look(client, job, watch, stall, counts, now)
+            _look(client, looks, counts, now)
         interval = next_interval(interval, bool(fresh), now - began)
         time.sleep(min(interval, deadline_seconds - now))
 
 
-def _look(
-    client: BatchClient, job: Job, watch: PoolWatch, stall: Stall, counts: Counts, now_seconds: float
-) -> None:
+def _look(client: BatchClient, looks: Looks, counts: Counts, now_seconds: float) -> None:
     """Look at job and pool, and tell what is new. Raises what ends the wait."""
+    job, watch, stall = looks.job, looks.watch, looks.stall
     job_state = check_job(client, job.id, counts)
     view, news = check_pool(client, watch, now_seconds)
     for line in news:
         run_logger().warning("%s", line)
-    stall.look(counts, view, job_state, now_seconds, is_excused=watch.waits_for_quota)
+    _look_at_cost(client, looks, view, counts)
+    stall.look(counts, view, job_state, now_seconds, is_excused=watch.waits_for_quota or looks.is_ending)
     if stall.is_over:
         limit = describe_seconds(stall.patience.stall_seconds)
         said = describe_stall(client, watch.pool_id, job.id, stall)
@@ -125,8 +143,25 @@ def _look(
         run_logger().warning("%s. %s", counts, describe_stall(client, watch.pool_id, job.id, stall))
 
 
-def _describe_timeout(client: BatchClient, job: Job, watch: PoolWatch, stall: Stall, counts: Counts) -> str:
+def _look_at_cost(client: BatchClient, looks: Looks, view: PoolView, counts: Counts) -> None:
+    """Let no more tasks begin when the nodes have cost as much as they may. Raises CostLimitError when those
+    that ran then have ended."""
+    spending, now = looks.spending, datetime.now(timezone.utc)
+    spending.look(client, looks.watch.pool_id, view.nodes, now)
+    if not looks.is_ending and spending.is_over(now):
+        run_logger().warning("%s. %s: no further Batch task begins", counts, spending.sum_up(now))
+        disable_job(client, looks.job.id)
+        looks.is_ending = True
+    elif looks.is_ending and not counts.running:
+        raise CostLimitError(
+            f"{counts}. The nodes have cost as much as they may (max_cost): {spending.sum_up(now)}. What "
+            f"ran was finished. Run again with the same run_key and a higher max_cost for the rest."
+        )
+
+
+def _describe_timeout(client: BatchClient, looks: Looks, counts: Counts) -> str:
     """How far the run got in its time; more of it helps only where something goes on."""
+    job, watch, stall = looks.job, looks.watch, looks.stall
     said = [f"Time is up: {counts}."]
     # The counts may lag behind the list.
     if counts.running and (running := describe_running(client, job.id)):

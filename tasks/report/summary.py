@@ -81,7 +81,10 @@ def _describe_set_aside(result: RunResult) -> list[str]:
 
 def _describe_made(result: RunResult) -> list[str]:
     nodes = f" ({result.nodes})" if result.nodes else ""
-    return [f"Job: {result.job_id}", f"Pool: {result.pool_id}{nodes}"] if result.job_id else []
+    if not result.job_id:
+        return []
+    cost = [f"Nodes: {result.spent} until the end of the run"] if result.spent else []
+    return [f"Job: {result.job_id}", f"Pool: {result.pool_id}{nodes}", *cost]
 
 
 def _describe_times(result: RunResult) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from tasks.spec.naming import LOGS_FOLDER
+from tasks.spec.prices import Spent
 
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
@@ -107,6 +108,9 @@ class RunResult:
     command: str = ""
     nodes: str = ""
     """The machines that were asked for, in words."""
+
+    spent: Spent | None = None
+    """How long the nodes lived in this run, and what that cost if prices were given; None if it had none."""
 
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.spec.bundle_sizes import FILES_MAX
+from tasks.spec.prices import DEFAULT_PRICES, PriceSpec
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
 from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
 
@@ -87,6 +88,17 @@ class RunOptions(Spec):
         description="What becomes of a file under whose output's name something lies that this command has "
         "not made: the run refuses to begin, skips that file, or overwrites it. Empty: overwrite in a local "
         "folder, refuse in blob storage.",
+    )
+    max_cost: float | None = Field(
+        default=None,
+        gt=0,
+        title="Cost limit",
+        description="When the nodes have cost so much, no further Batch task begins; those that run are "
+        "finished. Needs prices. Empty: no limit.",
+    )
+    prices: PriceSpec = Field(
+        default=DEFAULT_PRICES,
+        description="What a node costs an hour, to tell what the run costs. As usual: not told.",
     )
     refresh: bool = Field(
         default=False,

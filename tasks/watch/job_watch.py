@@ -1,7 +1,8 @@
 """Looking at the job while waiting, so that a run whose tasks can't come any more fails soon."""
 
-from azure.batch import BatchClient
+from azure.batch import BatchClient, models
 
+from tasks.azure.clients import POLLING_SECONDS
 from tasks.azure.states import read_state
 from tasks.errors import JobError
 from tasks.watch.progress import Counts
@@ -20,3 +21,9 @@ def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
     if counts.waiting and state in OVER and reason != ALL_DONE:
         raise JobError(f"The job {job_id} is {state} ({reason}), but: {counts}.")
     return state
+
+
+def disable_job(client: BatchClient, job_id: str) -> None:
+    """Let no further task of the job begin. Those that run go on to their end."""
+    options = models.BatchJobDisableOptions(disable_tasks=models.DisableBatchJobOption.WAIT)
+    client.begin_disable_job(job_id, options, polling_interval=POLLING_SECONDS)

@@ -30,13 +30,14 @@ from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
 from tasks.listeners import listening, notify
+from tasks.spec.prices import NodeHours, PriceSpec, Spent
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.task_specs import TaskSpec
 from tasks.watch.progress import Counts
 
 FLOWS = [fan_out, top_n_words]
-MODELS = {"pool": PoolSpec, "cleanup": Cleanup, "task": TaskSpec}
+MODELS = {"prices": PriceSpec, "pool": PoolSpec, "cleanup": Cleanup, "task": TaskSpec}
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
 
@@ -144,7 +145,16 @@ def result() -> RunResult:
         FileResult("two.txt", failed, problem="exit code 3", stderr="boom"),
     )
     return RunResult(
-        "key-1", "job-1", "pool-1", "/out", 12.3456, files, "wc {input}", started_at=NOON, ended_at=NOON
+        "key-1",
+        "job-1",
+        "pool-1",
+        "/out",
+        12.3456,
+        files,
+        "wc {input}",
+        spent=Spent(NodeHours(2, 0), 0.2, "USD"),
+        started_at=NOON,
+        ended_at=NOON,
     )
 
 
@@ -160,6 +170,7 @@ def test_the_summary_says_what_became_of_the_run():
         "started_at": "2026-11-22T12:00:00+00:00",
         "ended_at": "2026-11-22T12:00:00+00:00",
         "elapsed_seconds": 12.346,
+        "spent": {"hours": {"dedicated": 2, "spot": 0}, "cost": 0.2, "currency": "USD"},
         "files": 2,
         "succeeded": 1,
         "unchanged": 0,

@@ -1,0 +1,147 @@
+"""What an hour of a node costs, as the user says it: prices in the code would go stale."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.errors import InputError
+from tasks.spec.specs import PoolSpec, Spec
+
+SECONDS_PER_HOUR = 3600
+Price = Annotated[float, Field(ge=0)]
+COLUMNS = ("vm_size", "per_hour", "spot_per_hour")
+
+
+class PriceSpec(Spec):
+    """What a node costs. Prices differ by region, contract and day: Azure's own are at
+    https://azure.microsoft.com/pricing/details/virtual-machines/linux/ ."""
+
+    per_hour: Price | None = Field(
+        default=None, description="What a dedicated node costs an hour.", examples=[0.096]
+    )
+    spot_per_hour: Price | None = Field(default=None, description="What a Spot node costs an hour.")
+    table: str | None = Field(
+        default=None,
+        description="Or a CSV file with the columns vm_size, per_hour and spot_per_hour, on the machine "
+        "where the flow runs.",
+        examples=["prices.csv"],
+    )
+    currency: str = Field(default="USD", max_length=10, description="In which these are.")
+
+
+DEFAULT_PRICES = PriceSpec()
+
+
+@dataclass(frozen=True)
+class NodeHours:
+    """How long nodes have lived, all together, in hours."""
+
+    dedicated: float = 0.0
+    spot: float = 0.0
+
+    def __str__(self) -> str:
+        kinds = ((self.dedicated, "dedicated"), (self.spot, "Spot"))
+        said = (
+            f"{hours:.2f} {kind}" if hours >= 1 else f"{hours:.4f} {kind}" for hours, kind in kinds if hours
+        )
+        return " and ".join(said) or "0"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the nodes of a run have come to."""
+
+    hours: NodeHours
+    cost: float | None = None
+    """None if the price of some of them is not known."""
+
+    currency: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.hours} node-hours"
+        return said if self.cost is None else f"{said}, about {say_amount(self.cost, self.currency)}"
+
+
+def say_amount(amount: float, currency: str) -> str:
+    """An amount as one writes it: small ones with what would else be rounded away."""
+    return f"{amount:,.2f} {currency}" if amount >= 1 else f"{amount:.4f} {currency}"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What nodes of one VM size cost an hour; None: not known."""
+
+    dedicated: float | None
+    spot: float | None
+    currency: str
+
+    def cost(self, hours: NodeHours) -> float | None:
+        """What so many hours cost; None if the price of some of them is not known."""
+        parts = ((hours.dedicated, self.dedicated), (hours.spot, self.spot))
+        if any(part and price is None for part, price in parts):
+            return None
+        return sum(part * (price or 0.0) for part, price in parts)
+
+
+def find_prices(given: PriceSpec, pool: PoolSpec) -> Prices | None:
+    """The prices of the pool's VM size, or None if nothing is said of them.
+
+    Raises InputError for a table that can't be read, or that lacks the size.
+    """
+    row = _read_row(given.table, pool.vm_size) if given.table else {}
+    dedicated, spot = given.per_hour, given.spot_per_hour
+    dedicated = row.get("per_hour") if dedicated is None else dedicated
+    spot = row.get("spot_per_hour") if spot is None else spot
+    return None if dedicated is None and spot is None else Prices(dedicated, spot, given.currency)
+
+
+def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec) -> None:
+    """Raise InputError for a limit that could not be held, as no price is known."""
+    if max_cost is None:
+        return
+    wanted = NodeHours(pool.dedicated_nodes, pool.low_priority_nodes)
+    if prices is None or prices.cost(wanted) is None:
+        missing = "prices.per_hour" if pool.dedicated_nodes else "prices.spot_per_hour"
+        if prices is not None and prices.dedicated is not None:
+            missing = "prices.spot_per_hour"
+        raise InputError(f"max_cost needs to know what a node costs: give {missing}, or prices.table.")
+
+
+def describe_estimate(prices: Prices, pool: PoolSpec, timeout_seconds: float) -> str | None:
+    """What the pool costs at the most, in words; None if the price of some of its nodes is not known."""
+    an_hour = prices.cost(NodeHours(pool.dedicated_nodes, pool.low_priority_nodes))
+    if an_hour is None:
+        return None
+    amounts = (an_hour, an_hour * timeout_seconds / SECONDS_PER_HOUR)
+    hourly, whole = (say_amount(amount, prices.currency) for amount in amounts)
+    return f"at most {hourly} an hour, {whole} within the time limit of the run"
+
+
+def _read_row(path: str, vm_size: str) -> dict[str, float | None]:
+    """A table's prices of a VM size."""
+    try:
+        with Path(path).expanduser().open(newline="", encoding="utf-8-sig") as file:
+            rows = [*csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"prices.table: {path} can't be read: {error}.") from error
+    if rows and not set(COLUMNS[:2]) <= set(rows[0]):
+        raise InputError(f"prices.table: the first line of {path} has to be {','.join(COLUMNS)}.")
+    for row in rows:
+        if (row["vm_size"] or "").strip().casefold() == vm_size.casefold():
+            return {column: _read_price(path, row.get(column)) for column in COLUMNS[1:]}
+    raise InputError(f"prices.table: {path} has no line for {vm_size}.")
+
+
+def _read_price(path: str, text: str | None) -> float | None:
+    if not text or not text.strip():
+        return None
+    try:
+        price = float(text)
+    except ValueError:
+        price = -1.0
+    if not 0 <= price < float("inf"):
+        raise InputError(f"prices.table: {text!r} in {path} is no price: write it like 0.096.")
+    return price

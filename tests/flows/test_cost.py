@@ -1,0 +1,56 @@
+"""Runs that tell what their nodes cost, and that end when it is enough."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.artifacts import Artifact
+
+from flows.fan_out import fan_out
+from tasks.errors import CostLimitError, InputError
+from tasks.listeners import listening
+from tasks.spec.naming import names_of_run
+from tasks.spec.prices import PriceSpec
+from tasks.spec.specs import Cleanup
+from tasks.watch.progress import Counts
+from tasks.watch.spending import Spending
+from tests.flows.services import batch, remains_of, write_files
+
+PRICES = PriceSpec(per_hour=3600, currency="EUR")
+KEEP = Cleanup(containers="never", job="never", pool="never")
+
+
+def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_path, monkeypatch):
+    """The error says what was spent; the next attempt does the rest, and what it cost is in the summary."""
+    inputs = write_files(tmp_path / "in", {f"{number}.txt": f"text {number}" for number in range(3)})
+    hold, ran = tmp_path / "hold", tmp_path / "ran"
+    hold.touch()
+    script = f'echo "$FAN_OUT_NAME" >> {ran}; while [ -e {hold} ]; do sleep 0.1; done; cat "$FAN_OUT_INPUT"'
+    run = {"inputs": str(inputs), "application": None, "command": f"sh -c '{script}'"}
+    run |= {"output_dir": str(tmp_path / "out"), "run_key": kept, "prices": PRICES}
+
+    def let_go_at_the_limit(news: object) -> None:
+        if isinstance(news, Counts) and batch().get_job(names_of_run(kept).job_id).state == "disabling":
+            hold.unlink(missing_ok=True)
+
+    with monkeypatch.context() as patch, listening(let_go_at_the_limit):
+        # What is enough is a matter of time, and of unit tests: here, as soon as a program runs.
+        patch.setattr(Spending, "is_over", lambda self, now: ran.exists())
+        patch.setattr("tasks.waiting.HEALTH_SECONDS", 0.2)
+        with pytest.raises(CostLimitError, match=r"node-hours, about .* EUR") as caught:
+            fan_out(**run, max_cost=1, cleanup=KEEP)
+    assert list(caught.value.result.outputs) == ran.read_text().split()
+    assert caught.value.result.counts == {"succeeded": 1, "unfinished": 2}
+    assert remains_of(kept) == {"containers", "job", "pool"}
+
+    result = fan_out(**run, cleanup=KEEP)
+    assert sorted(ran.read_text().split()) == sorted(result.outputs)
+    assert result.spent.hours.dedicated > 0
+    assert result.spent.cost == pytest.approx(3600 * result.spent.hours.dedicated)
+    assert f"Nodes: {result.spent} until the end" in Artifact.get("fan-out-summary").data
+
+
+def test_a_limit_without_a_price_is_refused_in_the_plan(accounts, tmp_path):
+    """Nothing is made."""
+    inputs = write_files(tmp_path / "in", {"a.txt": "a"})
+    with pytest.raises(InputError, match="max_cost needs to know what a node costs"):
+        fan_out(str(inputs), None, "cat {input}", str(tmp_path / "out"), max_cost=5)

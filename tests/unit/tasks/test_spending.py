@@ -1,0 +1,124 @@
+"""What the nodes of a run cost, from their own lives."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from azure.batch import models
+
+from tasks.errors import InputError
+from tasks.spec.prices import (
+    NodeHours,
+    Prices,
+    PriceSpec,
+    Spent,
+    check_max_cost,
+    describe_estimate,
+    find_prices,
+)
+from tasks.spec.specs import PoolSpec
+from tasks.watch.spending import Spending
+
+START = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
+PRICES = Prices(0.1, 0.02, "EUR")
+
+
+def after(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def node(name: str, since: float, *, is_dedicated: bool = True, state: str = "running") -> models.BatchNode:
+    found = models.BatchNode({"id": name, "state": state, "isDedicated": is_dedicated})
+    found.allocation_time = after(since)
+    return found
+
+
+def test_hours_are_those_that_nodes_have_lived_in_the_run():
+    """From a node's allocation, but not from before the run, until it is gone; each kind by itself."""
+    spending = Spending(START, PRICES)
+    spending.update([node("old", -5), node("spot", 0.5, is_dedicated=False)], after(1))
+    assert spending.count_hours(after(2)) == NodeHours(2, 1.5)
+    spending.update([node("old", -5)], after(2.5))
+    assert spending.count_hours(after(4)) == NodeHours(4, 2)
+    assert spending.sum_up(after(4)) == Spent(NodeHours(4, 2), pytest.approx(0.44), "EUR")
+    assert str(spending.sum_up(after(4))) == "4.00 dedicated and 2.00 Spot node-hours, about 0.4400 EUR"
+
+
+def test_a_node_that_was_taken_away_is_not_paid_for_until_it_is_back():
+    """It keeps its id and the time of its first allocation."""
+    spending = Spending(START)
+    for state, hour in (("running", 1), ("preempted", 2), ("preempted", 3), ("idle", 5)):
+        spending.update([node("spot", 1, is_dedicated=False, state=state)], after(hour))
+    assert spending.count_hours(after(6)) == NodeHours(0, 2)
+
+
+def test_nothing_is_said_of_a_run_that_had_no_nodes():
+    """Nor is a limit over that nothing has touched."""
+    spending = Spending(START, PRICES, max_cost=0.01)
+    assert spending.sum_up(after(1)) is None
+    assert not spending.is_over(after(1))
+
+
+@pytest.mark.parametrize(("hours", "is_over"), [(0.9, False), (1.1, True)])
+def test_the_limit_is_one_of_all_nodes(hours, is_over):
+    """Two nodes reach it in half of the time of one."""
+    spending = Spending(START, PRICES, max_cost=0.2)
+    spending.update([node("a", 0), node("b", 0)], after(0.1))
+    assert spending.is_over(after(hours)) == is_over
+
+
+def test_prices_come_from_parameters_or_from_a_table(tmp_path):
+    """The size is found whatever its case; a parameter counts more than the table."""
+    table = tmp_path / "prices.csv"
+    table.write_text("vm_size,per_hour,spot_per_hour\nSTANDARD_D4S_V3,1,\nStandard_D2s_v3,0.5,0.05\n")
+    assert find_prices(PriceSpec(), PoolSpec()) is None
+    assert find_prices(PriceSpec(table=str(table)), PoolSpec()) == Prices(0.5, 0.05, "USD")
+    assert find_prices(PriceSpec(table=str(table), per_hour=2), PoolSpec()) == Prices(2, 0.05, "USD")
+    only = find_prices(PriceSpec(table=str(table)), PoolSpec(vm_size="standard_d4s_v3"))
+    assert only == Prices(1, None, "USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vm_size,per_hour\nother,1\n", "no line for STANDARD_D2S_V3"),
+        ("size,price\na,1\n", "has to be vm_size,per_hour,spot_per_hour"),
+        ("vm_size,per_hour\nSTANDARD_D2S_V3,cheap\n", "'cheap' in .* is no price"),
+        ("vm_size,per_hour\nSTANDARD_D2S_V3,-1\n", "'-1' in .* is no price"),
+        ("vm_size,per_hour\nSTANDARD_D2S_V3,nan\n", "'nan' in .* is no price"),
+        (None, "can't be read"),
+    ],
+)
+def test_a_table_that_says_no_price_is_refused(tmp_path, text, said):
+    """The message has the file, and what is wrong with it."""
+    table = tmp_path / "prices.csv"
+    if text is not None:
+        table.write_text(text)
+    with pytest.raises(InputError, match=said):
+        find_prices(PriceSpec(table=str(table)), PoolSpec())
+
+
+@pytest.mark.parametrize(
+    ("prices", "pool", "missing"),
+    [
+        (None, PoolSpec(), r"prices\.per_hour"),
+        (None, PoolSpec(dedicated_nodes=0, low_priority_nodes=1), r"prices\.spot_per_hour"),
+        (Prices(0.1, None, "USD"), PoolSpec(low_priority_nodes=1), r"prices\.spot_per_hour"),
+        (Prices(None, 0.1, "USD"), PoolSpec(), r"prices\.per_hour"),
+    ],
+)
+def test_a_limit_that_cannot_be_held_is_refused(prices, pool, missing):
+    """It needs the price of each kind of node that the pool is to have."""
+    with pytest.raises(InputError, match=missing):
+        check_max_cost(1.0, prices, pool)
+    check_max_cost(None, prices, pool)
+
+
+def test_the_estimate_is_what_all_nodes_cost_for_the_whole_time():
+    """Nothing is estimated without the price of each kind."""
+    pool = PoolSpec(dedicated_nodes=20, low_priority_nodes=50)
+    assert describe_estimate(PRICES, pool, 7200) == (
+        "at most 3.00 EUR an hour, 6.00 EUR within the time limit of the run"
+    )
+    assert describe_estimate(Prices(0.1, None, "EUR"), pool, 7200) is None
