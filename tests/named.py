@@ -23,9 +23,11 @@ OTHERS = frozenset(
         "nights.yaml",
         "replay.py",
         "something_useless",
+        "test_batch_applications",
         "test_batch_extensions_live",
         "test_batch_network_configuration",
         "test_batch_pools_and_nodes",
+        "test_batch_tasks",
     }
 )
 WORD = re.compile(r"[A-Za-z_]\w*")
