@@ -84,7 +84,10 @@ class Feed:
         uploaded = sum(not file.blob for file in self.plan.files)
         run_logger().info("Uploaded: %s", say_count(uploaded, "input"))
         items = [self.items[file.name] for file in self.plan.files]
-        units = [*self.added.values(), *self._share(self.ready)] if self.is_new else self._share_all(items)
+        # In the order of the files, in which Batch runs them: uploads end in any.
+        left = {item.name for item in self.ready}
+        ready = [item for item in items if item.name in left]
+        units = [*self.added.values(), *self._share(ready)] if self.is_new else self._share_all(items)
         add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
         return items, units
 

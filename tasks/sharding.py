@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from itertools import accumulate, islice
 from queue import Empty, SimpleQueue
@@ -85,28 +86,49 @@ def run_bounded(
     After a failure none is started any more; it is raised once those under way have ended. They are waited
     for too if whoever takes the results stops: use `contextlib.closing`.
     """
-    left, ended = iter(enumerate(starts)), SimpleQueue[tuple[int, PrefectFuture[Result]]]()
-    under_way, failed = 0, []
+    left, told = iter(enumerate(starts)), SimpleQueue[PrefectFuture[Result]]()
+    under_way: dict[PrefectFuture[Result], int] = {}
+    failed: list[PrefectFuture[Result]] = []
     try:
-        while True:
-            for number, start in islice(left, at_once - under_way):
-                start().add_done_callback(lambda future, number=number: ended.put((number, future)))
-                under_way += 1
+        while not failed:
+            for number, start in islice(left, at_once - len(under_way)):
+                future = start()
+                under_way[future] = number
+                future.add_done_callback(told.put)
             if not under_way:
                 return
-            try:
-                number, future = ended.get(timeout=TICK_SECONDS)
-            except Empty:
+            if (future := _find_ended(told, under_way)) is None:
                 yield None
                 continue
-            under_way -= 1
-            if find_failure(future) is not None:
+            number = under_way.pop(future)
+            if find_failure(future) is None:
+                yield number, future.result()
+            else:
                 failed.append(future)
-                break
-            yield number, future.result()
     finally:
-        rest = [ended.get()[1] for _ in range(under_way)]
-    gather_results([*failed, *(future for future in rest if find_failure(future) is not None)])
+        wait(list(under_way))
+    gather_results([*failed, *(future for future in under_way if find_failure(future) is not None)])
+
+
+def _find_ended(
+    told: SimpleQueue[PrefectFuture[Result]], under_way: Collection[PrefectFuture[Result]]
+) -> PrefectFuture[Result] | None:
+    """One that has ended, as soon as it tells, or by a look at all after a second: what has ended counts,
+    told or not. None if none has."""
+    with suppress(Empty):
+        while (future := told.get(timeout=TICK_SECONDS)) not in under_way:
+            pass
+        return future
+    return next(filter(_has_ended, under_way), None)
+
+
+def _has_ended(future: PrefectFuture) -> bool:
+    # Not prefect.futures.wait: its time limit takes the process's alarm.
+    try:
+        future.result(timeout=0, raise_on_failure=False)
+    except TimeoutError:
+        return False
+    return True
 
 
 def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:

@@ -150,7 +150,7 @@ def test_an_interrupted_run_leaves_nothing(terminal, inputs, tmp_path, run_key):
     for the output that has arrived, which is remembered."""
     log, out = tmp_path / "log", tmp_path / "out"
     command = """sh -c '[ "$FAN_OUT_NAME" = one.txt ] || sleep 600; echo done'"""
-    options = ["--output-dir", out, "--run-key", run_key]
+    options = ["--output-dir", out, "--run-key", run_key, "--pool.task-slots-per-node", 2]
     argv = command_line("fan_out", inputs, "--command", command, *options)
     with log.open("wb") as stderr, subprocess.Popen(argv, cwd=REPOSITORY, stderr=stderr) as process:
         wait_until((out / "one_OUTPUT.txt").exists, RUN_SECONDS, "the first output")

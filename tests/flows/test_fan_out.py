@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from flows.fan_out import fan_out
 from tasks.errors import FilesFailedError, InputError, PermanentError
 from tasks.spec.specs import Cleanup, PoolSpec
-from tests.flows.services import remains_of, wait_for_remains, write_files
+from tests.flows.services import wait_for_remains, write_files
 
 FILES = {"one.txt": "a b", "two.txt": "c d e", "sub/three.txt": ""}
 
@@ -142,7 +142,7 @@ def test_a_pool_that_is_another_is_refused(accounts, inputs, tmp_path, run_key, 
             pool.model_copy(update=change),
             run_key=second,
         )
-    assert remains_of(second, pool.pool_id) == {"pool"}
+    wait_for_remains(second, {"pool"}, pool.pool_id)
     wait_for_remains(first.run_key, {"pool"}, pool.pool_id)
 
 
