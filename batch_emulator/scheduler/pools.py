@@ -41,14 +41,9 @@ def add_pool(world: World, spec: Wire) -> Pool:
     world.store.add_pool(pool)
     if spec.get("enableAutoScale"):
         autoscaling.begin(world, pool)
-    elif _wants_nodes(spec):
-        # Otherwise it is steady from the beginning: there is nothing to allocate.
+    else:
         _resize_to_spec(world, pool, spec)
     return pool
-
-
-def _wants_nodes(spec: Wire) -> bool:
-    return any(spec.get(name) for name in _TARGETS)
 
 
 def _resize_to_spec(world: World, pool: Pool, spec: Wire) -> None:
@@ -193,8 +188,10 @@ def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
 
 
 def _require_steady(world: World, pool_id: str) -> Pool:
-    """The pool, if it is not being resized."""
+    """The pool, if it is not being resized. A resize that has nothing to do, as of a pool without nodes, takes
+    Azure a second or two, in which no client asks for the next: here it is over when one does."""
     pool = world.live_pool(pool_id)
+    allocation.check_allocation(world, key(pool.id))
     if pool.allocation_state != "steady":
         raise BatchError("PoolBeingResized")
     return pool

@@ -151,11 +151,14 @@ def test_pace_leaves_what_is_set(pace, seconds):
     assert replace(Settings(pace=pace), pace="person") == Settings()
 
 
-def test_pool_that_wants_no_nodes_is_steady_at_once():
-    """There is nothing to allocate for it, at any pace."""
+def test_pool_that_wants_no_nodes_is_resizing_until_somebody_resizes_it():
+    """There is nothing to allocate: it shows that for a while, as recorded, and keeps nobody waiting."""
     driver = Driver(pace="azure")
     driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
-    assert driver.world.pool("pool").allocation_state == "steady"
+    assert driver.world.pool("pool").allocation_state == "resizing"
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 1})
+    with pytest.raises(BatchError, match="PoolBeingResized|being resized"):
+        driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
 
 
 def test_instant_pace_takes_no_time():
