@@ -188,8 +188,11 @@ def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
 
 
 def _require_steady(world: World, pool_id: str) -> Pool:
-    """The pool, if it is not being resized. A resize that has nothing to do, as of a pool without nodes, takes
-    Azure a second or two, in which no client asks for the next: here it is over when one does."""
+    """The pool, if it is not being resized.
+
+    A resize that has nothing to do, as of a pool without nodes, takes Azure a second or two: here it is over
+    as soon as somebody asks for the next.
+    """
     pool = world.live_pool(pool_id)
     allocation.check_allocation(world, key(pool.id))
     if pool.allocation_state != "steady":

@@ -157,7 +157,7 @@ def test_pool_that_wants_no_nodes_is_resizing_until_somebody_resizes_it():
     driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
     assert driver.world.pool("pool").allocation_state == "resizing"
     driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 1})
-    with pytest.raises(BatchError, match="PoolBeingResized|being resized"):
+    with pytest.raises(BatchError, match=r"PoolBeingResized|being resized"):
         driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
 
 
