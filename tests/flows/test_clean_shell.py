@@ -16,8 +16,9 @@ from tests.stacks import RUN_SECONDS, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# What stays until Ctrl-C, or waits for a worker on Azure; and what a reader has to fill in.
-ENDLESS = ("deployments.serve", "/count-words-azure")
+# What stays until Ctrl-C, waits for a worker on Azure, or measures for minutes and hours.
+ENDLESS = ("deployments.serve", "/count-words-azure", "python -m bench")
+# What a reader has to fill in.
 PLACEHOLDER = re.compile(r"\.\.\.|\b[A-Z_]+_ID\b|ORGANISATION")
 # The page says to write these before.
 OWN_FILES = ("nights.yaml", "count-lines", "../mine/")
