@@ -95,6 +95,12 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     assert not left, f"the tests left behind: {left}"
 
 
+@pytest.fixture(autouse=True)
+def secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test reads as a secret is hidden in that test alone, and not in the messages of all after it."""
+    monkeypatch.setattr("tasks.hidden._hidden", frozenset())
+
+
 def leaks(processes: set[psutil.Process], threads: set[threading.Thread], temporary: Path) -> list[object]:
     new_threads = [one for one in threading.enumerate() if one not in threads and not one.daemon]
     folders = [path for path in temporary.iterdir() if path.name not in KEPT_IN_TEMPORARY_FOLDER]

@@ -195,9 +195,9 @@ def test_a_registry_s_password_reaches_the_service_alone(
 
 def test_a_registry_s_password_is_read_from_its_block(prefect_server, run_key):
     """What is sent is the block's value; a block that isn't there is named."""
-    Secret(value="pass").save(f"registry-{run_key}")
+    Secret(value="pass-of-the-registry").save(f"registry-{run_key}")
     registry = RegistrySpec(server="acr.io", username="me", password_secret=f"registry-{run_key}")
-    assert read_password(registry) == "pass"
+    assert read_password(registry) == "pass-of-the-registry"
     with pytest.raises(SettingsError, match="no block secret/no-such-block"):
         read_password(registry.model_copy(update={"password_secret": "no-such-block"}))
 
