@@ -97,7 +97,7 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(autouse=True)
 def secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test reads as a secret is hidden in that test alone, and not in the messages of all after it."""
+    """What one test reads as a secret is hidden in that test alone, and not in the messages of others."""
     monkeypatch.setattr("tasks.hidden._hidden", frozenset())
 
 
