@@ -39,6 +39,13 @@ def test_links_lead_somewhere(page):
             assert part in anchors_of(target), f"{page} links to {link}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_has_what_a_merge_left(page):
+    """Of two texts that met in a page, somebody has chosen one."""
+    lines = (REPOSITORY / page).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.match(r"(<{7}|\|{7}|>{7})(?: |$)", line)] == []
+
+
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda value: value)
 def test_commands_are_known(page, command):
     """A command of the documentation has a target, a module or a subcommand, with its options."""
