@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 
-from tasks.batch_tasks import COLLECTION_MAX, TaskPlan, add_first_tasks, add_tasks
+from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bundles import find_live_bundles
 from tasks.errors import JobEndedError
 from tasks.jobs import Job, extend_job
@@ -20,6 +20,7 @@ from tasks.spec.bundles import Unit, make_bundles
 from tasks.spec.inputs import InputFile
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
+from tasks.task_bodies import TaskPlan
 from tasks.uploads import upload_inputs
 from tasks.watch.early_outputs import EarlyOutputs
 

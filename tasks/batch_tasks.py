@@ -1,11 +1,9 @@
 """The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from types import MappingProxyType
 from typing import Any, cast
-from urllib.parse import quote
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -13,82 +11,22 @@ from prefect import task
 
 from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
-from tasks.azure.registries import build_task_container
-from tasks.azure.sas import Signer, make_signers, read_blob_url, write_container_url
-from tasks.azure.secret_blocks import read_secrets
-from tasks.bundles import (
-    build_bundle_task,
-    build_manifest,
-    build_runner_files,
-    sign_outcomes,
-    write_manifest,
-)
+from tasks.azure.sas import Signer, make_signers, write_container_url
+from tasks.bundles import prepare_bundle
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
 from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
-from tasks.extra_files import UploadedFile, build_resource_files
 from tasks.jobs import ENDED_CODES, Job, identify_job
 from tasks.printable import say_count
 from tasks.sharding import in_threads, split
-from tasks.spec.bundles import Bundle, Unit, items_of, outcomes_blob
-from tasks.spec.command_line import (
-    APPLICATION_FOLDER,
-    NodeCommand,
-    node_input,
-    node_output,
-    task_environment,
-)
-from tasks.spec.naming import (
-    INPUT_ETAG_METADATA,
-    INPUT_METADATA,
-    INPUT_URL_METADATA,
-    LOGS,
-    RECIPE_METADATA,
-    SOURCE_METADATA,
-    RunNames,
-)
-from tasks.spec.output_places import OutputPlace
-from tasks.spec.overrides import merge_overrides
-from tasks.spec.run_spec import RunSpec, TaskOptions
-from tasks.spec.task_specs import UserSpec
-from tasks.spec.work import WorkItem
+from tasks.spec.bundles import Bundle, Unit, items_of
 from tasks.step import NOT_CACHED, RETRIED
+from tasks.task_bodies import TaskPlan, build_common, build_task
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
 NONE: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class TaskPlan:
-    """What the Batch tasks of a run have in common."""
-
-    names: RunNames
-    spec: RunSpec
-    command: NodeCommand
-    application: str | None = None
-    """The blob that each task gets a copy of; None if there is none, or the nodes have it already."""
-
-    files: tuple[UploadedFile, ...] = ()
-    """The local files that each task gets besides its input."""
-
-    runner: tuple[UploadedFile, ...] = ()
-    """What runs the files of a bundle on its node."""
-
-    recipe: str = ""
-    """The digest of all that makes outputs out of inputs."""
-
-    runs_all: bool = False
-    """Whether what earlier attempts have made, or still make, counts for nothing."""
-
-    given_outputs: OutputPlace | None = None
-    """Where outputs are to be, if that is in blob storage."""
-
-    @property
-    def outputs(self) -> OutputPlace:
-        """Where the tasks write their outputs."""
-        return self.given_outputs or OutputPlace(self.names.output_container)
 
 
 # Not cached: the step `add tasks` at the end sees to all of them.
@@ -258,131 +196,10 @@ def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> Refus
     return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
 
 
-def build_common(plan: TaskPlan, signer: Signer) -> dict[str, Any]:
-    """What the bodies of all tasks have in common. It may have secrets: keep it nowhere."""
-    task = plan.spec.task
-    files = build_resource_files(task.files, plan.files, plan.names.application_container, signer)
-    settings = _build_settings({**task.environment, **read_secrets(task.secret_environment)})
-    common: dict[str, Any] = {"environmentSettings": settings, "resourceFiles": files}
-    container = build_task_container(task.container)
-    if container is not None:
-        common["containerSettings"] = container
-    if task.user != UserSpec():
-        user = {"scope": task.user.scope, "elevationLevel": task.user.elevation_level}
-        common["userIdentity"] = {"autoUser": user}
-    return common
-
-
-def _build_settings(environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value} for name, value in environment.items()]
-
-
 def _build_unit(
     unit: Unit, job_id: str, plan: TaskPlan, signer: Signer, container_url: str, common: dict[str, Any]
 ) -> dict[str, Any]:
     """The body of the Batch task of one file or of a bundle, whose manifest is written."""
-    if not isinstance(unit, Bundle):
-        return build_task(unit, plan, signer, container_url, common)
-    names, options = plan.names, plan.spec
-    bare: dict[str, Any] = {"environmentSettings": [], "resourceFiles": []}
-    tasks = [build_task(item, plan, signer, container_url, bare) for item in unit.items]
-    runner = build_runner_files(plan.runner, names, job_id, unit.task_id, signer)
-    own_url = write_container_url(signer, names.output_container)
-    body = build_bundle_task(unit, tasks, runner, common, job_id, own_url)
-    body["constraints"] = {"maxTaskRetryCount": options.max_task_retry_count}
-    body, minutes = merge_overrides(body, options.task.overrides), options.max_wall_clock_minutes
-    manifest = build_manifest(
-        tasks,
-        sign_outcomes(signer, names, outcomes_blob(job_id, unit.task_id), own_url),
-        at_once=body.get("requiredSlots", 1),
-        max_tries=1 + options.max_task_retry_count,
-        limit_seconds=None if minutes is None else 60 * minutes,
-    )
-    write_manifest(names, job_id, unit.task_id, manifest)
-    return body
-
-
-def build_task(
-    item: WorkItem, plan: TaskPlan, signer: Signer, container_url: str, common: dict[str, Any]
-) -> dict[str, Any]:
-    """The body of one Batch task, as REST operation Task Add takes it; the service itself moves its files.
-
-    Plain JSON, which the client sends as it is: its models cost five times as much, and there may be 100,000.
-    """
-    environment = _build_settings(task_environment(plan.command, item.name, item.output_name))
-    body = {
-        **common,
-        "id": item.task_id,
-        "commandLine": plan.command.command_line,
-        "environmentSettings": [*common["environmentSettings"], *environment],
-        "resourceFiles": [*_build_input_files(item, plan, signer), *common["resourceFiles"]],
-        "outputFiles": list(_build_output_files(item, plan, container_url)),
-        "constraints": _build_constraints(plan.spec),
-    }
-    return merge_overrides(body, plan.spec.task.overrides)
-
-
-def _build_constraints(options: TaskOptions) -> dict[str, Any]:
-    constraints: dict[str, Any] = {"maxTaskRetryCount": options.max_task_retry_count}
-    if options.max_wall_clock_minutes is not None:
-        constraints["maxWallClockTime"] = f"PT{60 * options.max_wall_clock_minutes:.3f}S"
-    return constraints
-
-
-def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
-    if item.blob is not None:
-        place = item.blob.place
-        url = read_blob_url(signer.at(place.account), place.container, place.name)
-    else:
-        url = read_blob_url(signer, plan.names.input_container, item.input_blob)
-    yield {"httpUrl": url, "filePath": node_input(item.name)}
-    if plan.application is not None:
-        url = read_blob_url(signer, plan.names.application_container, plan.application)
-        yield {"httpUrl": url, "filePath": f"{APPLICATION_FOLDER}/{plan.application}"}
-
-
-def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> Iterator[dict[str, Any]]:
-    """The output if the task succeeds; what it printed if it fails, or always if that is wanted: the node may
-    be gone by the time somebody asks."""
-    source = "../stdout.txt" if plan.command.keeps_stdout else node_output(item.output_name)
-    made_by = _build_headers(
-        {
-            SOURCE_METADATA: item.source,
-            RECIPE_METADATA: plan.recipe,
-            INPUT_URL_METADATA: item.blob.place.url if item.blob else "",
-            INPUT_ETAG_METADATA: item.blob.etag if item.blob else "",
-        }
-    )
-    yield _build_output_file(
-        source,
-        plan.outputs.name_blob(item.output_name),
-        container_url,
-        models.OutputFileUploadCondition.TASK_SUCCESS,
-        made_by,
-    )
-    conditions = models.OutputFileUploadCondition
-    when = conditions.TASK_COMPLETION if plan.spec.keep_logs == "all" else conditions.TASK_FAILURE
-    printed_by = _build_headers({INPUT_METADATA: quote(item.name)})
-    for log in LOGS:
-        blob = plan.outputs.name_log(plan.names.key, item.name, item.task_id, log)
-        yield _build_output_file(f"../{log}", blob, container_url, when, printed_by)
-
-
-def _build_headers(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the service is to write into the metadata of a blob that it uploads."""
-    headers = [{"name": f"x-ms-meta-{name}", "value": value} for name, value in metadata.items() if value]
-    return {"uploadHeaders": headers}
-
-
-def _build_output_file(
-    pattern: str,
-    blob: str,
-    container_url: str,
-    condition: models.OutputFileUploadCondition,
-    headers: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    return {
-        "filePattern": pattern,
-        "destination": {"container": {"path": blob, "containerUrl": container_url, **headers}},
-        "uploadOptions": {"uploadCondition": condition.value},
-    }
+    if isinstance(unit, Bundle):
+        return prepare_bundle(unit, job_id, plan, signer, container_url, common)
+    return build_task(unit, plan, signer, container_url, common)

@@ -1,45 +1,62 @@
-"""Bundles: what their Batch tasks are told, and what has become of each of their files.
+"""Bundles, files that share a Batch task: what that task and its runner are told.
 
 On a node `node/run_bundle.py` does for each file of a bundle what the service does for a Batch task.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from azure.batch import models
+from azure.batch.models import OutputFileUploadCondition
 
 from tasks.azure import blobs
-from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
-from tasks.azure.sas import Signer, read_blob_url
-from tasks.delivered import has_output
+from tasks.azure.sas import Signer, read_blob_url, write_container_url
 from tasks.errors import NotFoundError
-from tasks.evidence import LogFolder
 from tasks.extra_files import ExtraFile, UploadedFile, upload_extra_files
 from tasks.printable import say_count
 from tasks.sharding import in_threads
 from tasks.spec.bundles import BUNDLE, Bundle, manifest_blob, outcomes_blob
 from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, NAME_VARIABLE
 from tasks.spec.naming import LOGS, RunNames, log_blob
-from tasks.spec.run_results import TaskResult
+from tasks.spec.overrides import merge_overrides
 from tasks.spec.work import WorkItem
+from tasks.task_bodies import TaskPlan, build_output_file, build_task
 
 NODE = Path(__file__).parents[1] / "node"
 RUNNER = ("run_bundle.py", "bundle_storage.py")
 MANIFEST = f"{BUNDLE_FOLDER}/manifest.json"
 COMMAND_LINE = f"/bin/sh -c 'exec python3 {BUNDLE_FOLDER}/{RUNNER[0]} {MANIFEST}'"
-# Of files that have no outcome of their own.
-BUNDLE_ENDED = "BundleEnded"
 
 
 def upload_runner(container: str) -> tuple[UploadedFile, ...]:
     """Upload what runs the files of a bundle on its node, unless it is there."""
     files = [ExtraFile(str(NODE / name), f"{BUNDLE_FOLDER}/{name}") for name in RUNNER]
     return tuple(upload_extra_files(container, files))
+
+
+def prepare_bundle(
+    bundle: Bundle, job_id: str, plan: TaskPlan, signer: Signer, container_url: str, common: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of a bundle's Batch task, whose manifest is written."""
+    names, spec = plan.names, plan.spec
+    bare: dict[str, Any] = {"environmentSettings": [], "resourceFiles": []}
+    tasks = [build_task(item, plan, signer, container_url, bare) for item in bundle.items]
+    runner = build_runner_files(plan.runner, names, job_id, bundle.task_id, signer)
+    own_url = write_container_url(signer, names.output_container)
+    body = build_bundle_task(bundle, tasks, runner, common, job_id, own_url)
+    body["constraints"] = {"maxTaskRetryCount": spec.max_task_retry_count}
+    body, minutes = merge_overrides(body, spec.task.overrides), spec.max_wall_clock_minutes
+    manifest = build_manifest(
+        tasks,
+        sign_outcomes(signer, names, outcomes_blob(job_id, bundle.task_id), own_url),
+        at_once=body.get("requiredSlots", 1),
+        max_tries=1 + spec.max_task_retry_count,
+        limit_seconds=None if minutes is None else 60 * minutes,
+    )
+    write_manifest(names, job_id, bundle.task_id, manifest)
+    return body
 
 
 def build_bundle_task(
@@ -58,15 +75,15 @@ def build_bundle_task(
     first, last = bundle.items[0].name, bundle.items[-1].name
     name = f"{say_count(len(bundle.items), 'file')}, {first} to {last}"
     shared = [file for file in tasks[0]["resourceFiles"] if _is_shared(file)]
-    conditions = models.OutputFileUploadCondition
-    outcomes = _build_output(
+    conditions = OutputFileUploadCondition
+    outcomes = build_output_file(
         f"{BUNDLE_FOLDER}/outcomes.json",
         outcomes_blob(job_id, bundle.task_id),
         container_url,
         conditions.TASK_COMPLETION,
     )
     logs = [
-        _build_output(f"../{log}", log_blob(bundle.task_id, log), container_url, conditions.TASK_FAILURE)
+        build_output_file(f"../{log}", log_blob(bundle.task_id, log), container_url, conditions.TASK_FAILURE)
         for log in LOGS
     ]
     return {
@@ -82,16 +99,6 @@ def build_bundle_task(
 def _is_shared(file: Mapping[str, Any]) -> bool:
     """Whether a resource file is the application, of which a bundle has one copy."""
     return file["filePath"].startswith(f"{APPLICATION_FOLDER}/")
-
-
-def _build_output(
-    pattern: str, blob: str, container_url: str, condition: models.OutputFileUploadCondition
-) -> dict[str, Any]:
-    return {
-        "filePattern": pattern,
-        "destination": {"container": {"path": blob, "containerUrl": container_url}},
-        "uploadOptions": {"uploadCondition": condition.value},
-    }
 
 
 def build_manifest(
@@ -175,65 +182,3 @@ def _read_members(names: RunNames, job_id: str, task_id: str) -> list[str]:
         return [task["id"] for task in manifest["tasks"]]
     except NotFoundError:
         return []
-
-
-def read_results(
-    logs: LogFolder, bundles: Iterable[Bundle], completed: Iterable[TaskResult]
-) -> list[TaskResult]:
-    """What became of the files of bundles that have completed, as if each had a Batch task of its own."""
-    by_id = {bundle.task_id: bundle for bundle in bundles}
-    results = in_threads(lambda task: _read_results(logs, by_id[task.task_id], task), completed)
-    return [result for of_bundle in results for result in of_bundle]
-
-
-def _read_results(logs: LogFolder, bundle: Bundle, task: TaskResult) -> list[TaskResult]:
-    found = {result.task_id: result for result in _read_outcomes(logs, bundle)}
-    lost = [item for item in bundle.items if item.task_id not in found]
-    return [*found.values(), *(_judge_lost(item, task, has_output(logs.outputs, item)) for item in lost)]
-
-
-def read_results_so_far(logs: LogFolder, bundles: Iterable[Bundle]) -> list[TaskResult]:
-    """What became of those files that are done of bundles that are not."""
-    results = in_threads(lambda bundle: _read_outcomes(logs, bundle), bundles)
-    return [result for of_bundle in results for result in of_bundle]
-
-
-def _read_outcomes(logs: LogFolder, bundle: Bundle) -> list[TaskResult]:
-    """The outcomes that a bundle has noted; none if it has not begun."""
-    try:
-        found = json.loads(blobs.read_blob(logs.container, outcomes_blob(logs.job_id, bundle.task_id)))
-    except NotFoundError:
-        return []
-    return [read_outcome(item, found[item.task_id]) for item in bundle.items if item.task_id in found]
-
-
-def read_outcome(item: WorkItem, outcome: Mapping[str, Any]) -> TaskResult:
-    """An outcome as `node/run_bundle.py` notes it."""
-    return TaskResult(
-        task_id=item.task_id,
-        changed_at=datetime.fromisoformat(outcome["ended_at"]),
-        exit_code=outcome["exit_code"],
-        node_id=outcome["node_id"],
-        seconds=outcome["seconds"],
-        tries=outcome["tries"],
-        category=outcome["category"],
-        code=outcome["code"],
-        message=redacted(outcome["message"]),
-    )
-
-
-def _judge_lost(item: WorkItem, task: TaskResult, is_there: bool) -> TaskResult:
-    """What became of a file that has no outcome, though its bundle has ended: it was not its turn, or what
-    was noted last is lost. Then its output tells."""
-    lost = replace(task, task_id=item.task_id, seconds=None)
-    if is_there:
-        return replace(lost, exit_code=0, category="", code="", message="")
-    how = f"exit code {task.exit_code}" if task.exit_code is not None else "no exit code"
-    said = f"; {task.message}" if task.message else ""
-    return replace(
-        lost,
-        exit_code=None,
-        category=task.category or "ServerError",
-        code=BUNDLE_ENDED,
-        message=f"the Batch task {task.task_id} of this and other files ended before, with {how}{said}",
-    )

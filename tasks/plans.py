@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
-from tasks.batch_tasks import TaskPlan
 from tasks.blob_inputs import BlobFinder
 from tasks.delivered import open_output_place
 from tasks.downloads import locate_output_folder, prepare_output_folder
@@ -29,6 +28,7 @@ from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import Sources, find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
+from tasks.task_bodies import TaskPlan
 
 # So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
 IDLE_NODES_MAX = 10

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.azure import blobs
-from tasks.bundles import read_results, read_results_so_far
 from tasks.deadlines import glance
 from tasks.evidence import LogFolder
 from tasks.observing import left_out_on_failure
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.run_results import TaskResult
+from tasks.watch.bundle_outcomes import read_results, read_results_so_far
 
 # How often running bundles are looked at: more seldom the longer the run takes anyway.
 LOOK_SECONDS = 5.0
