@@ -20,9 +20,9 @@ from tasks.errors import SettingsError
 CONNECTIONS = 64
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
-# For `begin_*`: the client's poller goes on in a thread of its own, for which nothing here waits. It asks at
-# once, which can't be helped; run and process have mostly ended when it would ask again.
-POLLING_SECONDS = 3600
+# For `begin_*`, for whose end nothing here waits. The client's poller asks at once, in a thread of its own,
+# which can't be helped. It would sleep then; as less than no time can't be slept, its thread ends instead.
+POLLING_SECONDS = -1
 
 
 @contextmanager

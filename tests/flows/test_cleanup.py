@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,17 @@ def test_what_a_run_left_goes_and_the_second_time_nothing_is_there(left_by, stat
     assert outcomes_of(cleanup(flow_run.id)) == ["deleted"] * 3
     wait_for_remains(str(flow_run.id), set())
     assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
+
+
+def test_no_thread_goes_on_asking_for_what_was_deleted(left_by):
+    """Nobody waits for the end of a deletion, so nothing is left that does."""
+    run = left_by(Failed())
+    cleanup(run.id)
+    wait_until(lambda: not find_pollers(), 20, "end of the clients' pollers")
+
+
+def find_pollers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("LROPoller")]
 
 
 def test_what_the_policy_keeps_stays(left_by):
