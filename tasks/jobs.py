@@ -19,8 +19,9 @@ from tasks.deadlines import turns
 from tasks.errors import JobError
 from tasks.logs import run_logger
 from tasks.spec.naming import RunNames
-from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership, read_time
+from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
+from tasks.spec.times import find_time
 from tasks.step import NOT_CACHED, RETRIED
 
 # The service ends the job this much later than the run would, so that it does so only when the run can't.
@@ -189,7 +190,7 @@ def _build_metadata(
 
 def _read_signed_until(job: models.BatchJob) -> datetime | None:
     values = {item.name: item.value for item in job.metadata or []}
-    return read_time(values.get(SIGNED_UNTIL))
+    return find_time(values.get(SIGNED_UNTIL))
 
 
 def build_job(job_id: str, names: RunNames, spec: RunOptions) -> models.BatchJobCreateOptions:

@@ -18,6 +18,7 @@ from deployments.local.settings import (
 from deployments.private_files import PRIVATE_UMASK, make_private_folder
 from deployments.processes import Command
 from deployments.supervisor import ServiceSpec
+from tasks.spec.times import read_time
 
 WORKER_NAME = "local"
 CONCURRENT_FLOW_RUNS = 4
@@ -120,4 +121,4 @@ def is_worker_online(api: PrefectApi, since: datetime) -> bool:
     """Has our worker reported to the server since then? One of an earlier session may still be listed."""
     workers = probe(api, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {}) or []
     beats = [one["last_heartbeat_time"] for one in workers if one["name"] == WORKER_NAME]
-    return any(datetime.fromisoformat(beat.replace("Z", "+00:00")) > since for beat in beats)
+    return any(read_time(beat) > since for beat in beats)

@@ -17,7 +17,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from tasks.leftovers.flow_runs import is_over, list_busy_flow_runs
-from tasks.spec.ownership import MARGIN, read_time
+from tasks.spec.ownership import MARGIN
+from tasks.spec.times import read_time
 
 OUR_FLOWS = ["fan-out", "top-n-words"]
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -90,4 +91,4 @@ def _find_events(
     if name is not None:
         chosen["event"] = {"name": [name]}
     found = client.request("POST", "/events/filter", json={"filter": chosen, "limit": 2}).json()
-    return [time for event in found["events"] if (time := read_time(event["occurred"])) is not None]
+    return [read_time(event["occurred"]) for event in found["events"]]

@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 
 from tasks.spec.naming import MADE_BY
 from tasks.spec.specs import When
+from tasks.spec.times import find_time
 
 # Uploads come before the time of the Batch tasks, downloads after it.
 MARGIN_SECONDS = 60 * 60
@@ -89,7 +90,7 @@ def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
     delete_when = values.get("delete_when", "always")
     return Ownership(
         run_key=values["run_key"],
-        expires_at=read_time(values.get("expires_at")),
+        expires_at=find_time(values.get("expires_at")),
         # Of what we can't read we take the meaning that deletes least.
         delete_when=cast(When, delete_when) if delete_when in get_args(When) else "never",
         flow_run_id=values.get(FLOW_RUN_ID),
@@ -99,11 +100,3 @@ def read_ownership(metadata: Mapping[str, str] | None) -> Ownership | None:
 def read_batch_ownership(metadata: Iterable[models.BatchMetadataItem] | None) -> Ownership | None:
     """What the metadata of a pool or job says; None if it doesn't say that this project made it."""
     return read_ownership({item.name: item.value for item in metadata or []})
-
-
-def read_time(text: str | None) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)

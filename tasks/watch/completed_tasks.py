@@ -8,6 +8,7 @@ from azure.batch import BatchClient, models
 
 from tasks.azure.azure_errors import redacted
 from tasks.spec.run_results import TaskResult
+from tasks.spec.times import read_time
 
 SELECT = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
 PAGE_MAX = 1000
@@ -47,16 +48,6 @@ def _measure_seconds(ran: Mapping[str, Any]) -> float | None:
     """How long the program ran; None if it has no start, or no end."""
     start, end = ran.get("startTime"), ran.get("endTime")
     return (read_time(end) - read_time(start)).total_seconds() if start and end else None
-
-
-def read_time(text: str) -> datetime:
-    """A time as the service writes it, in UTC and with any number of digits for the part of a second.
-
-    What is less than a microsecond is left out: Python 3.10 reads no more than six digits.
-    """
-    second, _, rest = text.partition(".")
-    digits = rest.rstrip("Z")[:6] or "0"
-    return datetime.fromisoformat(f"{second.rstrip('Z')}.{digits:<06}+00:00")
 
 
 def _failure_message(failure: models.BatchTaskFailureInfo) -> str:

@@ -33,9 +33,9 @@ from tasks.spec.run_results import (
     describe_problem,
 )
 from tasks.spec.specs import PoolSpec, describe_nodes
+from tasks.spec.times import find_time, read_time
 from tasks.step import may_heal
 from tasks.waiting import next_interval
-from tasks.watch.completed_tasks import read_time
 from tasks.watch.progress import Counts, Progress
 from tests.messages import find_nonsense
 
@@ -96,6 +96,14 @@ def test_times_are_read_as_azure_writes_them(moment, digits):
     second, fraction = f"{moment:%Y-%m-%dT%H:%M:%S}", f"{moment.microsecond:06d}999"[:digits]
     read = read_time(f"{second}.{fraction}Z" if fraction else f"{second}Z")
     assert read == moment.replace(microsecond=int(f"{fraction[:6]:<06}" if fraction else 0))
+
+
+def test_times_of_others_are_read_and_none_is_no_time():
+    """Prefect writes an offset or a Z, and we an offset; what has neither is UTC."""
+    for text in ("2026-11-22T12:00:00Z", "2026-11-22T13:00:00.000+01:00", "2026-11-22T12:00:00"):
+        assert read_time(text) == NOW
+    for nothing in (None, "", "soon", "soonZ"):
+        assert find_time(nothing) is None
 
 
 @given(st.text(st.sampled_from("./\\ab:C\0\n~ "), max_size=20))
