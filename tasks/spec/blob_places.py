@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 from urllib.parse import parse_qsl, quote, unquote
 
 from tasks.errors import InputError
@@ -64,7 +65,6 @@ def _read_url(text: str, rest: str, own: str, others: Iterable[str]) -> BlobPlac
     path, _, query = rest.partition("?")
     if "=" in query:
         _refuse_query(text, query)
-        path, query = path, ""
     host, _, below = path.partition("/")
     whole = f"{host.lower().replace('.dfs.', '.blob.', 1)}/{below}"
     for account in (own, *others):
@@ -87,7 +87,7 @@ def refuse_signature(text: str) -> None:
         )
 
 
-def _refuse_query(text: str, query: str) -> None:
+def _refuse_query(text: str, query: str) -> NoReturn:
     """Raise InputError for the parts of a URL that say more than where something is."""
     refuse_signature(text)
     names, plain = {name.lower() for name, _ in parse_qsl(query)}, text.partition("?")[0]

@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from tasks.spec.naming import LOGS, RUN_KEY_MAX, name_log
+
 # Limits of blob names (REST documentation, "Naming and referencing containers, blobs, and metadata").
 # The blob of a file has the MD5 of its content as a folder before the name.
 BLOB_MAX_CHARACTERS = 1024
@@ -61,8 +63,7 @@ def _why_too_long_part(parts: list[str]) -> str | None:
 
 def why_too_long_below(prefix: str, name: str, output_name: str) -> str | None:
     """Why an output, or a log of its input, can't be a blob below a prefix, or None if it can."""
-    # A log lies in a folder with the run's key, of 50 characters at most.
-    log = f"{prefix}.logs/{'-' * 50}/{name}/stdout.txt"
+    log = prefix + name_log("k" * RUN_KEY_MAX, name, LOGS[0])
     longest = max(len(f"{prefix}{output_name}"), len(log))
     if longest > BLOB_MAX_CHARACTERS or log.count("/") > NAME_MAX_SEGMENTS:
         return f"is too long below {prefix!r}: with its logs, a blob's name has {longest} characters"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.spec.bundle_sizes import FILES_MAX
+from tasks.spec.naming import RUN_KEY, RUN_KEY_MAX
 from tasks.spec.prices import DEFAULT_PRICES, PriceSpec
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
 from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
@@ -27,7 +28,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
 FilesPerTask = Annotated[int, Field(ge=1, le=FILES_MAX)] | Literal["auto"]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
-RunKey = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=50)]
+RunKey = Annotated[str, Field(pattern=rf"^{RUN_KEY.pattern}$", max_length=RUN_KEY_MAX)]
 
 
 class RunOptions(Spec):
