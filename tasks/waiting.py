@@ -133,7 +133,8 @@ def _look(client: BatchClient, looks: Looks, counts: Counts, now_seconds: float)
     for line in news:
         run_logger().warning("%s", line)
     _look_at_cost(client, looks, view, counts)
-    stall.look(counts, view, job_state, now_seconds, is_excused=watch.waits_for_quota or looks.is_ending)
+    is_excused = watch.quota_wait is not None or looks.is_ending
+    stall.look(counts, view, job_state, now_seconds, is_excused)
     if stall.is_over:
         limit = describe_seconds(stall.patience.stall_seconds)
         said = describe_stall(client, watch.pool_id, job.id, stall)

@@ -58,6 +58,18 @@ NODE_STATES = (
 
 
 @dataclass
+class QuotaWait:
+    """What is remembered of one time that a quota left the pool without nodes."""
+
+    began_seconds: float
+    holders: str = ""
+    """Who held the quota then."""
+
+    refused_at: datetime | None = None
+    """When nodes were refused though nobody else held any of the quota, as far as could be seen later."""
+
+
+@dataclass
 class PoolWatch:
     """What one wait remembers of its looks at the pool."""
 
@@ -77,18 +89,8 @@ class PoolWatch:
 
     told: set[str] = field(default_factory=set)
     next_renewal_at: float = 0.0
-    over_quota_at: float | None = None
-    """When it was first seen that a quota leaves the pool without nodes."""
-
-    holders: str = ""
-    """Who held the quota then."""
-
-    refused_at: datetime | None = None
-    """When nodes were refused though nobody else held any of the quota, as far as could be seen later."""
-
-    @property
-    def waits_for_quota(self) -> bool:
-        return self.over_quota_at is not None
+    quota_wait: QuotaWait | None = None
+    """None while no quota leaves the pool without nodes."""
 
 
 def _look_at_pool(client: BatchClient, pool_id: str) -> PoolView:
@@ -145,7 +147,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
     if verdict == "over quota":
         verdict, reason = _judge_quota(client, watch, view, reason, now_seconds)
     elif view.node_count:
-        watch.over_quota_at = None
+        watch.quota_wait = None
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
         watch.told.add("lost nodes")
@@ -169,18 +171,17 @@ def _judge_quota(
 
     Once if nobody else has any: they may have been given back meanwhile, or the account has too few.
     """
-    if watch.over_quota_at is None:
-        watch.over_quota_at = now_seconds
-    is_over = now_seconds - watch.over_quota_at >= watch.quota_seconds
-    if is_over or not watch.holders:
-        watch.holders = _find_holders(client, watch, view)
+    wait = watch.quota_wait = watch.quota_wait or QuotaWait(now_seconds)
+    is_over = now_seconds - wait.began_seconds >= watch.quota_seconds
+    if is_over or not wait.holders:
+        wait.holders = _find_holders(client, watch, view)
     minutes = watch.quota_seconds / 60
-    if watch.holders and is_over:
-        return "lost", f"{reason}. {watch.holders} {describe_remedy('pool', minutes)}".rstrip(".")
-    if watch.holders:
-        return "ask again", f"{reason}. {watch.holders} {describe_waiting(minutes)}"
-    watch.refused_at = watch.refused_at or view.resized_at
-    is_lost = is_over or view.resized_at != watch.refused_at
+    if wait.holders and is_over:
+        return "lost", f"{reason}. {wait.holders} {describe_remedy('pool', minutes)}".rstrip(".")
+    if wait.holders:
+        return "ask again", f"{reason}. {wait.holders} {describe_waiting(minutes)}"
+    wait.refused_at = wait.refused_at or view.resized_at
+    is_lost = is_over or view.resized_at != wait.refused_at
     return "lost" if is_lost else "ask again", f"{reason}. No other pool has any of it"
 
 
