@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.catalogue.vm_sizes import core_count
+from batch_emulator.errors import BatchError
 from batch_emulator.faults.injector import resize_error
 from batch_emulator.resources.model import Deallocation, Node, Pool, key
 from batch_emulator.resources.transitions import ALLOCATION, AllocationEvent, follow
@@ -14,6 +15,23 @@ def _move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
     pool.allocation_state = follow(ALLOCATION, pool.allocation_state, event)
     pool.allocation_since = world.now
     world.store.touch("pool", key(pool.id))
+
+
+def pool_to_change(world: World, pool_id: str) -> Pool:
+    """The pool, for whoever changes it.
+
+    A resize that has nothing to do, as of a pool without nodes, takes Azure a second or two: here it is over
+    as soon as somebody changes the pool.
+    """
+    pool = world.live_pool(pool_id)
+    check_allocation(world, key(pool.id))
+    return pool
+
+
+def require_steady(pool: Pool) -> None:
+    """PoolBeingResized, unless the pool is steady."""
+    if pool.allocation_state != "steady":
+        raise BatchError("PoolBeingResized")
 
 
 def begin_resize(

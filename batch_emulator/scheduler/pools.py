@@ -138,7 +138,7 @@ def delete_pool(world: World, pool_id: str) -> None:
 
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
     """PATCH: each named property is replaced whole."""
-    pool = world.live_pool(pool_id)
+    pool = allocation.pool_to_change(world, pool_id)
     _refuse_pool_spec(pool.spec | changes)
     refuse_missing(world, changes)
     pool.spec = pool.spec | changes
@@ -157,7 +157,7 @@ _REPLACEABLE = (
 
 def replace_pool_properties(world: World, pool_id: str, properties: Wire) -> Pool:
     """Replace Pool Properties: what is not named the pool loses."""
-    pool = world.live_pool(pool_id)
+    pool = allocation.pool_to_change(world, pool_id)
     refuse_missing(world, properties)
     kept = {name: value for name, value in pool.spec.items() if name not in _REPLACEABLE}
     pool.spec = kept | properties
@@ -172,7 +172,8 @@ def _changed(world: World, pool: Pool) -> None:
 
 def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
     """Give a pool new targets. Refused while it resizes, or sizes itself."""
-    pool = _require_steady(world, pool_id)
+    pool = allocation.pool_to_change(world, pool_id)
+    allocation.require_steady(pool)
     if pool.spec.get("enableAutoScale"):
         raise BatchError("OperationNotValidOnPool", ("Reason", "The pool has auto-scaling enabled"))
     world.stamp(pool)
@@ -187,19 +188,6 @@ def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
     return pool
 
 
-def _require_steady(world: World, pool_id: str) -> Pool:
-    """The pool, if it is not being resized.
-
-    A resize that has nothing to do, as of a pool without nodes, takes Azure a second or two: here it is over
-    as soon as somebody asks for the next.
-    """
-    pool = world.live_pool(pool_id)
-    allocation.check_allocation(world, key(pool.id))
-    if pool.allocation_state != "steady":
-        raise BatchError("PoolBeingResized")
-    return pool
-
-
 def stop_resize(world: World, pool_id: str) -> Pool:
     """Stop a resize; a pool that is steady is left as it is. The pool keeps its ETag, as recorded."""
     pool = world.live_pool(pool_id)
@@ -211,7 +199,8 @@ def stop_resize(world: World, pool_id: str) -> Pool:
 
 def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
     """Take named nodes out of a pool; its targets shrink with them."""
-    pool = _require_steady(world, pool_id)
+    pool = allocation.pool_to_change(world, pool_id)
+    allocation.require_steady(pool)
     leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
     world.stamp(pool)
     option = request.get("nodeDeallocationOption", "requeue")

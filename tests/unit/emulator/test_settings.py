@@ -21,7 +21,7 @@ from batch_emulator.__main__ import _parser, read_settings
 from batch_emulator.errors import BatchError
 from batch_emulator.faults import AllocationFault, Faults, RequestFault
 from batch_emulator.node.simulation import Simulation
-from batch_emulator.scheduler import jobs, node_faults, nodes, pools
+from batch_emulator.scheduler import autoscaling, jobs, node_faults, nodes, pools
 from batch_emulator.settings import KEY_VARIABLE
 from tests.integration import test_settings as served
 from tests.unit.emulator.driver import Driver
@@ -151,11 +151,27 @@ def test_pace_leaves_what_is_set(pace, seconds):
     assert replace(Settings(pace=pace), pace="person") == Settings()
 
 
-def test_pool_that_wants_no_nodes_is_resizing_until_somebody_resizes_it():
+@pytest.mark.parametrize(
+    ("change", "request_body"),
+    [
+        (pools.change_pool, {"metadata": []}),
+        (pools.replace_pool_properties, {"metadata": []}),
+        (autoscaling.enable, {"autoScaleFormula": "$TargetDedicatedNodes=0"}),
+    ],
+)
+def test_pool_that_wants_no_nodes_is_resizing_until_somebody_changes_it(change, request_body):
     """There is nothing to allocate: it shows that for a while, as recorded, and keeps nobody waiting."""
     driver = Driver(pace="azure")
     driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
     assert driver.world.pool("pool").allocation_state == "resizing"
+    driver.do(change, "pool", request_body)
+    assert driver.world.pool("pool").allocation_state == "steady"
+
+
+def test_pool_that_wants_no_nodes_can_be_resized_once():
+    """Nobody waits for a resize that has nothing to do, and everybody for one that has."""
+    driver = Driver(pace="azure")
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
     driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 1})
     with pytest.raises(BatchError, match=r"PoolBeingResized|being resized"):
         driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
