@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from starlette.responses import Response
 
 from batch_emulator.api.call import Call
 from batch_emulator.api.odata import project
 from batch_emulator.api.properties import has_statistics, read_select
+from batch_emulator.api.registries import encode
 from batch_emulator.api.versions import json_type, trim
 from batch_emulator.api.views.statistics import render_statistics
 from batch_emulator.resources.model import Resource, Wire
@@ -22,7 +22,7 @@ def json_answer(
 ) -> Response:
     """A JSON body with `odata.metadata` in front."""
     wire = {"odata.metadata": f"{call.base_url}/$metadata#{metadata}"} | body
-    return Response(orjson.dumps(wire), status, headers, media_type=json_type(call.version))
+    return Response(encode(wire), status, headers, media_type=json_type(call.version))
 
 
 def element(call: Call, kind: str, resource: Resource | None, wire: Wire) -> Response:

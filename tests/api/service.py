@@ -26,10 +26,12 @@ FAST = Settings(
 
 
 @asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[Wire]:
+async def serve(folder: Path, settings: Settings = FAST) -> AsyncIterator[Wire]:
     """A service that keeps the files of its nodes in this folder."""
-    engine = Engine(FAST, ProcessRunner(folder), URL)
+    engine = Engine(settings, ProcessRunner(folder), URL)
     transport = httpx.ASGITransport(app=create_app(engine))
-    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
-        yield Wire(client)
-    await engine.close()
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+            yield Wire(client)
+    finally:
+        await engine.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from batch_emulator.resources.model import Wire
 
 POOL = (
@@ -76,28 +74,9 @@ TASK = (
 )
 
 
-_WITH_REGISTRIES = {
-    "containerSettings",
-    "startTask",
-    "virtualMachineConfiguration",
-    "jobManagerTask",
-    "jobPreparationTask",
-    "jobReleaseTask",
-    "poolInfo",
-    "jobSpecification",
-}
-
-
 def arrange(properties: Wire, order: tuple[str, ...]) -> Wire:
     """`properties` in that order; what is not in it comes last."""
     arranged = {name: properties[name] for name in order if name in properties}
     if len(arranged) < len(properties):
         arranged.update({name: value for name, value in properties.items() if name not in arranged})
-    return hide_passwords(arranged) if _WITH_REGISTRIES & arranged.keys() else arranged
-
-
-def hide_passwords(value: Any) -> Any:
-    """A copy without those of registries, which are kept to pull images and never told."""
-    if isinstance(value, dict):
-        return {name: hide_passwords(each) for name, each in value.items() if name != "password"}
-    return [hide_passwords(each) for each in value] if isinstance(value, list) else value
+    return arranged
