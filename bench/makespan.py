@@ -7,18 +7,19 @@ python -m bench makespan           3, 300 and 1,000 files of 50 KB, one node wit
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from bench.costs import Cost, measure_cost
 from bench.fan_out import Drive, change_one, drive, make_inputs, parse_sizes
 from bench.report import Row, Target, at_least, at_most, print_row
 from bench.stack import Stack, run_stack
@@ -55,11 +56,9 @@ def run(given: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True)
-class Client:
+class Client(Cost):
     """What a client took from the terminal, and what else was busy for it."""
 
-    seconds: float
-    cpu_seconds: float
     storage_cpu_seconds: float
     batch_cpu_seconds: float
     """Of the local Batch service, its node agent and the programs that ran."""
@@ -141,27 +140,24 @@ def measure_work(stack: Stack, count: int, folder: Path) -> Row:
 
 def _run_xargs(inputs: Path, command: str) -> float:
     names = "\0".join(str(path) for path in sorted(inputs.rglob("*.txt")))
-    began = time.perf_counter()
     argv = ["xargs", "-0", "-n1", f"-P{_SLOTS}", "sh", "-c", f'{command} "$1"', "sh"]
-    subprocess.run(argv, input=names.encode(), stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - began
+    call = partial(subprocess.run, argv, input=names.encode(), stdout=subprocess.DEVNULL, check=True)
+    return measure_cost(call).seconds
 
 
-def _watch(stack: Stack, run_client) -> Client:
+def _watch(stack: Stack, run_client: Callable[[], object]) -> Client:
     """Run a client, and see what it and the services take meanwhile."""
     services = (stack.storage, stack.batch.process)
-    before, own, began = [_read_cpu(each) for each in services], os.times(), time.perf_counter()
-    run_client()
-    seconds, after, ended = time.perf_counter() - began, [_read_cpu(each) for each in services], os.times()
-    cpu = ended.children_user + ended.children_system - own.children_user - own.children_system
-    storage, batch = (late - early for late, early in zip(after, before, strict=True))
-    return Client(seconds, cpu, storage, batch)
+    before = [_read_cpu(each) for each in services]
+    cost = measure_cost(run_client)
+    storage, batch = (_read_cpu(each) - early for each, early in zip(services, before, strict=True))
+    return Client(cost.seconds, cost.cpu_seconds, storage, batch)
 
 
-def _read_cpu(process: psutil.Process | None) -> float:
+def _read_cpu(process: psutil.Process) -> float:
     """Of a process with those that it has started, also those that have ended."""
     total = 0.0
-    for each in [process, *process.children(recursive=True)] if process else []:
+    for each in [process, *process.children(recursive=True)]:
         times = each.cpu_times()
         total += times.user + times.system + times.children_user + times.children_system
     return total

@@ -9,29 +9,20 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 
+from bench.costs import Cost, measure_cost
 from bench.report import Row, at_most, print_row
 
 WALL_TARGET, CPU_TARGET = at_most(0.5), at_most(0.6)
 _SCRIPT = Path(__file__).parent.parent / "node" / "top_n_words.py"
 _ROUNDS = 3
 _PIPELINE = "tr -s '[:space:]' '\\n' < \"$1\" | sort | uniq -c | sort -rn | head -3 > \"$2\""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took, with those that it started."""
-
-    seconds: float
-    cpu_seconds: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +73,5 @@ def make_text(path: Path, megabytes: int) -> Path:
 
 def time_process(argv: list[str]) -> Cost:
     """Run to the end. Raises CalledProcessError."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
-    subprocess.run(argv, check=True, env={**os.environ, "LC_ALL": "C"}, stdout=subprocess.DEVNULL)
-    seconds, after = perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(seconds, cpu)
+    variables = {**os.environ, "LC_ALL": "C"}
+    return measure_cost(partial(subprocess.run, argv, check=True, env=variables, stdout=subprocess.DEVNULL))
