@@ -19,7 +19,8 @@ _MODULES = {
 }
 
 
-def main() -> None:
+def parse(given: list[str]) -> argparse.Namespace:
+    """What the arguments ask for; without a name, all figures."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,9 +33,12 @@ def main() -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(described)
-    given = sys.argv[1:]
     is_named = bool(given) and (given[0] in _MODULES or given[0] in ("-h", "--help"))
-    arguments = parser.parse_args(given if is_named else ["figures", *given])
+    return parser.parse_args(given if is_named else ["figures", *given])
+
+
+def main() -> None:
+    arguments = parse(sys.argv[1:])
     arguments.run(arguments)
 
 

@@ -68,7 +68,7 @@ def run(given: argparse.Namespace) -> None:
         services = Path(folder) / "services"
         services.mkdir()
         with run_stack(services, "--simulate", "fixed:0", keeps_blobs=False) as stack:
-            for row in make_rows(list(measure(stack, sizes, Path(folder)))):
+            for row in make_rows(measure(stack, sizes, Path(folder))):
                 print_row(row)
 
 
@@ -113,12 +113,14 @@ def drive(
     return Drive(**json.loads(answer.stdout.splitlines()[-1]))
 
 
-def make_rows(drives: list[Drive]) -> Iterator[Row]:
-    """Each run's figures beside the targets, and what one more file costs."""
+def make_rows(drives: Iterable[Drive]) -> Iterator[Row]:
+    """Each run's figures beside the targets, as soon as it has ended, and what one more file costs."""
+    seen: list[Drive] = []
     for one in drives:
+        seen.append(one)
         yield from _make_rows_of(one)
-    if len(drives) > 1:
-        first, last = drives[0], drives[-1]
+    if len(seen) > 1:
+        first, last = seen[0], seen[-1]
         slope = (last.cpu_seconds - first.cpu_seconds) / (last.files - first.files)
         fixed = first.cpu_seconds - slope * first.files
         target = at_most(1.0)

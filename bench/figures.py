@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 from bench import fan_out, makespan, words
 from bench.fan_out import Drive, parse_sizes
 from bench.report import Row, print_row
-from bench.results import write_results
+from bench.results import Measured, describe_machine, keeping
 from bench.stack import run_prefect, run_services
 
 _RESULTS = Path(__file__).parent / "results"
@@ -32,17 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Measure, print, write."""
+    """Measure, print, write; what has been measured is kept, also if the rest fails or is interrupted."""
     began = datetime.now(timezone.utc)
     sizes = given.sizes or (fan_out.QUICK_SIZES if given.quick else fan_out.SIZES)
-    rows: list[Row] = []
-    drives: list[Drive] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for row in _measure(Path(folder), given.quick, sizes, drives):
+    measured = Measured(describe_machine(began))
+    name = f"{began:%Y-%m-%d-%H%M}{'-quick' if given.quick else ''}"
+    with keeping(measured, given.results, name), tempfile.TemporaryDirectory() as folder:
+        for row in _measure(Path(folder), given.quick, sizes, measured.drives):
             print_row(row)
-            rows.append(row)
-    path = write_results(given.results, began, rows, drives, is_quick=given.quick)
-    print(f"Written: {path}")
+            measured.rows.append(row)
 
 
 def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]) -> Iterator[Row]:
@@ -55,5 +53,10 @@ def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]
             yield from makespan.measure(stack, counts, folder, rounds=1 if is_quick else 2)
             yield makespan.measure_work(stack, 20 if is_quick else 300, folder)
         with run_services(prefect, "--simulate", "fixed:0", keeps_blobs=False) as stack:
-            drives += fan_out.measure(stack, sizes, folder)
-        yield from fan_out.make_rows(drives)
+            yield from fan_out.make_rows(_noting(drives, fan_out.measure(stack, sizes, folder)))
+
+
+def _noting(drives: list[Drive], measured: Iterable[Drive]) -> Iterator[Drive]:
+    for one in measured:
+        drives.append(one)
+        yield one

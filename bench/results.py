@@ -6,8 +6,9 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,30 +21,46 @@ from bench.report import COLUMNS, Row
 _PACKAGES = ("prefect", "azure-batch", "azure-storage-blob", "azure-core", "requests", "matplotlib")
 
 
-def write_results(
-    folder: Path, began: datetime, rows: Sequence[Row], drives: Sequence[Drive], *, is_quick: bool
-) -> Path:
-    """Write all three, named after the time of the run; the page."""
+@dataclass
+class Measured:
+    """What has been measured so far, where and with what."""
+
+    facts: dict[str, str]
+    rows: list[Row] = field(default_factory=list)
+    drives: list[Drive] = field(default_factory=list)
+
+
+@contextmanager
+def keeping(measured: Measured, folder: Path, name: str) -> Iterator[None]:
+    """Write what has been measured in the block when it ends, however it ends."""
+    try:
+        yield
+    except BaseException as error:
+        measured.facts["ended early"] = type(error).__name__
+        raise
+    finally:
+        print(f"Written: {write_results(measured, folder, name)}")
+
+
+def write_results(measured: Measured, folder: Path, name: str) -> Path:
+    """Write page, numbers and plot by that name; the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{began:%Y-%m-%d-%H%M}{'-quick' if is_quick else ''}"
-    facts = describe_machine(began)
-    found = {"facts": facts, "rows": [asdict(row) for row in rows], "drives": [asdict(one) for one in drives]}
-    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    draw_growth(folder / f"{name}.png", drives)
+    (folder / f"{name}.json").write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
+    draw_growth(folder / f"{name}.png", measured.drives)
     page = folder / f"{name}.md"
-    page.write_text("\n".join(_write_page(name, facts, rows)) + "\n", encoding="utf-8")
+    page.write_text("\n".join(_write_page(name, measured)) + "\n", encoding="utf-8")
     return page
 
 
 def describe_machine(began: datetime) -> dict[str, str]:
-    """When and where it was measured, and with what; no name and no path of the machine."""
+    """When and where is measured, and with what, asked before: no name and no path of the machine."""
     memory = psutil.virtual_memory().total / 1e9
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return {
         "date": f"{began:%Y-%m-%d %H:%M} UTC",
         "commit": _read_commit(),
         "machine": f"{os.cpu_count()} cores ({_read_processor()}), {memory:.0f} GB, {platform.system()}",
-        "load at the end": f"{load} (1, 5, 15 minutes)",
+        "load before": f"{load} (1, 5, 15 minutes)",
         "Python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
     }
@@ -65,7 +82,8 @@ def _read_processor() -> str:
     )
 
 
-def _write_page(name: str, facts: dict[str, str], rows: Iterable[Row]) -> Iterable[str]:
+def _write_page(name: str, measured: Measured) -> Iterable[str]:
+    facts = measured.facts
     yield f"# Measured on {facts['date']}"
     yield ""
     yield from (f"- {key}: {value}" for key, value in facts.items() if key != "date")
@@ -74,7 +92,7 @@ def _write_page(name: str, facts: dict[str, str], rows: Iterable[Row]) -> Iterab
     yield ""
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{' --- |' * len(COLUMNS)}"
-    for row in rows:
+    for row in measured.rows:
         yield f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in row.cells())} |"
 
 

@@ -93,6 +93,8 @@ def check_module(module: str, arguments: list[str]) -> None:
 
         flow = getattr(importlib.import_module(module), module.rpartition(".")[2])
         build_app(flow).parse_args(arguments, exit_on_error=False, print_error=False)
+    if package == "bench":
+        importlib.import_module("bench.__main__").parse(arguments)
     if package in ("batch_emulator", "deployments"):
         has_parts = importlib.util.find_spec(module).submodule_search_locations is not None
         main = importlib.import_module(f"{module}.__main__" if has_parts else module)
