@@ -209,17 +209,14 @@ def test_a_schedule_fires(local_stack, tmp_path):
     }
     (made,) = local_stack.api("POST", f"/deployments/{deployment['id']}/schedules", [schedule])
     try:
-        completed = wait_until(
-            lambda: [
-                one for one in runs(local_stack, deployment["id"], "COMPLETED") if one["auto_scheduled"]
-            ],
+        wait_until(
+            lambda: any(one["auto_scheduled"] for one in runs(local_stack, deployment["id"], "COMPLETED")),
             RUN_SECONDS,
             "completed scheduled run",
             0.5,
         )
     finally:
         local_stack.api("DELETE", f"/deployments/{deployment['id']}/schedules/{made['id']}")
-    assert completed
     assert (tmp_path / "taskdata1_OUTPUT.txt").exists()
 
 

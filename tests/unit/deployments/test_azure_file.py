@@ -6,9 +6,12 @@ import pytest
 import yaml
 
 from deployments.files import FOLDER, flow_of, read_deployments
+from deployments.local.services import SERVER_PATIENCE
 from deployments.serve import served
+from flows.command_line import PATIENCE
 
 LOCAL, AZURE = read_deployments("prefect.yaml"), read_deployments("azure.yaml")
+MAX_RETRIES, EXTRA_CODES = "PREFECT_CLIENT_MAX_RETRIES", "PREFECT_CLIENT_RETRY_EXTRA_CODES"
 TEXT = (FOLDER / "azure.yaml").read_text(encoding="utf-8")
 
 
@@ -52,6 +55,16 @@ def test_an_azure_deployment_can_be_what_it_says(deployment):
     assert set(deployment.get("parameters", {})) <= set(flow_of(deployment).parameters.properties)
     assert deployment["work_pool"]["name"] == "azure"
     assert all(schedule["active"] is False for schedule in deployment.get("schedules", []))
+
+
+@pytest.mark.parametrize("deployment", AZURE, ids=names(AZURE))
+def test_an_azure_run_bears_a_server_that_is_away(deployment):
+    """It asks Prefect's server again as long, and after the same answers, as runs of the local stack's worker
+    and runs in a terminal do."""
+    variables = deployment["work_pool"]["job_variables"]["env"]
+    assert variables == SERVER_PATIENCE
+    retries, codes = int(variables[MAX_RETRIES]), {int(variables[EXTRA_CODES])}
+    assert {"client.max_retries": retries, "client.retry_extra_codes": codes} == PATIENCE
 
 
 @pytest.mark.parametrize("deployment", [*LOCAL, *AZURE], ids=[*names(LOCAL), *names(AZURE)])
