@@ -23,8 +23,6 @@ from bench.stack import Stack, run_stack
 TARGET_MS = 1.0
 TARGET_FIXED_BYTES = 300e6
 TARGET_BYTES_A_FILE = 300.0
-#: A run adds 100 tasks with a request; what else it asks is for the pool, the job and the wait.
-TARGET_CALLS = 120
 TARGET_TASK_RUNS = 412
 QUICK_SIZES = [1_000, 3_000]
 SIZES = [1_000, 10_000]
