@@ -60,7 +60,8 @@ class Bundle:
         self.programs = set()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
-        self.is_saved = False
+        # What was done before is not to be overwritten before it is known.
+        self.is_saved = True
 
     def run(self):
         self.resume()
@@ -85,6 +86,7 @@ class Bundle:
         except StorageError as error:
             if error.status != 404:
                 print(f"What was done before is not known: {error}", file=sys.stderr, flush=True)
+        self.is_saved = False
 
     def find_left(self):
         """The files that have not succeeded and have tries left."""
@@ -181,15 +183,12 @@ class Bundle:
 
     def save(self):
         """Note the outcomes beside the manifest and in their blob, if there are new ones."""
-        with self.lock:
-            if self.is_saved:
-                return
-            content, self.is_saved = json.dumps(self.outcomes).encode(), True
         try:
-            path = os.path.join(self.folder, "outcomes.json")
-            with open(f"{path}.new", "wb") as file:
-                file.write(content)
-            os.replace(f"{path}.new", path)
+            with self.lock:
+                if self.is_saved:
+                    return
+                content, self.is_saved = json.dumps(self.outcomes).encode(), True
+                replace_file(os.path.join(self.folder, "outcomes.json"), content)
             put(self.manifest["outcomes_write_url"], content, {})
         except (OSError, StorageError) as error:
             self.is_saved = False
@@ -209,6 +208,12 @@ class Bundle:
             kill(program, signal.SIGKILL)
         self.save()
         os._exit(ENDED)
+
+
+def replace_file(path, content):
+    with open(f"{path}.new", "wb") as file:
+        file.write(content)
+    os.replace(f"{path}.new", path)
 
 
 def tell_time():

@@ -135,14 +135,16 @@ def describe_file(
     }
 
 
-def start(folder: Path, manifest: dict[str, Any]) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, manifest: dict[str, Any], command: tuple[str, ...] = (str(RUNNER),)
+) -> subprocess.Popen[bytes]:
     """Start a bundle in a task's working directory, in which there is a file that all tasks get."""
     own = folder / ".bundle"
     own.mkdir(parents=True, exist_ok=True)
     (folder / "extra.txt").write_text("for all")
     (own / "manifest.json").write_text(json.dumps(manifest))
     return subprocess.Popen(
-        [sys.executable, str(RUNNER), ".bundle/manifest.json"],
+        [sys.executable, *command, ".bundle/manifest.json"],
         cwd=folder,
         env={**os.environ, "AZ_BATCH_NODE_ID": "node-1"},
         stderr=subprocess.PIPE,
@@ -264,6 +266,21 @@ def test_a_bundle_that_is_stopped_notes_what_is_done(store, tmp_path):
     assert process.returncode == 143
     assert list(outcomes(store)) == ["quick"]
     assert json.loads((tmp_path / ".bundle" / "outcomes.json").read_text()) == outcomes(store)
+
+
+def test_a_bundle_that_is_stopped_before_it_knows_what_was_done_leaves_that(store, tmp_path):
+    """Storage is away when it begins again, and the time that it has to end is over before that is back."""
+    before = json.dumps({"done": {"exit_code": 0, "tries": 1, "category": ""}}).encode()
+    store.blobs["out/.logs/bundle"] = before
+    store.refusals["out/.logs/bundle"] = [503] * 3
+    impatient = f"import sys; sys.path[0] = {str(RUNNER.parent)!r}; import run_bundle as runner"
+    impatient += "; runner.GRACE_SECONDS = 0.1; runner.main(sys.argv)"
+    process = start(tmp_path, describe(store, ["done", "new"]), ("-c", impatient))
+    wait_until(lambda: not store.refusals["out/.logs/bundle"], 30, "requests for what was done")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert store.blobs["out/.logs/bundle"] == before
 
 
 def test_what_storage_refuses_fails_its_file(store, tmp_path):
