@@ -11,6 +11,7 @@ from pathlib import Path
 from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.collecting import collect_outputs
 from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
@@ -18,7 +19,7 @@ from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
-from tasks.deadlines import current_deadline, leave_time, run_deadline
+from tasks.deadlines import run_deadline
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.evidence import LogFolder
 from tasks.hangups import hangup_ends_run
@@ -30,25 +31,19 @@ from tasks.report.nameless import remove_nameless_artifact
 from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
-from tasks.reuse.computed_outputs import list_sources
 from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
-from tasks.reuse.remembering import Memory, build_records, remembered, set_stale_aside, tell_stale
+from tasks.reuse.remembering import build_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
-from tasks.spec.run_results import FileResult, FileResults, RunResult, TaskResult
+from tasks.spec.run_results import FileResult, FileResults, RunResult
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
-from tasks.waiting import wait_for_tasks
-from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.collecting import Outputs
-from tasks.watch.live_output import LiveOutput
-from tasks.watch.progress import FileCounts
 from tasks.watch.spending import Spending
-from tasks.watch.stall import Patience
 
 Shards = Generator[list[FileResult], None, RunResult]
 
@@ -152,7 +147,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
             if submitted.early is not None:
                 outputs.go_on_with(submitted.early)
             outputs.fetch(submitted.computed)
-            stopped = yield from _collect_outputs(start, submitted, outputs, memory)
+            stopped = yield from collect_outputs(plan, start.spending, submitted, outputs, memory)
         stale = _remember_and_set_aside(plan.output_folder, outputs)
         result = _conclude(start, submitted, outputs.results(), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
@@ -184,69 +179,6 @@ def _told_if_interrupted(conclude: Callable[[], object]) -> Iterator[None]:
         with left_out_on_failure("What has come of this run"):
             conclude()
         raise
-
-
-def _collect_outputs(
-    start: Start, submitted: Submitted, outputs: Outputs, memory: Memory
-) -> Generator[list[FileResult], None, FanOutError | None]:
-    """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
-
-    What is there is fetched also when the wait ends badly; then its error is returned.
-    """
-    spec, bundles = start.plan.spec, find_bundles(submitted.units)
-    watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
-    live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
-    stopped = None
-    try:
-        for _ in _wait_for_files(submitted, start, outputs, watch):
-            live_output.log()
-            yield from outputs.take()
-            memory.keep_up()
-    except FanOutError as error:
-        stopped = error
-        leave_time()
-        _fetch_unseen(start.plan, submitted, outputs, watch)
-    live_output.log(is_last=True)
-    leave_time()
-    yield from outputs.finish()
-    return stopped
-
-
-def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: BundleWatch) -> None:
-    """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
-    with left_out_on_failure("A last look at the output container"):
-        outputs.begin(watch.read_so_far())
-        sources = list_sources(plan.outputs)
-        unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
-        outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
-
-
-def _wait_for_files(
-    submitted: Submitted, start: Start, outputs: Outputs, watch: BundleWatch
-) -> Iterator[int]:
-    """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
-    if submitted.job is None or submitted.pool is None:
-        return
-    spec, task_ids = start.plan.spec, opaque(frozenset(unit.task_id for unit in submitted.units))
-    # The Batch tasks have this time for themselves, however long the uploads took.
-    current_deadline().allow(spec.timeout_seconds)
-    deadline_seconds = time.monotonic() + spec.timeout_seconds
-    patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes, 60.0 * spec.quota_minutes)
-
-    def take(completed: list[TaskResult]) -> FileCounts:
-        outputs.begin(watch.read(completed))
-        return outputs.count_files(len(submitted.items))
-
-    on_completed = take if watch.bundles else outputs.begin
-    yield from wait_for_tasks(
-        submitted.job,
-        submitted.pool,
-        task_ids,
-        deadline_seconds,
-        patience,
-        on_completed,
-        opaque(start.spending),
-    )
 
 
 def _conclude(

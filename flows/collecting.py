@@ -1,0 +1,86 @@
+"""From Batch tasks to outputs: the wait, and what is fetched meanwhile and at its end."""
+
+import time
+from collections.abc import Generator, Iterator
+
+from flows.submitting import Submitted
+from tasks.deadlines import current_deadline, leave_time
+from tasks.errors import FanOutError
+from tasks.observing import left_out_on_failure
+from tasks.plans import Plan
+from tasks.reuse.computed_outputs import list_sources
+from tasks.reuse.remembering import Memory
+from tasks.spec.bundles import find_bundles
+from tasks.spec.run_results import FileResult, TaskResult
+from tasks.spec.run_spec import RunSpec
+from tasks.step import opaque
+from tasks.waiting import wait_for_tasks
+from tasks.watch.bundle_watch import BundleWatch
+from tasks.watch.collecting import Outputs
+from tasks.watch.live_output import LiveOutput
+from tasks.watch.progress import FileCounts
+from tasks.watch.spending import Spending
+from tasks.watch.stall import Patience
+
+
+def collect_outputs(
+    plan: Plan, spending: Spending, submitted: Submitted, outputs: Outputs, memory: Memory
+) -> Generator[list[FileResult], None, FanOutError | None]:
+    """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
+
+    What is there is fetched also when the wait ends badly; then its error is returned.
+    """
+    spec, bundles = plan.spec, find_bundles(submitted.units)
+    watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
+    live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
+    stopped = None
+    try:
+        for _ in _wait_for_files(spec, spending, submitted, outputs, watch):
+            live_output.log()
+            yield from outputs.take()
+            memory.keep_up()
+    except FanOutError as error:
+        stopped = error
+        leave_time()
+        _fetch_unseen(plan, submitted, outputs, watch)
+    live_output.log(is_last=True)
+    leave_time()
+    yield from outputs.finish()
+    return stopped
+
+
+def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: BundleWatch) -> None:
+    """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
+    with left_out_on_failure("A last look at the output container"):
+        outputs.begin(watch.read_so_far())
+        sources = list_sources(plan.outputs)
+        unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
+        outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
+
+
+def _wait_for_files(
+    spec: RunSpec, spending: Spending, submitted: Submitted, outputs: Outputs, watch: BundleWatch
+) -> Iterator[int]:
+    """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
+    if submitted.job is None or submitted.pool is None:
+        return
+    task_ids = opaque(frozenset(unit.task_id for unit in submitted.units))
+    # The Batch tasks have this time for themselves, however long the uploads took.
+    current_deadline().allow(spec.timeout_seconds)
+    deadline_seconds = time.monotonic() + spec.timeout_seconds
+    patience = Patience(60.0 * spec.stall_minutes, 60.0 * spec.pool.start_minutes, 60.0 * spec.quota_minutes)
+
+    def take(completed: list[TaskResult]) -> FileCounts:
+        outputs.begin(watch.read(completed))
+        return outputs.count_files(len(submitted.items))
+
+    on_completed = take if watch.bundles else outputs.begin
+    yield from wait_for_tasks(
+        submitted.job,
+        submitted.pool,
+        task_ids,
+        deadline_seconds,
+        patience,
+        on_completed,
+        opaque(spending),
+    )
