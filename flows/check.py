@@ -11,14 +11,22 @@ from tasks.azure.secret_blocks import read_secrets
 from tasks.checks import Finding, find_account_problems, find_pool_problems, find_space_problems
 from tasks.downloads import locate_output_folder
 from tasks.errors import FanOutError, PermanentError
+from tasks.extra_files import find_extra_files
 from tasks.logs import run_logger
-from tasks.plans import find_output_place, find_plan_inputs
+from tasks.plans import (
+    find_application,
+    find_output_place,
+    find_plan_inputs,
+    refuse_contradictions,
+    refuse_unfit,
+)
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.inputs import InputFile
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.prices import Prices, check_max_cost, describe_estimate, find_prices
+from tasks.spec.prices import check_max_cost, describe_estimate, find_prices
 from tasks.spec.run_spec import RunSpec, Text, Texts
+from tasks.spec.task_specs import pool_for
 
 
 class CheckSpec(RunSpec):
@@ -34,9 +42,10 @@ class CheckSpec(RunSpec):
 @takes(CheckSpec)
 def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
+    pool = pool_for(spec.task, spec.pool)
     with using_accounts(spec.accounts, spec.storage_accounts):
-        findings = [*find_account_problems(spec.pool), *find_pool_problems(spec.pool), *_check_files(spec)]
-        findings += [*_check_secrets(spec), *_check_cost(spec)]
+        findings = [*find_account_problems(pool), *find_pool_problems(pool), *_check_files(spec)]
+        findings += [*_check_options(spec), *_check_secrets(spec), *_check_cost(spec)]
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
@@ -60,13 +69,23 @@ def _check_files(spec: CheckSpec) -> list[Finding]:
             "output folder", lambda: places.append(find_output_place(spec)), "Blobs can be written there."
         )
     if spec.inputs:
-        found = _try(
+        findings += _try(
             "inputs", lambda: files.extend(find_plan_inputs(spec, *places)), "Their names can be used."
         )
-        findings += found
+    if files:
+        findings += _try("options", lambda: refuse_unfit(spec, files))
     if is_remote:
         return findings
     return [*findings, *find_space_problems(locate_output_folder(spec.output_dir), files)]
+
+
+def _check_options(spec: CheckSpec) -> list[Finding]:
+    """What a run would refuse of its options, its program and its other files."""
+    return [
+        *_try("options", lambda: refuse_contradictions(spec)),
+        *_try("application", lambda: find_application(spec.application)),
+        *_try("task.files", lambda: find_extra_files(spec.task.files)),
+    ]
 
 
 def _check_secrets(spec: CheckSpec) -> list[Finding]:
@@ -80,26 +99,25 @@ def _check_secrets(spec: CheckSpec) -> list[Finding]:
 
 
 def _check_cost(spec: CheckSpec) -> list[Finding]:
-    """What the nodes would cost at the most, if it is said what one costs."""
-    found: list[Prices | None] = []
-
-    def look() -> None:
-        found.append(find_prices(spec.prices, spec.pool))
-        check_max_cost(spec.max_cost, found[0], spec.pool)
-
-    findings = _try("cost", look, "The limit can be held.")
-    if not (found and found[0]):
-        return [finding for finding in findings if finding.outcome != "fine"]
-    estimate = describe_estimate(found[0], spec.pool, spec.timeout_seconds)
-    return [*findings, Finding("cost", "fine", f"{estimate}.")] if estimate else findings
+    """Whether a limit can be held, and what the nodes would cost at the most, as far as prices are known."""
+    try:
+        prices = find_prices(spec.prices, spec.pool)
+        check_max_cost(spec.max_cost, prices, spec.pool)
+    except FanOutError as error:
+        return [Finding("cost", "wrong", str(error))]
+    fine = [] if spec.max_cost is None else ["The limit can be held."]
+    if prices and (estimate := describe_estimate(prices, spec.pool, spec.timeout_seconds)):
+        fine.append(f"{estimate}.")
+    return [Finding("cost", "fine", message) for message in fine]
 
 
-def _try(about: str, look: Callable[[], object], fine: str) -> list[Finding]:
+def _try(about: str, look: Callable[[], object], fine: str = "") -> list[Finding]:
+    """What a look finds wrong, else that it is fine, if there are words for that."""
     try:
         look()
     except FanOutError as error:
         return [Finding(about, "wrong", str(error))]
-    return [Finding(about, "fine", fine)]
+    return [Finding(about, "fine", fine)] if fine else []
 
 
 if __name__ == "__main__":

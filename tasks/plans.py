@@ -71,19 +71,16 @@ class Plan:
 
 def plan_run(spec: RunSpec) -> Plan:
     """The plan of a run. Raises InputError for whatever is wrong with it, before anything is created."""
-    _refuse_identity(spec.task, spec.pool)
-    _refuse_bundled_containers(spec)
+    refuse_contradictions(spec)
     # The nodes fetch the image of the tasks' container before the first task.
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
-    program = None if spec.application is None else _find_application(spec.application)
+    program = find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     prices = find_prices(spec.prices, spec.pool)
     check_max_cost(spec.max_cost, prices, spec.pool)
     given_outputs = find_output_place(spec)
     files = find_plan_inputs(spec, given_outputs)
-    _check_stream_output(spec.stream_output, files)
-    files_per_task = 1 if spec.files_per_task == "auto" else spec.files_per_task
-    _refuse_idle_nodes(spec.pool, len(files), files_per_task)
+    refuse_unfit(spec, files)
     # It is built again once it is known where the application lies.
     build_command(spec.command, program and program.name)
     return Plan(
@@ -95,9 +92,25 @@ def plan_run(spec: RunSpec) -> Plan:
         output_folder=None if given_outputs else prepare_output_folder(spec.output_dir),
         given_outputs=given_outputs,
         extra_files=tuple(find_extra_files(spec.task.files)),
-        files_per_task=files_per_task,
+        files_per_task=_first_files_per_task(spec),
         prices=prices,
     )
+
+
+def refuse_contradictions(spec: RunSpec) -> None:
+    """Raise InputError for options that don't go together."""
+    _refuse_identity(spec.task, spec.pool)
+    _refuse_bundled_containers(spec)
+
+
+def refuse_unfit(spec: RunSpec, files: list[InputFile]) -> None:
+    """Raise InputError for options that these inputs are not for."""
+    _check_stream_output(spec.stream_output, files)
+    _refuse_idle_nodes(spec.pool, len(files), _first_files_per_task(spec))
+
+
+def _first_files_per_task(spec: RunSpec) -> int:
+    return 1 if spec.files_per_task == "auto" else spec.files_per_task
 
 
 def find_output_place(spec: RunSpec) -> OutputPlace | None:
@@ -175,7 +188,10 @@ def _refuse_identity(task: TaskSpec, pool: PoolSpec) -> None:
         )
 
 
-def _find_application(application: str) -> Path:
+def find_application(application: str | None) -> Path | None:
+    """The program's path, if there is to be one. Raises InputError."""
+    if application is None:
+        return None
     path = Path(application).expanduser()
     if not path.is_file():
         raise InputError(f"There is no application {application} (looked from {Path.cwd()}).")

@@ -20,6 +20,7 @@ from tasks.checks import check_accounts
 from tasks.errors import AccessError, PermanentError
 from tasks.images import choose_image
 from tasks.spec.naming import names_of_run
+from tasks.spec.prices import PriceSpec
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec, PoolSpec
 from tests.azurite_tokens import Tokens
@@ -31,7 +32,10 @@ from tests.flows.services import blobs, remains_of, write_files
 def test_all_is_fine_and_nothing_stays(accounts, tmp_path):
     """Accounts, image, slots, names and room are found fine; the container that was written to is gone."""
     write_files(tmp_path / "in", {"a.txt": "a"})
-    findings = check(str(tmp_path / "in"), command="wc {input}", output_dir=str(tmp_path / "out"))
+    prices = PriceSpec(per_hour=3)
+    findings = check(
+        str(tmp_path / "in"), command="wc {input}", output_dir=str(tmp_path / "out"), prices=prices
+    )
     assert {finding.outcome for finding in findings} <= {"fine", "warning"}
     about = {
         "clock",
@@ -42,8 +46,12 @@ def test_all_is_fine_and_nothing_stays(accounts, tmp_path):
         "signatures",
         "command",
         "inputs",
+        "cost",
     }
     assert {finding.about for finding in findings} == about | {"output folder"}
+    # Where there is no limit, nothing is said of one.
+    [cost] = [finding.message for finding in findings if finding.about == "cost"]
+    assert cost.startswith("at most")
     assert not [one for one in blobs().list_containers() if one.name.startswith("check-")]
 
 
@@ -58,6 +66,24 @@ def test_all_that_is_wrong_is_told_at_once(accounts, tmp_path, monkeypatch):
     assert "64 task slots are too many for STANDARD_D2S_V3: with 2 cores it takes 8" in message
     assert "There is no file or folder" in message
     assert "{inptu}" in message
+
+
+def test_what_a_plan_refuses_the_check_tells(accounts, tmp_path):
+    """Options that don't go together, or are not for these inputs; a program and a file that aren't there."""
+    write_files(tmp_path / "in", {"a.txt": "a"})
+    options = {
+        "application": str(tmp_path / "app.py"),
+        "files_per_task": 2,
+        "stream_output": "b.txt",
+        "task": {"container": {"image": "busybox"}, "files": [{"local_path": str(tmp_path / "more")}]},
+    }
+    with pytest.raises(PermanentError) as caught:
+        check(str(tmp_path / "in"), command="{application} {input}", **options)
+    message = str(caught.value)
+    assert "options: files_per_task and task.container.image don't go together" in message
+    assert "options: stream_output: none of the 1 inputs is named 'b.txt'" in message
+    assert "application: There is no application" in message
+    assert "task.files: " in message
 
 
 @pytest.fixture
