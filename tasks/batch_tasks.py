@@ -40,7 +40,7 @@ def add_first_tasks(label: str, job: Job, units: Sequence[Unit], plan: TaskPlan)
 
 def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> None:
     blobs = (item.blob for unit in units for item in items_of(unit))
-    accounts = {blob.place.account for blob in blobs if blob}
+    accounts = {blob.account for blob in blobs if blob}
     signer = make_signers(plan.spec.timeout_seconds, {plan.outputs.account, *accounts})
     common = build_common(plan, signer)
     in_threads(

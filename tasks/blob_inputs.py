@@ -91,8 +91,11 @@ class BlobFinder:
         if blob.is_archived:
             self.archived.append(place.url)
             return
-        found.named.append((name, place.url))
-        found.blobs[place.url] = InputBlob(place, blob.etag, blob.size_bytes)
+        url = place.url
+        found.named.append((name, url))
+        found.blobs[url] = InputBlob(
+            place.account, place.container, place.name, etag=blob.etag, size_bytes=blob.size_bytes
+        )
 
 
 def _see_that_it_signs() -> None:
@@ -103,7 +106,7 @@ def _see_that_it_signs() -> None:
 def _see_that_it_reads(found: Sources, before: int) -> None:
     """Ask for the first blob that was found without its content: who may list need not be allowed to read."""
     for _, path in found.named[before : before + 1]:
-        find_at(found.blobs[path].place)
+        find_at(found.blobs[path])
 
 
 def find_at(place: BlobPlace) -> Blob | None:
@@ -120,11 +123,11 @@ def describe_change(blob: InputBlob | None) -> str:
     """
     if blob is None:
         return ""
-    now = find_at(blob.place)
+    now = find_at(blob)
     if now is None:
-        return f"its input {blob.place.url} is gone, which was there when the run began"
+        return f"its input {blob.url} is gone, which was there when the run began"
     if now.etag != blob.etag:
-        return f"its input {blob.place.url} was changed after the run had begun; run again"
+        return f"its input {blob.url} was changed after the run had begun; run again"
     return ""
 
 

@@ -114,8 +114,7 @@ def _build_constraints(options: TaskOptions) -> dict[str, Any]:
 
 def _build_input_files(item: WorkItem, plan: TaskPlan, signer: Signer) -> Iterator[dict[str, Any]]:
     if item.blob is not None:
-        place = item.blob.place
-        url = read_blob_url(signer.at(place.account), place.container, place.name)
+        url = read_blob_url(signer.at(item.blob.account), item.blob.container, item.blob.name)
     else:
         url = read_blob_url(signer, plan.names.input_container, item.input_blob)
     yield {"httpUrl": url, "filePath": node_input(item.name)}
@@ -133,7 +132,7 @@ def _build_output_files(item: WorkItem, plan: TaskPlan, container_url: str) -> I
         {
             SOURCE_METADATA: item.source,
             RECIPE_METADATA: plan.recipe,
-            INPUT_URL_METADATA: item.blob.place.url if item.blob else "",
+            INPUT_URL_METADATA: item.blob.url if item.blob else "",
             INPUT_ETAG_METADATA: item.blob.etag if item.blob else "",
         }
     )

@@ -159,7 +159,9 @@ def _has_changed_input(held: Held) -> bool:
         return False
     place = read_place(url, blobs.locate_account(), find_other_accounts())
     etag = held.blob.metadata.get(INPUT_ETAG_METADATA, "")
-    return bool(describe_change(InputBlob(place, etag, 0)))
+    return bool(
+        describe_change(InputBlob(place.account, place.container, place.name, etag=etag, size_bytes=0))
+    )
 
 
 def _is_fetched(container: str, held: Held, path: Path) -> bool:

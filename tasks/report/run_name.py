@@ -42,4 +42,4 @@ def _find_path(file: InputFile) -> str:
     """Of a blob its path on the account, as people read it."""
     if file.blob is None:
         return os.path.abspath(file.path)
-    return f"/{file.blob.place.container}/{file.blob.place.name}"
+    return f"/{file.blob.container}/{file.blob.name}"

@@ -30,11 +30,10 @@ class BlobPlace:
         return f"{self.account}/{self.container}/{quote(self.name, safe='/~')}"
 
 
-@dataclass(frozen=True, slots=True)
-class InputBlob:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputBlob(BlobPlace):
     """An input that is in blob storage already, as it was when it was listed."""
 
-    place: BlobPlace
     etag: str
     size_bytes: int
 

@@ -4,7 +4,8 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import accumulate
+from pathlib import Path
 
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
@@ -19,14 +20,19 @@ from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
 class InputFile:
     """A file, the name that it has in the run, and the name of its output."""
 
-    path: str
-    """Of a local file; the URL of one that is in blob storage."""
+    local_path: str
+    """"" of one that is in blob storage."""
 
     name: str
     output_name: str
     size_bytes: int
     blob: InputBlob | None = None
     """None for a local file, which is uploaded into the run's own container."""
+
+    @property
+    def path(self) -> str:
+        """Of a local file; the URL of one that is in blob storage."""
+        return self.blob.url if self.blob else self.local_path
 
     @property
     def digest(self) -> str | None:
@@ -78,15 +84,20 @@ def make_inputs(
 
 
 def _make_input(name: str, path: str, output_name: str, blob: InputBlob | None) -> InputFile:
-    size_bytes = blob.size_bytes if blob else os.path.getsize(path)
-    return InputFile(path, name, name_output(name, output_name), size_bytes, blob)
+    output = name_output(name, output_name)
+    if blob is not None:
+        return InputFile("", name, output, blob.size_bytes, blob)
+    return InputFile(path, name, output, os.path.getsize(path))
 
 
 def name_output(name: str, template: str) -> str:
     """The output's name for an input's, in the same sub-folder. Raises InputError for a bad template."""
-    path = PurePosixPath(name)
+    # As pathlib has it, whose table of all parts of names would be as large as the names.
+    folder, slash, base = name.rpartition("/")
+    dot = base.rfind(".")
+    stem, suffix = (base[:dot], base[dot:]) if 0 < dot < len(base) - 1 else (base, "")
     try:
-        last = template.format(stem=path.stem, suffix=path.suffix, name=path.name)
+        last = template.format(stem=stem, suffix=suffix, name=base)
     except (LookupError, ValueError, AttributeError) as error:
         raise InputError(
             f"The output name {template!r} can't be used ({error}): it may have {{stem}}, {{suffix}} and "
@@ -94,7 +105,7 @@ def name_output(name: str, template: str) -> str:
         ) from error
     if last in ("", ".", "..") or "/" in last or "\0" in last:
         raise InputError(f"The output name {template!r} gives {last!r} for {name!r}, which is no file name.")
-    return str(path.with_name(last))
+    return f"{folder}{slash}{last}"
 
 
 def _find_bad_outputs(
@@ -122,7 +133,7 @@ def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
         first = name.partition("/")[0]
         if first in RESERVED_FOLDERS:
             yield f"{name!r} is in the folder {first!r}, which is kept for {RESERVED_FOLDERS[first]}"
-        parents = [str(parent) for parent in PurePosixPath(name).parents]
+        parents = accumulate(name.split("/")[:-1], "{}/{}".format)
         yield from (f"{name!r} needs {parent!r} as a folder" for parent in parents if parent in names)
 
 

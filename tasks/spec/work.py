@@ -34,7 +34,7 @@ def make_item(
 ) -> WorkItem:
     """The work on an input with this content, by this recipe; `outputs` is the identity of their place."""
     source = digest_source(recipe, name, outputs + output_name, content_md5)
-    input_blob = blob.place.name if blob else name_by_content(name, content_md5)
+    input_blob = blob.name if blob else name_by_content(name, content_md5)
     return WorkItem(name, output_name, source, name_task(name, source), input_blob, blob)
 
 

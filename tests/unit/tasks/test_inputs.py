@@ -1,19 +1,24 @@
 """Which files `inputs` means, and what is refused before anything is created."""
 
+import gc
 import glob
 import io
 import os
+import tracemalloc
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
+from tasks.spec.blob_places import InputBlob
 from tasks.spec.file_names import why_no_blob_name
-from tasks.spec.inputs import find_inputs, name_output
+from tasks.spec.inputs import find_inputs, make_inputs, name_output
 from tasks.spec.naming import RESERVED_FOLDERS
+from tasks.spec.output_places import OutputPlace
 from tasks.spec.patterns import LeftOut, read_pattern, walk
-from tasks.spec.sources import find_sources
+from tasks.spec.sources import Sources, find_sources
 
 DEFAULT = "{stem}_OUTPUT{suffix}"
 
@@ -154,6 +159,37 @@ def test_outputs_stay_in_their_input_s_folder(name):
         output = name_output(f"sub/{name}", "{stem}_OUTPUT{suffix}")
         assert output.startswith("sub/")
         assert output.count("/") == 1
+        path = PurePosixPath(f"sub/{name}")
+        assert output == str(path.with_name(f"{path.stem}_OUTPUT{path.suffix}"))
+
+
+def test_of_an_input_in_blob_storage_a_few_hundred_bytes_are_kept():
+    """Its names, its ETag and its size, each once: its URL is made of them."""
+    count = 5000
+    gc.collect()
+    tracemalloc.start()
+    try:
+        files = make_inputs(list_blobs(count), DEFAULT, None, OutputPlace("results", account="https://a.b"))
+        gc.collect()
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert files[7].path == "https://a.b/photos/2026/folder/picture-000007.png"
+    assert files[7].output_name == "folder/picture-000007_OUTPUT.png"
+    assert kept_bytes / count < 550
+
+
+def list_blobs(count: int) -> Sources:
+    """As many blobs as a container has below a prefix."""
+    names = [f"2026/folder/picture-{number:06}.png" for number in range(count)]
+    found = [
+        InputBlob("https://a.b", "photos", name, etag=f"0x8DC{number:012X}", size_bytes=1000 + number)
+        for number, name in enumerate(names)
+    ]
+    return Sources(
+        [(blob.name.removeprefix("2026/"), blob.url) for blob in found],
+        blobs={blob.url: blob for blob in found},
+    )
 
 
 @pytest.fixture
