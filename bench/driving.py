@@ -27,7 +27,8 @@ def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> Non
     from tasks.spec.specs import PoolSpec
 
     imported = time.process_time()
-    pool = PoolSpec(dedicated_nodes=int(nodes), task_slots_per_node=int(slots))
+    # The nodes are the same for any number of files, and cost nothing.
+    pool = PoolSpec(dedicated_nodes=int(nodes), task_slots_per_node=int(slots), allow_idle_nodes=True)
     with counting() as hosts:
         result = fan_out(  # pyright: ignore[reportCallIssue]
             inputs, None, f"{command} {{input}}", outputs, pool

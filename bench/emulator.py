@@ -19,6 +19,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from batch_emulator.api.times import parse_time
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY
 from batch_emulator.ticks import TICKS_PER_SECOND
+from bench.fan_out import parse_sizes
 from bench.latencies import measure_latencies
 from bench.load import (
     add_tasks,
@@ -41,14 +42,10 @@ _ROUNDS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="few tasks, few repetitions")
-    parser.add_argument("--sizes", type=_sizes, help="numbers of tasks for latencies (1000,100000)")
+    parser.add_argument("--sizes", type=parse_sizes, help="numbers of tasks for latencies (1000,100000)")
     parser.add_argument("--only", choices=("adding", "running", "latencies"), help="one part of three")
     parser.add_argument("--kept", action="store_true", help="latencies of a service that keeps its state")
     parser.set_defaults(run=run)
-
-
-def _sizes(text: str) -> list[int]:
-    return [int(each) for each in text.split(",")]
 
 
 def run(given: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +53,9 @@ def run_services(prefect: dict[str, str], *batch_options: str, keeps_blobs: bool
                 yield Stack(variables | _name_storage(storage.connection_string), batch, process)
         else:
             with run_blob_store() as blobs:
-                yield Stack(variables | _name_storage(_connect(blobs.endpoint)), batch, blobs.process)
+                # It looks at no key.
+                storage = azurite.blob_storage(blobs.endpoint, azurite.new_account_key())
+                yield Stack(variables | _name_storage(storage.connection_string), batch, blobs.process)
 
 
 def _find_listener(endpoint: str) -> psutil.Process:
@@ -77,14 +78,6 @@ def _name_batch(endpoint: str) -> dict[str, str]:
 
 def _name_storage(connection_string: str) -> dict[str, str]:
     return {"AZURE_STORAGE_CONNECTION_STRING": connection_string}
-
-
-def _connect(address: str) -> str:
-    """The connection string of the store that keeps nothing, which looks at no key."""
-    key = base64.b64encode(bytes(64)).decode()
-    account = azurite.ACCOUNT_NAME
-    parts = f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key}"
-    return f"{parts};BlobEndpoint={address}/{account};"
 
 
 @contextmanager
