@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def run_case(stand: Stand, case: Case, folder: Path) -> Ended:
         _save_accounts(case, _accounts(stand, proxies))
         proxies[case.service].begin(outage)
         try:
-            with _asking(case, proxies["prefect"]):
+            with asking(proxies["prefect"]) if case.service == "prefect" else nullcontext():
                 result = run_files(case, folder)
         except Exception as error:
             return Ended(case, len(outage.struck), None, error)
@@ -132,11 +132,8 @@ def run_case(stand: Stand, case: Case, folder: Path) -> Ended:
 
 
 @contextmanager
-def _asking(case: Case, proxy: FaultyProxy) -> Iterator[None]:
-    """Have Prefect ask its server through the proxy, if that is the service that is to be away."""
-    if case.service != "prefect":
-        yield
-        return
+def asking(proxy: FaultyProxy) -> Iterator[None]:
+    """Have Prefect ask its server through the proxy, with the patience of the local stack's runs."""
     with temporary_settings(
         {
             PREFECT_API_URL: f"{proxy.url}/api",

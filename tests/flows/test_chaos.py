@@ -8,20 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_CLIENT_RETRY_EXTRA_CODES,
-    temporary_settings,
-)
 
 import batch_emulator
 from batch_emulator.faults import Faults, NodeFault, RequestFault
-from deployments.local.services import SERVER_PATIENCE
 from flows.fan_out import fan_out
 from tasks.spec.specs import PoolSpec
 from tests.faulty_proxy import FaultyProxy, Weather
-from tests.flows.outages import Stand, proxied
+from tests.flows.outages import Stand, asking, proxied
 from tests.flows.services import wait_for_remains, write_files
 
 SEED = 20261126
@@ -68,13 +61,7 @@ def proxies(storage, prefect_server, use_batch, monkeypatch) -> Iterator[dict[st
             monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection_string)
             proxies["storage"].weather = Weather(SEED, BAD)
             proxies["prefect"].weather = Weather(SEED, UNSETTLED)
-            with temporary_settings(
-                {
-                    PREFECT_API_URL: f"{proxies['prefect'].url}/api",
-                    PREFECT_CLIENT_MAX_RETRIES: SERVER_PATIENCE["PREFECT_CLIENT_MAX_RETRIES"],
-                    PREFECT_CLIENT_RETRY_EXTRA_CODES: SERVER_PATIENCE["PREFECT_CLIENT_RETRY_EXTRA_CODES"],
-                }
-            ):
+            with asking(proxies["prefect"]):
                 yield proxies
 
 

@@ -15,8 +15,8 @@ from tasks.errors import FilesFailedError
 from tasks.extra_files import identify_remote_files
 from tasks.reuse.result_storage import AzureBlobResults
 from tasks.spec.run_results import RunResult
-from tasks.spec.specs import Cleanup
 from tasks.spec.task_specs import FileSpec, TaskSpec
+from tests.flows.attempts import KEEP_ALL
 from tests.flows.services import blobs, remains_of, steps_of, wait_for_remains, write_files
 from tests.sampling import sample
 from tests.waiting import wait_until
@@ -58,7 +58,7 @@ def test_nothing_is_made_if_nothing_has_changed(folder):
 
 def test_an_attempt_that_has_nothing_to_do_cleans_up_behind_the_earlier_one(folder, run_key):
     """Outputs that hold are left out whether or not the run's job was kept; its policy is the last one's."""
-    run(folder, run_key=run_key, cleanup=Cleanup(containers="never", job="never", pool="never"))
+    run(folder, run_key=run_key, cleanup=KEEP_ALL)
     assert remains_of(run_key) == {"containers", "job", "pool"}
     assert set(states(run(folder, run_key=run_key)).values()) == {"unchanged"}
     wait_for_remains(run_key, set())
