@@ -61,12 +61,13 @@ async def carry_out(
     its command: that is `running`, or has ended."""
     directory = f"{node_root}/{launch.task_directory}"
     environment = _build_environment(launch, str(node_root), equipment.search_path)
+    containers = equipment.containers_for(launch)
     try:
         if running is None:
             ended = await _execute(launch, directory, environment, stop, equipment)
         else:
             ended = await watch(running, stop, equipment.stop_grace_seconds)
-        if equipment.containers_for(launch) and is_engine_s_failure(ended.code):
+        if containers and ended.cause == "itself" and is_engine_s_failure(ended.code):
             raise AttemptFailed("ContainerInvalidSettings", Message=_last_line(f"{directory}/stderr.txt"))
     except AttemptFailed as error:
         equipment.sweeper.later(directory)
@@ -75,7 +76,7 @@ async def carry_out(
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
     except _Stopped:
         return stopped_outcome()
-    if (containers := equipment.containers_for(launch)) and ended.cause != "itself":
+    if containers and ended.cause != "itself":
         # Its client is gone; what ran in it need not be.
         await containers.remove(launch)
     if launch.stage != "coordination" or ended.cause != "itself":
