@@ -7,7 +7,6 @@ import uuid
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, JobSchedule, Wire, key
 from batch_emulator.scheduler import pools
-from batch_emulator.scheduler.certificates import refuse_missing
 from batch_emulator.scheduler.world import World, failure
 
 # Source: REST documentation "Batch Status and Error Codes", table of job scheduling errors; the message
@@ -60,18 +59,12 @@ def make_pool(world: World, job: Job) -> Wire | None:
     if auto is None or world.store.has_pool(job.pool_key):
         return None
     try:
-        _refuse_specification(world, auto)
+        if "pool" not in auto:
+            raise BatchError("MissingRequiredProperty", ("PropertyName", "pool"))
         pools.add_pool(world, auto["pool"] | {"id": job.pool_id})
     except BatchError as error:
         return _scheduling_error(error)
     return None
-
-
-def _refuse_specification(world: World, auto: Wire) -> None:
-    """An auto pool that has no specification, or names what the account does not have."""
-    if "pool" not in auto:
-        raise BatchError("MissingRequiredProperty", ("PropertyName", "pool"))
-    refuse_missing(world, auto["pool"])
 
 
 def _scheduling_error(error: BatchError) -> Wire:
