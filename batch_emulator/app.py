@@ -25,13 +25,13 @@ from batch_emulator.api import (
     control,
     files,
     jobs,
+    lifetime_statistics,
     machines,
     nodes,
     pools,
     schedules,
     tasks,
     usage,
-    withdrawn_operations,
 )
 from batch_emulator.api.auth import Access, verify
 from batch_emulator.api.browsers import refuse_pages
@@ -58,6 +58,7 @@ _MODULES = (
     account,
     certificates,
     usage,
+    lifetime_statistics,
     pools,
     nodes,
     machines,
@@ -65,7 +66,6 @@ _MODULES = (
     jobs,
     tasks,
     files,
-    withdrawn_operations,
 )
 ROUTES: Routes = [each for module in _MODULES for each in module.ROUTES]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]

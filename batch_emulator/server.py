@@ -198,7 +198,7 @@ def _make_runner(settings: Settings, location: Path) -> Runner:
 
 
 def _find_engine(settings: Settings) -> str | None:
-    return None if settings.containers in ("refuse", "host") else find_engine(settings.containers)
+    return find_engine(settings.containers) if settings.runs_containers else None
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:

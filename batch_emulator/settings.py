@@ -109,6 +109,11 @@ class Settings:
     faults: Faults = field(default_factory=Faults)
     """What goes wrong, and how often. Nothing by default; the control API changes it in a running service."""
 
+    @property
+    def runs_containers(self) -> bool:
+        """Whether container tasks run in containers."""
+        return self.containers not in ("refuse", "host")
+
     def __post_init__(self) -> None:
         for name, seconds in PACES.get(self.pace, {}).items():
             if isinstance(getattr(self, name), _Paced):

@@ -11,6 +11,7 @@ from batch_emulator.api.conditions import check_conditions
 from batch_emulator.api.refusals import allowed_by
 from batch_emulator.api.versions import find_unknown
 from batch_emulator.engine.engine import Engine
+from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Resource
 from batch_emulator.resources.store import Store
 from batch_emulator.ticks import etag
@@ -39,6 +40,11 @@ class Call:
     def version(self) -> str:
         """The API version that the client speaks."""
         return self.option("api-version") or ""
+
+    def require_before(self, version: str) -> None:
+        """400 InvalidUri for an operation that went with this API version."""
+        if self.version >= version:
+            raise BatchError("InvalidUri")
 
     @property
     def signed(self) -> bool:

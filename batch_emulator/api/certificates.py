@@ -17,13 +17,8 @@ from batch_emulator.ticks import format_ticks
 _ENDED = "2025-06"
 
 
-def _require(call: Call) -> None:
-    if call.version >= _ENDED:
-        raise BatchError("InvalidUri")
-
-
 def add_certificate(call: Call) -> Response:
-    _require(call)
+    call.require_before(_ENDED)
     body = read_body(call, CertificateAdd, "certificates")
     found = call.do(certificates.add_certificate, body.to_wire(), body.public_data())
     name = f"ThumbprintAlgorithm={found.algorithm},Thumbprint={found.thumbprint}"
@@ -31,7 +26,7 @@ def add_certificate(call: Call) -> Response:
 
 
 def list_certificates(call: Call) -> Response:
-    _require(call)
+    call.require_before(_ENDED)
     candidates = behind(call.store.certificates, start_key(call))
     wanted = read_filter(call, CERTIFICATES)
     return list_page(call, "certificates", candidates, lambda each: render(each, call.base_url), wanted)
@@ -54,7 +49,7 @@ def cancel_deletion(call: Call) -> Response:
 
 
 def _name(call: Call) -> tuple[str, str]:
-    _require(call)
+    call.require_before(_ENDED)
     found = parse_name(call.parameters["certificate"])
     if found is None:
         raise BatchError("InvalidUri")

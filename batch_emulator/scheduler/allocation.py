@@ -53,7 +53,7 @@ def empty(world: World, pool: Pool) -> None:
     """A pool is being deleted: its resize is stopped; one that is steady resizes to none. As recorded."""
     if pool.allocation_state == "resizing":
         _move_allocation(world, pool, "stop")
-    elif pool.allocation_state == "steady" and any(True for _ in world.store.nodes(key(pool.id))):
+    elif pool.allocation_state == "steady" and len(world.store.nodes(key(pool.id))):
         pool.target_dedicated = pool.target_spot = 0
         _move_allocation(world, pool, "resize")
 

@@ -180,7 +180,7 @@ def _job_environment(world: World, job: Job, spec: Wire, pool: Pool, node: Node)
 def _container(world: World, pool: Pool, spec: Wire) -> Wire:
     """A task's `containerSettings`, where there is an engine for them."""
     settings = spec.get("containerSettings")
-    if settings is None or world.settings.containers in ("refuse", "host"):
+    if settings is None or not world.settings.runs_containers:
         return {}
     of_pool = pool.spec.get("virtualMachineConfiguration", {}).get("containerConfiguration", {})
     registries = [*of_pool.get("containerRegistries", []), settings.get("registry")]

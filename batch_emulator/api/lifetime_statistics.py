@@ -1,7 +1,6 @@
-"""Operations that the service has withdrawn, for the API versions that still have them.
+"""Lifetime statistics, for the API versions before 2023-05-01.17.0, which has none of them.
 
-Lifetime statistics went with 2023-05-01.17.0. They are those of a service that has measured nothing yet, as
-recorded from new accounts.
+They are those of a service that has measured nothing yet, as recorded from new accounts.
 """
 
 from __future__ import annotations
@@ -10,16 +9,11 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
-from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Wire
 from batch_emulator.ticks import format_ticks
 
+_ENDED = "2023-05"
 _NO_TIME = "PT0S"
-
-
-def _require_before(call: Call, month: str) -> None:
-    if call.version >= month:
-        raise BatchError("InvalidUri")
 
 
 def _measured(call: Call) -> Wire:
@@ -28,7 +22,7 @@ def _measured(call: Call) -> Wire:
 
 
 def get_job_statistics(call: Call) -> Response:
-    _require_before(call, "2023-05")
+    call.require_before(_ENDED)
     times = dict.fromkeys(("userCPUTime", "kernelCPUTime", "wallClockTime"), _NO_TIME)
     counts = dict.fromkeys(("numTaskRetries", "numSucceededTasks", "numFailedTasks"), "0")
     io: Wire = {"readIOps": "0", "writeIOps": "0", "readIOGiB": 0.0, "writeIOGiB": 0.0}
@@ -50,7 +44,7 @@ _RESOURCE_MEASURES = (
 
 
 def get_pool_statistics(call: Call) -> Response:
-    _require_before(call, "2023-05")
+    call.require_before(_ENDED)
     usage = _measured(call) | {"dedicatedCoreTime": _NO_TIME}
     operations = {"diskReadIOps": "0", "diskWriteIOps": "0"}
     resources = _measured(call) | operations | dict.fromkeys(_RESOURCE_MEASURES, 0.0)
