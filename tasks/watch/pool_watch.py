@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.node_logs import read_start_task_stderr
-from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools
+from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools, only_told
 from tasks.azure.states import read_state
 from tasks.errors import PoolError
 from tasks.report.events import emit_pool_event
@@ -159,8 +159,7 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
         reason += _renew(client, watch, now_seconds, verdict == "ask again")
     if reason and reason not in watch.told:
         watch.told.add(reason)
-        held = _find_holders(client, watch, view) if view.node_count and find_quota(view) else ""
-        news.insert(0, f"The pool {watch.pool_id}: {reason}" + (f". {held}" if held else ""))
+        news.insert(0, f"The pool {watch.pool_id}: {reason}{_tell_holders(client, watch, view)}")
     return view, news
 
 
@@ -183,6 +182,15 @@ def _judge_quota(
     wait.refused_at = wait.refused_at or view.resized_at
     is_lost = is_over or view.resized_at != wait.refused_at
     return "lost" if is_lost else "ask again", f"{reason}. No other pool has any of it"
+
+
+def _tell_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> str:
+    """Of a pool that has nodes, but not all, who holds the quota of the others, as a further sentence."""
+    held = ""
+    if view.node_count and find_quota(view):
+        with only_told():
+            held = _find_holders(client, watch, view)
+    return f". {held}" if held else ""
 
 
 def _find_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> str:

@@ -11,6 +11,7 @@ import pytest
 from azure.batch import models
 
 import batch_emulator
+from batch_emulator.faults import Faults, RequestFault
 from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
 from tasks.cleanup import clean_up
@@ -113,6 +114,14 @@ def test_waiting_for_a_quota_ends_with_its_budget_and_with_the_run(serve_with):
     for minutes, seconds in ((0.005, 60), (15, 0.3)):
         with run_deadline(seconds), pytest.raises(QuotaError, match="quota_minutes"):
             create_job.fn(names_of_run("none"), RunOptions(quota_minutes=minutes))
+
+
+def test_who_holds_a_quota_is_told_only_if_that_can_be_known(serve_with):
+    """What the run fails with is the quota, also where its identity may not list what others have."""
+    refused = RequestFault(status=403, operations=("list_job_schedules",))
+    serve_with(active_job_quota=0, faults=Faults(requests=(refused,)))
+    with run_deadline(60), pytest.raises(QuotaError, match="Nothing is known of who holds it"):
+        create_job.fn(names_of_run("none"), RunOptions(quota_minutes=0))
 
 
 def test_a_quota_of_jobs_is_met_before_inputs_are_uploaded(serve_with, prefect_server, tmp_path, run_key):
