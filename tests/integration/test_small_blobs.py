@@ -3,13 +3,10 @@
 import hashlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import jwt
 import pytest
-from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
 
 from deployments import azurite
@@ -18,6 +15,7 @@ from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.exchanges import Endpoint, Request, Unusual
 from tasks.errors import NotFoundError, TemporaryError
+from tests.azurite_tokens import Tokens
 from tests.certificates import make_certificate
 
 NAME = "Ordner ä/#1?&=%20 'x'~.txt"
@@ -107,22 +105,6 @@ def test_a_file_that_changes_is_not_uploaded(service, storage, tmp_path):
         with pytest.raises(TemporaryError, match="changes while it is uploaded"):
             blobs.upload_blob(container, "a", path, 3, digest(b"old"))
         assert blobs.find_blob(container, "a") is None
-
-
-class Tokens:
-    """A credential whose tokens Azurite takes, and how many it has given."""
-
-    def __init__(self, lasting_seconds: int):
-        self.lasting_seconds = lasting_seconds
-        self.given = 0
-
-    def get_token(self, *scopes: str, **options: object) -> AccessToken:
-        self.given += 1
-        now = int(time.time())
-        somebody = "00000000-0000-0000-0000-000000000001"
-        claims = {"aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{somebody}/"}
-        claims |= {"tid": somebody, "oid": somebody, "iat": now - 60, "nbf": now - 60, "exp": now + 600}
-        return AccessToken(jwt.encode(claims, "k" * 32), now + self.lasting_seconds)
 
 
 @pytest.mark.parametrize(("lasting_seconds", "given"), [(3600, 1), (10, 4)])
