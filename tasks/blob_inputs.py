@@ -6,7 +6,6 @@ Nothing here reads a blob's content.
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
@@ -24,6 +23,10 @@ from tasks.spec.sources import Sources, refuse_problems
 SIGNED_SECONDS = 60
 FOLDER_ENTRY = "the entry of a folder"
 OUTPUTS = "in the output folder"
+ARCHIVED = (
+    "inputs are in the archive tier, where nobody can read them. Bring them to another tier "
+    "(az storage blob set-tier --tier Hot), which takes up to 15 hours, or leave them out"
+)
 # What an account with hierarchical names says of a folder, which it lists like a blob.
 FOLDER_METADATA = "hdi_isfolder"
 
@@ -51,8 +54,7 @@ class BlobFinder:
             else:
                 for place in places:
                     self._add_place(place, found)
-        if self.archived:
-            raise InputError(_explain_archived(self.archived))
+        refuse_problems(self.archived, ARCHIVED)
 
     def _add_plain(self, places: Sequence[BlobPlace], found: Sources) -> None:
         there = in_threads(find_at, places)
@@ -180,14 +182,3 @@ def _describe_nothing(place: BlobPlace, left_out: LeftOut) -> str:
     what = f"is or matches {place.name}" if place.name else "is there"
     problem = f"In the container {place.container} of {place.account} no blob {what}."
     return f"{problem} Left out: {left_out}." if left_out.counts else problem
-
-
-def _explain_archived(urls: Sequence[str]) -> str:
-    shown = list(chain(urls[:10], [f"... and {len(urls) - 10} more"] if len(urls) > 10 else []))
-    return "\n  ".join(
-        [
-            f"{len(urls)} inputs are in the archive tier, where nobody can read them. Bring them to another "
-            f"tier (az storage blob set-tier --tier Hot), which takes up to 15 hours, or leave them out:",
-            *shown,
-        ]
-    )
