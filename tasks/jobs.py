@@ -149,8 +149,7 @@ def _create(client: BatchClient, job_id: str, names: RunNames, spec: RunOptions)
 
 def _extend(client: BatchClient, job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
     """Let a job last as long as this attempt may; False if it has ended meanwhile."""
-    age = datetime.now(timezone.utc) - job.creation_time
-    constraints = models.BatchJobConstraints(max_wall_clock_time=_limit(spec) + max(age, timedelta()))
+    constraints = _limit_from_now(spec, job.creation_time)
     metadata = _build_metadata(names, spec, _read_signed_until(job))
     return _update(client, job.id, models.BatchJobUpdateOptions(constraints=constraints, metadata=metadata))
 
@@ -177,6 +176,12 @@ def _update(client: BatchClient, job_id: str, options: models.BatchJobUpdateOpti
 
 def _limit(spec: RunOptions) -> timedelta:
     return timedelta(seconds=spec.timeout_seconds) + GUARD
+
+
+def _limit_from_now(spec: RunOptions, created_at: datetime) -> models.BatchJobConstraints:
+    """What gives a job the time of a run that begins now: its limit counts from when it was created."""
+    age = max(timedelta(), datetime.now(timezone.utc) - created_at)
+    return models.BatchJobConstraints(max_wall_clock_time=_limit(spec) + age)
 
 
 def _build_metadata(
@@ -233,10 +238,9 @@ def close_job(job: Job, names: RunNames, spec: RunOptions) -> bool:
     Only once they are all added: a job without tasks would end at once. From then on they have the run's
     time, however long it took to bring the inputs.
     """
-    age = max(timedelta(), datetime.now(timezone.utc) - job.created_at)
     options = models.BatchJobUpdateOptions(
         all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB,
-        constraints=models.BatchJobConstraints(max_wall_clock_time=_limit(spec) + age),
+        constraints=_limit_from_now(spec, job.created_at),
         metadata=_build_metadata(names, spec, job.signed_until),
     )
     with batch_client(f"Closing the job {job.id}") as client:

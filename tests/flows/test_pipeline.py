@@ -13,9 +13,13 @@ from flows import feeding
 from flows.fan_out import fan_out
 from tasks import uploads
 from tasks.errors import InputError, PermanentError
+from tasks.jobs import build_job
 from tasks.sharding import FILES_EACH_VISIBLE, run_bounded, shard_size
+from tasks.spec.naming import names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
-from tests.flows.services import steps_of, wait_for_remains, write_files
+from tests.flows.attempts import KEEP_ALL
+from tests.flows.services import batch, steps_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 
 FIRST_SECONDS = 120
@@ -67,14 +71,18 @@ def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypat
     wait_for_remains(str(state.state_details.flow_run_id), set())
 
 
-def test_a_job_is_kept_alive_while_uploads_last(accounts, inputs, tmp_path, monkeypatch):
+def test_a_job_is_kept_alive_while_uploads_last(kept, inputs, tmp_path, monkeypatch):
     """Its own limit, which counts from its start, is moved again and again, and once more at the end."""
     monkeypatch.setattr(feeding, "EXTENDED_AFTER", 0.0)
     names = {path.name: path.read_text() for path in sorted(inputs.iterdir())[:2]}
     few = write_files(tmp_path / "few", names)
-    state = fan_out(few, None, "cat {input}", tmp_path / "out", return_state=True)
+    options = {"run_key": kept, "cleanup": KEEP_ALL, "return_state": True}
+    state = fan_out(few, None, "cat {input}", tmp_path / "out", **options)
     assert len(state.result().outputs) == 2
     assert "extend job" in steps_of(state.state_details.flow_run_id)
+    job = batch().get_job(names_of_run(kept).job_id)
+    begun_with = build_job(job.id, names_of_run(kept), RunOptions()).constraints
+    assert job.constraints.max_wall_clock_time > begun_with.max_wall_clock_time
 
 
 @task
