@@ -106,7 +106,8 @@ class Bundle:
             self.process(file, folder, outcome)
         except FileError as error:
             outcome.update(error.said)
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is, of this file alone.
             outcome.update(category="ServerError", code="FileError", message=str(error))
         finally:
             # What it printed stays, for whoever looks at the node.
@@ -115,7 +116,7 @@ class Bundle:
             self.note(file, outcome)
 
     def process(self, file, folder, outcome):
-        """Raises FileError, OSError."""
+        """Raises FileError, and whatever else goes wrong."""
         prepare_folder(folder, self.task_folder, os.path.basename(self.folder))
         working = os.path.join(folder, "wd")
         for resource in file["resourceFiles"]:

@@ -283,6 +283,17 @@ def test_a_bundle_that_is_stopped_before_it_knows_what_was_done_leaves_that(stor
     assert store.blobs["out/.logs/bundle"] == before
 
 
+def test_what_nobody_has_thought_of_fails_its_file_alone(store, tmp_path):
+    """A program that can't be started for any reason has an outcome, and so has each other file."""
+    store.blobs.update({"in/odd": b"", "in/good": b""})
+    manifest = describe(store, ["odd", "good"])
+    manifest["tasks"][0]["environmentSettings"].append({"name": "ODD", "value": "\0"})
+    assert run(tmp_path, manifest) == 1
+    found = outcomes(store)
+    assert (found["odd"]["exit_code"], found["odd"]["code"]) == (None, "FileError")
+    assert found["good"]["exit_code"] == 0
+
+
 def test_what_storage_refuses_fails_its_file(store, tmp_path):
     """An output that may not be written is a failure that says so, and so is a program that isn't there."""
     store.blobs.update({"in/denied": b"", "in/absent": b""})
