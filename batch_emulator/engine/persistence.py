@@ -122,10 +122,12 @@ class Persistence:
         return None
 
     def close(self) -> None:
-        """Write what is left and let the journal go."""
-        self.flush()
-        for handle in (self._collector, self._flushing):
-            if handle:
-                handle.cancel()
-        if self._journal:
-            self._journal.close()
+        """Write what is left and let the journal go, also where it takes no more: then sqlite3.Error."""
+        try:
+            self.flush()
+        finally:
+            for handle in (self._collector, self._flushing):
+                if handle:
+                    handle.cancel()
+            if self._journal:
+                self._journal.close()

@@ -43,6 +43,18 @@ async def test_nothing_is_told_before_it_is_written(tmp_path: Path) -> None:
     persistence.close()
 
 
+async def test_a_journal_that_takes_no_more_is_let_go(tmp_path: Path) -> None:
+    """Where the last of it cannot be written the caller learns it, and the next service can have the file."""
+    journal = Journal(tmp_path / "state.db")
+    persistence, world = make_persistence(journal)
+    set_read_only(journal, True)
+    world.store.last_number = 7
+    persistence.note()
+    with pytest.raises(sqlite3.Error):
+        persistence.close()
+    Journal(tmp_path / "state.db").close()
+
+
 async def test_where_nothing_is_kept_nothing_is_waited_for() -> None:
     """Without a journal it is called in the same turn of the event loop."""
     persistence, _ = make_persistence(None)
