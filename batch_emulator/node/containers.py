@@ -14,6 +14,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ _LABEL = "azure-batch-emulator"
 _ANSWER_SECONDS = 30.0
 _ENGINE_FAILED = 125
 _MOUNTS = {"Shared": "shared", "Startup": "startup", "VfsMounts": "fsmounts", "Applications": "applications"}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,23 @@ class Containers:
         ]
 
     async def remove(self, launch: Launch) -> None:
-        """End an attempt's container, if it is there."""
-        await self._ask("rm", "--force", self.name(launch))
+        """End an attempt's container, if it is there. Nobody waits for ever for an engine that hangs."""
+        try:
+            await asyncio.wait_for(self._ask("rm", "--force", self.name(launch)), _ANSWER_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("%s does not answer: container %s may be left", self.engine, self.name(launch))
 
     def remove_all(self, but: Collection[Launch] = ()) -> None:
         """End those of this location that no attempt has any more. Waits for that."""
         spared = {self.name(launch) for launch in but}
         of_here = ("--filter", f"label={_LABEL}={self.location}", "--format", "{{.Names}}")
-        listed = subprocess.run(
-            [self.engine, "ps", "--all", *of_here], capture_output=True, text=True, check=False
-        )
-        left = [name for name in listed.stdout.split() if name not in spared]
-        if left:
-            subprocess.run([self.engine, "rm", "--force", *left], capture_output=True, check=False)
+        try:
+            listed = _answer([self.engine, "ps", "--all", *of_here])
+            left = [name for name in listed.stdout.split() if name not in spared]
+            if left:
+                _answer([self.engine, "rm", "--force", *left])
+        except subprocess.TimeoutExpired:
+            log.warning("%s does not answer: containers of %s may be left", self.engine, self.location)
 
     async def _ask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
         """The client's exit code and the last that it said."""
@@ -121,10 +128,16 @@ def find_engine(wanted: str) -> str:
 
 def _answers(program: str) -> bool:
     try:
-        info = subprocess.run([program, "info"], capture_output=True, timeout=_ANSWER_SECONDS, check=False)
+        return _answer([program, "info"]).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return info.returncode == 0
+
+
+def _answer(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """What an engine's client says. Raises subprocess.TimeoutExpired."""
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=_ANSWER_SECONDS, check=False
+    )
 
 
 def client_environment(environment: Mapping[str, str]) -> dict[str, str]:
