@@ -11,6 +11,7 @@ from tests.documentation import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8")
 PROMISES = re.findall(r"^\| (?!promise|---)(.+) \|$", PAGE, re.MULTILINE)
+SOAK = "pytest.mark.soak"
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -38,8 +39,23 @@ def test_soak_stands_before_the_tests_that_only_soak_runs(row):
         assert [name for file, name in named if read_tests(file)[name] != is_soak] == []
 
 
+def test_a_file_that_only_soak_runs_is_known():
+    """Its tests have no mark of their own."""
+    assert set(read_tests("tests/flows/test_azure_deployments.py").values()) == {True}
+
+
 def read_tests(file: str) -> dict[str, bool]:
     """The functions of a file of tests, and whether each is marked `soak` whatever its parameters."""
     tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    marks = [
+        ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign) and sets_marks(node)
+    ]
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {one.name: "pytest.mark.soak" in map(ast.unparse, one.decorator_list) for one in functions}
+    return {
+        one.name: SOAK in map(ast.unparse, one.decorator_list) or any(SOAK in mark for mark in marks)
+        for one in functions
+    }
+
+
+def sets_marks(node: ast.Assign) -> bool:
+    return "pytestmark" in map(ast.unparse, node.targets)
