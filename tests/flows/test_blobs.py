@@ -72,6 +72,7 @@ def test_blobs_are_read_where_they_lie(proxy, tmp_path):
         f"@{tmp_path}/list",
         f"{tmp_path}/in",
     ]
+    proxy.requests.clear()
     first = fan_out(inputs, None, CAT, tmp_path / "out", output_name="{name}")
     contents = {name: Path(path).read_text() for name, path in first.outputs.items()}
     expected = {"a.txt": "A", "sub/ü $(x) 'q'.txt": "B", "one [1].txt": "C", "l/x.txt": "D", "local.txt": "E"}
@@ -80,7 +81,7 @@ def test_blobs_are_read_where_they_lie(proxy, tmp_path):
         methods = {
             one.split(" ")[0] for one in requests_of_driver(proxy, container) if "comp=list" not in one
         }
-        assert methods - {"PUT"} == {"HEAD"}
+        assert methods == {"HEAD"}
         assert storage_service().get_container_client(container).exists()
     storage_service().get_container_client(source).upload_blob("in/a.txt", "A2", overwrite=True)
     second = fan_out(inputs, None, CAT, tmp_path / "out", output_name="{name}")
