@@ -15,7 +15,9 @@ from requests.adapters import HTTPAdapter
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explained
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
+from tasks.deadlines import glance
 from tasks.errors import SettingsError
+from tasks.observing import left_out_on_failure
 
 CONNECTIONS = 64
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
@@ -23,6 +25,8 @@ BLOCK_BYTES = 8 * 1024 * 1024
 # For `begin_*`, for whose end nothing here waits. The client's poller asks at once, in a thread of its own,
 # which can't be helped. It would sleep then; as less than no time can't be slept, its thread ends instead.
 POLLING_SECONDS = -1
+# For a few calls.
+TOLD_SECONDS = 15.0
 
 
 @contextmanager
@@ -31,6 +35,14 @@ def batch_client(doing: str) -> Iterator[BatchClient]:
     client = get_batch_client(current_accounts())
     with explained("Batch", doing):
         yield client
+
+
+@contextmanager
+def only_told(what: str) -> Iterator[None]:
+    """Ask Batch for what is only told and decides nothing: it has little time, and fails no run."""
+    doing = f"Looking at {what}"
+    with left_out_on_failure(doing), explained("Batch", doing), glance(TOLD_SECONDS):
+        yield
 
 
 @contextmanager

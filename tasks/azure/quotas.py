@@ -3,19 +3,18 @@
 How much an account may have only the management plane knows; what is there, and whose, the data plane does.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.azure.azure_errors import explain, explained, read_code
-from tasks.deadlines import LEAST_SECONDS, current_deadline, glance, turns
+from tasks.azure.azure_errors import explain, read_code
+from tasks.azure.clients import only_told
+from tasks.deadlines import LEAST_SECONDS, current_deadline, turns
 from tasks.errors import QuotaError
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
 from tasks.printable import say_count
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.vm_sizes import read_cores
@@ -82,17 +81,9 @@ def describe_remedy(kind: Kind, minutes: float) -> str:
 def _explain(client: BatchClient, kind: Kind, error: HttpResponseError) -> str:
     """What the service said, and who is in the way."""
     said, holders = explain(error, "Batch", f"The account has no room for another {kind}"), []
-    with only_told():
+    with only_told("who holds the quota"):
         holders = find_pools(client) if kind == "pool" else _find_jobs(client)
     return f"{said} {describe_holders(kind, holders)}"
-
-
-@contextmanager
-def only_told() -> Iterator[None]:
-    """A look at who holds a quota that decides nothing: it has little time, and no run fails by it."""
-    doing = "Looking at who holds the quota"
-    with left_out_on_failure("Who holds the quota"), explained("Batch", doing), glance():
-        yield
 
 
 def describe_holders(kind: Kind, holders: Iterable[Holder]) -> str:

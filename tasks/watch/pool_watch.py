@@ -9,8 +9,9 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import only_told
 from tasks.azure.node_logs import read_start_task_stderr
-from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools, only_told
+from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools
 from tasks.azure.states import read_state
 from tasks.errors import PoolError
 from tasks.report.events import emit_pool_event
@@ -151,7 +152,8 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
         watch.told.add("lost nodes")
-        news = _report_lost_nodes(client, watch.pool_id)
+        with only_told("the nodes that can't run tasks"):
+            news = _report_lost_nodes(client, watch.pool_id)
     if verdict == "lost":
         emit_pool_event(watch.pool_id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
@@ -188,7 +190,7 @@ def _tell_holders(client: BatchClient, watch: PoolWatch, view: PoolView) -> str:
     """Of a pool that has nodes, but not all, who holds the quota of the others, as a further sentence."""
     held = ""
     if view.node_count and find_quota(view):
-        with only_told():
+        with only_told("who holds the quota"):
             held = _find_holders(client, watch, view)
     return f". {held}" if held else ""
 

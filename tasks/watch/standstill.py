@@ -8,6 +8,7 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import only_told
 from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.states import read_state
 from tasks.printable import say_count
@@ -33,15 +34,19 @@ REMEDIES = {
 
 def describe_stall(client: BatchClient, pool_id: str, job_id: str, stall: Stall) -> str:
     """Why nothing goes on, as far as the last look has shown it, and what helps."""
-    requeues = _count_requeues(client, job_id)
+    requeues, nodes = 0, []
+    with only_told("tasks that went back to the queue"):
+        requeues = _count_requeues(client, job_id)
     again = f"; tasks have gone back to the queue {say_count(requeues, 'time')}" if requeues else ""
     lines = [f"{stall}{again}."]
     if stall.view is None:
         return lines[0]
+    with only_told(f"the nodes of {pool_id}"):
+        nodes = list(_describe_each_node(client, pool_id))
     lines += [
         f"The job {job_id} is {stall.job_state}.",
         f"The pool {pool_id} {describe_pool(stall.view)}.",
-        *_describe_each_node(client, pool_id),
+        *nodes,
     ]
     helps = list(_find_remedies(stall.view, stall.job_state))
     return "\n".join([*lines, *([f"What helps: {'; '.join(helps)}."] if helps else [])])
@@ -111,15 +116,21 @@ def _measure_age(node: models.BatchNode) -> str:
 
 
 def describe_running(client: BatchClient, job_id: str) -> str:
-    """The files whose Batch tasks run now, those that began first before others; "" if none does."""
+    """The files whose Batch tasks run now, those that began first before others; "" if none does, or
+    it can't be known."""
+    with only_told(f"the running tasks of {job_id}"):
+        return "; ".join(map(_describe_task, _list_longest_running(client, job_id)))
+    return ""
+
+
+def _list_longest_running(client: BatchClient, job_id: str) -> list[models.BatchTask]:
     running = client.list_tasks(
         job_id,
         filter="state eq 'running'",
         select=["id", "executionInfo", "nodeInfo", "environmentSettings"],
         max_results=TASKS_COUNTED,
     )
-    found = sorted(islice(running, TASKS_COUNTED), key=_read_start)
-    return "; ".join(map(_describe_task, found[:TASKS_SHOWN]))
+    return sorted(islice(running, TASKS_COUNTED), key=_read_start)[:TASKS_SHOWN]
 
 
 def _read_start(task: models.BatchTask) -> datetime:

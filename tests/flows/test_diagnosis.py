@@ -16,11 +16,15 @@ from azure.core.exceptions import HttpResponseError
 import batch_emulator
 from batch_emulator.faults import AllocationFault, Faults, NodeFault, StartTaskFault
 from flows.fan_out import fan_out
+from tasks.azure.clients import batch_client
 from tasks.errors import FanOutError, FilesFailedError, JobError, PoolError, RunTimeoutError, StallError
 from tasks.listeners import listening
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
+from tasks.watch.health import PoolView
 from tasks.watch.progress import Counts
+from tasks.watch.stall import Patience, Stall
+from tasks.watch.standstill import describe_running, describe_stall
 from tests.flows.services import batch, wait_for_remains, write_files
 from tests.messages import find_nonsense
 from tests.sampling import sample
@@ -194,3 +198,11 @@ def test_what_keeps_a_run_from_going_on_is_told_and_ends_it(serve_with, tmp_path
     assert type(caught.value) is row.error
     assert polls.count <= row.polls_max, polls.count
     wait_for_remains(run_key, set())
+
+
+def test_what_can_not_be_told_takes_the_place_of_no_reason(accounts):
+    """Neither job nor pool are there any more: what is known of the standstill is told all the same."""
+    stall = Stall(Patience(60, 60), view=PoolView(False, True, False, (1, 0), 0, None))
+    with batch_client("Looking") as client:
+        assert "is steady" in describe_stall(client, "no-pool", "no-job", stall)
+        assert describe_running(client, "no-job") == ""
