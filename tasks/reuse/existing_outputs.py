@@ -34,7 +34,8 @@ class Existing:
     """Where outputs are that still hold."""
 
     own: Mapping[str, str] = field(default_factory=dict)
-    """Where outputs are that this command has made of inputs as they were."""
+    """Where outputs are that this command has made of inputs as they were; in a local folder, that any run
+    has made, as its records don't say by which command."""
 
     foreign: Mapping[str, str] = field(default_factory=dict)
     """Where something else is."""
@@ -111,10 +112,11 @@ def settle_existing(plan: Plan, existing: Existing) -> dict[str, FileResult]:
     """The files that need not or must not be run. Raises InputError for what is not to be overwritten."""
     wanted = plan.spec.existing_outputs or ("refuse" if plan.given_outputs else "overwrite")
     if wanted == "refuse":
+        maker = "another command, program or setting has made" if plan.given_outputs else "no run has made"
         refuse_problems(
             [f"{path}, of {name!r}" for name, path in existing.foreign.items()],
-            "outputs would take the place of what another command, program or setting has made; choose "
-            "another output_dir, or say existing_outputs: skip or overwrite",
+            f"outputs would take the place of what {maker}; choose another output_dir, or say "
+            f"existing_outputs: skip or overwrite",
         )
     results = {
         name: FileResult(name, None, path, unchanged=True) for name, path in existing.unchanged.items()

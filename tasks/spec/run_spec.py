@@ -87,8 +87,8 @@ class RunOptions(Spec):
     existing_outputs: Literal["refuse", "skip", "overwrite"] | None = Field(
         default=None,
         description="What becomes of a file under whose output's name something lies that this command has "
-        "not made: the run refuses to begin, skips that file, or overwrites it. Empty: overwrite in a local "
-        "folder, refuse in blob storage.",
+        "not made (in a local folder: that no run has made): the run refuses to begin, skips that file, or "
+        "overwrites it. Empty: overwrite in a local folder, refuse in blob storage.",
     )
     max_cost: float | None = Field(
         default=None,
