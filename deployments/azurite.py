@@ -184,8 +184,8 @@ def run_npm_install(folder: Path) -> None:
     if exit_code != 0:
         raise InstallError(
             f"npm could not install azurite {VERSION} into {folder.parent}. Mostly its registry can't be"
-            " reached: look at the network, at a proxy (HTTPS_PROXY) and at a registry of your own"
-            f" (npm_config_registry).\n{end_of(log)}"
+            " reached: look at the network, at a proxy (HTTPS_PROXY), at its certificates"
+            f" (NODE_EXTRA_CA_CERTS) and at a registry of your own (npm_config_registry).\n{end_of(log)}"
         )
 
 

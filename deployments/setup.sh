@@ -10,7 +10,7 @@ python=.venv/bin/python
 unreachable() {
   echo >&2
   echo "The Python packages could not be installed; what $1 said of it is above. Mostly the package index can't be reached:" >&2
-  echo "look at the network, at a proxy (HTTPS_PROXY) and at an index of your own (UV_DEFAULT_INDEX, PIP_INDEX_URL)." >&2
+  echo "look at the network, at a proxy (HTTPS_PROXY), at its certificates (SSL_CERT_FILE, PIP_CERT) and at an index of your own (UV_DEFAULT_INDEX, PIP_INDEX_URL)." >&2
   exit 1
 }
 

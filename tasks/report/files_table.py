@@ -35,7 +35,13 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
         note = f"{shown} {write_table(result, files)}"
     links = {name: page.link("log") for page in logs for name in page.names}
     rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in files[:ROWS_MAX]]
-    publish_table(rows, key=FILES_KEY, description=note)
+    publish_table(leave_out_empty(rows), key=FILES_KEY, description=note)
+
+
+def leave_out_empty(rows: Sequence[FileRow]) -> list[FileRow]:
+    """The rows without the columns that say nothing of any file, so that the others are in sight."""
+    said = {column for row in rows for column, value in row.items() if value not in (None, "")}
+    return [{column: value for column, value in row.items() if column in said} for row in rows]
 
 
 def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
@@ -60,8 +66,9 @@ def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:
         "exit code": task and task.exit_code,
         "seconds": task and task.seconds and round(task.seconds, 2),
         "node": task and shorten_node_id(task.node_id),
-        "log": log,
         "end of stderr": find_last_line(file.stderr)[:STDERR_CHARACTERS_MAX],
+        # Behind it: the newer UI shows the whole of a link as text.
+        "log": log,
         "problem": file.problem,
         "output": (file.output_path or "").removeprefix(os.path.join(output_dir, "")),
         "tries": task and task.tries,

@@ -28,7 +28,7 @@ def describe_failures(result: RunResult) -> str:
         lines.append(f"{file.name}: {file.problem}")
         lines += [f"    {line}" for line in shorten_node_paths(file.stderr).splitlines()]
     if len(failures) > FAILURES_IN_MESSAGE:
-        lines.append(f"... and {len(failures) - FAILURES_IN_MESSAGE} more, in the artifact {FILES_KEY}")
+        lines.append(f"... and {len(failures) - FAILURES_IN_MESSAGE:,} more, in the artifact {FILES_KEY}")
     return "\n".join(lines)
 
 
@@ -104,7 +104,7 @@ def _describe_next_run(result: RunResult) -> list[str]:
 
 def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
     """The summary as Markdown, with links to what the run has made and its programs have printed."""
-    lines = ["# Summary", "", *(f"- {line}" for line in summary_lines(result))]
+    lines = ["# Summary", "", *(f"- {make_plain(line)}" for line in summary_lines(result))]
     lines += [f"- {link}" for link in links]
     if result.counts["failed"]:
         message = describe_failures(result)

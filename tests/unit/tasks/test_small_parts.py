@@ -1,6 +1,7 @@
 """Intervals, shards, output paths, error messages and summaries."""
 
 import csv
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
 from tasks.report.failed_logs import has_log, locate_log, share_bytes, write_logs
-from tasks.report.files_table import ROWS_MAX, by_interest, file_row, write_table
+from tasks.report.files_table import ROWS_MAX, by_interest, file_row, leave_out_empty, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
 from tasks.report.words_table import read_words
@@ -328,6 +329,24 @@ def test_a_row_names_the_output_within_its_folder():
     done = FileResult("s/a.txt", task_result(node_id="n"), output_path="/out/s/a_OUTPUT.txt")
     assert file_row(done, "/out")["output"] == "s/a_OUTPUT.txt"
     assert file_row(done, "/ou")["output"] == "/out/s/a_OUTPUT.txt"
+
+
+def test_a_column_is_shown_where_it_says_something():
+    """Without what is empty for all files, the others are in sight; what is 0 is said."""
+    done = file_row(FileResult("a", task_result(node_id="n"), output_path="/out/a"), "/out")
+    failed = file_row(FileResult("b", None, problem="exit code 1"), "/out", "log")
+    assert not {"end of stderr", "log", "problem"} & set(leave_out_empty([done])[0])
+    assert leave_out_empty([done])[0]["exit code"] == 0
+    shown = leave_out_empty([failed, done])
+    assert list(shown[0]) == list(shown[1])
+    assert list(shown[0])[:5] == ["file", "state", "exit code", "node", "log"]
+    assert leave_out_empty([]) == []
+
+
+def test_the_summary_says_in_markdown_what_it_says_in_the_log():
+    """Stars and underlines of a command are no emphasis there."""
+    result = replace(run_result(), command="ls *13* __a__ `b` <i>")
+    assert r"- Command: ls \*13\* \_\_a\_\_ \`b\` \<i\>" in summary_markdown(result)
 
 
 def test_what_nodes_say_is_short():
