@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
@@ -14,11 +15,14 @@ from batch_emulator.api.conditions import check_conditions
 from batch_emulator.api.fields import FILES
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.views.files import content_type, file_headers, render_file
+from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.errors import BatchError
 from batch_emulator.node import files as nodefiles
+from batch_emulator.resources.model import Node
 from batch_emulator.scheduler.launches import task_directory
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_BACKSLASH = re.compile(r"\\|%5c", re.IGNORECASE)
 _RAN = ("running", "completed")
 #: In these states of a node there is no machine, or nothing on it that could show its files.
 _WITHOUT_FILES = frozenset(
@@ -36,7 +40,19 @@ _WITHOUT_FILES = frozenset(
 )
 
 
-def _task_root(call: Call) -> Path:
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder whose files are asked for, of a node or of one of its tasks."""
+
+    path: Path
+    on_windows: bool
+
+    def spell(self, name: str) -> str:
+        """A name or URL with `/`: what clients ask of a Windows pool may have backslashes."""
+        return _BACKSLASH.sub("/", name) if self.on_windows else name
+
+
+def _task_folder(call: Call) -> Folder:
     """The folder of a task on the node that ran it; TaskFilesUnavailable where there is none any more."""
     world = call.engine.world
     task = world.task(call.parameters["job"], call.parameters["task"])
@@ -44,20 +60,24 @@ def _task_root(call: Call) -> Path:
         raise BatchError("OperationInvalidForCurrentState")
     node = world.store.find_node(task.pool_key, task.node_id) if task.node_id else None
     root = call.engine.runner.node_root(node.id) if node and node.state not in _WITHOUT_FILES else None
-    if root is None:
+    if node is None or root is None:
         raise BatchError("TaskFilesUnavailable", *_why_none(call))
     folder = root / task_directory(world.job(call.parameters["job"]), task)
     if not folder.is_dir():
         raise BatchError("TaskFilesCleanedup")
-    return folder
+    return _below(call, node, folder)
 
 
-def _node_root(call: Call) -> Path:
+def _node_folder(call: Call) -> Folder:
     node = call.engine.world.node(call.parameters["pool"], call.parameters["node"])
     root = call.engine.runner.node_root(node.id)
     if root is None or node.state in _WITHOUT_FILES:
         raise BatchError("NodeNotReady", *_why_none(call))
-    return root
+    return _below(call, node, root)
+
+
+def _below(call: Call, node: Node, path: Path) -> Folder:
+    return Folder(path, runs_windows(call.engine.world.pool(node.pool_key).spec))
 
 
 def _why_none(call: Call) -> list[tuple[str, str]]:
@@ -66,24 +86,25 @@ def _why_none(call: Call) -> list[tuple[str, str]]:
     return [("Reason", "Local Batch service: its nodes are simulated, and have no files")]
 
 
-def _list(call: Call, root: Path) -> Response:
+def _list(call: Call, folder: Folder) -> Response:
     recursive = (call.option("recursive") or "").lower() == "true"
-    numbered = enumerate(nodefiles.list_files(root, recursive=recursive))
+    numbered = enumerate(nodefiles.list_files(folder.path, recursive=recursive))
     after = start_key(call) or ""
     candidates = ((f"{number:09d}", file) for number, file in numbered)
     return list_page(
         call,
         "files",
         (each for each in candidates if each[0] > after),
-        lambda file: render_file(file, call.url),
+        lambda file: render_file(file, call.url, on_windows=folder.on_windows),
         read_filter(call, FILES),
     )
 
 
-def _get(call: Call, root: Path) -> Response:
-    name = call.parameters["file"]
-    file = nodefiles.stat(root, name)
-    headers = file_headers(file, call.url) | {"Content-Type": content_type(file)}
+def _get(call: Call, folder: Folder) -> Response:
+    name = folder.spell(call.parameters["file"])
+    file = nodefiles.stat(folder.path, name)
+    headers = file_headers(file, folder.spell(call.url), on_windows=folder.on_windows)
+    headers["Content-Type"] = content_type(file)
     modified = ticks.from_datetime(file.modified)
     check_conditions(call.headers, etag="", last_modified=modified, reading=True)
     if call.method == "HEAD":
@@ -91,7 +112,7 @@ def _get(call: Call, root: Path) -> Response:
     first, size_bytes = _wanted_range(call, file.size_bytes)
     if size_bytes != file.size_bytes:
         headers["Content-Range"] = f"bytes {first}-{first + size_bytes - 1}/{file.size_bytes}"
-    pieces = nodefiles.read_pieces(nodefiles.open_file(root, name), first, size_bytes)
+    pieces = nodefiles.read_pieces(nodefiles.open_file(folder.path, name), first, size_bytes)
     # 200 for a part, too: the specification has no 206, and the clients take none.
     return StreamingResponse(pieces, 200, headers)
 
@@ -110,34 +131,34 @@ def _wanted_range(call: Call, size_bytes: int) -> tuple[int, int]:
     return first, min(last, size_bytes - 1) - first + 1
 
 
-def _delete(call: Call, root: Path) -> Response:
+def _delete(call: Call, folder: Folder) -> Response:
     recursive = (call.option("recursive") or "").lower() == "true"
-    nodefiles.delete(root, call.parameters["file"], recursive=recursive)
+    nodefiles.delete(folder.path, folder.spell(call.parameters["file"]), recursive=recursive)
     return plain(200)
 
 
 def list_task_files(call: Call) -> Response:
-    return _list(call, _task_root(call))
+    return _list(call, _task_folder(call))
 
 
 def get_task_file(call: Call) -> Response:
-    return _get(call, _task_root(call))
+    return _get(call, _task_folder(call))
 
 
 def delete_task_file(call: Call) -> Response:
-    return _delete(call, _task_root(call))
+    return _delete(call, _task_folder(call))
 
 
 def list_node_files(call: Call) -> Response:
-    return _list(call, _node_root(call))
+    return _list(call, _node_folder(call))
 
 
 def get_node_file(call: Call) -> Response:
-    return _get(call, _node_root(call))
+    return _get(call, _node_folder(call))
 
 
 def delete_node_file(call: Call) -> Response:
-    return _delete(call, _node_root(call))
+    return _delete(call, _node_folder(call))
 
 
 _TASK_FILE = "/jobs/{job}/tasks/{task}/files/{file:path}"

@@ -51,7 +51,7 @@ FIRST_WITHOUT_RETIRED = "2025-06"
 
 JSON_TYPE = "application/json; odata=minimalmetadata"
 #: Until this version the service wrote no space after the semicolon.
-_FIRST_WITH_SPACE = "2024-07"
+_FIRST_WITH_SPACE = "2024-02"
 
 _ALWAYS = "9999"
 Span = tuple[str, str]

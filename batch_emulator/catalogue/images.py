@@ -201,6 +201,21 @@ def find_image(reference: dict[str, Any]) -> dict[str, Any] | None:
     return _KNOWN.get(_name(reference))
 
 
+def has_old_agent(pool: dict[str, Any]) -> bool:
+    """Whether the nodes of a pool's specification have an image that ended before 2024: such pools speak
+    `classic` still in recordings of July 2025, others of the same days `simplified`. Inferred from those."""
+    image = find_image(pool.get("virtualMachineConfiguration", {}).get("imageReference", {}))
+    return image is not None and image.get("batchSupportEndOfLife", "9999") < "2024"
+
+
+def runs_windows(pool: dict[str, Any]) -> bool:
+    """Whether the nodes of a pool's specification have Windows, by their node agent; cloud services do."""
+    machine = pool.get("virtualMachineConfiguration")
+    agent = machine.get("nodeAgentSKUId") if isinstance(machine, dict) else None
+    is_windows = isinstance(agent, str) and "windows" in agent.lower()
+    return is_windows or bool(pool.get("cloudServiceConfiguration"))
+
+
 def is_retired(image: dict[str, Any]) -> bool:
     """Whether the service has taken an image off its list."""
     return "batchSupportEndOfLife" in image

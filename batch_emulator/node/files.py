@@ -23,11 +23,13 @@ READ_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NodeFile:
-    """`mode` is st_mode, kind included; a folder's `size_bytes` means nothing."""
+    """`mode` is st_mode, kind included; a folder's `size_bytes` means nothing. `created` is the oldest time
+    that is known of a file, as Linux tells no other."""
 
     name: str
     is_directory: bool
     size_bytes: int
+    created: datetime
     modified: datetime
     mode: int
 
@@ -148,6 +150,7 @@ def _inspect(root: Path, name: str) -> NodeFile | None:
         name,
         modes.S_ISDIR(status.st_mode),
         status.st_size,
+        datetime.fromtimestamp(min(status.st_mtime, status.st_ctime), timezone.utc),
         datetime.fromtimestamp(status.st_mtime, timezone.utc),
         status.st_mode,
     )

@@ -41,7 +41,8 @@ def add_pool(world: World, spec: Wire) -> Pool:
     world.store.add_pool(pool)
     if spec.get("enableAutoScale"):
         autoscaling.begin(world, pool)
-    else:
+    if pool.allocation_state == "steady":
+        # Also where a formula wants none: a new pool is always seen resizing.
         _resize_to_spec(world, pool, spec)
     return pool
 

@@ -23,6 +23,39 @@ async def ran(wire: Wire) -> Wire:
     return wire
 
 
+WINDOWS = {
+    "imageReference": {
+        "publisher": "MicrosoftWindowsServer",
+        "offer": "WindowsServer",
+        "sku": "2019-datacenter-smalldisk",
+    },
+    "nodeAgentSKUId": "batch.node.windows amd64",
+}
+
+
+async def test_files_of_a_windows_pool_are_told_and_asked_for_as_there(wire: Wire) -> None:
+    """They have a time of creation and no mode, and their names may be written with backslashes."""
+    await wire.add_pool(targetDedicatedNodes=1, virtualMachineConfiguration=WINDOWS)
+    await wire.add_job()
+    await wire.add_task(commandLine="/bin/echo there")
+
+    async def completed() -> bool:
+        return (await wire.get("/jobs/j/tasks/t"))["state"] == "completed"
+
+    await eventually(completed)
+    node = (await wire.get("/pools/p/nodes"))["value"][0]["id"]
+    name = f"/pools/p/nodes/{node}/files/workitems%5Cj%5Cjob-1%5Ct%5Cstdout.txt"
+    answer = await wire.send("GET", name)
+    assert (answer.status_code, answer.content) == (200, b"there\n")
+    assert answer.headers["ocp-batch-file-url"].endswith("workitems%2Fj%2Fjob-1%2Ft%2Fstdout.txt")
+    assert "ocp-creation-time" in answer.headers
+    assert "ocp-batch-file-mode" not in answer.headers
+    listed = (await wire.get("/jobs/j/tasks/t/files"))["value"][1]["properties"]
+    assert list(listed) == ["creationTime", "lastModified", "contentLength", "contentType"]
+    assert (await wire.send("DELETE", name)).status_code == 200
+    assert (await wire.send("GET", name)).status_code == 404
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_file_has_its_properties_in_headers(ran: Wire, method: str) -> None:
     """A file is answered with its URL percent-encoded, its kind, its mode and its type."""

@@ -165,7 +165,8 @@ async def test_head_of_a_pool_has_only_validators(wire: Wire) -> None:
     ("version", "expected"),
     [
         (NEWEST, "application/json; odata=minimalmetadata"),
-        ("2024-07-01.20.0", "application/json; odata=minimalmetadata"),
+        ("2024-02-01.19.0", "application/json; odata=minimalmetadata"),
+        ("2023-05-01.17.0", "application/json;odata=minimalmetadata"),
         (OLDEST, "application/json;odata=minimalmetadata"),
     ],
 )

@@ -39,6 +39,7 @@ from batch_emulator.api.bodies.scalars import (
     up_to,
     within,
 )
+from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.errors import BatchError, invalid_property
 
 ResizeTimeout = Annotated[str, duration("PT5M")]
@@ -254,9 +255,7 @@ def _default_login_mode(pool: dict[str, Any]) -> str | None:
     """How accounts log in on the nodes of a Windows pool; None for a Linux pool."""
     if pool.get("cloudServiceConfiguration"):
         return "interactive"
-    machine = pool.get("virtualMachineConfiguration")
-    agent = machine.get("nodeAgentSKUId") if isinstance(machine, dict) else None
-    return "batch" if isinstance(agent, str) and "windows" in agent.lower() else None
+    return "batch" if runs_windows(pool) else None
 
 
 def is_true(value: Any) -> bool:

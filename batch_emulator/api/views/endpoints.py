@@ -6,6 +6,7 @@ version 2024-07-01 a node has no port for remote login but the one that a NAT po
 
 from __future__ import annotations
 
+from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.resources.model import Node, Pool, Wire
 
 _HOST = "localhost"
@@ -64,7 +65,7 @@ def _nat_endpoint(node: Node, nat_pool: Wire, kind: str) -> Wire:
 def _login_endpoint(node: Node, pool: Pool) -> Wire:
     if "cloudServiceConfiguration" in pool.spec:
         name, port, backend = "Microsoft.WindowsAzure.Plugins.RemoteForwarder.RdpInput", 3389, 20000
-    elif "windows" in pool.spec["virtualMachineConfiguration"]["nodeAgentSKUId"].lower():
+    elif runs_windows(pool.spec):
         name, port, backend = f"SSHRule.{node.number - 1}", _login_port(node), 3389
     else:
         name, port, backend = f"SSHRule.{node.number - 1}", _login_port(node), 22

@@ -9,31 +9,38 @@ from batch_emulator.node.files import NodeFile
 from batch_emulator.resources.model import Wire
 
 
-def render_file(file: NodeFile, files_url: str) -> Wire:
-    """A file, as the list operations answer it; sizes are strings, as recorded."""
+def render_file(file: NodeFile, files_url: str, *, on_windows: bool) -> Wire:
+    """A file, as the list operations answer it; sizes are strings, as recorded. On Windows files have a time
+    of creation, on Linux a mode."""
     wire: Wire = {
         "name": file.name,
         "url": f"{files_url}/{quote(file.name)}",
         "isDirectory": file.is_directory,
     }
     if not file.is_directory:
-        wire["properties"] = {
+        properties = {
             "lastModified": ticks.format_ticks(ticks.from_datetime(file.modified)),
             "contentLength": str(file.size_bytes),
             "contentType": content_type(file),
-            "fileMode": f"0o{file.mode:o}",
         }
+        if on_windows:
+            created = ticks.format_ticks(ticks.from_datetime(file.created))
+            wire["properties"] = {"creationTime": created} | properties
+        else:
+            wire["properties"] = properties | {"fileMode": f"0o{file.mode:o}"}
     return wire
 
 
-def file_headers(file: NodeFile, url: str) -> dict[str, str]:
+def file_headers(file: NodeFile, url: str, *, on_windows: bool) -> dict[str, str]:
     """The headers that stand for a file's properties."""
-    return {
+    headers = {
         "Last-Modified": ticks.http_date(ticks.from_datetime(file.modified)),
         "ocp-batch-file-isdirectory": str(file.is_directory),
-        "ocp-batch-file-mode": f"0o{file.mode:o}",
         "ocp-batch-file-url": quote(url, safe=""),
     }
+    if on_windows:
+        return headers | {"ocp-creation-time": ticks.http_date(ticks.from_datetime(file.created))}
+    return headers | {"ocp-batch-file-mode": f"0o{file.mode:o}"}
 
 
 def content_type(file: NodeFile) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
+from batch_emulator.catalogue.images import has_old_agent
 from batch_emulator.resources.model import Pool, Wire, key
 from batch_emulator.resources.pool_nodes import PoolNodes
 from batch_emulator.resources.store import Store
@@ -70,9 +71,12 @@ def _render_size(pool: Pool, nodes: PoolNodes) -> Wire:
 
 
 def _communication_mode(pool: Pool) -> str:
-    """What the pool's nodes use: `simplified` where the pool does not ask for the other."""
+    """What the pool's nodes use: `simplified` where the pool does not ask for the other, or has an image that
+    ended before that became usual."""
     wanted = pool.spec.get("targetNodeCommunicationMode", "default")
-    return wanted if wanted != "default" else "simplified"
+    if wanted != "default":
+        return wanted
+    return "classic" if has_old_agent(pool.spec) else "simplified"
 
 
 def render_node_counts(pool: Pool, store: Store) -> Wire:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue.images import SUPPORTED_IMAGES, find_image, is_retired
+from batch_emulator.catalogue.images import (
+    SUPPORTED_IMAGES,
+    find_image,
+    has_old_agent,
+    is_retired,
+    runs_windows,
+)
 
 
 def test_images_are_listed_by_publisher_offer_and_sku() -> None:
@@ -34,6 +40,28 @@ def test_windows_images_run_the_windows_agent() -> None:
         "microsoftwindowsserver",
         "mirantis",
     }
+
+
+def test_images_that_ended_long_ago_have_agents_of_their_time() -> None:
+    """Pools of Ubuntu 18.04 speak `classic` in recordings of 2025, those of images with support do not; which
+    system nodes have is told by the node agent, and by the lack of one."""
+    old = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS"}
+    new = {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"}
+    assert [
+        has_old_agent({"virtualMachineConfiguration": {"imageReference": each}}) for each in (old, new)
+    ] == [
+        True,
+        False,
+    ]
+    agents = [
+        {"virtualMachineConfiguration": {"nodeAgentSKUId": f"batch.node.{it}"}}
+        for it in ("Windows amd64", "ubuntu 24.04")
+    ]
+    assert [*map(runs_windows, agents), runs_windows({"cloudServiceConfiguration": {"osFamily": "6"}})] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_retired_images_are_known_but_not_listed() -> None:
