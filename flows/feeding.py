@@ -14,6 +14,7 @@ from tasks.bundles import find_live_bundles
 from tasks.errors import JobEndedError
 from tasks.jobs import Job, extend_job
 from tasks.logs import run_logger
+from tasks.pacing import Pace
 from tasks.plans import Plan
 from tasks.printable import say_count
 from tasks.spec.bundles import Unit, make_bundles
@@ -25,7 +26,6 @@ from tasks.uploads import upload_inputs
 from tasks.watch.early_outputs import EarlyOutputs
 
 # Tasks wait so long for others to be added with, if they are fewer than one request may bring.
-# Longer the longer it takes, so that these steps are few.
 GATHERING_SECONDS = 2.0
 # And of many files so many steps at most, which Prefect shows.
 ADDED_TIMES = 20
@@ -62,8 +62,7 @@ class Feed:
     uploaded_at: datetime = field(default_factory=partial(datetime.now, timezone.utc))
     """When the last input had been uploaded."""
 
-    began_seconds: float = field(default_factory=time.monotonic)
-    added_seconds: float = field(default_factory=time.monotonic)
+    pace: Pace = field(default_factory=lambda: Pace(GATHERING_SECONDS))
     extended_seconds: float = field(default_factory=time.monotonic)
 
     def run(self) -> tuple[list[WorkItem], list[Unit]]:
@@ -113,10 +112,8 @@ class Feed:
             self.ready.append(item)
 
     def _is_worth_a_request(self) -> bool:
-        now_seconds = time.monotonic()
-        patience = max(GATHERING_SECONDS, (now_seconds - self.began_seconds) / 10)
         each = self.plan.files_per_task
-        is_due = len(self.ready) >= each and now_seconds - self.added_seconds >= patience
+        is_due = len(self.ready) >= each and self.pace.is_due
         return is_due or len(self.ready) >= max(COLLECTION_MAX * each, len(self.plan.files) / ADDED_TIMES)
 
     def _add_first(self) -> None:
@@ -129,7 +126,7 @@ class Feed:
         add_first_tasks(label, self.job, opaque(units), opaque(self.task_plan))
         self.added.update({unit.task_id: unit for unit in units})
         del self.ready[:taken]
-        self.added_seconds = time.monotonic()
+        self.pace.note()
 
     def _extend_job(self) -> None:
         """Let the job's own limit not end it while uploads take longer than the run's tasks may."""

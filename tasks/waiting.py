@@ -15,6 +15,7 @@ from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
+from tasks.pacing import find_interval
 from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
@@ -28,9 +29,11 @@ from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall, describe_seconds
 from tasks.watch.standstill import describe_running, describe_stall
 
-FIRST_INTERVAL_SECONDS = 0.25
+FIRST_INTERVAL_SECONDS = 0.15
 BUSY_INTERVAL_MAX_SECONDS = 5.0
 IDLE_INTERVAL_MAX_SECONDS = 15.0
+# Of the time so far, where tasks complete.
+BUSY_PART = 0.025
 HEALTH_SECONDS = 2.0
 MORE_TIME = "Give the run more time (timeout_seconds) or the pool more nodes."
 TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that hangs, and no other."
@@ -106,7 +109,6 @@ def _wait(
 ) -> Iterator[int]:
     progress, collector = Progress(), _Collector(looks.job.id, awaited)
     began = health_at = time.monotonic()
-    interval = FIRST_INTERVAL_SECONDS
     while True:
         counts = _count_tasks(client, looks.job.id, awaited)
         fresh = collector.collect(client, counts)
@@ -121,7 +123,7 @@ def _wait(
         if now - health_at >= HEALTH_SECONDS:
             health_at = now
             _look(client, looks, counts, now)
-        interval = next_interval(interval, bool(fresh), now - began)
+        interval = next_interval(bool(fresh), now - began)
         time.sleep(min(interval, deadline_seconds - now))
 
 
@@ -174,11 +176,11 @@ def _describe_timeout(client: BatchClient, looks: Looks, counts: Counts) -> str:
     return "\n".join(said)
 
 
-def next_interval(interval: float, has_moved: bool, elapsed: float) -> float:
+def next_interval(has_moved: bool, elapsed_seconds: float) -> float:
     """Seconds until the next poll: few while tasks complete, but more the longer the run takes anyway."""
     if has_moved:
-        return min(BUSY_INTERVAL_MAX_SECONDS, max(FIRST_INTERVAL_SECONDS, elapsed / 40))
-    return min(IDLE_INTERVAL_MAX_SECONDS, interval * 1.5)
+        return find_interval(elapsed_seconds, FIRST_INTERVAL_SECONDS, BUSY_INTERVAL_MAX_SECONDS, BUSY_PART)
+    return find_interval(elapsed_seconds, FIRST_INTERVAL_SECONDS, IDLE_INTERVAL_MAX_SECONDS)
 
 
 def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Counts:

@@ -1,6 +1,6 @@
 """What has become of the files of bundles, also of those that are not done."""
 
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,13 +8,13 @@ from tasks.azure import blobs
 from tasks.deadlines import glance
 from tasks.evidence import LogFolder
 from tasks.observing import left_out_on_failure
+from tasks.pacing import Pace
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.run_results import TaskResult
 from tasks.watch.bundle_outcomes import read_results, read_results_so_far
 
-# How often running bundles are looked at: more seldom the longer the run takes anyway.
+# How often running bundles are looked at, at most.
 LOOK_SECONDS = 5.0
-LOOKS_MAX = 20
 # A look reads no more of them than this. It is for those that run long, which are not many.
 READ_MAX = 64
 AFTER_FAILURE_SECONDS = 300.0
@@ -33,8 +33,7 @@ class BundleWatch:
     seen: dict[str, str] = field(default_factory=dict, repr=False)
     """The ETags of outcomes that have been read, by their blobs."""
 
-    began_seconds: float = field(default_factory=time.monotonic)
-    next_look_seconds: float = 0.0
+    pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS, done_seconds=-math.inf))
 
     def __post_init__(self) -> None:
         self.left = {bundle.task_id: bundle for bundle in self.bundles}
@@ -44,13 +43,11 @@ class BundleWatch:
         done in others. A file may be told again."""
         ended = [self.left.pop(task.task_id) for task in completed if task.task_id in self.left]
         results = read_results(self.logs, ended, completed)
-        now_seconds = time.monotonic()
-        if self.left and now_seconds >= self.next_look_seconds:
-            self.next_look_seconds = now_seconds + AFTER_FAILURE_SECONDS
+        if self.left and self.pace.is_due:
+            self.pace.note(rest_seconds=AFTER_FAILURE_SECONDS)
             with left_out_on_failure("How far the running tasks of several files are"), glance():
                 results += self._look()
-                interval = max(LOOK_SECONDS, (now_seconds - self.began_seconds) / LOOKS_MAX)
-                self.next_look_seconds = now_seconds + interval
+                self.pace.note()
         return results
 
     def _look(self) -> list[TaskResult]:

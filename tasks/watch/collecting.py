@@ -1,6 +1,5 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import copy_context
@@ -12,6 +11,7 @@ from tasks.azure.node_logs import read_task_stderr
 from tasks.delivered import read_log_tail, see_output, see_shard
 from tasks.downloads import Fetched, start_download
 from tasks.evidence import LogFolder, keep_logs, read_tail
+from tasks.pacing import Pace
 from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
@@ -51,7 +51,8 @@ class Outputs:
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
         self.fetched: dict[str, Fetched | None] = {}
-        self.began_at_seconds = self.downloaded_at_seconds = self.reported_at_seconds = time.monotonic()
+        # How long those wait that are no full shard.
+        self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
         self.problems: dict[str, str] = {}
         # Of files whose inputs have changed under the run.
         self.changed: dict[str, str] = {}
@@ -88,19 +89,12 @@ class Outputs:
         while len(self.pending) >= size:
             self._download(self.pending[:size])
             del self.pending[:size]
-        if self.pending and self._is_due(self.downloaded_at_seconds):
+        if self.pending and self.download_pace.is_due:
             self._download(self.pending)
             self.pending = []
 
-    def _is_due(self, last_at_seconds: float) -> bool:
-        """Whether what waits to be a full shard has waited long enough since the last: longer the longer the
-        run takes, so that these shards are few."""
-        now_seconds = time.monotonic()
-        waited_seconds = now_seconds - last_at_seconds
-        return waited_seconds >= max(PATIENCE_SECONDS, (now_seconds - self.began_at_seconds) / 10)
-
     def _download(self, items: list[WorkItem]) -> None:
-        self.downloaded_at_seconds = time.monotonic()
+        self.download_pace.note()
         self._note_download(items, self._start_download(items))
 
     def _note_download(self, items: list[WorkItem], future: PrefectFuture) -> None:
@@ -129,12 +123,12 @@ class Outputs:
         while len(self.failed) >= size:
             self._report(self.failed[:size])
             del self.failed[:size]
-        if self.failed and self._is_due(self.reported_at_seconds):
+        if self.failed and self.report_pace.is_due:
             self._report(self.failed)
             self.failed = []
 
     def _report(self, items: list[WorkItem]) -> None:
-        self.reported_at_seconds = time.monotonic()
+        self.report_pace.note()
         ids = [item.task_id for item in items]
         problems = {item.name: self._describe(item.task_id) for item in items}
         future = self._keep_logs("failed", items, problems)

@@ -1,6 +1,5 @@
 """Outputs that are fetched while inputs of other files are still being uploaded."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ from tasks.azure.clients import batch_client
 from tasks.deadlines import glance
 from tasks.downloads import start_download
 from tasks.observing import left_out_on_failure
+from tasks.pacing import Pace
 from tasks.spec.bundles import Unit
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import WorkItem
 from tasks.watch.completed_tasks import list_completed
 
-# Longer the longer it takes, so that these looks, which are for no more than to begin early, are few.
+# These looks are for no more than to begin early.
 LOOK_SECONDS = 2.0
 
 
@@ -43,19 +43,16 @@ class EarlyOutputs:
     """Those whose outputs are there, and which are no full shard yet."""
 
     latest: datetime | None = None
-    began_seconds: float = field(default_factory=time.monotonic)
-    looked_seconds: float = field(default_factory=time.monotonic)
+    pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
 
     def look(self, added: Mapping[str, Unit]) -> None:
         """From time to time start a download for each full shard of the work that was added, by the ids of
         tasks, and has its outputs by now. What goes wrong is left to the wait."""
-        now_seconds = time.monotonic()
-        patience = max(LOOK_SECONDS, (now_seconds - self.began_seconds) / 10)
-        if self.folder is None or not added or now_seconds - self.looked_seconds < patience:
+        if self.folder is None or not added or not self.pace.is_due:
             return
         with left_out_on_failure("An early look at the Batch tasks"):
             self._take(added, self.folder)
-        self.looked_seconds = time.monotonic()
+        self.pace.note()
 
     def _list_completed(self) -> list[TaskResult]:
         # The downloads below have the run's time.

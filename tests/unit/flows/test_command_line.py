@@ -1,5 +1,6 @@
 """Options made from the flows' parameters, what is printed where, and what listens to a run."""
 
+import gc
 import inspect
 import io
 import json
@@ -291,3 +292,8 @@ def test_listeners_hear_only_their_own_runs():
         notify(3)
     notify("nor this")
     assert (outer, inner) == ([1, 3], [2])
+
+
+def test_what_the_flows_have_loaded_is_never_looked_through_for_garbage():
+    """Half a million objects that stay would be looked through again and again, and when the process ends."""
+    assert gc.get_freeze_count() > 100_000

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tasks.caching import keyed_afterwards
 from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
+from tasks.pacing import Pace
 from tasks.report.failed_logs import has_log, locate_log, share_bytes, write_logs
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, leave_out_empty, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
@@ -44,20 +46,37 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
 
 def test_polls_are_close_at_first_and_rare_when_nothing_moves():
-    """Nothing moving, the interval grows to its limit; after a move it is short again."""
-    interval, intervals = 0.25, []
-    for _ in range(20):
-        interval = next_interval(interval, has_moved=False, elapsed=0)
-        intervals.append(interval)
+    """Nothing moving, the interval grows with the time to its limit; after a move it is short again."""
+    intervals = [next_interval(has_moved=False, elapsed_seconds=elapsed) for elapsed in range(600)]
     assert intervals == sorted(intervals)
-    assert intervals[0] < 0.5
+    assert intervals[0] < 0.2
+    assert intervals[30] == 3
     assert intervals[-1] == 15
-    assert next_interval(15, has_moved=True, elapsed=4) == 0.25
+    assert next_interval(has_moved=True, elapsed_seconds=4) < 0.2
 
 
 def test_polls_of_a_long_run_stay_rare_while_it_moves():
     """Tasks that complete all the time don't make a day's run poll four times a second."""
-    assert next_interval(0.25, has_moved=True, elapsed=3600) == 5
+    assert next_interval(has_moved=True, elapsed_seconds=3600) == 5
+
+
+def test_what_costs_is_done_more_seldom_the_longer_a_run_takes(monkeypatch):
+    """It is due after its least seconds, later after a tenth of the time so far, and rests when told to."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pace = Pace(least_seconds=2, done_seconds=1000, began_seconds=1000)
+    due_at = []
+    for now[0] in range(1000, 1200):
+        if pace.is_due:
+            due_at.append(now[0] - 1000)
+            pace.note()
+    intervals = [late - early for early, late in pairwise([0, *due_at])]
+    assert intervals[:3] == [2, 2, 2]
+    assert intervals == sorted(intervals)
+    assert 18 <= intervals[-1] <= 20
+    pace.note(rest_seconds=300)
+    now[0] += 310
+    assert not pace.is_due
 
 
 @given(st.integers(1, 100_000))
