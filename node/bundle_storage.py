@@ -35,6 +35,8 @@ class StorageError(Exception):
     def __init__(self, status, message):
         super().__init__(message)
         self.status = status
+        # Who could not be reached may be there later.
+        self.is_passing = status is None or status in PASSING_STATUSES
 
 
 def fetch_input(url, path):
@@ -44,6 +46,12 @@ def fetch_input(url, path):
         codes = {403: ("UserError", "BlobAccessDenied"), 404: ("UserError", "BlobNotFound")}
         category, code = codes.get(error.status, ("ServerError", "BlobDownloadMiscError"))
         raise FileError(category, code, f"The input could not be fetched: {error}") from error
+
+
+def select_outputs(file, conditions):
+    return [
+        one for one in file["outputFiles"] if one["uploadOptions"]["uploadCondition"].lower() in conditions
+    ]
 
 
 def send_output(path, output):
@@ -99,7 +107,7 @@ def request(method, url, body=None, headers=None, into=None):
         try:
             return exchange(method, url, body, headers or {}, into)
         except StorageError as error:
-            if pause is None or error.status not in PASSING_STATUSES:
+            if pause is None or not error.is_passing:
                 raise
         except FileError:
             # The rest of the answer has not been read.

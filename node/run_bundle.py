@@ -23,7 +23,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
-from bundle_storage import FileError, StorageError, fetch_input, put, request, send_output
+from bundle_storage import FileError, StorageError, fetch_input, put, request, select_outputs, send_output
 
 LOGS = ("stdout.txt", "stderr.txt")
 # So many files more than there are programs at once are fetched ahead, or sent afterwards.
@@ -59,6 +59,7 @@ class Bundle:
         self.slots = threading.Semaphore(manifest["at_once"])
         self.programs = set()
         self.lock = threading.Lock()
+        self.saving = threading.Lock()
         self.stopped = threading.Event()
         # What was done before is not to be overwritten before it is known.
         self.is_saved = True
@@ -80,13 +81,18 @@ class Bundle:
         return ENDED if self.stopped.is_set() else int(failed > 0)
 
     def resume(self):
-        """Take what an earlier start of this bundle has noted."""
-        try:
-            self.outcomes = json.loads(request("GET", self.manifest["outcomes_read_url"]))
-        except StorageError as error:
-            if error.status != 404:
-                print(f"What was done before is not known: {error}", file=sys.stderr, flush=True)
-        self.is_saved = False
+        """Take what an earlier start of this bundle has noted. As long as storage is away there is nothing
+        else to do: no input can be fetched, and what was done would be done again."""
+        while not self.stopped.is_set():
+            try:
+                self.outcomes = json.loads(request("GET", self.manifest["outcomes_read_url"]))
+            except StorageError as error:
+                if error.status != 404:
+                    complain(f"What was done before is not known: {error}")
+                if error.is_passing:
+                    continue
+            self.is_saved = False
+            return
 
     def find_left(self):
         """The files that have not succeeded and have tries left."""
@@ -175,25 +181,29 @@ class Bundle:
         with self.lock:
             self.outcomes[file["id"]], self.is_saved = outcome, False
         if not succeeded(outcome):
-            said = json.dumps([file["id"], outcome["exit_code"], outcome["code"], outcome["message"]])
-            print(said, file=sys.stderr, flush=True)
+            complain(json.dumps([file["id"], outcome["exit_code"], outcome["code"], outcome["message"]]))
 
     def keep_saving(self, ended):
         while not ended.wait(SAVE_SECONDS):
             self.save()
 
-    def save(self):
-        """Note the outcomes beside the manifest and in their blob, if there are new ones."""
+    def save(self, patience_seconds=-1.0):
+        """Note new outcomes beside the manifest and in their blob; one thread at a time, so that none
+        overwrites what is newer."""
+        if not self.saving.acquire(timeout=patience_seconds):
+            return
         try:
             with self.lock:
                 if self.is_saved:
                     return
                 content, self.is_saved = json.dumps(self.outcomes).encode(), True
-                replace_file(os.path.join(self.folder, "outcomes.json"), content)
+            replace_file(os.path.join(self.folder, "outcomes.json"), content)
             put(self.manifest["outcomes_write_url"], content, {})
         except (OSError, StorageError) as error:
             self.is_saved = False
-            print(f"The outcomes are not kept: {error}", file=sys.stderr, flush=True)
+            complain(f"The outcomes are not kept: {error}")
+        finally:
+            self.saving.release()
 
     def stop(self):
         """End the programs, as the task is being ended. Files that are not done get no outcome."""
@@ -207,7 +217,7 @@ class Bundle:
         time.sleep(GRACE_SECONDS)
         for program in list(self.programs):
             kill(program, signal.SIGKILL)
-        self.save()
+        self.save(GRACE_SECONDS)
         os._exit(ENDED)
 
 
@@ -215,6 +225,10 @@ def replace_file(path, content):
     with open(f"{path}.new", "wb") as file:
         file.write(content)
     os.replace(f"{path}.new", path)
+
+
+def complain(said):
+    print(said, file=sys.stderr, flush=True)
 
 
 def tell_time():
@@ -253,19 +267,13 @@ def start(file, folder):
         )
 
 
-def select_outputs(file, conditions):
-    return [
-        one for one in file["outputFiles"] if one["uploadOptions"]["uploadCondition"].lower() in conditions
-    ]
-
-
 def send_logs(file, working, condition):
     """Send what is wanted of what the program has printed. That it can't be sent fails no file."""
     for output in select_outputs(file, {condition, "taskcompletion"} - {"tasksuccess"}):
         try:
             send_output(os.path.join(working, output["filePattern"]), output)
         except FileError as error:
-            print(f"{file['id']}: {error}", file=sys.stderr, flush=True)
+            complain(f"{file['id']}: {error}")
 
 
 def kill(program, number):

@@ -1,0 +1,80 @@
+"""Parts of the runner of a bundle, read from its file as nothing may import it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+NODE = Path(__file__).parents[3] / "node"
+KNOWN = {"done": {"exit_code": 0, "tries": 1, "category": ""}}
+
+
+@pytest.fixture
+def runner(monkeypatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(NODE))
+    monkeypatch.delitem(sys.modules, "run_bundle", raising=False)
+    return importlib.import_module("run_bundle")
+
+
+@pytest.fixture
+def bundle(runner, tmp_path):
+    manifest = {"tasks": [], "at_once": 1, "outcomes_read_url": "read", "outcomes_write_url": "write"}
+    return runner.Bundle(manifest, str(tmp_path), str(tmp_path))
+
+
+def test_what_was_done_before_is_asked_for_until_storage_answers(runner, bundle, monkeypatch):
+    """However long storage is away; and nothing is noted before."""
+    answers = [runner.StorageError(None, "refused"), runner.StorageError(503, "busy"), None]
+
+    def request(*_: str) -> str:
+        assert bundle.is_saved
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return json.dumps(KNOWN)
+
+    monkeypatch.setattr(runner, "request", request)
+    bundle.resume()
+    assert (bundle.outcomes, bundle.is_saved, answers) == (KNOWN, False, [])
+
+
+@pytest.mark.parametrize("status", [404, 403])
+def test_where_there_is_nothing_to_resume_a_bundle_begins(runner, bundle, monkeypatch, status):
+    """An answer is an answer: nothing noted, or not to be read."""
+
+    def request(*_: str) -> str:
+        raise runner.StorageError(status, "no")
+
+    monkeypatch.setattr(runner, "request", request)
+    bundle.resume()
+    assert (bundle.outcomes, bundle.is_saved) == ({}, False)
+
+
+def test_what_is_noted_last_is_what_is_kept(runner, bundle, monkeypatch):
+    """A thread that saves while another is at it waits, and brings what has been noted meanwhile."""
+    kept, is_under_way, may_go_on = [], threading.Event(), threading.Event()
+
+    def put(_url: str, content: bytes, _headers: dict[str, str]) -> None:
+        is_under_way.set()
+        assert may_go_on.wait(30)
+        kept.append(json.loads(content))
+
+    monkeypatch.setattr(runner, "put", put)
+    bundle.outcomes, bundle.is_saved = {}, False
+    first = threading.Thread(target=bundle.save)
+    first.start()
+    assert is_under_way.wait(30)
+    bundle.outcomes, bundle.is_saved = dict(KNOWN), False
+    # Who has little patience leaves it.
+    bundle.save(0.01)
+    last = threading.Thread(target=bundle.save)
+    last.start()
+    may_go_on.set()
+    first.join()
+    last.join()
+    assert kept == [{}, KNOWN]
