@@ -44,8 +44,8 @@ def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
     pool = pool_for(spec.task, spec.pool)
     with using_accounts(spec.accounts, spec.storage_accounts):
-        findings = [*find_account_problems(pool), *find_pool_problems(pool), *_check_files(spec)]
-        findings += [*_check_options(spec), *_check_secrets(spec), *_check_cost(spec)]
+        findings = [*find_account_problems(pool, spec.timeout_seconds), *find_pool_problems(pool)]
+        findings += [*_check_files(spec), *_check_options(spec), *_check_secrets(spec), *_check_cost(spec)]
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)

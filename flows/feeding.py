@@ -2,17 +2,16 @@
 upload.
 """
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 
+from flows.keeping import Keeper
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bundles import find_live_bundles
-from tasks.errors import JobEndedError
-from tasks.jobs import Job, extend_job
+from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pacing import Pace
 from tasks.plans import Plan
@@ -29,8 +28,6 @@ from tasks.watch.early_outputs import EarlyOutputs
 GATHERING_SECONDS = 2.0
 # And of many files so many steps at most, which Prefect shows.
 ADDED_TIMES = 20
-# Of the run's timeout, which the job's own limit is a little more than.
-EXTENDED_AFTER = 0.5
 
 
 @dataclass
@@ -42,6 +39,9 @@ class Feed:
     job: Job
     computed: list[WorkItem]
     """The work that earlier attempts have done."""
+
+    keeper: Keeper
+    """Sees that nothing runs out meanwhile."""
 
     early: EarlyOutputs
     """The outputs that are fetched meanwhile."""
@@ -63,7 +63,6 @@ class Feed:
     """When the last input had been uploaded."""
 
     pace: Pace = field(default_factory=lambda: Pace(GATHERING_SECONDS))
-    extended_seconds: float = field(default_factory=time.monotonic)
 
     def run(self) -> tuple[list[WorkItem], list[Unit]]:
         """Upload all files, and see that each has its Batch task; the work, in the order of the files, and
@@ -76,7 +75,7 @@ class Feed:
         with closing(upload_inputs(names.input_container, self.plan.files)) as uploads:
             for files, digests in uploads:
                 self._take(files, digests)
-                self._extend_job()
+                self.keeper.look(self.added.values())
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
                 self.early.look(self.added)
@@ -88,6 +87,7 @@ class Feed:
         left = {item.name for item in self.ready}
         ready = [item for item in items if item.name in left]
         units = [*self.added.values(), *self._share(ready)] if self.is_new else self._share_all(items)
+        self.keeper.finish(self.added.values())
         add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
         return items, units
 
@@ -123,15 +123,8 @@ class Feed:
         units = self._share(self.ready[:taken])
         first = len(self.items) - count + 1
         label = f"{first} to {first + taken - 1} of {len(self.plan.files)}"
+        self.keeper.note_added()
         add_first_tasks(label, self.job, opaque(units), opaque(self.task_plan))
         self.added.update({unit.task_id: unit for unit in units})
         del self.ready[:taken]
         self.pace.note()
-
-    def _extend_job(self) -> None:
-        """Let the job's own limit not end it while uploads take longer than the run's tasks may."""
-        if time.monotonic() - self.extended_seconds < EXTENDED_AFTER * self.plan.spec.timeout_seconds:
-            return
-        if not extend_job(self.job, self.plan.names, self.plan.spec):
-            raise JobEndedError(f"The job {self.job.id} has ended while inputs were uploaded.")
-        self.extended_seconds = time.monotonic()

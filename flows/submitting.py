@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from prefect.runtime import flow_run
 
 from flows.feeding import Feed
+from flows.keeping import Keeper
 from tasks.bundles import upload_runner
 from tasks.errors import JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
@@ -139,7 +140,8 @@ def _submit(
     Raises JobEndedError if the job has ended meanwhile.
     """
     names, spec = plan.names, plan.spec
-    pool = create_pool(names, spec, image, name_shared_application(plan, program.content))
+    shared = name_shared_application(plan, program.content)
+    pool = create_pool(names, spec, image, shared)
     nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
     run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
     began_at = datetime.now(timezone.utc)
@@ -148,13 +150,14 @@ def _submit(
     are_single, size = plan.files_per_task == 1, shard_size(len(plan.files))
     folder = plan.output_folder if are_single else None
     early = EarlyOutputs(job.id, names.output_container, folder, size)
-    feed = Feed(plan, task_plan, job, computed, early, is_new=not is_taken_up)
+    keeper = Keeper(plan, task_plan, job, pool, image, shared)
+    feed = Feed(plan, task_plan, job, computed, keeper, early, is_new=not is_taken_up)
     with early.ended_on_failure():
         items, units = feed.run()
         close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
-    shared = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
-    run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), shared)
+    of_files = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
+    run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), of_files)
     return Submitted(computed, items, units, job, pool, uploaded_at, early)
 
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
+from prefect.runtime import task_run
 
 from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
-from tasks.azure.sas import Signer, make_signers, write_container_url
+from tasks.azure.sas import Signer, is_lasting, make_signers, write_container_url
 from tasks.bundles import prepare_bundle
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.deadlines import turns
@@ -38,7 +38,39 @@ def add_first_tasks(label: str, job: Job, units: Sequence[Unit], plan: TaskPlan)
     return len(units)
 
 
+# Not cached: it asks what is so now.
+@task(name="renew tasks", task_run_name="renew tasks", **NOT_CACHED, **RETRIED)
+def renew_tasks(job: Job, units: Sequence[Unit], plan: TaskPlan) -> int:
+    """Replace the tasks that still wait, in a job that is not closed, by ones with new signatures; how many.
+
+    Those that run have theirs in use: of one that runs for longer than they last, the output is lost.
+    """
+    with batch_client(f"Renewing tasks of the job {job.id}") as client:
+        listed = client.list_tasks(job.id, filter="state eq 'active'", select=["id"], max_results=1000)
+        waiting = {found.id for found in listed}
+        renewed = [unit for unit in units if unit.task_id in waiting]
+        in_threads(lambda unit: _delete_task(client, job.id, unit.task_id), renewed)
+        # Also what an earlier try of this step has deleted.
+        _add_all(client, job, units if _is_repeated() else renewed, plan)
+    return len(renewed)
+
+
+def _is_repeated() -> bool:
+    """Whether Prefect runs this step again."""
+    return (task_run.run_count or 1) > 1
+
+
+def _leave_out_added(client: BatchClient, job: Job, units: Sequence[Unit]) -> Sequence[Unit]:
+    """Without those that an earlier try of this step has added: what a bundle that may run by now has noted
+    stays as it is."""
+    if not _is_repeated():
+        return units
+    there = {found.id for found in client.list_tasks(job.id, select=["id"], max_results=1000)}
+    return [unit for unit in units if unit.task_id not in there]
+
+
 def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> None:
+    units = _leave_out_added(client, job, units)
     blobs = (item.blob for unit in units for item in items_of(unit))
     accounts = {blob.account for blob in blobs if blob}
     signer = make_signers(plan.spec.timeout_seconds, {plan.outputs.account, *accounts})
@@ -104,8 +136,7 @@ class Known:
 
 
 def _sort_known(client: BatchClient, job: Job, units: list[Unit], plan: TaskPlan) -> Known:
-    ends_at = datetime.now(timezone.utc) + timedelta(seconds=plan.spec.timeout_seconds)
-    is_signed = job.signed_until is not None and job.signed_until >= ends_at
+    is_signed = is_lasting(job.signed_until, plan.spec.timeout_seconds)
     wanted, known = {unit.task_id: unit for unit in units}, Known()
     for found in client.list_tasks(job.id, select=["id", "state", "executionInfo"], max_results=1000):
         unit, is_over = wanted.get(found.id), found.state == models.BatchTaskState.COMPLETED

@@ -15,7 +15,7 @@ from tasks.azure import blobs
 from tasks.azure.accounts import current_accounts
 from tasks.azure.clients import batch_client, blob_service
 from tasks.azure.clocks import ask_clock
-from tasks.azure.sas import make_signer
+from tasks.azure.sas import make_signer, why_too_short
 from tasks.containers import check_storage
 from tasks.deadlines import first_call
 from tasks.errors import FanOutError
@@ -44,7 +44,7 @@ def check_accounts(names: RunNames, spec: RunOptions) -> Image:
     """The first step of a run: ask both accounts, and find the image. Raises all that is wrong as one."""
     futures = [
         choose_image.submit(spec.pool.image, spec.pool.containers.are_wanted),
-        check_storage.submit(names),
+        check_storage.submit(names, spec.timeout_seconds),
     ]
     wait(futures)
     failures = [error for future in futures if (error := find_failure(future)) is not None]
@@ -56,14 +56,14 @@ def check_accounts(names: RunNames, spec: RunOptions) -> Image:
     return futures[0].result()
 
 
-def find_account_problems(pool: PoolSpec) -> list[Finding]:
+def find_account_problems(pool: PoolSpec, timeout_seconds: float) -> list[Finding]:
     """What the accounts say of themselves; each is asked whatever becomes of the others."""
     checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("clock", _check_clocks),
         ("Batch account", lambda: _check_batch(pool)),
         ("quotas", _check_pools),
         ("storage account", _check_writing),
-        ("signatures", _check_signing),
+        ("signatures", lambda: _check_signing(timeout_seconds)),
     ]
     return [finding for found in in_threads(lambda one: _look(*one), checks) for finding in found]
 
@@ -136,9 +136,11 @@ def _check_writing() -> Iterator[Finding]:
     yield Finding("storage account", "fine", "Containers and blobs can be made and deleted.")
 
 
-def _check_signing() -> Iterator[Finding]:
-    make_signer(60)
-    yield Finding("signatures", "fine", "Nodes can be given signatures for the run's files.")
+def _check_signing(timeout_seconds: float) -> Iterator[Finding]:
+    if problem := why_too_short(make_signer(timeout_seconds), timeout_seconds):
+        yield Finding("signatures", "warning", problem)
+    else:
+        yield Finding("signatures", "fine", "Nodes can be given signatures for the run's files.")
 
 
 def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:

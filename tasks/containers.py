@@ -8,7 +8,7 @@ from uuid import uuid4
 from prefect import task
 
 from tasks.azure import blobs
-from tasks.azure.sas import make_signer
+from tasks.azure.sas import make_signer, why_too_short
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.deadlines import first_call
 from tasks.errors import BusyError, OutputsLeftError, RefusedError
@@ -22,21 +22,21 @@ from tasks.unfetched import FETCHED, describe_destination, is_marked, secure_out
 # In a container's metadata: what tells it from others of its name, made before or after it. Its ETag doesn't,
 # as that changes with the metadata.
 STAMP = "stamp"
-# Of a signer that is made only to see whether one can be.
-SIGNED_SECONDS = 60
 
 
 # Not cached: it asks whether the account answers now.
 @task(name="check storage", task_run_name="check storage", **NOT_CACHED, retries=0)
-def check_storage(names: RunNames) -> bool:
+def check_storage(names: RunNames, timeout_seconds: float) -> bool:
     """Ask the storage account whether the run's containers exist, and whether it lets URLs be signed: the
     first calls of a run to it.
 
-    An endpoint that answers nobody is told soon, as `choose_image` does.
+    An endpoint that answers nobody is told soon, as `choose_image` does; so are signatures that will not last
+    for a run with this timeout.
     """
     with first_call():
         is_there = blobs.find_container(names.input_container) is not None
-        make_signer(SIGNED_SECONDS)
+        if problem := why_too_short(make_signer(timeout_seconds), timeout_seconds):
+            run_logger().warning("%s", problem)
         return is_there
 
 

@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tasks.azure.accounts import current_accounts
 from tasks.azure.clients import batch_client
+from tasks.azure.sas import is_lasting, read_expiry
 from tasks.caching import build_identity
 from tasks.images import Image
 from tasks.spec.command_line import APPLICATION_VARIABLE, START_VARIABLE
@@ -49,10 +50,16 @@ def _read_start_settings(pool: models.BatchPool) -> dict[str, str | None]:
     return {one.name: one.value for one in settings or []}
 
 
+def _read_signed_until(pool: models.BatchPool) -> datetime | None:
+    """When the first of the signatures ends that the start task brings files by."""
+    files = pool.start_task.resource_files if pool.start_task else None
+    return min(filter(None, (read_expiry(file.http_url) for file in files or [])), default=None)
+
+
 def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> bool:
     """Whether a pool's lease, and the signature that its start task has, can do for a run that begins now."""
     now = datetime.now(timezone.utc)
-    if has_signature and pool.creation_time + MARGIN / 2 < now:
+    if has_signature and not is_lasting(_read_signed_until(pool), options.timeout_seconds):
         return False
     held = read_formula(pool.auto_scale_formula)
     if held is None or read_batch_ownership(pool.metadata) is None:

@@ -18,14 +18,14 @@ from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_i
 from tasks.deadlines import turns
 from tasks.errors import JobError
 from tasks.logs import run_logger
+from tasks.spec.lifetimes import GUARD_SECONDS
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.times import find_time
 from tasks.step import NOT_CACHED, RETRIED
 
-# The service ends the job this much later than the run would, so that it does so only when the run can't.
-GUARD = timedelta(minutes=10)
+GUARD = timedelta(seconds=GUARD_SECONDS)
 SIGNED_UNTIL = "signed_until"
 ENDED = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
 ENDED_CODES = ("JobCompleted", "JobTerminating", "JobNotFound", "JobBeingDeleted")

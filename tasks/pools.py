@@ -1,6 +1,7 @@
 """The pool of a run: made for it, or found and reused."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, cast
 
 from azure.batch import BatchClient, models
@@ -11,15 +12,14 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.registries import build_pool_containers
-from tasks.azure.sas import make_signer, read_blob_url
+from tasks.azure.sas import is_lasting, make_signer, read_blob_url
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
-from tasks.printable import say_count
 from tasks.report.events import emit_pool_event
-from tasks.spec.command_line import APPLICATION_FOLDER, APPLICATION_VARIABLE, start_command_line
+from tasks.spec.command_line import APPLICATION_VARIABLE
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import (
@@ -30,6 +30,7 @@ from tasks.spec.ownership import (
 )
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
+from tasks.start_tasks import build_start_task, reboot_failed_nodes
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease
 from tasks.watch.leases import renew_lease
@@ -46,6 +47,9 @@ class Pool:
 
     shares_application: bool = False
     """Whether all its nodes have the run's application in their shared folder."""
+
+    signed_until: datetime | None = None
+    """When the signature ends by which the start task brings the application; None if it brings none."""
 
 
 def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
@@ -83,25 +87,40 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
     `application` is the blob that the start task copies to the nodes' shared folder, if any; its name says
     its content.
     """
-    spec, timeout_seconds = options.pool, options.timeout_seconds
-    url = application and _sign_application_url(names, application, timeout_seconds)
-    owned = build_ownership(names.key, options.cleanup.pool, timeout_seconds)
-    lease = build_lease(spec, owned.expires_at)
-    containers = build_pool_containers(spec.containers)
-    body = build_pool(names, spec, image, application, url, owned, containers)
+    wanted = _want(names, options, image, application)
+    body, lease = wanted.body, wanted.lease
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if wait_for_quota(
             client, "pool", options.quota_minutes, lambda: _create_pool_if_absent(client, body)
         ):
             emit_pool_event(names.pool_id, "created")
-            return Pool(names.pool_id, True, lease, shares_application=application is not None)
+            return Pool(names.pool_id, True, lease, application is not None, wanted.signed_until)
         try:
-            pool = _attach_to_pool(client, names, spec, image, lease)
+            pool = _attach_to_pool(client, names, options.pool, image, lease)
             if not pool.is_own or application is None:
                 return pool
-            return _renew_start_task(client, pool, application, body)
+            return _bring(client, pool, application, wanted)
         except ResourceNotFoundError as error:
             raise _being_deleted(names.pool_id) from error
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The pool that a run wants if it begins now."""
+
+    body: models.BatchPoolCreateOptions
+    lease: Lease
+    signed_until: datetime | None
+
+
+def _want(names: RunNames, options: RunOptions, image: Image, application: str | None) -> _Wanted:
+    spec, timeout_seconds = options.pool, options.timeout_seconds
+    signer = make_signer(timeout_seconds) if application else None
+    url = read_blob_url(signer, names.application_container, application) if signer and application else None
+    owned = build_ownership(names.key, options.cleanup.pool, timeout_seconds)
+    containers = build_pool_containers(spec.containers)
+    body = build_pool(names, spec, image, application, url, owned, containers)
+    return _Wanted(body, build_lease(spec, owned.expires_at), signer and signer.expires_at)
 
 
 def _being_deleted(pool_id: str) -> BusyError:
@@ -116,10 +135,6 @@ def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOpti
             raise
         return False
     return True
-
-
-def _sign_application_url(names: RunNames, application: str, timeout_seconds: float) -> str:
-    return read_blob_url(make_signer(timeout_seconds), names.application_container, application)
 
 
 def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
@@ -142,35 +157,37 @@ def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image:
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, lease if is_leased else None)
 
 
-def _renew_start_task(
-    client: BatchClient, pool: Pool, application: str, body: models.BatchPoolCreateOptions
-) -> Pool:
-    """Let the nodes that come from now on bring this application, by a signature that lasts.
-
-    Those that are there keep what they have, so that it is shared only if it was the same. Those that could
-    not get it, as the signature was over by then, try it again.
-    """
+def _bring(client: BatchClient, pool: Pool, application: str, wanted: _Wanted) -> Pool:
+    """Let the nodes that come from now on bring this application. Those that are there keep what they have:
+    it is shared only if that was the same."""
     found = client.get_pool(pool.id, select=["id", "startTask"]).start_task
     settings = {one.name: one.value for one in (found and found.environment_settings) or []}
-    client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=body.start_task))
-    _reboot_failed_nodes(client, pool.id)
-    return replace(pool, shares_application=settings.get(APPLICATION_VARIABLE) == application)
+    is_same = settings.get(APPLICATION_VARIABLE) == application
+    return _renew_start_task(client, replace(pool, shares_application=is_same), wanted)
 
 
-def _reboot_failed_nodes(client: BatchClient, pool_id: str) -> None:
-    """Let nodes whose start task has failed run the one that the pool has now, as they do at each boot."""
-    failed = list(client.list_nodes(pool_id, filter="state eq 'starttaskfailed'", select=["id"]))
-    # azure-batch 15.1 can't send this without a body, and exports no class for one.
-    options = cast(Any, {"nodeRebootOption": "requeue"})
-    for node in failed:
-        try:
-            client.begin_reboot_node(pool_id, node.id, options, polling_interval=POLLING_SECONDS)
-        except (ResourceNotFoundError, ResourceExistsError) as error:
-            # Else the node is gone, or somebody reboots it already.
-            if not read_code(error).startswith("Node"):
-                raise
-    if failed:
-        run_logger().info("Rebooted %s whose start task had failed", say_count(len(failed), "node"))
+def _renew_start_task(client: BatchClient, pool: Pool, wanted: _Wanted) -> Pool:
+    """Give nodes that come from now on a signature that lasts. Those that came too late for the former try
+    again to get the application."""
+    client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=wanted.body.start_task))
+    reboot_failed_nodes(client, pool.id)
+    return replace(pool, signed_until=wanted.signed_until)
+
+
+# Not cached: it is done again and again.
+@task(name="extend pool", task_run_name="extend pool", **NOT_CACHED, **RETRIED)
+def extend_pool(
+    pool: Pool, names: RunNames, options: RunOptions, image: Image, application: str | None = None
+) -> Pool:
+    """Let the pool hold its nodes, and those that come be able to bring the application, as long as a run may
+    need them that begins now."""
+    wanted = _want(names, options, image, application)
+    with batch_client(f"Extending the pool {pool.id}") as client:
+        if pool.lease is not None:
+            renew_lease(client, pool.id, wanted.lease)
+        if pool.signed_until is None or is_lasting(pool.signed_until, options.timeout_seconds):
+            return pool
+        return _renew_start_task(client, pool, wanted)
 
 
 def build_pool(
@@ -203,35 +220,10 @@ def build_pool(
         auto_scale_formula=build_formula(build_lease(spec, owned.expires_at)),
         auto_scale_evaluation_interval=INTERVAL,
         task_slots_per_node=spec.task_slots_per_node,
-        start_task=_build_start_task(application, url, spec.start_command),
+        start_task=build_start_task(application, url, spec.start_command),
         metadata=as_batch_metadata(owned),
     )
     return models.BatchPoolCreateOptions(merge_overrides(body.as_dict(), spec.overrides))
-
-
-def _build_start_task(
-    application: str | None, url: str | None, start_command: str | None
-) -> models.BatchStartTask | None:
-    """The start task that brings the application and runs the user's command, as root; None for nothing."""
-    if application is None and start_command is None:
-        return None
-    command_line, environment = start_command_line(application, start_command)
-    admin = models.AutoUserSpecification(
-        scope=models.AutoUserScope.POOL, elevation_level=models.ElevationLevel.ADMIN
-    )
-    files = (
-        [models.ResourceFile(http_url=url, file_path=f"{APPLICATION_FOLDER}/{application}")] if url else []
-    )
-    return models.BatchStartTask(
-        command_line=command_line,
-        resource_files=files,
-        environment_settings=[
-            models.EnvironmentSetting(name=name, value=value) for name, value in environment.items()
-        ],
-        user_identity=models.UserIdentity(auto_user=admin),
-        max_task_retry_count=1,
-        wait_for_success=True,
-    )
 
 
 # Not cached: a pool that was deleted once may have been made again.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from azure.storage.blob import (
     BlobSasPermissions,
@@ -15,13 +15,18 @@ from azure.storage.blob import (
 
 from tasks.azure.clients import blob_service
 from tasks.azure.storage_accounts import at_account
+from tasks.spec.lifetimes import GUARD_SECONDS, needed_until
+from tasks.spec.times import find_time
 
 # Clocks differ: a signature that starts now may not be valid yet where it is checked.
 BACKDATED_SECONDS = 15 * 60
-# After the timeout a node may still be uploading, and the run may still be ending.
-MARGIN_SECONDS = 60 * 60
+# Beyond the run's timeout: so long uploads may take before signatures have to be renewed, at which tasks that
+# wait are replaced (`tasks.spec.lifetimes`). What is signed for is mostly deleted long before.
+MARGIN_SECONDS = 12 * 60 * 60
 # A user-delegation key lives 7 days at most (REST operation Get User Delegation Key).
 ENTRA_MAX_SECONDS = 7 * 24 * 3600 - BACKDATED_SECONDS
+# A new signature that would last hardly longer is none worth having.
+GAINED_SECONDS = 60 * 60
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,30 @@ def validity(
 def sign_until(timeout_seconds: float) -> datetime:
     """Until when signatures are valid, at least, that a run with this timeout makes from now on."""
     return validity(datetime.now(timezone.utc), timeout_seconds, ENTRA_MAX_SECONDS)[1].replace(microsecond=0)
+
+
+def why_too_short(signer: Signer, timeout_seconds: float) -> str | None:
+    """Why signatures may end before what a run with this timeout needs them for; None if they don't."""
+    most = ENTRA_MAX_SECONDS - GUARD_SECONDS
+    if signer.account_key or timeout_seconds <= most:
+        return None
+    return (
+        f"Without a key of the storage account, signatures last for seven days: a task that ends later, "
+        f"or a node that comes later, fails. Take at most timeout_seconds={most}, or give the account's key."
+    )
+
+
+def is_lasting(expires_at: datetime | None, timeout_seconds: float) -> bool:
+    """Whether a signature does for what begins before somebody looks again, in a run with this timeout; or at
+    least as well as any that an account without a key can give."""
+    now = datetime.now(timezone.utc)
+    most = now + timedelta(seconds=ENTRA_MAX_SECONDS - GAINED_SECONDS)
+    return expires_at is not None and expires_at >= min(needed_until(now, timeout_seconds), most)
+
+
+def read_expiry(url: str | None) -> datetime | None:
+    """When the signature of a URL ends; None if it has none that says so."""
+    return find_time(parse_qs(urlsplit(url or "").query).get("se", [None])[0])
 
 
 def read_blob_url(signer: Signer, container: str, blob: str) -> str:

@@ -8,10 +8,18 @@ import pytest
 
 from batch_emulator import control_client as control
 from flows.fan_out import fan_out
+from tasks.batch_tasks import add_first_tasks
+from tasks.containers import create_containers, delete_containers
 from tasks.errors import FilesFailedError, JobError
+from tasks.jobs import create_job, delete_jobs
 from tasks.reuse.earlier_seconds import measure_earlier
+from tasks.spec.bundles import make_bundles, outcomes_blob
+from tasks.spec.command_line import build_command
 from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
+from tasks.spec.work import make_item
+from tasks.task_bodies import TaskPlan
 from tests.flows.attempts import COMMAND, KEEP_ALL, running_elsewhere
 from tests.flows.services import batch, blobs, tasks_of, write_files
 from tests.waiting import wait_until
@@ -61,6 +69,23 @@ def test_files_that_share_a_batch_task_are_told_one_by_one(accounts, inputs, tmp
     assert "3 Batch tasks for 8 files" in caplog.text
     assert "8 of 8 files done, 1 of them failed; 3 of 3 Batch tasks completed" in caplog.text
     assert "03.txt | cannot do 03" in caplog.text
+
+
+def test_a_step_that_is_repeated_leaves_what_bundles_have_noted(accounts, run_key, monkeypatch):
+    """Tasks that it has added before may run by now."""
+    names, spec = names_of_run(run_key), RunSpec(inputs="in", command="cat {input}")
+    create_containers.fn(names, spec)
+    job, plan = create_job.fn(names, spec), TaskPlan(names, spec, build_command(spec.command, None))
+    first, second = make_bundles([make_item(f"{n}.txt", f"{n}.out", n * 32, "recipe") for n in "abcd"], 2)
+    add_first_tasks.fn("", job, [first], plan)
+    noted = blobs().get_blob_client(names.output_container, outcomes_blob(job.id, first.task_id))
+    noted.upload_blob(b'{"a": 1}', overwrite=True)
+    monkeypatch.setenv("PREFECT__RUNTIME__TASK_RUN__RUN_COUNT", "2")
+    add_first_tasks.fn("", job, [first, second], plan)
+    assert noted.download_blob().readall() == b'{"a": 1}'
+    assert set(tasks_of(run_key)) == {first.task_id, second.task_id}
+    delete_jobs.fn(names)
+    delete_containers.fn(names)
 
 
 @pytest.mark.soak

@@ -13,15 +13,20 @@ from azure.batch import models
 
 import batch_emulator
 from flows.fan_out import fan_out
+from tasks.batch_tasks import add_first_tasks, renew_tasks
 from tasks.cleanup import clean_up
-from tasks.containers import create_containers, delete_containers
+from tasks.containers import create_containers
 from tasks.deadlines import run_deadline
 from tasks.errors import BusyError
-from tasks.images import choose_image
-from tasks.pools import create_pool
-from tasks.spec.naming import names_of_run
-from tasks.spec.run_spec import RunOptions
+from tasks.images import Image, choose_image
+from tasks.jobs import create_job
+from tasks.pools import Pool, create_pool, extend_pool
+from tasks.spec.command_line import build_command
+from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.spec.work import make_item
+from tasks.task_bodies import TaskPlan
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tests.flows.services import batch, blobs, write_files
 from tests.waiting import wait_until
@@ -60,27 +65,64 @@ def end_lease(pool_id: str) -> None:
     wait_until(lambda: not list(batch().list_nodes(pool_id)), SECONDS, "pool without nodes")
 
 
-def test_a_second_attempt_mends_nodes_that_came_after_the_signature(storage, use_batch, monkeypatch, run_key):
-    """The start task's signature is over before the node boots; the next attempt renews it, and reboots."""
+APPLICATION = "md5/app.sh"
+ITEM = make_item("one.txt", "one.out", "1" * 32, "recipe")
+
+
+@pytest.fixture
+def too_late(storage, use_batch, monkeypatch, run_key) -> Iterator[tuple[RunNames, Pool, Image]]:
+    """The run of a pool whose only node came when the start task's signature was over."""
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
     monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 0)
     names, options = names_of_run(run_key), RunOptions(timeout_seconds=1)
-
-    def find_node(state: str):
-        return [node for node in batch().list_nodes(names.pool_id) if node.state == state]
-
     with batch_emulator.serve(port=0, node_boot_seconds=1.5, node_reboot_seconds=0) as account:
         use_batch(account)
         create_containers.fn(names, options)
-        blobs().get_blob_client(names.application_container, "md5/app.sh").upload_blob(b"true")
+        blobs().get_blob_client(names.application_container, APPLICATION).upload_blob(b"true")
         image = choose_image.fn(options.pool.image)
-        create_pool.fn(names, options, image, "md5/app.sh")
-        (node,) = wait_until(lambda: find_node("starttaskfailed"), SECONDS, "node without its program")
-        assert "403" in str(node.start_task_info.failure_info.as_dict())
-        lasting = RunOptions(timeout_seconds=1200)
-        assert create_pool.fn(names, lasting, image, "md5/app.sh").shares_application
-        wait_until(lambda: find_node("idle"), SECONDS, "node that works")
-        delete_containers.fn(names)
+        pool = create_pool.fn(names, options, image, APPLICATION)
+        yield names, pool, image
+        for container in names.containers:
+            blobs().delete_container(container)
+
+
+def wait_for_node(names: RunNames, state: str) -> models.BatchNode:
+    def find() -> list[models.BatchNode]:
+        return [node for node in batch().list_nodes(names.pool_id) if node.state == state]
+
+    return wait_until(find, SECONDS, f"node {state}")[0]
+
+
+def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late):
+    """The start task's signature is over before the node boots; the next attempt renews it, and reboots."""
+    names, _, image = too_late
+    node = wait_for_node(names, "starttaskfailed")
+    assert "403" in str(node.start_task_info.failure_info.as_dict())
+    assert create_pool.fn(names, RunOptions(timeout_seconds=1200), image, APPLICATION).shares_application
+    wait_for_node(names, "idle")
+
+
+def test_a_run_whose_uploads_outlast_its_signatures_renews_them(too_late):
+    """Nodes that came too late get the application, and a task that has waited too long its input."""
+    names, pool, image = too_late
+    blobs().get_blob_client(names.input_container, ITEM.input_blob).upload_blob(b"text 1")
+    spec = RunSpec(inputs="in", command="cat {input}", timeout_seconds=1)
+    plan = TaskPlan(names, spec, build_command(spec.command, None))
+    job = create_job.fn(names, spec)
+    add_first_tasks.fn("", job, [ITEM], plan)
+    # By now a second has gone.
+    wait_for_node(names, "starttaskfailed")
+    lasting = spec.model_copy(update={"timeout_seconds": 1200})
+    assert extend_pool.fn(pool, names, lasting, image, APPLICATION).signed_until > pool.signed_until
+    assert renew_tasks.fn(job, [ITEM], replace(plan, spec=lasting)) == 1
+    completed = wait_until(lambda: find_completed(job.id), SECONDS, "completed Batch task")
+    assert [task.execution_info.failure_info for task in completed] == [None]
+    # What has run is left alone.
+    assert renew_tasks.fn(job, [ITEM], plan) == 0
+
+
+def find_completed(job_id: str) -> list[models.BatchTask]:
+    return list(batch().list_tasks(job_id, filter="state eq 'completed'"))
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_an_input_s_url_reads_one_blob():
     assert urlsplit(url).path == "/input/a%20b/c%3F%23%27%C3%A9.txt"
     fields = query(url)
     assert (fields["sp"], fields["sr"], fields["spr"]) == ("r", "b", "https")
-    assert (fields["st"], fields["se"]) == ("2026-11-22T11:45:00Z", "2026-11-22T13:20:00Z")
+    assert (fields["st"], fields["se"]) == ("2026-11-22T11:45:00Z", "2026-11-23T00:20:00Z")
 
 
 def test_the_output_container_s_url_can_only_write():
