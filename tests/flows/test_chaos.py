@@ -95,8 +95,9 @@ def test_nothing_is_lost_while_everything_fails_now_and_then(proxies, tmp_path, 
     assert set(ran) == {Path(name).name for name in texts}
     assert len(crashed) == COUNT // 20
     assert all(ran[name] >= 2 for name in crashed)
-    for service in ("storage", "prefect"):
-        assert set(proxies[service].weather.struck) == set(BAD)
+    assert set(proxies["storage"].weather.struck) == set(BAD)
+    # Prefect is asked too little for each kind to be sure of its turn.
+    assert proxies["prefect"].weather.struck
     wait_for_remains(run_key, set())
 
 
