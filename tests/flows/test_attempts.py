@@ -69,13 +69,7 @@ POLICIES = {
 
 @pytest.mark.parametrize(
     ("policy", "succeeds", "kept_resources"),
-    sample(
-        POLICIES,
-        "always, after failure",
-        "on success, after success",
-        "on success, after failure",
-        "mixed, after success",
-    ),
+    sample(POLICIES, "always, after failure", "on success, after failure", "mixed, after success"),
 )
 def test_what_remains_is_what_the_policy_keeps(kept, inputs, tmp_path, policy, succeeds, kept_resources):
     """After success and after failure exactly the resources stay that the policy says."""
@@ -89,7 +83,7 @@ def test_what_remains_is_what_the_policy_keeps(kept, inputs, tmp_path, policy, s
     wait_for_remains(kept, kept_resources)
 
 
-@pytest.mark.parametrize("on_disk", [True, False])
+@pytest.mark.parametrize("on_disk", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_a_second_attempt_does_nothing_twice(kept, inputs, application, tmp_path, on_disk):
     """Run again with its key, a run uploads nothing, submits nothing, and has the same outputs."""
     run = (inputs, application, COMMAND, tmp_path / "out", PoolSpec(), KEEP_ALL)
@@ -153,6 +147,7 @@ def hits_of(flow_run_id: UUID) -> set[str]:
     return {one.name for one in listed if one.state_name == "Cached"}
 
 
+@pytest.mark.soak
 def test_a_killed_run_is_finished_by_the_next_attempt(kept, inputs, application, tmp_path):
     """After SIGKILL in the middle the next attempt attaches: each Batch task was submitted and ran once."""
     with running_elsewhere(tmp_path, kept, application, KEEP_ALL) as process:

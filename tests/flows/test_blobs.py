@@ -162,6 +162,7 @@ def test_local_files_to_blobs_with_the_logs_of_those_that_fail(accounts, tmp_pat
     }
 
 
+@pytest.mark.soak
 def test_another_account_is_named_by_its_block(accounts, tmp_path):
     """Inputs and outputs on it are given by their URLs; what signs in there is in the block, and named where
     it does not do."""

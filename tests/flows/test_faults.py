@@ -13,7 +13,6 @@ from tasks.errors import AccessError, FilesFailedError, PoolError
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import blobs, tasks_of, wait_for_remains, write_files
-from tests.sampling import sample
 
 COUNT = 150
 BUSY = (
@@ -44,7 +43,8 @@ def serve_with(storage, prefect_server, use_batch, monkeypatch) -> Iterator[Call
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("faults", sample({"busy": (BUSY,), "lossy": (LOSSY,)}, "lossy"))
+@pytest.mark.parametrize("faults", [BUSY, LOSSY], ids=["busy", "lossy"])
+@pytest.mark.soak
 def test_an_unreliable_service_gets_every_task_exactly_once(serve_with, tmp_path, run_key, faults):
     """Throttled, failing and lost requests are repeated until each file has one Batch task and its output."""
     inputs = write_files(tmp_path / "in", {f"{number}.txt": f"text {number}" for number in range(COUNT)})

@@ -126,6 +126,7 @@ def find_completed(job_id: str) -> list[models.BatchTask]:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_kept_pool_whose_lease_is_over_is_leased_anew(quick_service, inputs, tmp_path, run_key):
     """The next run that comes to it gets its nodes, and no more than it asked for."""
     shared, keep = f"pool-{run_key}", Cleanup(pool="never")

@@ -20,6 +20,7 @@ from tests.documentation import REPOSITORY
 from tests.faulty_proxy import Kind
 from tests.flows.outages import FILES, KINDS, STEPS, Case, Ended, Stand, find_lost, run_again, run_case
 from tests.flows.services import write_files
+from tests.sampling import sample
 
 SIDE_BY_SIDE = 6
 FOREVER = 3600.0
@@ -32,10 +33,13 @@ SAMPLE = [
     Case("prefect", "states", "500", 1),
 ]
 # Longer than the run has time, and what is said of it.
-LASTING = [
-    (Case("batch", "task counts", "silent", FOREVER, 4), "Azure Batch does not answer.*until time was up"),
-    (Case("storage", "fetch", "silent", FOREVER, 4), "All 2 files failed.*the download failed"),
-]
+LASTING = {
+    "batch": (
+        Case("batch", "task counts", "silent", FOREVER, 4),
+        "Azure Batch does not answer.*until time was up",
+    ),
+    "storage": (Case("storage", "fetch", "silent", FOREVER, 4), "All 2 files failed.*the download failed"),
+}
 SERVICES = ("batch", "storage")
 PRODUCT = [Case(service, step, kind, 1) for service in SERVICES for step in STEPS[service] for kind in KINDS]
 # Every second: each step meets two or three of the five kinds, and each kind half of the steps.
@@ -122,7 +126,7 @@ def test_an_outage_of_five_minutes_is_borne(stand, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "said"), LASTING, ids=str)
+@pytest.mark.parametrize(("case", "said"), sample(LASTING, "batch"))
 def test_an_outage_without_end_ends_the_run_and_loses_nothing(stand, tmp_path, case, said, monkeypatch):
     """At the run's deadline it is said what was away; what was computed is kept, and the next attempt takes
     it as it is."""

@@ -18,7 +18,6 @@ from tasks.spec.run_results import RunResult
 from tasks.spec.task_specs import FileSpec, TaskSpec
 from tests.flows.attempts import KEEP_ALL
 from tests.flows.services import blobs, remains_of, steps_of, wait_for_remains, write_files
-from tests.sampling import sample
 from tests.waiting import wait_until
 
 PROGRAM = """sh -c 'echo "$GREETING $(cat "$FAN_OUT_INPUT")"'"""
@@ -94,13 +93,15 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("changes", sample(CHANGES, "environment"))
+@pytest.mark.soak
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=list(CHANGES))
 def test_another_way_of_making_outputs_makes_them_anew(folder, changes):
     """Another command or environment, or the wish to refresh, and every file is run."""
     run(folder)
     assert set(states(run(folder, **changes)).values()) == {"succeeded"}
 
 
+@pytest.mark.soak
 def test_another_program_makes_outputs_anew(folder):
     """The content of the application counts, not its name."""
     program = folder / "program.sh"
@@ -181,7 +182,8 @@ def test_without_the_first_run_s_storage_nothing_is_known(folder):
         assert set(states(run(folder)).values()) == {"succeeded"}
 
 
-@pytest.mark.parametrize("by_container", sample({"file": False, "container": True}, "container"))
+@pytest.mark.parametrize("by_container", [False, True], ids=["file", "container"])
+@pytest.mark.soak
 def test_another_file_behind_the_same_url_makes_outputs_anew(folder, run_key, by_container):
     """A URL doesn't say what is behind it; on the run's own account its ETag does."""
     container = blobs().create_container(f"models-{run_key}")

@@ -230,11 +230,11 @@ def test_log_has_no_secrets(tmp_path):
 
 
 def run_task_with_a_sas(endpoint: str) -> None:
-    """A task whose resource file cannot be had, with a SAS in its URL, and one that fails."""
+    """A task whose resource file cannot be had, with a SAS in its URL: the service is asked, and has none."""
     with BatchClient(endpoint, AzureNamedKeyCredential("devbatchaccount1", KEY)) as client:
         client.create_pool(pool_parameters("p"))
         client.create_job(models.BatchJobCreateOptions(id="j", pool_info=models.BatchPoolInfo(pool_id="p")))
-        url = "http://127.0.0.1:9/container/blob?sv=1&sig=SECRETSIGNATURE"
+        url = f"{endpoint}/container/blob?sv=1&sig=SECRETSIGNATURE"
         file = models.ResourceFile(http_url=url, file_path="f")
         options = models.BatchTaskCreateOptions(id="t", command_line="/bin/false", resource_files=[file])
         client.create_task("j", options)

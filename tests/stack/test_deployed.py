@@ -282,6 +282,7 @@ def start_long_run(stack: Stack, key: str, delay_seconds: int, output_dir: Path)
     return flow_run
 
 
+@pytest.mark.soak
 def test_a_run_is_cancelled_from_the_command_line(local_stack, tmp_path):
     """`prefect flow-run cancel` in mid-run: the Batch tasks stop, and what the run made is deleted."""
     key = f"cancelled-{uuid.uuid4().hex[:8]}"
