@@ -24,7 +24,7 @@ from tasks.watch.completed_tasks import list_completed
 from tasks.watch.health import PoolView
 from tasks.watch.job_watch import check_job, disable_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
-from tasks.watch.progress import Counts, FileCounts, Progress
+from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall, describe_seconds
 from tasks.watch.standstill import describe_running, describe_stall
@@ -107,24 +107,25 @@ def _wait(
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
-    progress, collector = Progress(), _Collector(looks.job.id, awaited)
+    collector = _Collector(looks.job.id, awaited)
     began = health_at = time.monotonic()
-    while True:
-        counts = _count_tasks(client, looks.job.id, awaited)
-        fresh = collector.collect(client, counts)
-        counts = replace(counts, files=on_completed(fresh))
-        progress.tell(counts)
-        yield len(fresh)
-        now = time.monotonic()
-        if collector.is_complete:
-            return
-        if now >= deadline_seconds:
-            raise RunTimeoutError(_describe_timeout(client, looks, counts))
-        if now - health_at >= HEALTH_SECONDS:
-            health_at = now
-            _look(client, looks, counts, now)
-        interval = next_interval(bool(fresh), now - began)
-        time.sleep(min(interval, deadline_seconds - now))
+    with watched(Progress()) as progress:
+        while True:
+            counts = _count_tasks(client, looks.job.id, awaited)
+            fresh = collector.collect(client, counts)
+            counts = replace(counts, files=on_completed(fresh))
+            progress.tell(counts)
+            yield len(fresh)
+            now = time.monotonic()
+            if collector.is_complete:
+                return
+            if now >= deadline_seconds:
+                raise RunTimeoutError(_describe_timeout(client, looks, counts))
+            if now - health_at >= HEALTH_SECONDS:
+                health_at = now
+                _look(client, looks, counts, now)
+            interval = next_interval(bool(fresh), now - began)
+            time.sleep(min(interval, deadline_seconds - now))
 
 
 def _look(client: BatchClient, looks: Looks, counts: Counts, now_seconds: float) -> None:

@@ -31,7 +31,7 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
     """
     note = f"Files of the run, their outputs in {result.output_dir}"
     if len(files) > ROWS_MAX:
-        shown = f"{ROWS_MAX} of {len(files):,} files: those that failed, then the slowest."
+        shown = f"{ROWS_MAX} of {len(files):,} files: failed and unfinished ones, then the slowest."
         note = f"{shown} {write_table(result, files)}"
     links = {name: page.link("log") for page in logs for name in page.names}
     rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in files[:ROWS_MAX]]

@@ -1,6 +1,8 @@
 """How far a run is, as a Prefect artifact and in a bounded number of log lines."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID
@@ -43,15 +45,15 @@ class Counts:
 
     def __str__(self) -> str:
         if self.files is not None:
-            failed = f", {self.files.failed} of them failed" if self.files.failed else ""
+            failed = f", {self.files.failed:,} of them failed" if self.files.failed else ""
             return (
-                f"{self.files.done} of {self.files.total} files done{failed}; {self.completed} of "
-                f"{self.total} Batch tasks completed, {self.running} running, {self.waiting} waiting"
+                f"{self.files.done:,} of {self.files.total:,} files done{failed}; {self.completed:,} of "
+                f"{self.total:,} Batch tasks completed, {self.running:,} running, {self.waiting:,} waiting"
             )
-        failed = f", {self.failed} of them failed" if self.failed else ""
+        failed = f", {self.failed:,} of them failed" if self.failed else ""
         return (
-            f"{self.completed} of {self.total} Batch tasks completed{failed}, "
-            f"{self.running} running, {self.waiting} waiting"
+            f"{self.completed:,} of {self.total:,} Batch tasks completed{failed}, "
+            f"{self.running:,} running, {self.waiting:,} waiting"
         )
 
     @property
@@ -67,13 +69,20 @@ class Counts:
     def brief(self) -> str:
         """The numbers first, for where the end of a line is cut off."""
         if self.files is not None:
-            failed = f", {self.files.failed} failed" if self.files.failed else ""
+            failed = f", {self.files.failed:,} failed" if self.files.failed else ""
             return (
-                f"{self.files.done}/{self.files.total} files{failed}, {self.running} Batch tasks running, "
-                f"{self.waiting} waiting"
+                f"{self.files.done:,}/{self.files.total:,} files{failed}, "
+                f"{self.running:,} Batch tasks running, {self.waiting:,} waiting"
             )
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.completed}/{self.total}{failed}, {self.running} running, {self.waiting} waiting"
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return (
+            f"{self.completed:,}/{self.total:,}{failed}, {self.running:,} running, {self.waiting:,} waiting"
+        )
+
+    def at_the_end(self) -> str:
+        """Of a wait that ended before all was done: what runs then is not waited for."""
+        (done, total), failed = self.done, self.files.failed if self.files else self.failed
+        return f"stopped at {done:,}/{total:,}" + (f", {failed:,} failed" if failed else "")
 
 
 @dataclass
@@ -87,8 +96,10 @@ class Progress:
     began: tuple[float, int] | None = None
     """When a Batch task was first seen running, and how many files were done by then."""
     pause_seconds: float = UPDATE_SECONDS
+    latest: Counts | None = None
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
+        self.latest = counts
         listeners.notify(counts)
         now_seconds = time.monotonic() if now_seconds is None else now_seconds
         done, total = counts.done
@@ -119,6 +130,14 @@ class Progress:
             f"; {_round(per_minute)} a minute, about {_describe_length(60 * counts.left / per_minute)} left"
         )
 
+    def stop(self) -> None:
+        """Say that nobody watches any more; not to a server that has been away."""
+        is_there = self.artifact_id is not None and self.pause_seconds == UPDATE_SECONDS
+        if self.latest is None or not self.latest.left or not is_there:
+            return
+        with left_out_on_failure("The progress in the dashboard"):
+            self.show(self.latest, self.latest.at_the_end())
+
     def show(self, counts: Counts, description: str) -> None:
         done, total = counts.done
         percent = 100.0 * done / max(1, total)
@@ -127,6 +146,16 @@ class Progress:
             self.artifact_id = cast(UUID, made)
         else:
             update_progress_artifact(self.artifact_id, percent, description=description)
+
+
+@contextmanager
+def watched(progress: Progress) -> Iterator[Progress]:
+    """A progress that doesn't go on telling of running Batch tasks where the wait has broken off."""
+    try:
+        yield progress
+    except BaseException:
+        progress.stop()
+        raise
 
 
 def _round(number: float) -> str:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from prefect.artifacts import Artifact
 
 import batch_emulator
 from flows.fan_out import fan_out
@@ -124,6 +125,7 @@ def test_time_that_runs_out_is_told_with_how_far_it_got(accounts, inputs, tmp_pa
     command = """sh -c 'cat "$FAN_OUT_INPUT"; case "$FAN_OUT_NAME" in two*) sleep 300;; esac'"""
     with pytest.raises(RunTimeoutError, match="1 of 2 Batch tasks completed, 1 running"):
         fan_out(inputs, None, command, tmp_path / "out", timeout_seconds=8, run_key=run_key)
+    assert Artifact.get("fan-out-progress").description == "stopped at 1/2"
     assert (tmp_path / "out" / "one_OUTPUT.txt").read_text() == "a b"
     wait_for_remains(run_key, set())
 
