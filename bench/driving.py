@@ -1,4 +1,4 @@
-"""One run of `fan_out` in a process of its own, whose cost is then that of the driver and of no service.
+"""One run of `fan_out` as from a terminal, whose cost is then that of the driver and of no service.
 
 `python -m bench.driving INPUTS OUTPUTS NODES SLOTS COMMAND` with the accounts and Prefect's server in the
 environment; what it took is the last line, in JSON.
@@ -6,6 +6,7 @@ environment; what it took is the last line, in JSON.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from urllib.parse import urlsplit
 
 import requests
@@ -23,28 +24,31 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> None:
     started = time.perf_counter()
+    from flows.command_line import main as run_in_terminal
     from flows.fan_out import fan_out
-    from tasks.spec.specs import PoolSpec
 
     imported = time.process_time()
     # The nodes are the same for any number of files, and cost nothing.
-    pool = PoolSpec(dedicated_nodes=int(nodes), task_slots_per_node=int(slots), allow_idle_nodes=True)
-    with counting() as hosts:
-        result = fan_out(  # pyright: ignore[reportCallIssue]
-            inputs, None, f"{command} {{input}}", outputs, pool
-        )
+    pool = [f"--pool.dedicated-nodes={nodes}", f"--pool.task-slots-per-node={slots}"]
+    options = [f"--command={command} {{input}}", f"--output-dir={outputs}", *pool]
+    printed = io.StringIO()
+    with counting() as hosts, redirect_stdout(printed):
+        code = run_in_terminal(fan_out, [inputs, *options, "--pool.allow-idle-nodes", "--json"])
+    if code:
+        raise SystemExit(code)
+    result = json.loads(printed.getvalue())
     found = {
-        "files": len(result.outputs),
+        "files": len(result["outputs"]),
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time(),
         "import_cpu_seconds": imported,
         # Linux counts in KiB.
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "batch_calls": hosts[urlsplit(os.environ["AZURE_BATCH_ENDPOINT"]).netloc],
-        "unchanged": len(result.unchanged),
+        "unchanged": result["unchanged"],
     }
-    if result.pool_id:
-        found["task_runs"] = count_task_runs(result.run_key)
+    if result["pool_id"]:
+        found["task_runs"] = count_task_runs(result["run_key"])
     print(json.dumps(found), flush=True)
 
 

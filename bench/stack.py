@@ -47,6 +47,8 @@ def run_services(prefect: dict[str, str], *batch_options: str, keeps_blobs: bool
     """A Batch service and a blob store beside a Prefect server that runs, whose variables these are."""
     with run_emulator(*batch_options) as batch:
         variables = {**os.environ, **prefect, **NO_TELEMETRY, **_name_batch(batch.endpoint)}
+        # A user's Python keeps what it has compiled.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
         if keeps_blobs:
             with azurite.serve() as storage:
                 process = _find_listener(storage.blob_endpoint)

@@ -19,6 +19,7 @@ from prefect import Flow
 from prefect.settings import get_current_settings, temporary_settings
 
 from flows.display import expected_errors_hidden, live_display
+from flows.heartbeats import UNSENT, heartbeats_sent
 from tasks.azure.accounts import read_accounts
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
 from tasks.listeners import listening
@@ -187,7 +188,7 @@ def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     outcome = Outcome()
     if problem := find_no_account(flow, parameters):
         return Outcome(error=problem, exit_code=FAILED)
-    with server_settings(), expected_errors_hidden(), live_display() as show:
+    with heartbeats_sent(flow), server_settings(), expected_errors_hidden(), live_display() as show:
 
         def hear(news: object) -> None:
             if isinstance(news, Counts):
@@ -237,13 +238,13 @@ def _is_without_server(error: RuntimeError) -> bool:
 
 def server_settings() -> AbstractContextManager[Any]:
     """Prefect's settings as they are if they name a server, with more patience; else with those of a
-    temporary one added."""
+    temporary one added. Its heartbeats are left to us."""
     if get_current_settings().api.url:
-        return temporary_settings(set_defaults=PATIENCE)
+        return temporary_settings(UNSENT, set_defaults=PATIENCE)
     key = f"local:{secrets.token_urlsafe(32)}"
     # A key of the environment is that of another server.
     own_key: dict[Any, Any] = dict.fromkeys(KEY_SETTINGS, key)
-    return temporary_settings(own_key, set_defaults=TEMPORARY_SERVER)
+    return temporary_settings(UNSENT | own_key, set_defaults=TEMPORARY_SERVER)
 
 
 def report(outcome: Outcome, as_json: bool) -> None:
