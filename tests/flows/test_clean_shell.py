@@ -104,3 +104,19 @@ def test_run_is_found_from_any_folder(clone):
     script = shlex.quote(str(clone / "run"))
     ended = shell(clone, f"cd .. && {script} python -c {shlex.quote(told)}")
     assert ended.stdout.split() == [str(clone / "flows" / "__init__.py"), str(clone.parent)], ended.stderr
+
+
+@pytest.mark.parametrize("named", ["", "AZURE_BATCH_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT", "PREFECT_API_URL"])
+def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named):
+    """A variable that names an account or a server keeps all of the stack's away, and that is said."""
+    root = tmp_path / "clone"
+    (root / ".local").mkdir(parents=True)
+    (root / ".venv").mkdir()
+    (root / ".venv" / ".installed").touch()
+    shutil.copy2(REPOSITORY / "run", root)
+    (root / ".local" / "stack.env").write_text(
+        "export AZURE_BATCH_ENDPOINT=stack\nexport AZURE_BATCH_ACCESS_KEY=stack\n"
+    )
+    ended = shell(root, f"{f'export {named}=mine;' if named else ''} ./run env")
+    assert ("stack" in ended.stdout) == (not named)
+    assert (f"{named} is set" in ended.stderr) == bool(named)
