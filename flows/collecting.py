@@ -33,7 +33,7 @@ def collect_outputs(
     spec, bundles = plan.spec, find_bundles(submitted.units)
     watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
     live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
-    stopped = None
+    stopped = submitted.stopped
     try:
         for _ in _wait_for_files(spec, spending, submitted, outputs, watch):
             live_output.log()

@@ -11,6 +11,7 @@ from functools import partial
 from flows.keeping import Keeper
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bundles import find_live_bundles
+from tasks.early_looks import EarlyLooks
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.pacing import Pace
@@ -46,6 +47,9 @@ class Feed:
     early: EarlyOutputs
     """The outputs that are fetched meanwhile."""
 
+    looks: EarlyLooks
+    """What is looked at meanwhile, and may end the uploads."""
+
     is_new: bool
     """Whether the job has no tasks of earlier attempts. Only then can tasks be added before all are known:
     which of the others are good, or in the way, is a matter of the whole."""
@@ -66,7 +70,7 @@ class Feed:
 
     def run(self) -> tuple[list[WorkItem], list[Unit]]:
         """Upload all files, and see that each has its Batch task; the work, in the order of the files, and
-        what tasks do it.
+        what tasks do it. If the uploads had to be ended, only what has a task by then.
 
         Raises the first error of a shard when those under way have ended. Raises JobEndedError if the job
         ends meanwhile.
@@ -79,6 +83,8 @@ class Feed:
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
                 self.early.look(self.added)
+                if self.looks.look():
+                    return self._leave_rest()
         self.uploaded_at = datetime.now(timezone.utc)
         uploaded = sum(not file.blob for file in self.plan.files)
         run_logger().info("Uploaded: %s", say_count(uploaded, "input"))
@@ -90,6 +96,12 @@ class Feed:
         self.keeper.finish(self.added.values())
         add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
         return items, units
+
+    def _leave_rest(self) -> tuple[list[WorkItem], list[Unit]]:
+        """Only what has a Batch task by now: the others are to have none."""
+        waiting = {item.name for item in self.ready}
+        added = [self.items[file.name] for file in self.plan.files if file.name in self.items]
+        return [item for item in added if item.name not in waiting], [*self.added.values()]
 
     def _share(self, items: list[WorkItem]) -> list[Unit]:
         """Which files share a Batch task."""

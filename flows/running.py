@@ -38,7 +38,7 @@ from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
-from tasks.spec.run_results import FileResult, FileResults, RunResult
+from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
@@ -127,7 +127,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
     _tell_estimate(plan)
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
-        submitted = submit_files(plan, image)
+        submitted = submit_files(plan, image, start.spending)
         load_ahead()
         bundled = map_bundled(find_bundles(submitted.units))
         logs = LogFolder(
@@ -186,7 +186,9 @@ def _conclude(
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
-    files = FileResults(found[file.name] for file in plan.files)
+    # Of files that were not uploaded any more, as the run had to end, nothing was found.
+    missing = partial(FileResult, task=None, problem=NOT_COMPLETED)
+    files = FileResults(found.get(file.name) or missing(file.name) for file in plan.files)
     elapsed, ended_at = time.monotonic() - start.started_at_seconds, datetime.now(timezone.utc)
     result = RunResult(
         run_key=plan.names.key,

@@ -8,7 +8,8 @@ from prefect.runtime import flow_run
 from flows.feeding import Feed
 from flows.keeping import Keeper
 from tasks.bundles import upload_runner
-from tasks.errors import JobEndedError, JobError
+from tasks.early_looks import EarlyLooks
+from tasks.errors import FanOutError, JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
 from tasks.jobs import Job, close_job, create_job, find_active_job
@@ -19,11 +20,14 @@ from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
 from tasks.sharding import shard_size
 from tasks.spec.bundles import Unit
+from tasks.spec.first_tasks import count_first_tasks
 from tasks.spec.recipe import UploadedProgram, digest_recipe
+from tasks.spec.specs import describe_nodes
 from tasks.spec.work import WorkItem
 from tasks.unfetched import note_attempt
 from tasks.uploads import upload_application
 from tasks.watch.early_outputs import EarlyOutputs
+from tasks.watch.spending import Spending
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
 JOBS_TRIED = 3
@@ -51,6 +55,9 @@ class Submitted:
     early: EarlyOutputs | None = None
     """The outputs that were fetched meanwhile."""
 
+    stopped: FanOutError | None = None
+    """What has ended the uploads before all files had their tasks."""
+
     @property
     def job_id(self) -> str:
         return self.job.id if self.job else ""
@@ -70,7 +77,7 @@ class Program:
     """The digest of all that makes outputs out of inputs."""
 
 
-def submit_files(plan: Plan, image: Image) -> Submitted:
+def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
     """See that each file has its output, or a Batch task to come.
 
     If the job of an earlier attempt ends before all tasks are added, what it has made by then counts, and the
@@ -94,7 +101,8 @@ def submit_files(plan: Plan, image: Image) -> Submitted:
             job = job or create_job(plan.names, plan.spec)
             if active_id not in (None, job.id):
                 raise JobEndedError(f"The job {active_id} of an earlier attempt has ended.")
-            return _submit(replace(plan, files=left), program, image, computed, job, active_id is not None)
+            is_taken_up = active_id is not None
+            return _submit(replace(plan, files=left), program, image, computed, job, is_taken_up, spending)
         except JobEndedError as error:
             run_logger().info("%s", error)
             job, is_repeated = None, True
@@ -133,6 +141,7 @@ def _submit(
     computed: list[WorkItem],
     job: Job,
     is_taken_up: bool,
+    spending: Spending,
 ) -> Submitted:
     """See that there is a pool, and that each file has a Batch task to come in the job, which may have been
     taken up from an earlier attempt.
@@ -141,9 +150,9 @@ def _submit(
     """
     names, spec = plan.names, plan.spec
     shared = name_shared_application(plan, program.content)
-    pool = create_pool(names, spec, image, shared)
-    nodes = spec.pool.dedicated_nodes + spec.pool.low_priority_nodes
-    run_logger().info("The pool %s has or starts %s", pool.id, say_count(nodes, "node"))
+    first_tasks = count_first_tasks(plan.files, plan.files_per_task, is_added_early=not is_taken_up)
+    pool = create_pool(names, spec, image, shared, first_tasks)
+    run_logger().info("The pool %s has what its Batch tasks need of %s", pool.id, describe_nodes(spec.pool))
     began_at = datetime.now(timezone.utc)
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
     task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))
@@ -151,14 +160,15 @@ def _submit(
     folder = plan.output_folder if are_single else None
     early = EarlyOutputs(job.id, names.output_container, folder, size)
     keeper = Keeper(plan, task_plan, job, pool, image, shared)
-    feed = Feed(plan, task_plan, job, computed, keeper, early, is_new=not is_taken_up)
+    looks = EarlyLooks(job, pool, spec, spending)
+    feed = Feed(plan, task_plan, job, computed, keeper, early, looks, is_new=not is_taken_up)
     with early.ended_on_failure():
         items, units = feed.run()
         close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
     of_files = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), of_files)
-    return Submitted(computed, items, units, job, pool, uploaded_at, early)
+    return Submitted(computed, items, units, job, pool, uploaded_at, early, looks.stopped)
 
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:

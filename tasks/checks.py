@@ -144,7 +144,7 @@ def _check_signing(timeout_seconds: float) -> Iterator[Finding]:
 
 
 def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
-    problem = why_too_many_slots(pool.vm_size, pool.task_slots_per_node)
+    problem = why_too_many_slots(pool.vm_size, pool.slots_per_node)
     if problem is not None:
         yield Finding("task slots", "wrong", problem)
 

@@ -65,7 +65,8 @@ def _lasts(pool: models.BatchPool, options: RunOptions, has_signature: bool) -> 
     if held is None or read_batch_ownership(pool.metadata) is None:
         # A pool of others has no lease that a step could renew.
         return True
-    wanted = build_lease(options.pool, compute_expiry(now, options.timeout_seconds) - MARGIN / 2)
+    ends_at = compute_expiry(now, options.timeout_seconds) - MARGIN / 2
+    wanted = build_lease(options.pool, ends_at, options.required_slots)
     return covers(held, wanted, now)
 
 
@@ -79,8 +80,8 @@ def find_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> It
     is_wanted = [image.publisher, image.offer, image.sku]
     if [(part or "").lower() for part in is_there] != [part.lower() for part in is_wanted]:
         yield f"image {' '.join(part or '?' for part in is_there)} instead of {' '.join(is_wanted)}"
-    if pool.task_slots_per_node and pool.task_slots_per_node != spec.task_slots_per_node:
-        yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.task_slots_per_node}"
+    if pool.task_slots_per_node and pool.task_slots_per_node != spec.slots_per_node:
+        yield f"task_slots_per_node {pool.task_slots_per_node} instead of {spec.slots_per_node}"
     if spec.containers.are_wanted and not (machine and machine.container_configuration):
         yield "no container configuration, so its nodes run no container tasks"
     subnet_id = pool.network_configuration.subnet_id if pool.network_configuration else None

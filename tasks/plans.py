@@ -149,14 +149,14 @@ def _choose_run_key(spec: RunSpec) -> str:
 
 def _refuse_idle_nodes(pool: PoolSpec, file_count: int, files_per_task: int) -> None:
     """Raise IdleNodesError for a pool of the run's own with many more nodes than it could use."""
-    nodes = pool.dedicated_nodes + pool.low_priority_nodes
-    needed = math.ceil(file_count / files_per_task / pool.task_slots_per_node)
+    nodes = pool.most_nodes
+    needed = math.ceil(file_count / files_per_task / pool.slots_per_node)
     if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
         together = f", {files_per_task:,} in each Batch task" if files_per_task > 1 else ""
         raise IdleNodesError(
             f"{nodes:,} nodes for {file_count:,} files{together}: {nodes - needed:,} of them would have "
-            f"nothing to do, and cost money. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or "
-            f"say that it is meant (pool.allow_idle_nodes)."
+            f"nothing to do. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or say that the pool "
+            f"is to have all of them, which costs money (pool.allow_idle_nodes)."
         )
 
 

@@ -1,7 +1,7 @@
 """The pool of a run: made for it, or found and reused."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, cast
 
 from azure.batch import BatchClient, models
@@ -32,7 +32,7 @@ from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
 from tasks.start_tasks import build_start_task, reboot_failed_nodes
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease
+from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease, call_nodes
 from tasks.watch.leases import renew_lease
 
 
@@ -67,10 +67,11 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     cache_policy=WhileUnchanged(
         look=identify_pool,
         work=of_inputs(
-            lambda names, options, image, application: [
+            lambda names, options, image, application, first_tasks: [
                 names.key,
                 names.pool_id,
                 options.pool,
+                options.required_slots,
                 options.cleanup.pool,
                 image,
                 application,
@@ -81,13 +82,19 @@ def is_shared_by_start_task(pool: PoolSpec, cleanup: Cleanup) -> bool:
     **RETRIED,
 )
 @keyed_afterwards
-def create_pool(names: RunNames, options: RunOptions, image: Image, application: str | None = None) -> Pool:
+def create_pool(
+    names: RunNames,
+    options: RunOptions,
+    image: Image,
+    application: str | None = None,
+    first_tasks: int | None = None,
+) -> Pool:
     """Create the run's pool, or take the one that has its id if it is as the spec says.
 
     `application` is the blob that the start task copies to the nodes' shared folder, if any; its name says
-    its content.
+    its content. Nodes for so many Batch tasks come at once, as these are about to be added; None: all nodes.
     """
-    wanted = _want(names, options, image, application)
+    wanted = _want(names, options, image, application, first_tasks)
     body, lease = wanted.body, wanted.lease
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if wait_for_quota(
@@ -96,7 +103,7 @@ def create_pool(names: RunNames, options: RunOptions, image: Image, application:
             emit_pool_event(names.pool_id, "created")
             return Pool(names.pool_id, True, lease, application is not None, wanted.signed_until)
         try:
-            pool = _attach_to_pool(client, names, options.pool, image, lease)
+            pool = _attach_to_pool(client, names, options.pool, image, wanted)
             if not pool.is_own or application is None:
                 return pool
             return _bring(client, pool, application, wanted)
@@ -110,17 +117,29 @@ class _Wanted:
 
     body: models.BatchPoolCreateOptions
     lease: Lease
+    begun: Lease
+    """That with the nodes that are called now."""
+
     signed_until: datetime | None
 
 
-def _want(names: RunNames, options: RunOptions, image: Image, application: str | None) -> _Wanted:
+def _want(
+    names: RunNames,
+    options: RunOptions,
+    image: Image,
+    application: str | None,
+    first_tasks: int | None = None,
+) -> _Wanted:
     spec, timeout_seconds = options.pool, options.timeout_seconds
     signer = make_signer(timeout_seconds) if application else None
     url = read_blob_url(signer, names.application_container, application) if signer and application else None
     owned = build_ownership(names.key, options.cleanup.pool, timeout_seconds)
+    lease = build_lease(spec, owned.expires_at, options.required_slots)
+    first = lease.most_nodes if first_tasks is None else lease.count_needed(first_tasks)
+    begun = call_nodes(lease, first, datetime.now(timezone.utc).replace(microsecond=0))
     containers = build_pool_containers(spec.containers)
-    body = build_pool(names, spec, image, application, url, owned, containers)
-    return _Wanted(body, build_lease(spec, owned.expires_at), signer and signer.expires_at)
+    body = build_pool(names, spec, image, application, url, owned, containers, begun)
+    return _Wanted(body, lease, begun, signer and signer.expires_at)
 
 
 def _being_deleted(pool_id: str) -> BusyError:
@@ -137,7 +156,9 @@ def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOpti
     return True
 
 
-def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, lease: Lease) -> Pool:
+def _attach_to_pool(
+    client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, wanted: _Wanted
+) -> Pool:
     """The existing pool of that id, with its lease renewed.
 
     Raises PoolError if it isn't as the spec says, BusyError if it is on its way out.
@@ -153,8 +174,8 @@ def _attach_to_pool(client: BatchClient, names: RunNames, spec: PoolSpec, image:
         )
     run_logger().info("The pool %s is there, and as it should be", names.pool_id)
     emit_pool_event(names.pool_id, "reused")
-    is_leased = renew_lease(client, names.pool_id, lease) != "not ours"
-    return Pool(names.pool_id, read_pool_run_key(pool) == names.key, lease if is_leased else None)
+    is_leased = renew_lease(client, names.pool_id, wanted.begun) != "not ours"
+    return Pool(names.pool_id, read_pool_run_key(pool) == names.key, wanted.lease if is_leased else None)
 
 
 def _bring(client: BatchClient, pool: Pool, application: str, wanted: _Wanted) -> Pool:
@@ -198,11 +219,13 @@ def build_pool(
     url: str | None,
     owned: Ownership,
     containers: dict[str, Any] | None = None,
+    lease: Lease | None = None,
 ) -> models.BatchPoolCreateOptions:
     """The pool's body, as REST operation Pool Add takes it, with what the specification overrides.
 
     It has no fixed size: whatever becomes of us, the service takes its nodes away when its lease ends.
     """
+    lease = lease or build_lease(spec, owned.expires_at)
     body = models.BatchPoolCreateOptions(
         id=names.pool_id,
         vm_size=spec.vm_size,
@@ -217,9 +240,9 @@ def build_pool(
         if spec.subnet_id
         else None,
         enable_auto_scale=True,
-        auto_scale_formula=build_formula(build_lease(spec, owned.expires_at)),
+        auto_scale_formula=build_formula(lease),
         auto_scale_evaluation_interval=INTERVAL,
-        task_slots_per_node=spec.task_slots_per_node,
+        task_slots_per_node=spec.slots_per_node,
         start_task=build_start_task(application, url, spec.start_command),
         metadata=as_batch_metadata(owned),
     )

@@ -96,8 +96,6 @@ class Looks:
     watch: PoolWatch
     stall: Stall
     spending: Spending
-    is_ending: bool = False
-    """Whether no more tasks begin, as the nodes have cost as much as they may."""
 
 
 def _wait(
@@ -132,11 +130,11 @@ def _look(client: BatchClient, looks: Looks, counts: Counts, now_seconds: float)
     """Look at job and pool, and tell what is new. Raises what ends the wait."""
     job, watch, stall = looks.job, looks.watch, looks.stall
     job_state = check_job(client, job.id, counts)
-    view, news = check_pool(client, watch, now_seconds)
+    view, news = check_pool(client, watch, now_seconds, counts.waiting + counts.running)
     for line in news:
         run_logger().warning("%s", line)
     _look_at_cost(client, looks, view, counts)
-    is_excused = watch.quota_wait is not None or looks.is_ending
+    is_excused = watch.quota_wait is not None or looks.spending.is_ending
     stall.look(counts, view, job_state, now_seconds, is_excused)
     if stall.is_over:
         limit = describe_seconds(stall.patience.stall_seconds)
@@ -152,11 +150,11 @@ def _look_at_cost(client: BatchClient, looks: Looks, view: PoolView, counts: Cou
     that ran then have ended."""
     spending, now = looks.spending, datetime.now(timezone.utc)
     spending.look(client, looks.watch.pool_id, view.nodes, now)
-    if not looks.is_ending and spending.is_over(now):
+    if not spending.is_ending and spending.is_over(now):
         run_logger().warning("%s. %s: no further Batch task begins", counts, spending.sum_up(now))
         disable_job(client, looks.job.id)
-        looks.is_ending = True
-    elif looks.is_ending and not counts.running:
+        spending.is_ending = True
+    elif spending.is_ending and not counts.running:
         raise CostLimitError(
             f"{counts}. The nodes have cost as much as they may (max_cost): {spending.sum_up(now)}. What "
             f"ran was finished. Run again with the same run_key and a higher max_cost for the rest."

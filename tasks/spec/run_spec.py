@@ -147,6 +147,11 @@ class RunOptions(Spec):
         """These alone, to be handed on to fan_out by a flow that has parameters of its own."""
         return {name: getattr(self, name) for name in RunOptions.model_fields}
 
+    @property
+    def required_slots(self) -> int:
+        """How many of a node's task slots each Batch task takes."""
+        return 1
+
 
 class TaskOptions(Spec):
     """How the Batch tasks of a run are run."""
@@ -203,3 +208,8 @@ class RunSpec(RunOptions, TaskOptions):
         description="The folder for the outputs, on the machine where the flow runs, or in blob storage: "
         "az://container/results, or a URL. Sub-folders of the inputs are kept.",
     )
+
+    @property
+    def required_slots(self) -> int:
+        """How many of a node's task slots each Batch task takes."""
+        return self.task.required_slots

@@ -7,8 +7,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from tasks.printable import say_count
 from tasks.spec.forms import CHOOSE, fold_groups, take_empty_as_default, title_field
 from tasks.spec.overrides import check_pool_overrides
+from tasks.spec.vm_sizes import SLOTS_MAX, read_cores
 
 When = Literal["always", "on_success", "never"]
+NodeOrder = Literal["dedicated_first", "spot_first", "spot_or_dedicated"]
+Slots = Annotated[int, Field(ge=1, le=SLOTS_MAX)] | Literal["cores"]
 BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -127,25 +130,35 @@ class PoolSpec(Spec):
         default=1,
         ge=0,
         le=1000,
-        description="Nodes that stay until they are removed. Empty: the nodes of the run, else 1.",
+        description="Nodes that nobody takes away, at the most: the pool has as many as its Batch tasks "
+        "need. Empty: the nodes of the run, else 1.",
         json_schema_extra={"default": None},
     )
     low_priority_nodes: int = Field(
-        default=0, ge=0, le=1000, description="Spot nodes: cheaper, and taken away when Azure needs them."
+        default=0,
+        ge=0,
+        le=1000,
+        description="Spot nodes, at the most: cheaper, and taken away when Azure needs them.",
     )
-    task_slots_per_node: int = Field(
-        default=1, ge=1, le=256, description="Batch tasks that a node runs at once."
+    node_order: NodeOrder = Field(
+        default="dedicated_first",
+        description="Which nodes come first, and go last, where the tasks need fewer than both. "
+        "spot_or_dedicated: Spot nodes, and dedicated ones only in the place of those that can't be had.",
+    )
+    task_slots_per_node: Slots = Field(
+        default=1, description="Batch tasks that a node runs at once. cores: as many as its VM size has."
     )
     allow_idle_nodes: bool = Field(
         default=False,
-        description="Make the pool though it has more nodes than the files can keep busy.",
+        description="Have all nodes as long as there is a Batch task, also those that the tasks can't keep "
+        "busy.",
     )
     idle_minutes: int = Field(
-        default=15,
+        default=5,
         ge=5,
         le=7 * 24 * 60,
-        description="Minutes without a Batch task after which a pool that a run made gives its nodes back; "
-        "they come again with the next task.",
+        description="Minutes after which a pool that a run made gives back nodes that no Batch task needs; "
+        "they come again with the tasks.",
     )
     start_minutes: float = Field(
         default=10,
@@ -180,12 +193,46 @@ class PoolSpec(Spec):
             raise ValueError("a pool needs a node: dedicated_nodes or low_priority_nodes must be 1 or more")
         return self
 
+    @model_validator(mode="after")
+    def both_kinds(self) -> "PoolSpec":
+        if self.node_order == "spot_or_dedicated" and not (self.dedicated_nodes and self.low_priority_nodes):
+            raise ValueError(
+                "node_order spot_or_dedicated needs low_priority_nodes, and as dedicated_nodes how many of "
+                "them dedicated ones may stand in for"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def known_cores(self) -> "PoolSpec":
+        if self.task_slots_per_node == "cores" and read_cores(self.vm_size) is None:
+            raise ValueError(
+                f"task_slots_per_node: how many cores {self.vm_size} has is not known: give a number"
+            )
+        return self
+
+    @property
+    def slots_per_node(self) -> int:
+        """The task slots of a node, as a number."""
+        if self.task_slots_per_node == "cores":
+            return min(SLOTS_MAX, read_cores(self.vm_size) or 1)
+        return self.task_slots_per_node
+
+    @property
+    def most_nodes(self) -> int:
+        """How many nodes it has at the most."""
+        if self.node_order == "spot_or_dedicated":
+            return self.low_priority_nodes
+        return self.dedicated_nodes + self.low_priority_nodes
+
 
 def describe_nodes(pool: PoolSpec) -> str:
     """The machines of a pool in words, such as `2 nodes of STANDARD_D2S_V3, 4 task slots each`."""
     kinds = ((pool.dedicated_nodes, ""), (pool.low_priority_nodes, "Spot "))
     nodes = " and ".join(say_count(count, f"{kind}node") for count, kind in kinds if count)
-    slots = f", {pool.task_slots_per_node} task slots each" if pool.task_slots_per_node > 1 else ""
+    if pool.node_order == "spot_or_dedicated":
+        spot = say_count(pool.low_priority_nodes, "Spot node")
+        nodes = f"{spot}, or up to {pool.dedicated_nodes} dedicated in their place,"
+    slots = f", {pool.slots_per_node} task slots each" if pool.slots_per_node > 1 else ""
     return f"{nodes} of {pool.vm_size}{slots}"
 
 

@@ -155,6 +155,13 @@ class TaskSpec(Spec):
             )
         return self
 
+    @property
+    def required_slots(self) -> int:
+        """How many of a node's task slots each task takes."""
+        given = self.overrides.get("requiredSlots")
+        # What is no such number the service refuses.
+        return given if isinstance(given, int) and given > 0 else 1
+
 
 DEFAULT_TASK = TaskSpec()
 

@@ -3,21 +3,38 @@
 import re
 
 # Sizes of the first generations are numbered, not named after their cores.
-NUMBERED = re.compile(r"(?i)standard_(a\d+m?|(d|ds)1?[1-5](-\d)?|gs?[1-5](-\d)?)(_v2|_promo|_v2_promo)?")
+NUMBERED = re.compile(
+    r"(?i)(?:standard|basic)_(?P<series>a|ds?|gs?)(?P<number>\d+)(?:-(?P<left>\d+))?m?(?P<suffix>(?:_v2|_promo)*)"
+)
 NAMED = re.compile(r"(?i)(?:standard|basic)_[a-z]+(?P<cores>\d+)(?:-(?P<left>\d+))?[a-z]*(?:_[a-z0-9]+)*")
+# Their cores. Source: the documentation pages of the A, D, DS, G and GS series.
+OF_D = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
+OF_G = {1: 2, 2: 4, 3: 8, 4: 16, 5: 32}
+OF_A = {0: 1, 1: 1, 2: 2, 3: 4, 4: 8, 5: 2, 6: 4, 7: 8, 8: 8, 9: 16, 10: 8, 11: 16}
+OF_A_V2 = {number: number for number in (1, 2, 4, 8)}
 # The service's limit (REST operation Pool Add): four a core, and 256.
 SLOTS_PER_CORE = 4
+SLOTS_MAX = 256
 
 
 def read_cores(vm_size: str) -> int | None:
-    """The cores of a size such as `STANDARD_D2S_V3`; None where its name does not say.
+    """The cores of a size such as `STANDARD_D2S_V3`; None for one that is not known.
 
     Of `Standard_E8-2s_v3`, which has fewer than its family, those that are left.
     """
+    if numbered := NUMBERED.fullmatch(vm_size):
+        return _count_numbered(numbered)
     found = NAMED.fullmatch(vm_size)
-    if found is None or NUMBERED.fullmatch(vm_size):
-        return None
-    return int(found["left"] or found["cores"])
+    return int(found["left"] or found["cores"]) if found else None
+
+
+def _count_numbered(found: re.Match[str]) -> int | None:
+    series, number = found["series"].lower(), int(found["number"])
+    if found["left"]:
+        return int(found["left"])
+    if series == "a":
+        return (OF_A_V2 if "v2" in found["suffix"].lower() else OF_A).get(number)
+    return (OF_D if series.startswith("d") else OF_G).get(number)
 
 
 def why_too_many_slots(vm_size: str, slots: int) -> str | None:
@@ -25,5 +42,5 @@ def why_too_many_slots(vm_size: str, slots: int) -> str | None:
     cores = read_cores(vm_size)
     if cores is None or slots <= SLOTS_PER_CORE * cores:
         return None
-    most = SLOTS_PER_CORE * cores
+    most = min(SLOTS_MAX, SLOTS_PER_CORE * cores)
     return f"{slots} task slots are too many for {vm_size}: with {cores} cores it takes {most}."

@@ -77,7 +77,9 @@ def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]
     is_ours = since is None or view.resized_at is None or view.resized_at >= since
     errors = view.resize_errors if is_ours or not (view.node_count or view.has_autoscale) else ()
     if view.node_count:
-        return "well", _describe_errors(errors) or (
+        # A pool that gives nodes back lacks none.
+        lacks_nodes = view.node_count < sum(view.targets)
+        return "well", (_describe_errors(errors) if lacks_nodes else "") or (
             f"{say_count(view.lost_nodes, 'node')} can't run tasks" if view.lost_nodes else ""
         )
     if view.has_autoscale and not sum(view.targets):
@@ -86,7 +88,14 @@ def judge_pool(view: PoolView, since: datetime | None) -> tuple[PoolHealth, str]
         return "lost", "it was resized to no nodes"
     if not errors:
         return "well", ""
+    if _may_take_dedicated(view):
+        return "ask again", f"{_describe_errors(errors)}. Dedicated nodes are to come in their place"
     return _judge_errors([code for code, _ in errors], view), _describe_errors(errors)
+
+
+def _may_take_dedicated(view: PoolView) -> bool:
+    """Whether the pool's formula asks for dedicated nodes once it sees that Spot nodes are not to be had."""
+    return view.lease is not None and view.lease.node_order == "spot_or_dedicated" and not view.targets[0]
 
 
 def _judge_errors(codes: Iterable[str], view: PoolView) -> PoolHealth:

@@ -9,11 +9,19 @@ from azure.core.exceptions import HttpResponseError
 
 from tasks.azure.azure_errors import read_code
 from tasks.spec.ownership import as_batch_metadata, read_batch_ownership
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, covers, merge_leases, read_formula
+from tasks.watch.lease_formula import (
+    INTERVAL,
+    OTHER_INTERVAL,
+    Lease,
+    build_formula,
+    covers,
+    merge_leases,
+    read_formula,
+)
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
 LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
-SELECT = ["id", "metadata", "enableAutoScale", "autoScaleFormula"]
+SELECT = ["id", "metadata", "enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"]
 Renewal = Literal["lasts", "renewed", "later", "not ours"]
 
 
@@ -31,7 +39,7 @@ def renew_lease(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool
     if covers(held, wanted, now) and not evaluate:
         return "lasts"
     lease = merge_leases(held, wanted, now)
-    if not _enable_formula(client, pool_id, lease):
+    if not _enable_formula(client, pool, lease):
         return "later"
     # For whoever looks at the pool, and for `sweep`.
     extended = replace(owned, expires_at=lease.ends_at)
@@ -39,13 +47,15 @@ def renew_lease(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool
     return "renewed"
 
 
-def _enable_formula(client: BatchClient, pool_id: str, lease: Lease) -> bool:
+def _enable_formula(client: BatchClient, pool: models.BatchPool, lease: Lease) -> bool:
     """Give the pool the formula of the lease, which the service evaluates at once; False if it won't now."""
+    # A formula alone would wait for the next evaluation of the schedule that there is.
+    interval = OTHER_INTERVAL if pool.auto_scale_evaluation_interval == INTERVAL else INTERVAL
     options = models.BatchPoolEnableAutoScaleOptions(
-        auto_scale_formula=build_formula(lease), auto_scale_evaluation_interval=INTERVAL
+        auto_scale_formula=build_formula(lease), auto_scale_evaluation_interval=interval
     )
     try:
-        client.enable_pool_auto_scale(pool_id, options, retry_total=0)
+        client.enable_pool_auto_scale(pool.id, options, retry_total=0)
     except HttpResponseError as error:
         if read_code(error) not in LATER_CODES:
             raise

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import islice
 
 from azure.batch import BatchClient, models
@@ -14,9 +14,11 @@ from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools
 from tasks.azure.states import read_state
 from tasks.errors import PoolError
+from tasks.logs import run_logger
+from tasks.printable import say_count
 from tasks.report.events import emit_pool_event
 from tasks.watch.health import PoolHealth, PoolView, find_quota, judge_pool
-from tasks.watch.lease_formula import Lease, read_formula
+from tasks.watch.lease_formula import Lease, call_nodes, read_formula
 from tasks.watch.leases import renew_lease
 
 POOL_SELECT = [
@@ -141,8 +143,13 @@ def _count_lost(counts: models.BatchNodeCounts) -> int:
     return (counts.start_task_failed or 0) + (counts.unusable or 0)
 
 
-def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tuple[PoolView, list[str]]:
-    """The pool, and what there is to tell of it that wasn't told before. Raises PoolError if it is lost."""
+def check_pool(
+    client: BatchClient, watch: PoolWatch, now_seconds: float, tasks: int = 0
+) -> tuple[PoolView, list[str]]:
+    """The pool, and what there is to tell of it that wasn't told before. Raises PoolError if it is lost.
+
+    `tasks` wait or run: nodes for them are asked for, if the pool is to have fewer.
+    """
     view = _look_at_pool(client, watch.pool_id)
     verdict, reason = judge_pool(view, watch.since)
     if verdict == "over quota":
@@ -157,8 +164,9 @@ def check_pool(client: BatchClient, watch: PoolWatch, now_seconds: float) -> tup
     if verdict == "lost":
         emit_pool_event(watch.pool_id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
-    if now_seconds >= watch.next_renewal_at and _has_to_renew(verdict, view.lease, watch):
-        reason += _renew(client, watch, now_seconds, verdict == "ask again")
+    lacks = _count_lacking(view, watch, tasks)
+    if now_seconds >= watch.next_renewal_at and (lacks or _has_to_renew(verdict, view.lease, watch)):
+        reason += _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool_id}: {reason}{_tell_holders(client, watch, view)}")
@@ -214,14 +222,28 @@ def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> 
     )
 
 
-def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool) -> str:
-    """Renew the pool's lease, at which the service asks for missing nodes at once; what to say of it."""
+def _count_lacking(view: PoolView, watch: PoolWatch, tasks: int) -> int:
+    """How many nodes the pool would need beyond those that it is to have, which its formula would see only in
+    minutes. The service takes no change of a pool that is being resized."""
+    if watch.wanted is None or view.lease is None or not view.is_steady:
+        return 0
+    return max(0, watch.wanted.count_needed(tasks) - sum(view.targets))
+
+
+def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool, tasks: int) -> str:
+    """Renew the pool's lease, at which the service asks for missing nodes, and for those that so many tasks
+    need, at once; what to say of it."""
     if watch.wanted is None:
         return ""
     wanted = replace(watch.wanted, ends_at=max(watch.wanted.ends_at, watch.until))
+    if tasks:
+        wanted = call_nodes(wanted, wanted.count_needed(tasks), datetime.now(timezone.utc))
     renewal = renew_lease(client, watch.pool_id, wanted, evaluate=ask_again)
     pause_seconds = RENEW_LATER_SECONDS if renewal == "later" else RENEW_AGAIN_SECONDS
     watch.next_renewal_at = now_seconds + pause_seconds
+    if tasks and renewal == "renewed":
+        nodes, waiting = say_count(wanted.called_nodes, "node"), say_count(tasks, "Batch task")
+        run_logger().info("The pool %s is to have %s for %s", watch.pool_id, nodes, waiting)
     return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
 
 

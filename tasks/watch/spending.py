@@ -32,6 +32,8 @@ class Spending:
 
     known: set[str] = field(default_factory=set)
     states: Mapping[str, int] | None = None
+    is_ending: bool = False
+    """Whether no more tasks begin, as the nodes have cost as much as they may."""
 
     def look(
         self, client: BatchClient, pool_id: str, states: Mapping[str, int] | None, now: datetime

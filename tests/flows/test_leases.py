@@ -54,15 +54,14 @@ def lease_of(pool_id: str):
     return read_formula(batch().get_pool(pool_id).auto_scale_formula)
 
 
-def end_lease(pool_id: str) -> None:
-    """Let the lease of a pool be over, as time does."""
+def let_lease_end(pool_id: str, ends_at: datetime) -> None:
+    """Let the lease of a pool end then, as if it had begun earlier."""
     wait_until(lambda: batch().get_pool(pool_id).allocation_state == "steady", SECONDS, "steady pool")
-    over = replace(lease_of(pool_id), ends_at=datetime.now(timezone.utc) - timedelta(minutes=1))
     options = models.BatchPoolEnableAutoScaleOptions(
-        auto_scale_formula=build_formula(over), auto_scale_evaluation_interval=INTERVAL
+        auto_scale_formula=build_formula(replace(lease_of(pool_id), ends_at=ends_at)),
+        auto_scale_evaluation_interval=INTERVAL,
     )
     batch().enable_pool_auto_scale(pool_id, options)
-    wait_until(lambda: not list(batch().list_nodes(pool_id)), SECONDS, "pool without nodes")
 
 
 APPLICATION = "md5/app.sh"
@@ -133,7 +132,8 @@ def test_a_kept_pool_whose_lease_is_over_is_leased_anew(quick_service, inputs, t
     first = PoolSpec(pool_id=shared, dedicated_nodes=2)
     try:
         fan_out(inputs, None, "cat {input}", tmp_path / "out", first, keep, run_key=f"{run_key}-1")
-        end_lease(shared)
+        let_lease_end(shared, datetime.now(timezone.utc) - timedelta(minutes=1))
+        wait_until(lambda: not list(batch().list_nodes(shared)), SECONDS, "pool without nodes")
         second = PoolSpec(pool_id=shared, dedicated_nodes=1, idle_minutes=5)
         run = (inputs, None, "cat {input}", tmp_path / "again", second, keep, 300)
         result = fan_out(*run, run_key=f"{run_key}-2")
@@ -147,7 +147,7 @@ def test_a_kept_pool_whose_lease_is_over_is_leased_anew(quick_service, inputs, t
 
 @pytest.mark.slow
 def test_a_run_that_still_waits_renews_the_lease(quick_service, inputs, tmp_path, run_key):
-    """A lease that ends under a run is renewed by it; the task that lost its node runs again."""
+    """A lease that is about to end under a run is renewed by it."""
     names, hold = names_of_run(run_key), tmp_path / "hold"
     hold.touch()
     command = f"""sh -c 'while [ -e {hold} ]; do sleep 0.1; done; cat "$FAN_OUT_INPUT"'"""
@@ -157,8 +157,9 @@ def test_a_run_that_still_waits_renews_the_lease(quick_service, inputs, tmp_path
         running = thread.submit(copy_context().run, lambda: fan_out(*run, run_key=run_key))
         try:
             wait_until(lambda: is_running(names.job_id), SECONDS, "running Batch task")
-            end_lease(names.pool_id)
-            wait_until(lambda: lease_of(names.pool_id).ends_at > datetime.now(timezone.utc), SECONDS, "lease")
+            soon = datetime.now(timezone.utc) + timedelta(minutes=5)
+            let_lease_end(names.pool_id, soon)
+            wait_until(lambda: lease_of(names.pool_id).ends_at > soon, SECONDS, "lease that lasts")
         finally:
             hold.unlink()
         assert len(running.result().outputs) == 1

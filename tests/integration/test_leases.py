@@ -21,7 +21,7 @@ from tasks.pools import build_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.specs import PoolSpec
-from tasks.watch.lease_formula import Lease, build_formula, read_formula
+from tasks.watch.lease_formula import Lease, build_formula, build_lease, call_nodes, read_formula
 from tasks.watch.leases import renew_lease
 from tests.waiting import wait_until
 
@@ -49,11 +49,13 @@ def in_minutes(minutes: float) -> datetime:
     return (datetime.now(timezone.utc) + timedelta(minutes=minutes)).replace(microsecond=0)
 
 
-def new_pool(client: BatchClient, ends_at: datetime, **spec) -> str:
-    """A pool as a run makes it."""
+def new_pool(client: BatchClient, ends_at: datetime, nodes: int | None = None, **spec) -> str:
+    """A pool as a run makes it, which has called so many nodes; None: all."""
     names = names_of_run(f"run-{uuid.uuid4().hex[:8]}")
     owned = Ownership(names.key, ends_at, "always")
-    client.create_pool(build_pool(names, PoolSpec(**spec), IMAGE, None, None, owned))
+    lease = build_lease(PoolSpec(**spec), ends_at)
+    begun = call_nodes(lease, lease.most_nodes if nodes is None else nodes, datetime.now(timezone.utc))
+    client.create_pool(build_pool(names, PoolSpec(**spec), IMAGE, None, None, owned, lease=begun))
     return names.pool_id
 
 
@@ -73,13 +75,14 @@ def lease_of(client: BatchClient, pool_id: str) -> Lease:
     return read_formula(client.get_pool(pool_id).auto_scale_formula)
 
 
-def add_task(client: BatchClient, pool_id: str, command_line: str) -> tuple[str, str]:
+def add_tasks(client: BatchClient, pool_id: str, *command_lines: str) -> str:
     job_id = f"job-{uuid.uuid4().hex[:8]}"
     client.create_job(
         models.BatchJobCreateOptions(id=job_id, pool_info=models.BatchPoolInfo(pool_id=pool_id))
     )
-    client.create_task(job_id, models.BatchTaskCreateOptions(id="t", command_line=command_line))
-    return job_id, "t"
+    for number, command_line in enumerate(command_lines):
+        client.create_task(job_id, models.BatchTaskCreateOptions(id=f"t{number}", command_line=command_line))
+    return job_id
 
 
 def evaluated(client: BatchClient, pool_id: str, lease: Lease) -> str:
@@ -91,15 +94,55 @@ def evaluated(client: BatchClient, pool_id: str, lease: Lease) -> str:
 
 
 def test_the_service_evaluates_a_lease(client):
-    """The service takes the formula, which holds the nodes until the end of the lease and none after."""
+    """The service takes each formula, which gives the nodes that were called until the end of the lease."""
     pool_id = new_pool(client, in_minutes(60), dedicated_nodes=2)
     wait_for_nodes(client, pool_id, 2)
-    lasting = Lease(4, 3, in_minutes(1), 15)
-    assert evaluated(client, pool_id, lasting).startswith(
-        "$TargetDedicatedNodes=4;$TargetLowPriorityNodes=3;$NodeDeallocationOption=requeue;"
-    )
-    over = replace(lasting, ends_at=in_minutes(-1))
-    assert evaluated(client, pool_id, over).startswith("$TargetDedicatedNodes=0;$TargetLowPriorityNodes=0;")
+    for order, size in (("dedicated_first", (4, 2)), ("spot_first", (3, 3)), ("spot_or_dedicated", (0, 3))):
+        lasting = call_nodes(Lease(4, 3, in_minutes(1), 15, node_order=order), 6, in_minutes(0))
+        wanted = f"$TargetDedicatedNodes={size[0]};$TargetLowPriorityNodes={size[1]};"
+        assert evaluated(client, pool_id, lasting).startswith(
+            f"{wanted}$NodeDeallocationOption=taskcompletion;"
+        )
+        over = replace(lasting, ends_at=in_minutes(-1))
+        assert evaluated(client, pool_id, over).startswith(
+            "$TargetDedicatedNodes=0;$TargetLowPriorityNodes=0;"
+        )
+
+
+def test_a_pool_follows_the_queue_by_its_formula_alone(tmp_path):
+    """Nobody is there: it grows to its limit while tasks wait, gives back what is idle beside a straggler,
+    which goes on, and has no node when that has ended."""
+    with client_of(speed=FAST) as client:
+        pool_id = new_pool(client, in_minutes(60 * 24), nodes=0, dedicated_nodes=3, task_slots_per_node=2)
+        assert node_count(client, pool_id) == 0
+        hold, straggle = tmp_path / "hold", tmp_path / "straggle"
+        hold.touch()
+        straggle.touch()
+        until_gone = "sh -c 'while [ -e {} ]; do sleep 0.05; done'"
+        job_id = add_tasks(client, pool_id, until_gone.format(straggle), *[until_gone.format(hold)] * 7)
+        wait_for_nodes(client, pool_id, 3)
+        wait_until(lambda: client.get_job_task_counts(job_id).task_counts.running == 6, SECONDS, "6 tasks")
+        hold.unlink()
+        wait_for_nodes(client, pool_id, 1)
+        straggler = client.get_task(job_id, "t0")
+        assert (straggler.state, straggler.execution_info.requeue_count) == ("running", 0)
+        straggle.unlink()
+        wait_for_nodes(client, pool_id, 0)
+        assert client.get_job_task_counts(job_id).task_counts.succeeded == 8
+
+
+def test_dedicated_nodes_come_where_no_spot_nodes_do():
+    """By the formula alone: Spot nodes are not to be had, tasks wait, and are run by dedicated nodes."""
+    with client_of(speed=FAST, spot_core_quota=0) as client:
+        spec = {"dedicated_nodes": 1, "low_priority_nodes": 2, "node_order": "spot_or_dedicated"}
+        pool_id = new_pool(client, in_minutes(60 * 24), **spec)
+        job_id = add_tasks(client, pool_id, "/bin/true", "/bin/true")
+
+        def is_done() -> bool:
+            return client.get_job_task_counts(job_id).task_counts.succeeded == 2
+
+        wait_until(is_done, SECONDS, "tasks that ran")
+        assert all(client.get_task(job_id, id).node_info.node_id.endswith("_d") for id in ("t0", "t1"))
 
 
 def test_an_idle_pool_gives_its_nodes_back_and_gets_them_again():
@@ -108,19 +151,22 @@ def test_an_idle_pool_gives_its_nodes_back_and_gets_them_again():
         pool_id = new_pool(client, in_minutes(60 * 24), idle_minutes=5)
         wait_for_nodes(client, pool_id, 1)
         wait_for_nodes(client, pool_id, 0)
-        job_id, task_id = add_task(client, pool_id, "/bin/true")
-        wait_until(lambda: client.get_task(job_id, task_id).state == "completed", SECONDS, "run task")
+        job_id = add_tasks(client, pool_id, "/bin/true")
+        wait_until(lambda: client.get_task(job_id, "t0").state == "completed", SECONDS, "run task")
         wait_for_nodes(client, pool_id, 0)
 
 
-def test_the_end_of_a_lease_takes_the_nodes_from_a_running_task():
-    """When nobody renews the lease nothing goes on billing; the task waits for whoever does."""
+def test_after_the_end_of_a_lease_no_task_begins():
+    """What runs then may end, and the node with it; what waits, waits for whoever renews it."""
     with client_of(speed=FAST) as client:
         pool_id = new_pool(client, in_minutes(20), idle_minutes=5)
-        job_id, task_id = add_task(client, pool_id, "sleep 600")
-        wait_until(lambda: client.get_task(job_id, task_id).state == "running", SECONDS, "running task")
+        job_id = add_tasks(client, pool_id, "sleep 600", "/bin/true")
+        wait_until(lambda: client.get_task(job_id, "t0").state == "running", SECONDS, "running task")
+        wait_until(lambda: client.get_pool(pool_id).target_dedicated_nodes == 0, SECONDS, "end of the lease")
+        assert client.get_task(job_id, "t0").state == "running"
+        client.terminate_task(job_id, "t0")
         wait_for_nodes(client, pool_id, 0)
-        assert client.get_task(job_id, task_id).state == "active"
+        assert client.get_task(job_id, "t1").state == "active"
         client.begin_delete_job(job_id, polling_interval=1).wait()
 
 
@@ -130,9 +176,13 @@ def test_a_second_run_renews_the_lease(client):
     pool_id = new_pool(client, ends_at, dedicated_nodes=2, idle_minutes=60)
     wait_for_nodes(client, pool_id, 2)
     wait_until_steady(client, pool_id)
-    wanted = Lease(1, 1, in_minutes(120), 15)
+    first_interval = client.get_pool(pool_id).auto_scale_evaluation_interval
+    wanted = call_nodes(Lease(1, 1, in_minutes(120), 15), 3, in_minutes(0))
+    wanted = replace(wanted, low_priority_nodes=1, called_nodes=3)
     assert renew_lease(client, pool_id, wanted) == "renewed"
-    assert lease_of(client, pool_id) == Lease(2, 1, wanted.ends_at, 60)
+    assert lease_of(client, pool_id) == replace(wanted, dedicated_nodes=2, idle_minutes=60)
+    # Only a new interval makes the service evaluate at once.
+    assert client.get_pool(pool_id).auto_scale_evaluation_interval != first_interval
     assert read_batch_ownership(client.get_pool(pool_id).metadata).expires_at == wanted.ends_at
     wait_for_nodes(client, pool_id, 3)
     assert renew_lease(client, pool_id, Lease(1, 1, ends_at, 15)) == "lasts"

@@ -1,7 +1,9 @@
 """What the name of a VM size says."""
 
 import pytest
+from pydantic import ValidationError
 
+from tasks.spec.specs import PoolSpec, describe_nodes
 from tasks.spec.vm_sizes import read_cores, why_too_many_slots
 
 
@@ -13,14 +15,19 @@ from tasks.spec.vm_sizes import read_cores, why_too_many_slots
         ("Standard_E8-2s_v3", 2),
         ("Standard_NC24ads_A100_v4", 24),
         ("Standard_M128ms", 128),
-        ("Standard_D11_v2", None),
-        ("Standard_A3", None),
-        ("Standard_DS14-4_v2", None),
+        ("Standard_D11_v2", 2),
+        ("Standard_DS15_v2", 20),
+        ("Standard_DS14-4_v2", 4),
+        ("Standard_GS5-16", 16),
+        ("Standard_A3", 4),
+        ("Basic_A4", 8),
+        ("Standard_A4m_v2", 4),
+        ("Standard_D9_v2", None),
         ("large", None),
     ],
 )
 def test_cores_are_read_from_the_name(vm_size, cores):
-    """Of sizes that are named after their cores, and of no others."""
+    """Of sizes that are named after their cores; the first generations are known, and no others."""
     assert read_cores(vm_size) == cores
 
 
@@ -28,4 +35,14 @@ def test_more_slots_than_a_size_takes_are_told():
     """Four a core; where the cores are not known, nothing is said."""
     assert why_too_many_slots("STANDARD_D2S_V3", 8) is None
     assert "takes 8" in (why_too_many_slots("STANDARD_D2S_V3", 9) or "")
-    assert why_too_many_slots("Standard_A3", 200) is None
+    assert why_too_many_slots("Standard_D9_v2", 200) is None
+
+
+def test_a_node_may_have_a_slot_for_each_core():
+    """As many as its size has, where that is known; else it is refused."""
+    pool = PoolSpec(vm_size="Standard_F16s_v2", task_slots_per_node="cores")
+    assert pool.slots_per_node == 16
+    assert describe_nodes(pool) == "1 node of Standard_F16s_v2, 16 task slots each"
+    assert PoolSpec(vm_size="Standard_M416ms_v2", task_slots_per_node="cores").slots_per_node == 256
+    with pytest.raises(ValidationError, match="how many cores large has is not known: give a number"):
+        PoolSpec(vm_size="large", task_slots_per_node="cores")

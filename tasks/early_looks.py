@@ -1,0 +1,80 @@
+"""Looks at the pool, and at what it costs, while inputs are still being uploaded."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from azure.batch import BatchClient
+
+from tasks.azure.clients import batch_client
+from tasks.deadlines import glance
+from tasks.errors import CostLimitError, FanOutError, PoolError
+from tasks.jobs import Job
+from tasks.logs import run_logger
+from tasks.observing import left_out_on_failure
+from tasks.pacing import Pace
+from tasks.pools import Pool
+from tasks.spec.run_spec import RunOptions
+from tasks.watch.job_watch import disable_job
+from tasks.watch.pool_watch import PoolWatch, check_pool
+from tasks.watch.spending import Spending
+
+# Longer the longer it takes, so that these looks are few.
+LOOK_SECONDS = 5.0
+
+
+@dataclass
+class EarlyLooks:
+    """What is looked at from time to time, so that the pool grows with the tasks that are there already, and
+    nothing more is begun when the nodes have cost as much as they may."""
+
+    job: Job
+    pool: Pool
+    spec: RunOptions
+    spending: Spending
+    pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
+    stopped: FanOutError | None = None
+    """Why no more is to be uploaded."""
+
+    watch: PoolWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        since = None if self.pool.is_own else self.job.created_at
+        quota_seconds = 60.0 * self.spec.quota_minutes
+        # Its end is looked after by the flow.
+        now = datetime.now(timezone.utc)
+        self.watch = PoolWatch(self.pool.id, self.pool.lease, since, now, quota_seconds)
+
+    def look(self) -> FanOutError | None:
+        """Look, if it is time to; what ends the uploads, if anything does. What can't be seen is left to the
+        wait for the tasks."""
+        if self.stopped is None and self.pace.is_due:
+            with left_out_on_failure("An early look at the pool"):
+                self._look(time.monotonic())
+            self.pace.note()
+        return self.stopped
+
+    def _look(self, now_seconds: float) -> None:
+        with glance(), batch_client(f"Looking at the pool {self.pool.id}") as client:
+            counts = client.get_job_task_counts(self.job.id).task_counts
+            try:
+                view, news = check_pool(client, self.watch, now_seconds, counts.active + counts.running)
+            except PoolError as error:
+                self.stopped = error
+                return
+            for line in news:
+                run_logger().warning("%s", line)
+            self.spending.look(client, self.pool.id, view.nodes, datetime.now(timezone.utc))
+            self._look_at_cost(client)
+
+    def _look_at_cost(self, client: BatchClient) -> None:
+        now = datetime.now(timezone.utc)
+        if self.spending.is_over(now):
+            spent = self.spending.sum_up(now)
+            run_logger().warning("%s: no further input is uploaded, and no Batch task begins", spent)
+            disable_job(client, self.job.id)
+            self.spending.is_ending = True
+            self.stopped = CostLimitError(
+                f"The nodes have cost as much as they may (max_cost) while inputs were uploaded: {spent}. "
+                f"What ran was finished. Run again with the same run_key and a higher max_cost for the rest."
+            )
