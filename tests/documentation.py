@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```\s*$", re.MULTILINE | re.DO
 LINK = re.compile(r"(?<!`)!?\[[^\]\n]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")
+SOAK = "pytest.mark.soak"
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+"""A test that a page names: its file, and its function if it names one."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,24 @@ def joined(text: str) -> list[str]:
 
 SHELLS = ("", "sh", "bash", "console")
 COMMANDS = ("make ", "./run ", "prefect ", "python -m ", "python3 -m ")
+
+
+def has_test(file: str, name: str) -> bool:
+    return (REPOSITORY / file).is_file() and (not name or name in read_tests(file))
+
+
+def read_tests(file: str) -> dict[str, bool]:
+    """The functions of a file of tests, and whether each is marked `soak` whatever its parameters."""
+    tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    marks = [
+        ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign) and sets_marks(node)
+    ]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {
+        one.name: SOAK in map(ast.unparse, one.decorator_list) or any(SOAK in mark for mark in marks)
+        for one in functions
+    }
+
+
+def sets_marks(node: ast.Assign) -> bool:
+    return "pytestmark" in map(ast.unparse, node.targets)

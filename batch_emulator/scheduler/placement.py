@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 from batch_emulator.resources.model import Job, Node, Pool, Task, key
 from batch_emulator.resources.pool_nodes import PoolNodes, Suits
@@ -24,15 +26,15 @@ class Placement:
 def next_placement(world: World, pool_key: str) -> Placement | None:
     """The next placement in a pool, or None when there is no task that fits or no node that is free.
 
-    Jobs by priority, then age; within a job first its job manager task, then the oldest ready task that fits
-    the largest free space (`requiredSlots`), at most `maxParallelTasks` at once. Nodes by the pool's fill
-    type.
+    Jobs by priority, and equals as the pool's task scheduling policy says (`_in_order`); within a job first
+    its job manager task, then the oldest ready task that fits the largest free space (`requiredSlots`), at
+    most `maxParallelTasks` at once. Nodes by the pool's fill type.
     """
     pool = world.store.pools.get(pool_key)
     if pool is None or pool.state != "active" or not world.store.nodes(pool_key).most_free():
         return None
     waiting: Job | None = None
-    for job in world.store.queued_jobs(pool_key):
+    for job in _in_order(world, pool):
         if waiting is not None and gives_way(job, waiting):
             # It would be pushed out again, and never leave enough free for a task of several slots.
             continue
@@ -43,6 +45,19 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
         if waiting is None and first_waiting(world, job, pool) is not None:
             waiting = job
     return None
+
+
+def _in_order(world: World, pool: Pool) -> Iterator[Job]:
+    """Jobs with ready tasks, highest priority first. Of equals the oldest with `jobDefaultOrder`
+    `creationtime`; else that of which the fewest tasks run, so that they share the pool."""
+    jobs = world.store.queued_jobs(key(pool.id))
+    if pool.spec.get("taskSchedulingPolicy", {}).get("jobDefaultOrder") == "creationtime":
+        return jobs
+    equals = (list(group) for _, group in groupby(jobs, key=lambda job: job.spec.get("priority", 0)))
+    return chain.from_iterable(
+        sorted(group, key=lambda job: world.store.tasks(job.key).running) if len(group) > 1 else group
+        for group in equals
+    )
 
 
 def _place_manager(world: World, job: Job, pool: Pool) -> Placement | None:

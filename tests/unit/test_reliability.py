@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
 
-from tests.documentation import REPOSITORY
+from tests.documentation import REPOSITORY, TEST, has_test, read_tests
 
 PAGE = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8")
 PROMISES = re.findall(r"^\| (?!promise|---)(.+) \|$", PAGE, re.MULTILINE)
-SOAK = "pytest.mark.soak"
-TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
 @pytest.mark.parametrize("row", PROMISES, ids=lambda row: row.partition(" |")[0])
@@ -24,10 +21,6 @@ def test_each_promise_names_a_test_that_is_there(row):
     named = TEST.findall(cells[2])
     assert named
     assert [f"{file}::{name}" for file, name in named if not has_test(file, name)] == []
-
-
-def has_test(file: str, name: str) -> bool:
-    return (REPOSITORY / file).is_file() and (not name or name in read_tests(file))
 
 
 @pytest.mark.parametrize("row", PROMISES, ids=lambda row: row.partition(" |")[0])
@@ -42,20 +35,3 @@ def test_soak_stands_before_the_tests_that_only_soak_runs(row):
 def test_a_file_that_only_soak_runs_is_known():
     """Its tests have no mark of their own."""
     assert set(read_tests("tests/flows/test_azure_deployments.py").values()) == {True}
-
-
-def read_tests(file: str) -> dict[str, bool]:
-    """The functions of a file of tests, and whether each is marked `soak` whatever its parameters."""
-    tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
-    marks = [
-        ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign) and sets_marks(node)
-    ]
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {
-        one.name: SOAK in map(ast.unparse, one.decorator_list) or any(SOAK in mark for mark in marks)
-        for one in functions
-    }
-
-
-def sets_marks(node: ast.Assign) -> bool:
-    return "pytestmark" in map(ast.unparse, node.targets)

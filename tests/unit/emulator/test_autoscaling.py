@@ -238,7 +238,8 @@ def test_pool_of_the_same_name_is_another(driver):
 
 def test_measures_are_those_of_the_tasks(driver):
     """Sums are kept through every change of tasks, jobs and their pool; blocked tasks are not active ones."""
-    driver.add_pool(2, taskSlotsPerNode=2)
+    by_age = {"jobDefaultOrder": "creationtime"}
+    driver.add_pool(2, taskSlotsPerNode=2, taskSchedulingPolicy=by_age)
     driver.add_job(usesTaskDependencies=True)
     driver.add_job("other")
     for each in "abcdef":

@@ -116,6 +116,20 @@ def test_node_recovers_when_told():
     assert driver.nodes[0].state == "idle"
 
 
+def test_other_tasks_of_a_full_disk_go_on():
+    """What else runs on a node whose disk is full runs on until it ends."""
+    driver = Driver(faults=Faults(disks=[DiskFault(full=True, skip=1, times=1)]))
+    driver.add_pool(taskSlotsPerNode=2)
+    driver.add_job()
+    driver.add_task("fine")
+    driver.add_task("full")
+    failure = make_failure("DiskFull", FilePath="x", Message="No space left on device")
+    driver.end("/full", Outcome(None, failure, preprocessing_failure=True))
+    assert (driver.nodes[0].state, driver.task("fine").state) == ("unusable", "running")
+    driver.end("/fine")
+    assert driver.task("fine").result == "success"
+
+
 def test_full_disk():
     """A task that finds its disk full fails; its node is unusable, says why, and can be rebooted."""
     driver = Driver(faults=Faults(disks=[DiskFault(full=True, times=1)]))

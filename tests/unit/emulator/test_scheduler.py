@@ -75,6 +75,19 @@ def test_higher_priority_job_goes_first(driver):
     assert driver.running() == ["urgent"]
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"), [("none", ["new1", "old1"]), ("creationtime", ["old1", "old2"])]
+)
+def test_jobs_of_one_priority_share_a_pool_unless_the_older_is_to_go_first(driver, order, expected):
+    """With `none` the job of which fewer tasks run is next, with `creationtime` the one made first."""
+    driver.add_job("old")
+    driver.add_job("new")
+    for name in ("old1", "old2", "new1", "new2"):
+        driver.add_task(name, name[:3])
+    driver.add_pool(taskSlotsPerNode=2, taskSchedulingPolicy={"jobDefaultOrder": order})
+    assert driver.running() == expected
+
+
 def test_max_parallel_tasks(driver):
     """A job never has more tasks running than its maxParallelTasks."""
     driver.add_pool(taskSlotsPerNode=4)
