@@ -66,21 +66,30 @@ class AgentLink:
         """Whether all that an earlier service had started is known: what still runs, how the rest has ended.
         That is there to `find` then. Waits for the agent."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        found = None
         try:
-            found = connect(self._folder)
-            hello = found.wait_for_message(_HELLO_SECONDS)
+            found, hello = _greet(connect(self._folder))
         except OSError:
             # There is none, or it was about to end: then it has left what it knows for the next one. One that
             # says nothing may wake up later, and do what it was told.
-            if found is not None:
-                found.close()
             _kill_agent(self._folder)
-            found = self._start_agent()
-            hello = found.wait_for_message(_HELLO_SECONDS)
+            found, hello = self._start_greeted()
         self._use(found)
         self._hear(hello)
         return hello[-1]
+
+    def _start_greeted(self) -> tuple[AgentSocket, Message]:
+        """A new agent that has said hello. Raises OSError, and leaves none, where it says nothing."""
+        try:
+            return _greet(self._start_agent())
+        except BaseException:
+            _kill_agent(self._folder)
+            self._end_process()
+            raise
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._reap()
 
     def find(self, name: str) -> Running | None:
         """What an earlier service has started under this name. The caller has it then."""
@@ -208,6 +217,15 @@ class AgentLink:
         for running in [*self._running.values(), *self._left.values()]:
             _fail(running, AttemptFailed("Unknown", Message="The node agent was killed"))
         self._running.clear()
+
+
+def _greet(found: AgentSocket) -> tuple[AgentSocket, Message]:
+    """A connection with the first that was said over it. Raises OSError, and closes it, where that fails."""
+    try:
+        return found, found.wait_for_message(_HELLO_SECONDS)
+    except BaseException:
+        found.close()
+        raise
 
 
 def _soon(action: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from batch_emulator.node.agent_link import AgentLink, Running
-from batch_emulator.node.containers import Containers, client_environment, is_engine_s_failure
+from batch_emulator.node.containers import Containers, client_environment
 from batch_emulator.node.failures import AttemptFailed, limit_exceeded, make_failure, nonzero_exit
 from batch_emulator.node.launch import Failure, Launch, Outcome
 from batch_emulator.node.output_files import upload_output_files
@@ -67,7 +67,7 @@ async def carry_out(
             ended = await _execute(launch, directory, environment, stop, equipment)
         else:
             ended = await watch(running, stop, equipment.stop_grace_seconds)
-        if containers and ended.cause == "itself" and is_engine_s_failure(ended.code):
+        if containers and ended.cause == "itself" and containers.made_none(launch, ended.code):
             raise AttemptFailed("ContainerInvalidSettings", Message=_last_line(f"{directory}/stderr.txt"))
     except AttemptFailed as error:
         equipment.sweeper.later(directory)
@@ -76,6 +76,9 @@ async def carry_out(
         return Outcome(None, limit_exceeded(), preprocessing_failure=True)
     except _Stopped:
         return stopped_outcome()
+    finally:
+        if containers:
+            containers.forget(launch)
     if containers and ended.cause != "itself":
         # Its client is gone; what ran in it need not be.
         await containers.remove(launch)
@@ -162,6 +165,7 @@ async def _execute(
     containers = equipment.containers_for(launch)
     if containers is not None:
         await _until(stop, deadline, containers.fetch(launch))
+        containers.prepare(launch, environment)
     if stop.done():
         raise _Stopped
     command = Command(

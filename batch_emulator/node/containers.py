@@ -36,6 +36,7 @@ _CLIENT_NAMES = frozenset({"PATH", "HOME", "USER", "TMPDIR", "LANG", "REGISTRY_A
 _CLIENT_PREFIXES = ("XDG_", "DOCKER_", "CONTAINER", "STORAGE_", "BUILDAH_", "DBUS_")
 _LABEL = "azure-batch-emulator"
 _ANSWER_SECONDS = 30.0
+#: A client's exit code where it made no container. A program may have it too.
 _ENGINE_FAILED = 125
 _MOUNTS = {"Shared": "shared", "Startup": "startup", "VfsMounts": "fsmounts", "Applications": "applications"}
 
@@ -48,6 +49,29 @@ class Containers:
 
     engine: str
     location: str
+
+    def note(self, launch: Launch, kind: str) -> Path:
+        """A file beside the nodes, for the client of an attempt: `cid`, which is there once there was a
+        container, or `env`, the variables that the client itself must not take for its own."""
+        return Path(self.location).with_name("containers") / f"{self.name(launch)}.{kind}"
+
+    def prepare(self, launch: Launch, environment: Mapping[str, str]) -> None:
+        """What `arguments` names: read by the client alone, as nobody else may see a task's variables."""
+        self.forget(launch)
+        file = self.note(launch, "env")
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.chmod(0o700)
+        file.touch(0o600)
+        lines = (f"{name}={value}\n" for name, value in environment.items() if _goes_by_file(name, value))
+        file.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+
+    def made_none(self, launch: Launch, code: int) -> bool:
+        """Whether the client has failed before there was a container: programs too may exit with its code."""
+        return code == _ENGINE_FAILED and not self.note(launch, "cid").exists()
+
+    def forget(self, launch: Launch) -> None:
+        for kind in ("cid", "env"):
+            self.note(launch, kind).unlink(missing_ok=True)
 
     def name(self, launch: Launch) -> str:
         """That of an attempt's container, in all locations."""
@@ -72,8 +96,10 @@ class Containers:
         )
         return [
             *(self.engine, "run", *where, *_mounts(launch, root, directory), *_variables(environment)),
+            *("--env-file", str(self.note(launch, "env"))),
             # After ours, as the last of two that contradict each other counts; but for how we find it again.
             *split_words(settings.get("containerRunOptions", "")),
+            *("--cidfile", str(self.note(launch, "cid"))),
             *("--rm", "--pull=never", "--name", self.name(launch), "--label", f"{_LABEL}={self.location}"),
             *(settings["imageName"], *split_words(launch.command_line)),
         ]
@@ -88,6 +114,9 @@ class Containers:
     def remove_all(self, but: Collection[Launch] = ()) -> None:
         """End those of this location that no attempt has any more. Waits for that."""
         spared = {self.name(launch) for launch in but}
+        for note in Path(self.location).with_name("containers").glob("*.*"):
+            if note.stem not in spared:
+                note.unlink(missing_ok=True)
         of_here = ("--filter", f"label={_LABEL}={self.location}", "--format", "{{.Names}}")
         try:
             listed = _answer([self.engine, "ps", "--all", *of_here])
@@ -144,12 +173,7 @@ def client_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """That of the engine's client: what it needs, and what `arguments` passes on by name. No marker of the
     task, as helpers that the client leaves behind are no strays of the task's."""
     own = {name: value for name, value in os.environ.items() if _is_client_s(name)}
-    return {name: value for name, value in environment.items() if name != TASK_DIRECTORY} | own
-
-
-def is_engine_s_failure(code: int) -> bool:
-    """No container was made, as engines say it."""
-    return code == _ENGINE_FAILED
+    return {name: value for name, value in environment.items() if not _is_kept_from_client(name)} | own
 
 
 def _is_client_s(name: str) -> bool:
@@ -157,10 +181,21 @@ def _is_client_s(name: str) -> bool:
 
 
 def _variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """By name alone where that can be: everybody sees the command lines of processes."""
+    """By name alone: everybody sees the command lines of processes. By value only one of several lines that
+    has a name of the client's: no file of variables can hold it, and the client would take it for its own."""
     for name, value in environment.items():
-        by_value = _is_client_s(name) or name == TASK_DIRECTORY
-        yield from ("--env", f"{name}={value}" if by_value else name)
+        if not _is_kept_from_client(name):
+            yield from ("--env", name)
+        elif not _goes_by_file(name, value):
+            yield from ("--env", f"{name}={value}")
+
+
+def _is_kept_from_client(name: str) -> bool:
+    return _is_client_s(name) or name == TASK_DIRECTORY
+
+
+def _goes_by_file(name: str, value: str) -> bool:
+    return _is_kept_from_client(name) and "\n" not in value
 
 
 def _mounts(launch: Launch, root: str, directory: str) -> Iterator[str]:

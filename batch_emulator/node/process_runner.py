@@ -82,6 +82,8 @@ class ProcessRunner:
             raise RuntimeError(f"Node {node_id} is open")
         # Inputs and outputs are there; programs find their usual modes below.
         self._nodes_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Also one that an earlier version has made.
+        self._nodes_directory.chmod(0o700)
         root = self._nodes_directory / pool_id / node_id
         for name in _NODE_DIRECTORIES:
             (root / name).mkdir(parents=True, exist_ok=True)

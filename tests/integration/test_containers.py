@@ -100,6 +100,7 @@ def task(task_id: str, command: str, **settings) -> models.BatchTaskCreateOption
         container_settings=models.BatchTaskContainerSettings(**given),
         environment_settings=[
             models.EnvironmentSetting(name="WORD", value="from the task"),
+            models.EnvironmentSetting(name="DOCKER_TOKEN", value="a secret"),
             models.EnvironmentSetting(name="PATH", value="/bin:/only"),
         ],
     )
@@ -134,6 +135,8 @@ def run_all(client: BatchClient) -> None:
         task("default", "pwd", working_directory="containerImageDefault"),
         task("option", "pwd", container_run_options="--network none --workdir /bin"),
         task("code", "exit 7"),
+        task("engine-s-code", "exit 125"),
+        task("hidden", "echo $DOCKER_TOKEN"),
         task("absent", "true", image_name="localhost/absent:1"),
         task("wrong", "true", container_run_options="--no-such-option"),
         task(
@@ -161,7 +164,8 @@ def check_ends(client: BatchClient) -> None:
     assert (printed(client, "default"), printed(client, "option")) == ("/\n", "/bin\n")
     assert printed(client, "read-only").split()[-1] == "shared"
     assert code_of(client, "read-only") == 1
-    assert code_of(client, "code") == 7
+    assert (code_of(client, "code"), code_of(client, "engine-s-code")) == (7, 125)
+    assert printed(client, "hidden") == "a secret\n"
     assert failure_of(client, "absent") == "ContainerInvalidImage"
     assert failure_of(client, "wrong") == "ContainerInvalidSettings"
     assert failure_of(client, "stopped") == "TaskEnded"

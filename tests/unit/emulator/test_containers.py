@@ -34,15 +34,34 @@ def pairs(found: list[str], option: str) -> list[str]:
 
 def test_container_has_the_node_the_place_the_variables_and_the_command():
     """All folders of the node under their own paths, the working directory, variables by name alone, the
-    words of the command behind the image."""
-    found = arguments(launch(), SECRET="s", PATH="/opt", AZ_BATCH_TASK_DIR=DIRECTORY)
+    words of the command behind the image; of a variable that the client has too nothing is told by name."""
+    found = arguments(launch(), SECRET="s", PATH="/opt", AZ_BATCH_TASK_DIR=DIRECTORY, DOCKER_TOKEN="secret")
     assert found[:2] == ["/bin/engine", "run"]
     assert pairs(found, "--volume") == [f"{ROOT}:{ROOT}"]
     assert pairs(found, "--workdir") == [f"{DIRECTORY}/wd"]
-    assert pairs(found, "--env") == ["SECRET", "PATH=/opt", f"AZ_BATCH_TASK_DIR={DIRECTORY}"]
+    assert pairs(found, "--env") == ["SECRET"]
+    assert pairs(found, "--env-file") == [str(CONTAINERS.note(launch(), "env"))]
+    assert not [word for word in found if "secret" in word]
     assert pairs(found, "--name") == [CONTAINERS.name(launch())]
     assert found[-3:] == ["image:1", "run", "all of it"]
     assert arguments(launch(""))[-1] == "image:1"
+
+
+def test_variables_that_the_client_has_too_are_in_a_file_of_the_owner_s(tmp_path):
+    """The client would take them for its own settings; the file goes with the attempt, as that of its id."""
+    containers = Containers("/bin/engine", str(tmp_path / "nodes"))
+    given = {"WORD": "w", "DOCKER_TOKEN": "secret", "PATH": "/opt", "CONTAINER_KEY": "a\nb"}
+    containers.prepare(launch(), given)
+    file = containers.note(launch(), "env")
+    assert file.read_text() == "DOCKER_TOKEN=secret\nPATH=/opt\n"
+    assert (file.stat().st_mode & 0o077, file.parent.stat().st_mode & 0o077) == (0, 0)
+    assert pairs(containers.arguments(launch(), DIRECTORY, given), "--env") == ["WORD", "CONTAINER_KEY=a\nb"]
+    assert not {"DOCKER_TOKEN", "CONTAINER_KEY"} & client_environment(given).keys()
+    assert containers.made_none(launch(), 125)
+    containers.note(launch(), "cid").touch()
+    assert not containers.made_none(launch(), 125)
+    containers.forget(launch())
+    assert list(file.parent.iterdir()) == []
 
 
 def test_options_of_the_task_count_but_for_its_name():
