@@ -42,25 +42,21 @@ def run_tests(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.soak
-def test_fixture_in_a_project_of_its_own(tmp_path):
-    """The test of the page passes in a folder that knows nothing of this project."""
-    alone, *_ = [each for each in EXAMPLES if "def test_" in each]
-    ended = run_tests(tmp_path, alone)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-def test_blobs_in_a_project_of_its_own(tmp_path, monkeypatch):
-    """The `conftest.py` of the page starts Azurite, from which the task of the page's test reads a blob."""
-    conftest, test = [each for each in EXAMPLES if OF_A_SUITE.search(each)][1:]
+def test_the_tests_of_the_page_make_a_suite(tmp_path, monkeypatch):
+    """With the page's `conftest.py`, which starts Azurite, they pass beside each other in a folder that knows
+    nothing of this project: also the first of them after those that leave something in the account."""
+    (conftest,) = [each for each in EXAMPLES if "@pytest.fixture" in each]
     (tmp_path / "conftest.py").write_text(conftest)
+    first, *others = [each for each in EXAMPLES if "def test_" in each]
+    (tmp_path / "test_first.py").write_text("\n".join(others))
     # What `npm install --global` puts on the PATH.
     program = tmp_path / "azurite-blob"
     program.write_text(f'#!/bin/sh\nexec {azurite.NODE} {azurite.install() / azurite.BLOB_SERVICE} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    ended = run_tests(tmp_path, test)
+    ended = run_tests(tmp_path, first)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 passed" in ended.stdout
 
 
 @pytest.mark.soak

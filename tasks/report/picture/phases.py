@@ -73,9 +73,10 @@ def split_flow(result: RunResult, last_seconds: float, began_at: datetime) -> li
     if result.uploaded_at is not None:
         began, ended = ((moment - began_at).total_seconds() for moment in result.uploaded_at)
         phases = [Phase("prepares", 0, began), Phase("uploads", began, ended)]
-    return _drop_empty(
-        [*phases, Phase("fetches", last_seconds, _end_seconds(result, began_at, last_seconds))]
-    )
+    # Behind the last task that had ended, a run that was stopped still waited for others.
+    if not result.counts["unfinished"]:
+        phases.append(Phase("fetches", last_seconds, _end_seconds(result, began_at, last_seconds)))
+    return _drop_empty(phases)
 
 
 def _end_seconds(result: RunResult, began_at: datetime, last_seconds: float) -> float:

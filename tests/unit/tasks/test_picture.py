@@ -28,7 +28,7 @@ from tasks.report.picture.timeline import (
     running_steps,
     slot_rows,
 )
-from tasks.spec.run_results import FileResult, RunResult, TaskResult
+from tasks.spec.run_results import NOT_COMPLETED, FileResult, RunResult, TaskResult
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -125,6 +125,8 @@ def test_what_a_run_does_beside_its_tasks_is_told_apart():
         "Prepared in 2.0 s, inputs uploaded in 1.0 s, a node booted in 5.0 s, its start task took 4.0 s, "
         "first Batch task after 14 s, the rest fetched in 4.0 s."
     ) in texts(svg)
+    stopped = FileResult("three.txt", None, problem=NOT_COMPLETED)
+    assert "fetches" not in draw_picture(replace(told, files=(*told.files, stopped)), starts)
 
 
 def test_a_node_that_nobody_knows_waits_for_its_first_task():
