@@ -17,7 +17,12 @@ unreachable() {
 echo "Python packages for $extras, into .venv"
 if command -v uv >/dev/null; then
   [ -x $python ] || uv venv --quiet --python "$PYTHON" .venv
-  uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" || unreachable uv
+  # A line for each of a hundred packages is too much; the large ones, the steps and what is wrong are shown.
+  { uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" 2>&1 || echo FAILED; } | awk '
+    { failed = /^FAILED$/ }
+    failed || /^ [-+~] / || /^ *(Downloaded|Building|Built) / { next }
+    { print; fflush() }
+    END { exit failed }' || unreachable uv
 else
   [ -x $python ] || "$PYTHON" -m venv .venv
   # What pip says of each package is too much; of what is wrong it speaks on another stream.
