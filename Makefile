@@ -66,7 +66,7 @@ $(DEV_INSTALLED) $(BROWSER_INSTALLED) $(DOCS_INSTALLED): .venv/.installed-%: $(I
 	@touch $@
 
 docs: $(DOCS_INSTALLED)
-	@$(IN_VENV) -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(IN_VENV) -m mkdocs build --quiet --strict
 
 check: $(DEV_INSTALLED)
 	@$(IN_VENV) -m ruff check .
