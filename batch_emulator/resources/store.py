@@ -269,6 +269,14 @@ class Store:
         """Active jobs of a pool that can start a ready task: highest priority first, then the oldest."""
         return (self.jobs[job_key] for _, _, job_key in self._queues.get(pool_key, ()))
 
+    def queued_jobs_by_load(self, pool_key: str) -> Iterator[Job]:
+        """The same, but of one priority those first of which the fewest tasks run."""
+        queue = self._queues.get(pool_key, ())
+        if len(queue) < 2:
+            return self.queued_jobs(pool_key)
+        loads = [(rank, self._tasks[name].running, number, name) for rank, number, name in queue]
+        return (self.jobs[job_key] for *_, job_key in sorted(loads))
+
     def touch(self, *kind_and_key: str) -> None:
         """Note that a resource was made, changed or removed."""
         self.changed[kind_and_key] = None

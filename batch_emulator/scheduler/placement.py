@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby
 
 from batch_emulator.resources.model import Job, Node, Pool, Task, key
 from batch_emulator.resources.pool_nodes import PoolNodes, Suits
@@ -50,14 +49,9 @@ def next_placement(world: World, pool_key: str) -> Placement | None:
 def _in_order(world: World, pool: Pool) -> Iterator[Job]:
     """Jobs with ready tasks, highest priority first. Of equals the oldest with `jobDefaultOrder`
     `creationtime`; else that of which the fewest tasks run, so that they share the pool."""
-    jobs = world.store.queued_jobs(key(pool.id))
-    if pool.spec.get("taskSchedulingPolicy", {}).get("jobDefaultOrder") == "creationtime":
-        return jobs
-    equals = (list(group) for _, group in groupby(jobs, key=lambda job: job.spec.get("priority", 0)))
-    return chain.from_iterable(
-        sorted(group, key=lambda job: world.store.tasks(job.key).running) if len(group) > 1 else group
-        for group in equals
-    )
+    by_age = pool.spec.get("taskSchedulingPolicy", {}).get("jobDefaultOrder") == "creationtime"
+    store = world.store
+    return store.queued_jobs(key(pool.id)) if by_age else store.queued_jobs_by_load(key(pool.id))
 
 
 def _place_manager(world: World, job: Job, pool: Pool) -> Placement | None:
