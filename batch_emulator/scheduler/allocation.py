@@ -10,6 +10,9 @@ from batch_emulator.resources.transitions import ALLOCATION, AllocationEvent, fo
 from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
 
+#: What each recorded pool shows that is being deleted with its nodes: as many ticks as 32 bits hold.
+_DELETION_TIMEOUT = "PT7M9.497S"
+
 
 def _move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
     pool.allocation_state = follow(ALLOCATION, pool.allocation_state, event)
@@ -55,6 +58,7 @@ def empty(world: World, pool: Pool) -> None:
         _move_allocation(world, pool, "stop")
     elif pool.allocation_state == "steady" and len(world.store.nodes(key(pool.id))):
         pool.target_dedicated = pool.target_spot = 0
+        pool.spec = pool.spec | {"resizeTimeout": _DELETION_TIMEOUT}
         _move_allocation(world, pool, "resize")
 
 

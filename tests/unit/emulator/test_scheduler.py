@@ -296,6 +296,7 @@ def test_deleted_pool_stops_its_resize_or_resizes_to_none(driver):
     driver.do(pools.delete_pool, "pool")
     pool = driver.world.pool("pool")
     assert (pool.state, pool.allocation_state, pool.target_dedicated) == ("deleting", "resizing", 0)
+    assert pool.spec["resizeTimeout"] == "PT7M9.497S"
     driver.pass_seconds(10)
     assert not driver.world.store.pools
 
