@@ -17,6 +17,7 @@ from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.collecting import Outputs
+from tasks.watch.completed_tasks import NOTHING_SEEN
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
 from tasks.watch.spending import Spending
@@ -83,4 +84,5 @@ def _wait_for_files(
         patience,
         on_completed,
         opaque(spending),
+        opaque(submitted.early.seen if submitted.early else NOTHING_SEEN),
     )

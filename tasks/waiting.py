@@ -20,7 +20,7 @@ from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.watch.completed_tasks import list_completed
+from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 from tasks.watch.health import PoolView
 from tasks.watch.job_watch import check_job, disable_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
@@ -49,10 +49,12 @@ def wait_for_tasks(
     patience: Patience,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
     spending: Spending,
+    seen: Seen = NOTHING_SEEN,
 ) -> Iterator[int]:
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
 
-    Where several files share a Batch task, `on_completed` tells how many of them are done.
+    Where several files share a Batch task, `on_completed` tells how many of them are done. Tasks that were
+    `seen` to complete before are not handed on.
 
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
@@ -68,7 +70,8 @@ def wait_for_tasks(
             awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
             stall = Stall(patience)
             looks = Looks(job, watch, stall, spending)
-            yield from _wait(client, looks, awaited, deadline_seconds, on_completed)
+            collector = _Collector(job.id, awaited, seen)
+            yield from _wait(client, looks, collector, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
             if read_code(error) != "JobNotFound":
                 raise
@@ -101,15 +104,14 @@ class Looks:
 def _wait(
     client: BatchClient,
     looks: Looks,
-    awaited: AwaitedTasks,
+    collector: "_Collector",
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
-    collector = _Collector(looks.job.id, awaited)
     began = health_at = time.monotonic()
     with watched(Progress()) as progress:
         while True:
-            counts = _count_tasks(client, looks.job.id, awaited)
+            counts = _count_tasks(client, looks.job.id, collector.awaited)
             fresh = collector.collect(client, counts)
             counts = replace(counts, files=on_completed(fresh))
             progress.tell(counts)
@@ -193,11 +195,12 @@ def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Cou
 class _Collector:
     """The results that a _wait has seen so far, so that each task is listed about once."""
 
-    def __init__(self, job_id: str, awaited: AwaitedTasks):
+    def __init__(self, job_id: str, awaited: AwaitedTasks, seen: Seen):
         self.job_id = job_id
-        self.left = set(awaited.ids)
-        self.listed = 0
-        self.latest: datetime | None = None
+        self.awaited = awaited
+        self.left = set(awaited.ids - seen.ids)
+        self.listed = len(awaited.ids) - len(self.left)
+        self.latest = seen.latest
 
     @property
     def is_complete(self) -> bool:
@@ -206,13 +209,19 @@ class _Collector:
     def collect(self, client: BatchClient, counts: Counts) -> list[TaskResult]:
         """The results of tasks that completed since the last call.
 
-        When the counts say that all is done, everything is listed: what a listing by time may have missed
-        is found there, and a task counts as done only if a list has said so.
+        When the counts say that all is done and some are still missing, everything is listed: what a listing
+        by time may have missed is found there, and a task counts as done only if a list has said so.
         """
         is_last = counts.completed >= counts.total or not (counts.waiting or counts.running)
         if not is_last and counts.completed <= self.listed:
             return []
-        found = list_completed(client, self.job_id, None if is_last else self.latest)
+        fresh = self._list(client, self.latest)
+        if is_last and self.left:
+            fresh += self._list(client, None)
+        return fresh
+
+    def _list(self, client: BatchClient, since: datetime | None) -> list[TaskResult]:
+        found = list_completed(client, self.job_id, since)
         fresh = [result for result in found if result.task_id in self.left]
         self.left.difference_update(result.task_id for result in fresh)
         self.listed += len(fresh)

@@ -20,6 +20,8 @@ from tasks.errors import SettingsError
 from tasks.observing import left_out_on_failure
 
 CONNECTIONS = 64
+# Of the client, and of the lists that are read without its models.
+BATCH_API_VERSION = "2025-06-01"
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
 # For `begin_*`, for whose end nothing here waits. The client's poller asks at once, in a thread of its own,
@@ -60,7 +62,8 @@ def get_batch_client(accounts: Accounts) -> BatchClient:
     else:
         credential = _entra_credential()
     policy = RetryUntilDeadline("Batch")
-    return BatchClient(accounts.batch_endpoint, credential, transport=_build_transport(), retry_policy=policy)
+    options = {"transport": _build_transport(), "retry_policy": policy, "api_version": BATCH_API_VERSION}
+    return BatchClient(accounts.batch_endpoint, credential, **options)
 
 
 @cache

@@ -1,17 +1,33 @@
 """Which Batch tasks have completed, and how."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.rest import HttpRequest, HttpResponse
 
 from tasks.azure.azure_errors import redacted
+from tasks.azure.clients import BATCH_API_VERSION
 from tasks.spec.run_results import TaskResult
 from tasks.spec.times import read_time
 
-SELECT = ["id", "state", "stateTransitionTime", "executionInfo", "nodeInfo"]
+SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 PAGE_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a job's completed tasks."""
+
+    ids: frozenset[str] = frozenset()
+    latest: datetime | None = None
+    """When the last of them became so."""
+
+
+NOTHING_SEEN = Seen()
 
 
 def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[TaskResult]:
@@ -19,18 +35,44 @@ def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> 
     condition = "state eq 'completed'"
     if since is not None:
         condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
-    listed = client.list_tasks(job_id, filter=condition, select=SELECT, max_results=PAGE_MAX)
-    return (_read_result(found) for found in listed)
+    query = {
+        "api-version": BATCH_API_VERSION,
+        "maxresults": PAGE_MAX,
+        "$filter": condition,
+        "$select": SELECT,
+    }
+    for page in _list_pages(client, HttpRequest("GET", f"/jobs/{job_id}/tasks", params=query)):
+        yield from map(_read_result, page)
 
 
-def _read_result(found: models.BatchTask) -> TaskResult:
-    """How a task ended.
+def _list_pages(client: BatchClient, request: HttpRequest) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a list as they are in JSON: a model of the client for each task would cost three times as
+    much as all else here, and there may be 100,000 tasks."""
+    while True:
+        answer = client.send_request(request)
+        if answer.status_code != 200:
+            raise _read_error(answer)
+        page = answer.json()
+        yield page["value"]
+        if not (link := page.get("odata.nextLink")):
+            return
+        request = HttpRequest("GET", link)
 
-    Its properties are read by their names in REST: by those in Python each costs as much as all of this, and
-    there may be 100,000 tasks.
-    """
+
+def _read_error(answer: HttpResponse) -> HttpResponseError:
+    """The error that the client's own list would raise."""
+    try:
+        model = models.BatchError(answer.json())
+    except ValueError:
+        model = None
+    kind = ResourceNotFoundError if answer.status_code == 404 else HttpResponseError
+    return kind(response=answer, model=model)
+
+
+def _read_result(found: Mapping[str, Any]) -> TaskResult:
+    """How a task ended."""
     ran: Mapping[str, Any] = found.get("executionInfo") or {}
-    failure = found.execution_info.failure_info if found.execution_info and "failureInfo" in ran else None
+    failure: Mapping[str, Any] = ran.get("failureInfo") or {}
     return TaskResult(
         task_id=found["id"],
         changed_at=read_time(found["stateTransitionTime"]),
@@ -38,9 +80,9 @@ def _read_result(found: models.BatchTask) -> TaskResult:
         node_id=(found.get("nodeInfo") or {}).get("nodeId") or "",
         seconds=_measure_seconds(ran),
         tries=1 + (ran.get("retryCount") or 0),
-        category=str(getattr(failure.category, "value", failure.category)) if failure else "",
-        code=(failure.code if failure else None) or "",
-        message=_failure_message(failure) if failure else "",
+        category=failure.get("category") or "",
+        code=failure.get("code") or "",
+        message=_failure_message(failure),
     )
 
 
@@ -50,8 +92,9 @@ def _measure_seconds(ran: Mapping[str, Any]) -> float | None:
     return (read_time(end) - read_time(start)).total_seconds() if start and end else None
 
 
-def _failure_message(failure: models.BatchTaskFailureInfo) -> str:
+def _failure_message(failure: Mapping[str, Any]) -> str:
     """The service's message, with its details where they say more."""
-    said = {failure.message or ""}
-    details = [detail for detail in failure.details or [] if detail.value not in said]
-    return redacted("; ".join([failure.message or "", *(f"{item.name}: {item.value}" for item in details)]))
+    message = failure.get("message") or ""
+    pairs = [(detail.get("name"), detail.get("value")) for detail in failure.get("details") or []]
+    details = [f"{name}: {value}" for name, value in pairs if value not in (message, None)]
+    return redacted("; ".join([message, *details]))

@@ -16,7 +16,7 @@ from tasks.pacing import Pace
 from tasks.spec.bundles import Unit
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import WorkItem
-from tasks.watch.completed_tasks import list_completed
+from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 
 # These looks are for no more than to begin early.
 LOOK_SECONDS = 2.0
@@ -43,6 +43,9 @@ class EarlyOutputs:
     """Those whose outputs are there, and which are no full shard yet."""
 
     latest: datetime | None = None
+    has_failed: bool = False
+    """Whether some have failed, of which the wait is to hear as of all that it lists."""
+
     pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
 
     def look(self, added: Mapping[str, Unit]) -> None:
@@ -54,6 +57,11 @@ class EarlyOutputs:
             self._take(added, self.folder)
         self.pace.note()
 
+    @property
+    def seen(self) -> Seen:
+        """What the wait need not list again."""
+        return NOTHING_SEEN if self.has_failed else Seen(frozenset(self.results), self.latest)
+
     def _list_completed(self) -> list[TaskResult]:
         # The downloads below have the run's time.
         with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
@@ -62,6 +70,7 @@ class EarlyOutputs:
     def _take(self, added: Mapping[str, Unit], folder: Path) -> None:
         for result in self._list_completed():
             self.latest = max(self.latest or result.changed_at, result.changed_at)
+            self.has_failed = self.has_failed or not result.succeeded
             item = added.get(result.task_id)
             if result.succeeded and isinstance(item, WorkItem) and result.task_id not in self.results:
                 self.results[result.task_id] = result

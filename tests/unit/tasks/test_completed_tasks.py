@@ -1,0 +1,53 @@
+"""How Batch tasks have ended, as their lists in JSON say it."""
+
+from tasks.watch.completed_tasks import NOTHING_SEEN, _read_result
+from tasks.watch.early_outputs import EarlyOutputs
+
+ENDED = {
+    "id": "task-1",
+    "stateTransitionTime": "2026-11-26T18:00:02.5Z",
+    "executionInfo": {
+        "startTime": "2026-11-26T18:00:00Z",
+        "endTime": "2026-11-26T18:00:02Z",
+        "exitCode": 0,
+        "retryCount": 1,
+    },
+    "nodeInfo": {"nodeId": "tvm-1"},
+}
+FAILURE = {
+    "category": "UserError",
+    "code": "FailureExitCode",
+    "message": "The task exited with an exit code representing a failure",
+    "details": [
+        {"name": "Message", "value": "The task exited with an exit code representing a failure"},
+        {"name": "AdditionalErrorCode", "value": "FailureExitCode?sig=secret"},
+    ],
+}
+
+
+def test_a_task_that_succeeded_tells_where_and_how_long_it_ran():
+    """Exit code, node, seconds and tries are those of its last run."""
+    result = _read_result(ENDED)
+    assert (result.task_id, result.node_id, result.exit_code) == ("task-1", "tvm-1", 0)
+    assert (result.seconds, result.tries, result.succeeded) == (2.0, 2, True)
+    assert (result.category, result.code, result.message) == ("", "", "")
+
+
+def test_a_task_that_failed_says_why_once_and_without_signatures():
+    """A detail that repeats the message is left out; one that never ran has no exit code and no time."""
+    failed = {**ENDED["executionInfo"], "exitCode": 3, "failureInfo": FAILURE}  # pyright: ignore
+    result = _read_result({**ENDED, "executionInfo": failed})
+    assert (result.category, result.code, result.succeeded) == ("UserError", "FailureExitCode", False)
+    assert result.message == f"{FAILURE['message']}; AdditionalErrorCode: FailureExitCode?sig=REDACTED"
+    unrun = _read_result({**ENDED, "executionInfo": {"failureInfo": FAILURE}, "nodeInfo": None})
+    assert (unrun.exit_code, unrun.seconds, unrun.node_id) == (None, None, "")
+
+
+def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure():
+    """What the early looks saw to succeed isn't listed again; a failure among it is for the wait to tell."""
+    early = EarlyOutputs("job", "output", None, size=1)
+    early.results["task-1"] = result = _read_result(ENDED)
+    early.latest = result.changed_at
+    assert (early.seen.ids, early.seen.latest) == ({"task-1"}, result.changed_at)
+    early.has_failed = True
+    assert early.seen == NOTHING_SEEN
