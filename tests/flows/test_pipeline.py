@@ -9,7 +9,6 @@ import pytest
 from prefect import flow, task
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import feeding
 from flows.fan_out import fan_out
 from tasks import uploads
 from tasks.errors import InputError, PermanentError
@@ -73,7 +72,7 @@ def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypat
 
 def test_a_job_is_kept_alive_while_uploads_last(kept, inputs, tmp_path, monkeypatch):
     """Its own limit, which counts from its start, is moved again and again, and once more at the end."""
-    monkeypatch.setattr(feeding, "EXTENDED_AFTER", 0.0)
+    monkeypatch.setattr("flows.keeping.seconds_to_look", lambda timeout_seconds: 0.0)
     names = {path.name: path.read_text() for path in sorted(inputs.iterdir())[:2]}
     few = write_files(tmp_path / "few", names)
     options = {"run_key": kept, "cleanup": KEEP_ALL, "return_state": True}
