@@ -43,3 +43,31 @@ async def test_communication_is_told_as_asked_for(wire: Wire) -> None:
     await wire.add_pool(targetDedicatedNodes=1, targetNodeCommunicationMode="classic", version=OLD)
     await wire.idle_node()
     assert (await wire.get("/pools/p", version=OLD))["currentNodeCommunicationMode"] == "classic"
+
+
+async def test_values_are_told_as_the_page_has_them(wire: Wire) -> None:
+    """Bodies are compact, results of a collection in its order, an image of the version asked for; tasks
+    have no folder of certificates, and a node forgets them with their job."""
+    await wire.add_pool(targetDedicatedNodes=1)
+    await wire.add_job()
+    assert b"\r\n" not in (await wire.send("GET", "/pools/p")).content
+    ids = ["c", "a", "b"]
+    added = await wire.post(
+        "/jobs/j/addtaskcollection", {"value": [{"id": each, "commandLine": "true"} for each in ids]}
+    )
+    assert [each["taskId"] for each in added.json()["value"]] == ids
+
+    async def completed() -> bool:
+        return (await wire.get("/jobs/j/taskcounts"))["taskCounts"]["completed"] == len(ids)
+
+    await eventually(completed)
+    node = (await wire.get("/pools/p/nodes"))["value"][0]
+    assert node["virtualMachineInfo"]["imageReference"]["exactVersion"] == "latest"
+    assert len(node["recentTasks"]) == len(ids)
+    assert "certs" not in {each["name"] for each in (await wire.get("/jobs/j/tasks/a/files"))["value"]}
+    await wire.send("DELETE", "/jobs/j")
+
+    async def forgotten() -> bool:
+        return "recentTasks" not in (await wire.get("/pools/p/nodes"))["value"][0]
+
+    await eventually(forgotten)

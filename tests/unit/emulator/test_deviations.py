@@ -16,6 +16,8 @@ from tests.documentation import REPOSITORY, TEST, has_test
 PAGE = (REPOSITORY / "docs" / "emulator.md").read_text(encoding="utf-8")
 TABLES = re.findall(r"^(\|.*\| shown by \|)\n\|[- |]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
 ROWS = [row for _, rows in TABLES for row in rows.splitlines() if "| supported |" not in row]
+REPLAY = (REPOSITORY / "docs" / "emulator-replay.md").read_text(encoding="utf-8")
+ITEMS = REPLAY.partition("## What stays different")[2].partition("\n## ")[0].split("\n- **")[1:]
 #: The rooms of the service that decide what happens; the others read, keep and show what they are given.
 CORE = ("scheduler", "resources", "engine", "node", "autoscale", "faults", "catalogue")
 ROOTS = (
@@ -35,6 +37,14 @@ def test_there_are_the_four_tables():
 def test_each_deviation_names_a_test_that_is_there(row):
     """The last cell has at least one test, each by its file and its name."""
     named = TEST.findall(row.rstrip(" |").rpartition(" | ")[2])
+    assert named
+    assert [f"{file}::{name}" for file, name in named if not (name and has_test(file, name))] == []
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.partition("**")[0])
+def test_each_value_that_stays_different_names_a_test(item):
+    """As the rows do, so do the items of the page on recordings."""
+    named = TEST.findall(item)
     assert named
     assert [f"{file}::{name}" for file, name in named if not (name and has_test(file, name))] == []
 
