@@ -122,7 +122,10 @@ def welcome(settings: Settings, env_file: Path | None) -> str:
         f"  Data and logs  {settings.location}",
     ]
     if env_file:
-        lines += ["", f"  In another terminal:  . {env_file}"]
+        lines += [
+            "",
+            f"  In another terminal:  {'./run COMMAND' if env_file == ENV_FILE else f'. {env_file}'}",
+        ]
     return "\n".join([*lines, "", "Ctrl-C stops it."])
 
 

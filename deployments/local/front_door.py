@@ -31,11 +31,27 @@ const page = new URLSearchParams(location.search).get("page") || "/";
 fetch("/api/admin/version", {headers: {Authorization: "Basic " + key}}).then(answer => {
   if (!answer.ok) throw new Error();
   localStorage.setItem("prefect-password", key);
+  document.cookie = "opened-" + location.port + "=1; path=/; SameSite=Lax";
   location.replace(page.startsWith("/") && !/^[/\\\\]{2}/.test(page) ? page : "/");
 }).catch(() => {
   document.getElementById("told").textContent =
     "This link is of another local stack. The one that runs here has printed its own at its start.";
 });
+</script>
+"""
+
+# In a browser that hasn't been let in, Prefect's own page says no more than that something went wrong. The
+# cookie opens nothing: it says that there is a key, which is kept where only pages of this port find it.
+CLOSED_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>Prefect</title>
+<p id="told"></p>
+<script>
+const cookie = "opened-" + location.port + "=1";
+if (localStorage.getItem("prefect-password")) document.cookie = cookie + "; path=/; SameSite=Lax";
+if (document.cookie.includes(cookie)) location.reload();
+else document.getElementById("told").textContent = "This dashboard is for whoever has its key. Open the " +
+  "link " + location.origin + "/open#local:... that its stack has printed at its start, then this one again.";
 </script>
 """
 
@@ -50,9 +66,9 @@ def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
         elif why := why_refused(Headers(scope=scope), hosts):
             await refusal(scope, why)(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == OPEN_PATH:
-            await HTMLResponse(OPEN_PAGE, headers={**UNFRAMED, "Cache-Control": "no-store"})(
-                scope, receive, send
-            )
+            await HTMLResponse(OPEN_PAGE, headers=OPEN_HEADERS)(scope, receive, send)
+        elif scope["type"] == "http" and is_unopened(scope["path"], Headers(scope=scope), port):
+            await HTMLResponse(CLOSED_PAGE, headers=OPEN_HEADERS)(scope, receive, send)
         else:
             await app(scope, receive, unframed(send))
 
@@ -66,6 +82,12 @@ def why_refused(headers: Mapping[str, str], hosts: Iterable[str]) -> str | None:
     if headers.get("origin", "http://" + headers["host"]).lower() not in {f"http://{host}" for host in hosts}:
         return "This server answers no page but its own dashboard."
     return None
+
+
+def is_unopened(path: str, headers: Mapping[str, str], port: int) -> bool:
+    """Whether a browser goes to a page of the dashboard, and has not opened it by its link before."""
+    is_page = headers.get("sec-fetch-mode") == "navigate" and not path.startswith("/api/")
+    return is_page and f"opened-{port}=1" not in headers.get("cookie", "").split("; ")
 
 
 def refusal(scope: Scope, why: str) -> ASGIApp:

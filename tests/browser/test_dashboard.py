@@ -176,3 +176,21 @@ def test_a_link_of_another_stack_is_told(browser, dashboard):
     page.get_by_text("This link is of another local stack").wait_for()
     assert page.evaluate("localStorage.length") == 0
     context.close()
+
+
+@pytest.mark.parametrize("ui", ["", "/v2"])
+def test_a_page_without_the_key_says_what_opens_it(browser, dashboard, ui):
+    """Of an address as a terminal prints it: the page names the link that is needed, and works after it."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{dashboard.address}{ui}/deployments")
+    page.get_by_text("that its stack has printed at its start").wait_for()
+    page.goto(dashboard.link.replace("#", f"?page={ui}/deployments#"))
+    page.get_by_text("nightly").first.wait_for()
+    # Whoever leaves while the page still asks is signed out by it.
+    page.wait_for_load_state("networkidle")
+    # A browser that has the key and lost the cookie is let in all the same.
+    context.clear_cookies()
+    page.goto(f"{dashboard.address}{ui}/deployments")
+    page.get_by_text("nightly").first.wait_for()
+    context.close()
