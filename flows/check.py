@@ -20,11 +20,12 @@ from tasks.plans import (
     refuse_contradictions,
     refuse_unfit,
 )
+from tasks.reuse.earlier_seconds import measure_earlier
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.inputs import InputFile
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.prices import check_max_cost, describe_estimate, find_prices
+from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours, find_prices
 from tasks.spec.run_spec import RunSpec, Text, Texts
 from tasks.spec.task_specs import pool_for
 
@@ -44,8 +45,10 @@ def check(spec: CheckSpec) -> list[Finding]:
     """Check accounts, roles, image, slots, names, disk space and clock, and tell all findings at once."""
     pool = pool_for(spec.task, spec.pool)
     with using_accounts(spec.accounts, spec.storage_accounts):
+        files: list[InputFile] = []
         findings = [*find_account_problems(pool, spec.timeout_seconds), *find_pool_problems(pool)]
-        findings += [*_check_files(spec), *_check_options(spec), *_check_secrets(spec), *_check_cost(spec)]
+        findings += [*_check_files(spec, files), *_check_options(spec), *_check_secrets(spec)]
+        findings += _check_cost(spec, len(files))
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
@@ -55,13 +58,12 @@ def check(spec: CheckSpec) -> list[Finding]:
     return findings
 
 
-def _check_files(spec: CheckSpec) -> list[Finding]:
-    """What is wrong with the inputs and the command, as far as they are given."""
+def _check_files(spec: CheckSpec, files: list[InputFile]) -> list[Finding]:
+    """What is wrong with the inputs and the command, as far as they are given; `files` takes the inputs."""
     findings: list[Finding] = []
     if spec.command:
         name = "application" if spec.application else None
         findings += _try("command", lambda: build_command(spec.command, name), "It can be run.")
-    files: list[InputFile] = []
     places: list[OutputPlace | None] = []
     is_remote = is_place(spec.output_dir)
     if is_remote:
@@ -98,14 +100,18 @@ def _check_secrets(spec: CheckSpec) -> list[Finding]:
     ]
 
 
-def _check_cost(spec: CheckSpec) -> list[Finding]:
-    """Whether a limit can be held, and what the nodes would cost at the most, as far as prices are known."""
+def _check_cost(spec: CheckSpec, files: int) -> list[Finding]:
+    """Whether a limit can be held, how many node-hours the run comes to, and what they cost at the most, as
+    far as prices are known."""
     try:
         prices = find_prices(spec.prices, spec.pool)
         check_max_cost(spec.max_cost, prices, spec.pool)
     except FanOutError as error:
         return [Finding("cost", "wrong", str(error))]
     fine = [] if spec.max_cost is None else ["The limit can be held."]
+    folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
+    seconds_each = measure_earlier(folder)
+    fine.append(f"{describe_hours(spec.pool, spec.timeout_seconds, files, seconds_each)}.")
     if prices and (estimate := describe_estimate(prices, spec.pool, spec.timeout_seconds)):
         fine.append(f"{estimate}.")
     return [Finding("cost", "fine", message) for message in fine]

@@ -50,7 +50,8 @@ def test_all_is_fine_and_nothing_stays(accounts, tmp_path):
     }
     assert {finding.about for finding in findings} == about | {"output folder"}
     # Where there is no limit, nothing is said of one.
-    [cost] = [finding.message for finding in findings if finding.about == "cost"]
+    hours, cost = [finding.message for finding in findings if finding.about == "cost"]
+    assert hours == "at most 0.3333 node-hours within the time limit of the run."
     assert cost.startswith("at most")
     assert not [one for one in blobs().list_containers() if one.name.startswith("check-")]
 

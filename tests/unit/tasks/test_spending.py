@@ -15,6 +15,7 @@ from tasks.spec.prices import (
     Spent,
     check_max_cost,
     describe_estimate,
+    describe_hours,
     find_prices,
 )
 from tasks.spec.specs import PoolSpec
@@ -122,3 +123,21 @@ def test_the_estimate_is_what_all_nodes_cost_for_the_whole_time():
         "at most 3.00 EUR an hour, 6.00 EUR within the time limit of the run"
     )
     assert describe_estimate(Prices(0.1, None, "EUR"), pool, 7200) is None
+
+
+def test_node_hours_are_estimated_by_what_such_files_have_taken():
+    """At the most all nodes for the whole time; no more than the work, where that is known."""
+    pool = PoolSpec(dedicated_nodes=4, task_slots_per_node=2)
+    assert describe_hours(pool, 7200) == "at most 8 node-hours within the time limit of the run"
+    assert describe_hours(pool, 7200, files=3600, seconds_each=4).endswith(
+        "; about 2, and the nodes' start and idle time, as such a file has taken 4 s so far"
+    )
+
+
+def test_the_dearest_mix_is_estimated_where_nodes_stand_in_for_others():
+    """Never both kinds for one place."""
+    pool = PoolSpec(dedicated_nodes=2, low_priority_nodes=5, node_order="spot_or_dedicated")
+    assert describe_estimate(Prices(1, 0.1, "EUR"), pool, 3600) == (
+        "at most 2.30 EUR an hour, 2.30 EUR within the time limit of the run"
+    )
+    assert describe_hours(pool, 3600).startswith("at most 5 node-hours")
