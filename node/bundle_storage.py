@@ -7,6 +7,7 @@ import base64
 import errno
 import hashlib
 import http.client
+import json
 import os
 import threading
 import time
@@ -46,6 +47,16 @@ def fetch_input(url, path):
         codes = {403: ("UserError", "BlobAccessDenied"), 404: ("UserError", "BlobNotFound")}
         category, code = codes.get(error.status, ("ServerError", "BlobDownloadMiscError"))
         raise FileError(category, code, f"The input could not be fetched: {error}") from error
+
+
+def read_noted(url):
+    """What an earlier start has noted, as far as it can be read: a program may have written over it."""
+    try:
+        noted = json.loads(request("GET", url))
+        needed = {"exit_code", "category"}
+        return {key: one for key, one in noted.items() if needed <= one.keys() and one["tries"] > 0}
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def select_outputs(file, conditions):

@@ -23,7 +23,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
-from bundle_storage import FileError, StorageError, fetch_input, put, request, select_outputs, send_output
+from bundle_storage import FileError, StorageError, fetch_input, put, read_noted, select_outputs, send_output
 
 LOGS = ("stdout.txt", "stderr.txt")
 # So many files more than there are programs at once are fetched ahead, or sent afterwards.
@@ -85,7 +85,7 @@ class Bundle:
         else to do: no input can be fetched, and what was done would be done again."""
         while not self.stopped.is_set():
             try:
-                self.outcomes = json.loads(request("GET", self.manifest["outcomes_read_url"]))
+                self.outcomes = read_noted(self.manifest["outcomes_read_url"])
             except StorageError as error:
                 if error.status != 404:
                     complain(f"What was done before is not known: {error}")

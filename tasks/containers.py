@@ -13,6 +13,7 @@ from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_i
 from tasks.deadlines import first_call
 from tasks.errors import BusyError, OutputsLeftError, RefusedError
 from tasks.logs import run_logger
+from tasks.sharding import try_each
 from tasks.spec.naming import OUTPUTS, RunNames
 from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
@@ -124,7 +125,8 @@ def delete_containers(names: RunNames) -> int:
 
     Raises OutputsLeftError if that of the outputs has to stay for some.
     """
-    return sum(_delete_own(container, names.key) for container in names.containers)
+    # What can't be deleted (a lease, a policy, a right that is missing) keeps no other.
+    return sum(try_each(lambda container: _delete_own(container, names.key), names.containers))
 
 
 def _delete_own(container: str, run_key: str) -> bool:

@@ -18,6 +18,7 @@ from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_i
 from tasks.deadlines import turns
 from tasks.errors import JobError
 from tasks.logs import run_logger
+from tasks.sharding import try_each
 from tasks.spec.lifetimes import GUARD_SECONDS
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import as_batch_metadata, build_ownership, read_batch_ownership
@@ -253,8 +254,7 @@ def terminate_jobs(names: RunNames, reason: str) -> bool:
     """Stop the tasks of the run's jobs and keep the jobs; False if all are over already."""
     with batch_client(f"Terminating the jobs of the run {names.key}") as client:
         active = [job.id for _, job in _list_jobs(client, names) if job.state not in ENDED]
-        stopped = [_terminate(client, job_id, reason) for job_id in active]
-        return any(stopped)
+        return any(try_each(lambda job_id: _terminate(client, job_id, reason), active))
 
 
 def _terminate(client: BatchClient, job_id: str, reason: str) -> bool:
@@ -274,8 +274,7 @@ def delete_jobs(names: RunNames) -> bool:
     with batch_client(f"Deleting the jobs of the run {names.key}") as client:
         listed = _list_jobs(client, names)
         left = [job.id for _, job in listed if job.state != models.BatchJobState.DELETING]
-        deleted = [_delete(client, job_id) for job_id in left]
-        return any(deleted)
+        return any(try_each(lambda job_id: _delete(client, job_id), left))
 
 
 def _delete(client: BatchClient, job_id: str) -> bool:

@@ -142,6 +142,22 @@ def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
     raise failures[0]
 
 
+def try_each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The function's results, one after the other. Each is tried whatever becomes of the others; then the
+    failures are raised, as one if all are ours."""
+    results, failures = list[Result](), list[Exception]()
+    for item in items:
+        try:
+            results.append(function(item))
+        except Exception as error:
+            failures.append(error)
+    if len(failures) > 1 and all(isinstance(error, FanOutError) for error in failures):
+        raise type(failures[0])("\n".join(map(str, failures))) from failures[0]
+    if failures:
+        raise failures[0]
+    return results
+
+
 def find_failure(future: PrefectFuture) -> BaseException | None:
     result = future.result(raise_on_failure=False)
     return result if isinstance(result, BaseException) else None

@@ -161,4 +161,4 @@ def describe_problem(task: TaskResult | None, has_output: bool) -> str:
         said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]
         service = ": ".join(part for part in said if part)
         return f"{exit_code} ({service})" if service else exit_code
-    return "" if has_output else "exit code 0, but the program wrote no output"
+    return "" if has_output else "exit code 0, but the program wrote no output, or somebody has deleted it"

@@ -1,10 +1,11 @@
 """What has become of each file of a bundle, by the outcomes that its runner notes (`node/run_bundle.py`)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
@@ -44,24 +45,53 @@ def read_results_so_far(logs: LogFolder, bundles: Iterable[Bundle]) -> list[Task
 def _read_outcomes(logs: LogFolder, bundle: Bundle) -> list[TaskResult]:
     """The outcomes that a bundle has noted; none if it has not begun."""
     try:
-        found = json.loads(blobs.read_blob(logs.container, outcomes_blob(logs.job_id, bundle.task_id)))
+        noted = blobs.read_blob(logs.container, outcomes_blob(logs.job_id, bundle.task_id))
     except NotFoundError:
         return []
-    return [read_outcome(item, found[item.task_id]) for item in bundle.items if item.task_id in found]
+    found = read_outcomes(noted)
+    outcomes = [(item, found.get(item.task_id)) for item in bundle.items]
+    return [result for item, one in outcomes if one is not None and (result := read_outcome(item, one))]
 
 
-def read_outcome(item: WorkItem, outcome: Mapping[str, Any]) -> TaskResult:
-    """An outcome as `node/run_bundle.py` notes it."""
+def read_outcomes(noted: bytes) -> dict[str, Any]:
+    """Outcomes by the ids of their files. None can be read of what a program has written over them: it is no
+    more to be trusted than all else that comes from a node."""
+    try:
+        found = json.loads(noted)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Outcome(BaseModel):
+    """What became of a file, as `node/run_bundle.py` notes it."""
+
+    exit_code: int | None
+    node_id: str
+    seconds: float | None = Field(ge=0, allow_inf_nan=False)
+    tries: int = Field(ge=1)
+    category: Literal["", "UserError", "ServerError"]
+    code: str
+    message: str
+    ended_at: AwareDatetime
+
+
+def read_outcome(item: WorkItem, outcome: Any) -> TaskResult | None:
+    """One outcome; None for what a bundle's runner would not note."""
+    try:
+        noted = Outcome.model_validate(outcome)
+    except ValidationError:
+        return None
     return TaskResult(
         task_id=item.task_id,
-        changed_at=datetime.fromisoformat(outcome["ended_at"]),
-        exit_code=outcome["exit_code"],
-        node_id=outcome["node_id"],
-        seconds=outcome["seconds"],
-        tries=outcome["tries"],
-        category=outcome["category"],
-        code=outcome["code"],
-        message=redacted(outcome["message"]),
+        changed_at=noted.ended_at,
+        exit_code=noted.exit_code,
+        node_id=noted.node_id,
+        seconds=noted.seconds,
+        tries=noted.tries,
+        category=noted.category,
+        code=noted.code,
+        message=redacted(noted.message),
     )
 
 

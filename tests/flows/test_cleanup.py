@@ -18,8 +18,8 @@ from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Ru
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
-from tasks.containers import create_containers
-from tasks.errors import InputError, PermanentError
+from tasks.containers import create_containers, delete_containers
+from tasks.errors import InputError, PermanentError, RefusedError
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.pools import create_pool
@@ -199,3 +199,18 @@ def test_what_was_done_is_told_in_a_table(left_by, prefect):
         "POST", "/artifacts/latest/filter", json={"artifacts": {"key": {"any_": ["cleanup"]}}}
     ).json()
     assert f'"the job fan-out-{flow_run.id}", "outcome": "deleted"' in artifact["data"]
+
+
+def test_what_can_not_be_deleted_keeps_no_other(accounts, run_key):
+    """A container that somebody has leased stays, and is told; the others go."""
+    names = names_of_run(run_key)
+    create_containers.fn(names, RunOptions())
+    leased = blobs().get_container_client(names.application_container)
+    lease = leased.acquire_lease()
+    with pytest.raises(RefusedError, match=f"{names.application_container}.*LeaseIdMissing"):
+        delete_containers.fn(names)
+    assert [name for name in names.containers if blobs().get_container_client(name).exists()] == [
+        names.application_container
+    ]
+    lease.release()
+    assert delete_containers.fn(names) == 1

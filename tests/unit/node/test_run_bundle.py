@@ -32,13 +32,13 @@ def test_what_was_done_before_is_asked_for_until_storage_answers(runner, bundle,
     """However long storage is away; and nothing is noted before."""
     answers = [runner.StorageError(None, "refused"), runner.StorageError(503, "busy"), None]
 
-    def request(*_: str) -> str:
+    def fetch(_: str) -> dict:
         assert bundle.is_saved
         if (answer := answers.pop(0)) is not None:
             raise answer
-        return json.dumps(KNOWN)
+        return KNOWN
 
-    monkeypatch.setattr(runner, "request", request)
+    monkeypatch.setattr(runner, "read_noted", fetch)
     bundle.resume()
     assert (bundle.outcomes, bundle.is_saved, answers) == (KNOWN, False, [])
 
@@ -47,12 +47,22 @@ def test_what_was_done_before_is_asked_for_until_storage_answers(runner, bundle,
 def test_where_there_is_nothing_to_resume_a_bundle_begins(runner, bundle, monkeypatch, status):
     """An answer is an answer: nothing noted, or not to be read."""
 
-    def request(*_: str) -> str:
+    def fetch(_: str) -> dict:
         raise runner.StorageError(status, "no")
 
-    monkeypatch.setattr(runner, "request", request)
+    monkeypatch.setattr(runner, "read_noted", fetch)
     bundle.resume()
     assert (bundle.outcomes, bundle.is_saved) == ({}, False)
+
+
+@pytest.mark.parametrize("noted", [b"", b"{", b"[1]", b"\xff", b'{"done": 1}', b'{"done": {"tries": 1}}'])
+def test_a_bundle_begins_anew_where_a_program_has_written_over_the_outcomes(
+    runner, bundle, monkeypatch, noted
+):
+    """Nothing that is there keeps it from running its files."""
+    monkeypatch.setattr(sys.modules["bundle_storage"], "request", lambda *_: noted)
+    bundle.resume()
+    assert bundle.outcomes == {}
 
 
 def test_what_is_noted_last_is_what_is_kept(runner, bundle, monkeypatch):

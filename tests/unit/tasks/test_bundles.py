@@ -17,7 +17,7 @@ from tasks.spec.run_results import describe_problem
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
 from tasks.task_bodies import TaskPlan, build_common, build_task
-from tasks.watch.bundle_outcomes import read_outcome
+from tasks.watch.bundle_outcomes import read_outcome, read_outcomes
 from tasks.watch.progress import Counts, FileCounts
 
 SIGNER = Signer(
@@ -85,23 +85,53 @@ def test_a_manifest_has_what_each_file_s_own_task_would_have():
     assert (manifest["at_once"], manifest["max_tries"], manifest["limit_seconds"]) == (2, 3, 60)
 
 
+NOTED = {
+    "exit_code": None,
+    "tries": 2,
+    "seconds": None,
+    "node_id": "node-1",
+    "ended_at": "2026-01-01T00:00:05+00:00",
+    "category": "UserError",
+    "code": "BlobNotFound",
+    "message": "The input could not be fetched: HTTP 404 at https://a/b?sv=1&sig=abc",
+}
+
+
 def test_an_outcome_is_told_as_a_batch_task_is():
     """A file that has run has its own result, whatever its bundle came to; no message has a signature."""
-    noted = {
-        "exit_code": None,
-        "tries": 2,
-        "seconds": None,
-        "node_id": "node-1",
-        "ended_at": "2026-01-01T00:00:05+00:00",
-        "category": "UserError",
-        "code": "BlobNotFound",
-        "message": "The input could not be fetched: HTTP 404 at https://a/b?sv=1&sig=abc",
-    }
-    result = read_outcome(ITEMS[0], noted)
+    result = read_outcome(ITEMS[0], NOTED)
+    assert result is not None
     assert (result.task_id, result.tries, result.succeeded) == (ITEMS[0].task_id, 2, False)
     said = describe_problem(result, has_output=False)
     assert said.startswith("did not run (UserError: BlobNotFound: The input could not be fetched: HTTP 404")
     assert "abc" not in said
+
+
+@pytest.mark.parametrize("noted", [b"", b"\xff\x00", b"[1]", b"{", b"[" * 100_000, b'"x"', b"1e999"])
+def test_what_a_program_has_written_over_the_outcomes_says_nothing(noted):
+    """It fails no run: each output tells what became of its file."""
+    assert read_outcomes(noted) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ended_at": "soon"},
+        {"ended_at": "2026-01-01T00:00:05"},
+        {"seconds": float("nan")},
+        {"seconds": -1},
+        {"tries": None},
+        {"category": "Error"},
+        {"message": {"a": 1}},
+        {"exit_code": "many"},
+    ],
+    ids=str,
+)
+def test_an_outcome_that_no_runner_would_note_is_none(changes):
+    """Nor does one of another kind, or a part of one."""
+    assert read_outcome(ITEMS[0], NOTED | changes) is None
+    assert read_outcome(ITEMS[0], [NOTED]) is None
+    assert read_outcome(ITEMS[0], dict(list(NOTED.items())[:3])) is None
 
 
 def test_progress_speaks_of_files():

@@ -222,7 +222,7 @@ def task_result(**changes) -> TaskResult:
     ("task", "has_output", "expected"),
     [
         (task_result(), True, ""),
-        (task_result(), False, "exit code 0, but the program wrote no output"),
+        (task_result(), False, "exit code 0, but the program wrote no output, or somebody has deleted it"),
         (
             task_result(exit_code=3, category="UserError", code="FailureExitCode"),
             False,
