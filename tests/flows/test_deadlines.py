@@ -168,7 +168,7 @@ def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, kind, 
     monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
     (store if step == "storage" else batch).begin(Outage(kind, LONG))
     with run_deadline(LONG), pytest.raises(UnreachableError, match="Is AZURE_") as caught:
-        check_storage.fn(names_of_run("x")) if step == "storage" else choose_image.fn(ImageSpec())
+        check_storage.fn(names_of_run("x"), 60) if step == "storage" else choose_image.fn(ImageSpec())
     assert find_nonsense(str(caught.value)) == []
 
 
@@ -177,7 +177,7 @@ def test_an_answer_at_the_beginning_is_waited_for(store, monkeypatch):
     monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
     store.begin(Outage("503", 1.5))
     with run_deadline(60):
-        assert check_storage.fn(names_of_run("x")) is False
+        assert check_storage.fn(names_of_run("x"), 60) is False
 
 
 def test_a_run_that_is_late_goes_on_while_services_answer():

@@ -74,7 +74,8 @@ class Row:
     pool: PoolSpec = DEFAULT_POOL
     command: str = HANGS
     options: dict[str, Any] = field(default_factory=dict)
-    polls_max: int = 14
+    polls_max: int = 30
+    """Some ten seconds of them; those of its whole time would be eighty."""
 
 
 SPOT = PoolSpec(dedicated_nodes=0, low_priority_nodes=1)
