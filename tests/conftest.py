@@ -16,12 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from deployments import azurite
-from deployments.local import services
-from deployments.local.database import create_prefect_home
-from deployments.local.keys import keys_of
-from deployments.local.settings import Settings
-from deployments.processes import free_port
-from deployments.supervisor import supervised
+from tests.prefect_servers import serve_prefect
 
 # npm's and Node's own cache of compiled code; Node keeps it on purpose.
 KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
@@ -130,38 +125,8 @@ def storage() -> Iterator[azurite.BlobStorage]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API URL of a real Prefect server, which flows and tasks that are called in this process use.
 
-    Without heartbeats, whose thread makes each flow call a second longer, and without logs sent to the
-    server.
+    It keeps no events, which is a quarter of its work: files of tests that read them have a server of
+    their own.
     """
-    from prefect.settings import (
-        PREFECT_API_AUTH_STRING,
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_LOGGING_TO_API_ENABLED,
-        PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-        temporary_settings,
-    )
-
-    location = tmp_path_factory.mktemp("prefect-server")
-    settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
-    settings.logs.mkdir()
-    settings.temporary.mkdir()
-    create_prefect_home(settings.prefect_home)
-    api_url = f"{settings.dashboard}/api"
-    with supervised() as supervisor, pytest.MonkeyPatch.context() as patch:
-        supervisor.start(services.prefect_server(settings))
-        patch.setenv("PREFECT_API_AUTH_STRING", settings.keys.prefect)
-        patch.setenv("PREFECT_API_URL", api_url)
-        patch.setenv("PREFECT_HOME", str(settings.prefect_home))
-        # For flows in processes of their own: what one leaves there, the next attempt finds.
-        patch.setenv("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(location / "results"))
-        with temporary_settings(
-            {
-                PREFECT_API_AUTH_STRING: settings.keys.prefect,
-                PREFECT_API_URL: api_url,
-                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-                PREFECT_LOGGING_TO_API_ENABLED: False,
-                PREFECT_RESULTS_LOCAL_STORAGE_PATH: location / "results",
-            }
-        ):
-            yield api_url
+    with serve_prefect(tmp_path_factory.mktemp("prefect-server"), keeps_events=False) as api_url:
+        yield api_url

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from prefect.client.orchestration import get_client
 
@@ -11,6 +13,7 @@ from tasks.errors import FilesFailedError, PoolError
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec
 from tests.flows.services import write_files
+from tests.prefect_servers import serve_prefect
 from tests.waiting import wait_until
 
 SECONDS = 60
@@ -19,6 +22,13 @@ SECONDS = 60
 @pytest.fixture
 def inputs(tmp_path):
     return write_files(tmp_path / "in", {"good.txt": "a b", "bad.txt": "c d e"})
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that keeps events."""
+    with serve_prefect(tmp_path_factory.mktemp("prefect-server")) as api_url:
+        yield api_url
 
 
 def events_of(resource_id: str) -> list[dict]:

@@ -31,12 +31,20 @@ from tasks.unfetched import note_attempt
 from tests.flows.attempts import sweep_later
 from tests.flows.prefect_events import tell
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
+from tests.prefect_servers import serve_prefect
 from tests.waiting import wait_until
 
 ALL = {"containers", "job", "pool"}
 # Made with this timeout a resource has expired two hours ago.
 LONG_AGO = -MARGIN_SECONDS - 2 * 3600
 LATER = 3600
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that keeps events."""
+    with serve_prefect(tmp_path_factory.mktemp("prefect-server")) as api_url:
+        yield api_url
 
 
 @pytest.fixture
