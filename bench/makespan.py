@@ -34,8 +34,8 @@ _ROUNDS = 2
 # By the number of files from which on they hold.
 _TUTORIAL_TARGETS = {1_000: at_least(2), 300: at_least(1.5), 0: at_least(0.6)}
 _XARGS_TARGETS = {1_000: at_most(1.5), 300: at_most(2)}
-_AGAIN_TARGET = at_most(0.1)
-_WORK_TARGET = at_most(1.1)
+_AGAIN_TARGETS = {1_000: at_most(0.1)}
+_WORK_TARGETS = {300: at_most(1.1)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +123,8 @@ def _measure_again(stack: Stack, inputs: Path, folder: Path, first_seconds: floa
     if again.unchanged != first.files - 1:
         raise RuntimeError(f"{again.unchanged} of {first.files} files were unchanged")
     what = f"second run, 1 of {first.files:,} files changed"
-    return Row(what, seconds, "s", first_seconds, "first run", _AGAIN_TARGET)
+    target = _find_target(_AGAIN_TARGETS, first.files)
+    return Row(what, seconds, "s", first_seconds, "first run", target)
 
 
 def measure_work(stack: Stack, count: int, folder: Path) -> Row:
@@ -135,7 +136,8 @@ def measure_work(stack: Stack, count: int, folder: Path) -> Row:
         stack, lambda: drive(stack, inputs, folder / "worked", 1, _SLOTS, f"sh -c '{command} \"$1\"' sh")
     )
     what = f"{count:,} files of {SECONDS_EACH} s each"
-    return Row(what, ours.seconds, "s", local, f"xargs -P{_SLOTS}", _WORK_TARGET)
+    target = _find_target(_WORK_TARGETS, count)
+    return Row(what, ours.seconds, "s", local, f"xargs -P{_SLOTS}", target)
 
 
 def _run_xargs(inputs: Path, command: str) -> float:

@@ -7,7 +7,7 @@ from tasks.spec.naming import name_by_content, name_task
 from tasks.spec.recipe import digest_source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkItem:
     """One file of a run: its blob, its output's blob, and the Batch task in between."""
 
