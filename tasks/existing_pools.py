@@ -18,16 +18,20 @@ from tasks.spec.naming import RunNames
 from tasks.spec.ownership import MARGIN, compute_expiry, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
+from tasks.start_tasks import find_failed_nodes
 from tasks.watch.lease_formula import build_lease, covers, read_formula
 
 
 def identify_pool(
     names: RunNames, options: RunOptions, image: Image, application: str | None = None, **_: Any
 ) -> str | None:
-    """The pool and its creation time; None unless it is as the spec says, for as long as the run."""
+    """The pool and its creation time; None unless it is as the spec says, for as long as the run, and no node
+    came too late for the application."""
     with batch_client(f"Looking for the pool {names.pool_id}") as client:
         try:
             pool = client.get_pool(names.pool_id)
+            if application is not None and find_failed_nodes(client, names.pool_id):
+                return None
         except ResourceNotFoundError:
             return None
     if pool.state != models.BatchPoolState.ACTIVE or any(find_differences(pool, options.pool, image)):

@@ -1,8 +1,7 @@
 """The pool of a run: made for it, or found and reused."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import Any, cast
+from datetime import datetime
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -11,28 +10,24 @@ from prefect import task
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.quotas import wait_for_quota
-from tasks.azure.registries import build_pool_containers
-from tasks.azure.sas import is_lasting, make_signer, read_blob_url
+from tasks.azure.sas import is_lasting
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
+from tasks.pool_bodies import WantedPool, want_pool
 from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_VARIABLE
 from tasks.spec.naming import RunNames
-from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import (
-    Ownership,
-    as_batch_metadata,
-    build_ownership,
     read_batch_ownership,
 )
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
-from tasks.start_tasks import build_start_task, reboot_failed_nodes
+from tasks.start_tasks import reboot_failed_nodes
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease, call_nodes
+from tasks.watch.lease_formula import Lease
 from tasks.watch.leases import renew_lease
 
 
@@ -94,7 +89,7 @@ def create_pool(
     `application` is the blob that the start task copies to the nodes' shared folder, if any; its name says
     its content. Nodes for so many Batch tasks come at once, as these are about to be added; None: all nodes.
     """
-    wanted = _want(names, options, image, application, first_tasks)
+    wanted = want_pool(names, options, image, application, first_tasks)
     body, lease = wanted.body, wanted.lease
     with batch_client(f"Creating the pool {names.pool_id}") as client:
         if wait_for_quota(
@@ -109,37 +104,6 @@ def create_pool(
             return _bring(client, pool, application, wanted)
         except ResourceNotFoundError as error:
             raise _being_deleted(names.pool_id) from error
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """The pool that a run wants if it begins now."""
-
-    body: models.BatchPoolCreateOptions
-    lease: Lease
-    begun: Lease
-    """That with the nodes that are called now."""
-
-    signed_until: datetime | None
-
-
-def _want(
-    names: RunNames,
-    options: RunOptions,
-    image: Image,
-    application: str | None,
-    first_tasks: int | None = None,
-) -> _Wanted:
-    spec, timeout_seconds = options.pool, options.timeout_seconds
-    signer = make_signer(timeout_seconds) if application else None
-    url = read_blob_url(signer, names.application_container, application) if signer and application else None
-    owned = build_ownership(names.key, options.cleanup.pool, timeout_seconds)
-    lease = build_lease(spec, owned.expires_at, options.required_slots)
-    first = lease.most_nodes if first_tasks is None else lease.count_needed(first_tasks)
-    begun = call_nodes(lease, first, datetime.now(timezone.utc).replace(microsecond=0))
-    containers = build_pool_containers(spec.containers)
-    body = build_pool(names, spec, image, application, url, owned, containers, begun)
-    return _Wanted(body, lease, begun, signer and signer.expires_at)
 
 
 def _being_deleted(pool_id: str) -> BusyError:
@@ -157,7 +121,7 @@ def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOpti
 
 
 def _attach_to_pool(
-    client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, wanted: _Wanted
+    client: BatchClient, names: RunNames, spec: PoolSpec, image: Image, wanted: WantedPool
 ) -> Pool:
     """The existing pool of that id, with its lease renewed.
 
@@ -178,7 +142,7 @@ def _attach_to_pool(
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, wanted.lease if is_leased else None)
 
 
-def _bring(client: BatchClient, pool: Pool, application: str, wanted: _Wanted) -> Pool:
+def _bring(client: BatchClient, pool: Pool, application: str, wanted: WantedPool) -> Pool:
     """Let the nodes that come from now on bring this application. Those that are there keep what they have:
     it is shared only if that was the same."""
     found = client.get_pool(pool.id, select=["id", "startTask"]).start_task
@@ -187,7 +151,7 @@ def _bring(client: BatchClient, pool: Pool, application: str, wanted: _Wanted) -
     return _renew_start_task(client, replace(pool, shares_application=is_same), wanted)
 
 
-def _renew_start_task(client: BatchClient, pool: Pool, wanted: _Wanted) -> Pool:
+def _renew_start_task(client: BatchClient, pool: Pool, wanted: WantedPool) -> Pool:
     """Give nodes that come from now on a signature that lasts. Those that came too late for the former try
     again to get the application."""
     client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=wanted.body.start_task))
@@ -202,51 +166,13 @@ def extend_pool(
 ) -> Pool:
     """Let the pool hold its nodes, and those that come be able to bring the application, as long as a run may
     need them that begins now."""
-    wanted = _want(names, options, image, application)
+    wanted = want_pool(names, options, image, application)
     with batch_client(f"Extending the pool {pool.id}") as client:
         if pool.lease is not None:
             renew_lease(client, pool.id, wanted.lease)
         if pool.signed_until is None or is_lasting(pool.signed_until, options.timeout_seconds):
             return pool
         return _renew_start_task(client, pool, wanted)
-
-
-def build_pool(
-    names: RunNames,
-    spec: PoolSpec,
-    image: Image,
-    application: str | None,
-    url: str | None,
-    owned: Ownership,
-    containers: dict[str, Any] | None = None,
-    lease: Lease | None = None,
-) -> models.BatchPoolCreateOptions:
-    """The pool's body, as REST operation Pool Add takes it, with what the specification overrides.
-
-    It has no fixed size: whatever becomes of us, the service takes its nodes away when its lease ends.
-    """
-    lease = lease or build_lease(spec, owned.expires_at)
-    body = models.BatchPoolCreateOptions(
-        id=names.pool_id,
-        vm_size=spec.vm_size,
-        virtual_machine_configuration=models.VirtualMachineConfiguration(
-            image_reference=models.BatchVmImageReference(
-                publisher=image.publisher, offer=image.offer, sku=image.sku, version=image.version
-            ),
-            node_agent_sku_id=image.node_agent_sku_id,
-            container_configuration=cast(Any, containers),
-        ),
-        network_configuration=models.NetworkConfiguration(subnet_id=spec.subnet_id)
-        if spec.subnet_id
-        else None,
-        enable_auto_scale=True,
-        auto_scale_formula=build_formula(lease),
-        auto_scale_evaluation_interval=INTERVAL,
-        task_slots_per_node=spec.slots_per_node,
-        start_task=build_start_task(application, url, spec.start_command),
-        metadata=as_batch_metadata(owned),
-    )
-    return models.BatchPoolCreateOptions(merge_overrides(body.as_dict(), spec.overrides))
 
 
 # Not cached: a pool that was deleted once may have been made again.

@@ -37,14 +37,20 @@ def build_start_task(
     )
 
 
+def find_failed_nodes(client: BatchClient, pool_id: str) -> list[str]:
+    """The ids of the nodes whose start task has failed."""
+    listed = client.list_nodes(pool_id, filter="state eq 'starttaskfailed'", select=["id"])
+    return [node.id for node in listed]
+
+
 def reboot_failed_nodes(client: BatchClient, pool_id: str) -> None:
     """Let nodes whose start task has failed run the one that the pool has now, as they do at each boot."""
-    failed = list(client.list_nodes(pool_id, filter="state eq 'starttaskfailed'", select=["id"]))
+    failed = find_failed_nodes(client, pool_id)
     # azure-batch 15.1 can't send this without a body, and exports no class for one.
     options = cast(Any, {"nodeRebootOption": "requeue"})
-    for node in failed:
+    for node_id in failed:
         try:
-            client.begin_reboot_node(pool_id, node.id, options, polling_interval=POLLING_SECONDS)
+            client.begin_reboot_node(pool_id, node_id, options, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:
             # Else the node is gone, or somebody reboots it already.
             if not read_code(error).startswith("Node"):

@@ -18,8 +18,10 @@ from tasks.cleanup import clean_up
 from tasks.containers import create_containers
 from tasks.deadlines import run_deadline
 from tasks.errors import BusyError
+from tasks.existing_pools import identify_pool
 from tasks.images import Image, choose_image
 from tasks.jobs import create_job
+from tasks.pool_bodies import want_pool
 from tasks.pools import Pool, create_pool, extend_pool
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import RunNames, names_of_run
@@ -28,6 +30,7 @@ from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.work import make_item
 from tasks.task_bodies import TaskPlan
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
+from tasks.watch.leases import renew_lease
 from tests.flows.services import batch, blobs, write_files
 from tests.waiting import wait_until
 
@@ -92,13 +95,21 @@ def wait_for_node(names: RunNames, state: str) -> models.BatchNode:
     return wait_until(find, SECONDS, f"node {state}")[0]
 
 
-def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late):
+def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late, monkeypatch):
     """The start task's signature is over before the node boots; the next attempt renews it, and reboots."""
     names, _, image = too_late
     node = wait_for_node(names, "starttaskfailed")
     assert "403" in str(node.start_task_info.failure_info.as_dict())
-    assert create_pool.fn(names, RunOptions(timeout_seconds=1200), image, APPLICATION).shares_application
+    options = RunOptions(timeout_seconds=1200)
+    monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 3600)
+    # So far an attempt came that was killed.
+    wanted = want_pool(names, options, image, APPLICATION)
+    renew_lease(batch(), names.pool_id, wanted.begun)
+    batch().update_pool(names.pool_id, models.BatchPoolUpdateOptions(start_task=wanted.body.start_task))
+    assert identify_pool(names, options, image, APPLICATION) is None, "not cached while its node is no use"
+    assert create_pool.fn(names, options, image, APPLICATION).shares_application
     wait_for_node(names, "idle")
+    assert identify_pool(names, options, image, APPLICATION)
 
 
 def test_a_run_whose_uploads_outlast_its_signatures_renews_them(too_late):

@@ -17,7 +17,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 
 import batch_emulator
 from tasks.images import Image
-from tasks.pools import build_pool
+from tasks.pool_bodies import build_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.specs import PoolSpec

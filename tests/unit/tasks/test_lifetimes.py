@@ -14,7 +14,7 @@ from tasks.batch_tasks import write_container_url
 from tasks.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
 from tasks.extra_files import UploadedFile
 from tasks.images import Image
-from tasks.pools import build_pool, read_blob_url
+from tasks.pool_bodies import build_pool, read_blob_url
 from tasks.spec.bundles import make_bundle
 from tasks.spec.command_line import build_command
 from tasks.spec.lifetimes import GUARD_SECONDS, seconds_to_look
