@@ -48,7 +48,7 @@ def describe_stall(client: BatchClient, pool_id: str, job_id: str, stall: Stall)
         f"The pool {pool_id} {describe_pool(stall.view)}.",
         *nodes,
     ]
-    helps = list(_find_remedies(stall.view, stall.job_state))
+    helps = list(_find_remedies(stall.view, stall.job_state, requeues))
     return "\n".join([*lines, *([f"What helps: {'; '.join(helps)}."] if helps else [])])
 
 
@@ -76,13 +76,15 @@ def _count_requeues(client: BatchClient, job_id: str) -> int:
     return sum((info.requeue_count or 0) if info else 0 for info in infos)
 
 
-def _find_remedies(view: PoolView, job_state: str) -> Iterator[str]:
+def _find_remedies(view: PoolView, job_state: str, requeues: int) -> Iterator[str]:
+    # Spot nodes that are taken away come again: what the nodes are in now may not show it.
+    seen = [*view.nodes, *(["preempted"] if requeues and view.targets[1] else [])]
     if job_state in ("disabled", "disabling"):
         yield REMEDIES["job disabled"]
     elif not sum(view.targets):
         yield REMEDIES["no nodes wanted"]
     else:
-        yield from (REMEDIES[state] for state in view.nodes if state in REMEDIES)
+        yield from dict.fromkeys(REMEDIES[state] for state in seen if state in REMEDIES)
 
 
 def _describe_each_node(client: BatchClient, pool_id: str) -> Iterator[str]:
