@@ -44,7 +44,9 @@ class _Gathering:
 
     def close(self) -> None:
         self._send()
-        self._transport.close()
+        # One of TLS that is closed twice can't be aborted any more, and waits 30 s for its client's goodbye.
+        if not self._transport.is_closing():
+            self._transport.close()
 
     def abort(self) -> None:
         self._waiting.clear()

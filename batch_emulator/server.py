@@ -167,7 +167,7 @@ async def _abort_connections(server: uvicorn.Server) -> None:
     for connection in list(server.server_state.connections):
         connection.transport.abort()
     while server.server_state.connections:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 def _config(engine: Engine) -> uvicorn.Config:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from batch_emulator.connections import GatheringProtocol
+from tests.certificates import make_certificate
 
 PARTS = {"/short": [b"a", b"b"], "/long": [b"a" * 10, b"b" * 200_000, b"c" * 10]}
 
@@ -67,3 +71,39 @@ async def test_answer_is_sent_before_its_connection_is_closed():
     """What was written last is not lost where the client asks for the connection to be closed."""
     received, _ = await ask("/long", "Connection: close")
     assert received.endswith(b"c" * 10 + b"\r\n0\r\n\r\n")
+
+
+class Losing(GatheringProtocol):
+    """Says when its connection is lost."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.lost = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.lost.set()
+
+
+async def test_a_tls_connection_that_was_closed_twice_can_be_aborted(tmp_path):
+    """Python's own can't: it waits half a minute for the goodbye of a client that is gone."""
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    config = Config(answer, lifespan="off", log_config=None)
+    config.load()
+    protocol = Losing(config, ServerState(), {})
+    listening = await asyncio.get_running_loop().create_server(lambda: protocol, "127.0.0.1", 0, ssl=context)
+    client = await asyncio.to_thread(connect_by_tls, listening.sockets[0].getsockname(), certificate)
+    protocol.transport.close()
+    protocol.transport.close()
+    protocol.transport.abort()
+    await asyncio.wait_for(protocol.lost.wait(), 10)
+    client.close()
+    listening.close()
+
+
+def connect_by_tls(address: tuple[str, int], certificate: Path) -> ssl.SSLSocket:
+    """A client that does nothing more."""
+    context = ssl.create_default_context(cafile=certificate)
+    return context.wrap_socket(socket.create_connection(address), server_hostname=address[0])
