@@ -110,6 +110,7 @@ def test_a_prefect_server_that_is_not_there_is_told(quiet_environment, monkeypat
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.soak
 def test_a_terminal_shows_how_far_the_run_is(terminal, inputs, tmp_path):
     """On a terminal a line moves with the Batch tasks and stands at the end, under the log."""
     screen, exit_code = run_on_terminal("top_n_words", inputs, "--output-dir", tmp_path / "out")

@@ -41,7 +41,7 @@ POLICIES = {
 KEPT = {"never": {"containers", "job", "pool"}, "always": set(), "on_success": set()}
 GONE_SECONDS = 60
 SEED = 8
-SAMPLE = 2
+SAMPLE = 1
 RANDOM = 6
 # How many pairs of policy and change lie between those of the two sides of an effect.
 APART = 5

@@ -29,6 +29,7 @@ def count_wanted(pool_id: str) -> int:
     return batch().get_pool(pool_id).target_dedicated_nodes
 
 
+@pytest.mark.soak
 def test_nodes_come_with_the_tasks_and_none_begins_at_the_limit(accounts, tmp_path, run_key, monkeypatch):
     """A long upload begins with one node; as tasks wait there are more. When that has cost enough, the rest
     is not uploaded, what runs is finished and fetched, and the error tells."""
@@ -71,6 +72,7 @@ def test_nodes_come_with_the_tasks_and_none_begins_at_the_limit(accounts, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_behind_a_killed_run_nodes_go_as_its_tasks_end(
     storage, prefect_server, use_batch, tmp_path, run_key, monkeypatch
 ):

@@ -87,6 +87,7 @@ def leave_nothing(deaths: Sequence[Death], path: Path, monkeypatch: pytest.Monke
     return there
 
 
+@pytest.mark.soak
 def test_what_a_killed_run_leaves_ends_by_itself_and_is_swept(accounts, tmp_path, monkeypatch):
     """Some of the deaths that `make soak` has all of."""
     assert leave_nothing(SAMPLE, tmp_path, monkeypatch) == {"containers", "job", "pool"}
