@@ -111,7 +111,8 @@ def _check_cost(spec: CheckSpec, files: int) -> list[Finding]:
     fine = [] if spec.max_cost is None else ["The limit can be held."]
     folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
     seconds_each = measure_earlier(folder)
-    fine.append(f"{describe_hours(spec.pool, spec.timeout_seconds, files, seconds_each)}.")
+    hours = describe_hours(spec.pool, spec.timeout_seconds, files, seconds_each, spec.files_per_node)
+    fine.append(f"{hours}.")
     if prices and (estimate := describe_estimate(prices, spec.pool, spec.timeout_seconds)):
         fine.append(f"{estimate}.")
     return [Finding("cost", "fine", message) for message in fine]

@@ -64,7 +64,7 @@ class Feed:
     """The tasks that are added, by their ids: a file each, or several."""
 
     uploaded_at: datetime = field(default_factory=partial(datetime.now, timezone.utc))
-    """When the last input had been uploaded."""
+    """When the last input had been uploaded that was."""
 
     pace: Pace = field(default_factory=lambda: Pace(GATHERING_SECONDS))
 
@@ -85,7 +85,7 @@ class Feed:
                 self.early.look(self.added)
                 if self.looks.look():
                     return self._leave_rest()
-        self.uploaded_at = datetime.now(timezone.utc)
+        self._note_uploaded()
         uploaded = sum(not file.blob for file in self.plan.files)
         run_logger().info("Uploaded: %s", say_count(uploaded, "input"))
         items = [self.items[file.name] for file in self.plan.files]
@@ -99,9 +99,13 @@ class Feed:
 
     def _leave_rest(self) -> tuple[list[WorkItem], list[Unit]]:
         """Only what has a Batch task by now: the others are to have none."""
+        self._note_uploaded()
         waiting = {item.name for item in self.ready}
         added = [self.items[file.name] for file in self.plan.files if file.name in self.items]
         return [item for item in added if item.name not in waiting], [*self.added.values()]
+
+    def _note_uploaded(self) -> None:
+        self.uploaded_at = datetime.now(timezone.utc)
 
     def _share(self, items: list[WorkItem]) -> list[Unit]:
         """Which files share a Batch task."""

@@ -8,7 +8,6 @@ from datetime import datetime
 from tasks.azure.sas import is_lasting, sign_until
 from tasks.batch_tasks import renew_tasks
 from tasks.errors import JobEndedError
-from tasks.images import Image
 from tasks.jobs import Job, extend_job
 from tasks.logs import run_logger
 from tasks.plans import Plan
@@ -28,7 +27,6 @@ class Keeper:
     task_plan: TaskPlan
     job: Job
     pool: Pool
-    image: Image
     shared_application: str | None
     """The blob that the pool's start task brings, if any."""
 
@@ -61,7 +59,7 @@ class Keeper:
 
     def _extend_pool(self) -> None:
         plan = self.plan
-        self.pool = extend_pool(self.pool, plan.names, plan.spec, self.image, self.shared_application)
+        self.pool = extend_pool(self.pool, plan.names, plan.spec, self.shared_application)
 
     def _renew_tasks(self, added: Collection[Unit]) -> None:
         until, timeout_seconds = self.tasks_signed_until, self.plan.spec.timeout_seconds

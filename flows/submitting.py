@@ -159,7 +159,7 @@ def _submit(
     are_single, size = plan.files_per_task == 1, shard_size(len(plan.files))
     folder = plan.output_folder if are_single else None
     early = EarlyOutputs(job.id, names.output_container, folder, size)
-    keeper = Keeper(plan, task_plan, job, pool, image, shared)
+    keeper = Keeper(plan, task_plan, job, pool, shared)
     looks = EarlyLooks(job, pool, spec, spending)
     feed = Feed(plan, task_plan, job, computed, keeper, early, looks, is_new=not is_taken_up)
     with early.ended_on_failure():

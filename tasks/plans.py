@@ -101,12 +101,13 @@ def refuse_contradictions(spec: RunSpec) -> None:
     """Raise InputError for options that don't go together."""
     _refuse_identity(spec.task, spec.pool)
     _refuse_bundled_containers(spec)
+    _refuse_wide_tasks(spec)
 
 
 def refuse_unfit(spec: RunSpec, files: list[InputFile]) -> None:
     """Raise InputError for options that these inputs are not for."""
     _check_stream_output(spec.stream_output, files)
-    _refuse_idle_nodes(spec.pool, len(files), _first_files_per_task(spec))
+    _refuse_idle_nodes(spec, len(files), _first_files_per_task(spec))
 
 
 def _first_files_per_task(spec: RunSpec) -> int:
@@ -147,10 +148,10 @@ def _choose_run_key(spec: RunSpec) -> str:
     return key
 
 
-def _refuse_idle_nodes(pool: PoolSpec, file_count: int, files_per_task: int) -> None:
+def _refuse_idle_nodes(spec: RunSpec, file_count: int, files_per_task: int) -> None:
     """Raise IdleNodesError for a pool of the run's own with many more nodes than it could use."""
-    nodes = pool.most_nodes
-    needed = math.ceil(file_count / files_per_task / pool.slots_per_node)
+    pool, nodes = spec.pool, spec.pool.most_nodes
+    needed = math.ceil(file_count / files_per_task / pool.tasks_per_node(spec.required_slots))
     if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
         together = f", {files_per_task:,} in each Batch task" if files_per_task > 1 else ""
         raise IdleNodesError(
@@ -176,6 +177,16 @@ def _refuse_bundled_containers(spec: RunSpec) -> None:
         raise InputError(
             "files_per_task and task.container.image don't go together: what runs the files of a task one "
             "after another needs Python, which an image may not have. Leave out one of them."
+        )
+
+
+def _refuse_wide_tasks(spec: RunSpec) -> None:
+    """Raise InputError for tasks that no node has room for: the service takes them, and never runs one."""
+    slots = spec.pool.slots_per_node
+    if spec.required_slots > slots:
+        raise InputError(
+            f"Each Batch task takes {spec.required_slots} slots (task.overrides.requiredSlots), and a node "
+            f"has {say_count(slots, 'slot')}: no task would ever run. Give nodes more (task_slots_per_node)."
         )
 
 

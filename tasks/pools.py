@@ -16,7 +16,7 @@ from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
-from tasks.pool_bodies import WantedPool, want_pool
+from tasks.pool_bodies import WantedPool, WantedStart, want_lease, want_pool, want_start
 from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_VARIABLE
 from tasks.spec.naming import RunNames
@@ -96,12 +96,12 @@ def create_pool(
             client, "pool", options.quota_minutes, lambda: _create_pool_if_absent(client, body)
         ):
             emit_pool_event(names.pool_id, "created")
-            return Pool(names.pool_id, True, lease, application is not None, wanted.signed_until)
+            return Pool(names.pool_id, True, lease, application is not None, wanted.start.signed_until)
         try:
             pool = _attach_to_pool(client, names, options.pool, image, wanted)
             if not pool.is_own or application is None:
                 return pool
-            return _bring(client, pool, application, wanted)
+            return _bring(client, pool, application, wanted.start)
         except ResourceNotFoundError as error:
             raise _being_deleted(names.pool_id) from error
 
@@ -142,37 +142,34 @@ def _attach_to_pool(
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, wanted.lease if is_leased else None)
 
 
-def _bring(client: BatchClient, pool: Pool, application: str, wanted: WantedPool) -> Pool:
+def _bring(client: BatchClient, pool: Pool, application: str, start: WantedStart) -> Pool:
     """Let the nodes that come from now on bring this application. Those that are there keep what they have:
     it is shared only if that was the same."""
     found = client.get_pool(pool.id, select=["id", "startTask"]).start_task
     settings = {one.name: one.value for one in (found and found.environment_settings) or []}
     is_same = settings.get(APPLICATION_VARIABLE) == application
-    return _renew_start_task(client, replace(pool, shares_application=is_same), wanted)
+    return _renew_start_task(client, replace(pool, shares_application=is_same), start)
 
 
-def _renew_start_task(client: BatchClient, pool: Pool, wanted: WantedPool) -> Pool:
+def _renew_start_task(client: BatchClient, pool: Pool, start: WantedStart) -> Pool:
     """Give nodes that come from now on a signature that lasts. Those that came too late for the former try
     again to get the application."""
-    client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=wanted.body.start_task))
+    client.update_pool(pool.id, models.BatchPoolUpdateOptions(start_task=start.task))
     reboot_failed_nodes(client, pool.id)
-    return replace(pool, signed_until=wanted.signed_until)
+    return replace(pool, signed_until=start.signed_until)
 
 
 # Not cached: it is done again and again.
 @task(name="extend pool", task_run_name="extend pool", **NOT_CACHED, **RETRIED)
-def extend_pool(
-    pool: Pool, names: RunNames, options: RunOptions, image: Image, application: str | None = None
-) -> Pool:
+def extend_pool(pool: Pool, names: RunNames, options: RunOptions, application: str | None = None) -> Pool:
     """Let the pool hold its nodes, and those that come be able to bring the application, as long as a run may
     need them that begins now."""
-    wanted = want_pool(names, options, image, application)
     with batch_client(f"Extending the pool {pool.id}") as client:
         if pool.lease is not None:
-            renew_lease(client, pool.id, wanted.lease)
+            renew_lease(client, pool.id, want_lease(names, options))
         if pool.signed_until is None or is_lasting(pool.signed_until, options.timeout_seconds):
             return pool
-        return _renew_start_task(client, pool, wanted)
+        return _renew_start_task(client, pool, want_start(names, options, application))
 
 
 # Not cached: a pool that was deleted once may have been made again.

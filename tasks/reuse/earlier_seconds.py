@@ -15,7 +15,7 @@ def share_tasks(plan: Plan) -> Plan:
     if spec.files_per_task != "auto":
         return plan
     pool, at_once = spec.pool, spec.task.required_slots
-    slots = pool.most_nodes * max(1, pool.slots_per_node // at_once)
+    slots = pool.most_nodes * pool.tasks_per_node(at_once)
     size_bytes = sum(file.size_bytes for file in plan.files)
     seconds = measure_earlier(plan.output_folder)
     found = choose_files_per_task(len(plan.files), size_bytes, slots, at_once, seconds)

@@ -112,7 +112,8 @@ def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec
 
 def describe_estimate(prices: Prices, pool: PoolSpec, timeout_seconds: float) -> str | None:
     """What the pool costs at the most, in words; None if the price of some of its nodes is not known."""
-    an_hour = prices.cost(_count_dearest(pool))
+    # Also where the one kind stands in for the other: both are there until those have finished what they run.
+    an_hour = prices.cost(NodeHours(pool.dedicated_nodes, pool.low_priority_nodes))
     if an_hour is None:
         return None
     amounts = (an_hour, an_hour * timeout_seconds / SECONDS_PER_HOUR)
@@ -120,24 +121,20 @@ def describe_estimate(prices: Prices, pool: PoolSpec, timeout_seconds: float) ->
     return f"at most {hourly} an hour, {whole} within the time limit of the run"
 
 
-def _count_dearest(pool: PoolSpec) -> NodeHours:
-    """The nodes that a pool may have at once, of the mix that costs most."""
-    if pool.node_order != "spot_or_dedicated":
-        return NodeHours(pool.dedicated_nodes, pool.low_priority_nodes)
-    dedicated = min(pool.dedicated_nodes, pool.low_priority_nodes)
-    return NodeHours(dedicated, pool.low_priority_nodes - dedicated)
-
-
 def describe_hours(
-    pool: PoolSpec, timeout_seconds: float, files: int = 0, seconds_each: float | None = None
+    pool: PoolSpec,
+    timeout_seconds: float,
+    files: int = 0,
+    seconds_each: float | None = None,
+    files_per_node: int = 1,
 ) -> str:
     """How many node-hours a run comes to, in words: at the most, and, if it is known how long such files have
-    taken, about. Its pool has only the nodes that its tasks need."""
-    hours = pool.most_nodes * timeout_seconds / SECONDS_PER_HOUR
+    taken, about: a node works on so many at once, and the pool has only the nodes that its tasks need."""
+    hours = (pool.dedicated_nodes + pool.low_priority_nodes) * timeout_seconds / SECONDS_PER_HOUR
     said = f"at most {hours:.4g} node-hours within the time limit of the run"
     if not files or seconds_each is None:
         return said
-    work = files * seconds_each / pool.slots_per_node / SECONDS_PER_HOUR
+    work = files * seconds_each / files_per_node / SECONDS_PER_HOUR
     each = f"such a file has taken {seconds_each:.2g} s so far"
     return f"{said}; about {work:.2g}, and the nodes' start and idle time, as {each}"
 

@@ -213,3 +213,9 @@ class RunSpec(RunOptions, TaskOptions):
     def required_slots(self) -> int:
         """How many of a node's task slots each Batch task takes."""
         return self.task.required_slots
+
+    @property
+    def files_per_node(self) -> int:
+        """How many files a node works on at once: of a bundle one in each slot of its Batch task."""
+        tasks = self.pool.tasks_per_node(self.required_slots)
+        return tasks if self.files_per_task == 1 else tasks * self.required_slots

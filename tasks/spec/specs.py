@@ -217,9 +217,13 @@ class PoolSpec(Spec):
             return min(SLOTS_MAX, read_cores(self.vm_size) or 1)
         return self.task_slots_per_node
 
+    def tasks_per_node(self, required_slots: int) -> int:
+        """How many Batch tasks a node runs at once, if each takes so many slots."""
+        return max(1, self.slots_per_node // required_slots)
+
     @property
     def most_nodes(self) -> int:
-        """How many nodes it has at the most."""
+        """How many nodes Batch tasks can keep busy, at the most."""
         if self.node_order == "spot_or_dedicated":
             return self.low_priority_nodes
         return self.dedicated_nodes + self.low_priority_nodes

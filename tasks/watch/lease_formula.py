@@ -112,7 +112,7 @@ def build_lease(spec: PoolSpec, ends_at: datetime | None, required_slots: int = 
         low_priority_nodes=spec.low_priority_nodes,
         ends_at=ends_at,
         idle_minutes=spec.idle_minutes,
-        tasks_per_node=max(1, spec.slots_per_node // required_slots),
+        tasks_per_node=spec.tasks_per_node(required_slots),
         node_order=spec.node_order,
     )
     return replace(lease, busy_nodes=lease.most_nodes if spec.allow_idle_nodes else 0)

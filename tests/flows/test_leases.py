@@ -105,7 +105,7 @@ def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late, mo
     # So far an attempt came that was killed.
     wanted = want_pool(names, options, image, APPLICATION)
     renew_lease(batch(), names.pool_id, wanted.begun)
-    batch().update_pool(names.pool_id, models.BatchPoolUpdateOptions(start_task=wanted.body.start_task))
+    batch().update_pool(names.pool_id, models.BatchPoolUpdateOptions(start_task=wanted.start.task))
     assert identify_pool(names, options, image, APPLICATION) is None, "not cached while its node is no use"
     assert create_pool.fn(names, options, image, APPLICATION).shares_application
     wait_for_node(names, "idle")
@@ -114,7 +114,7 @@ def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late, mo
 
 def test_a_run_whose_uploads_outlast_its_signatures_renews_them(too_late):
     """Nodes that came too late get the application, and a task that has waited too long its input."""
-    names, pool, image = too_late
+    names, pool, _ = too_late
     blobs().get_blob_client(names.input_container, ITEM.input_blob).upload_blob(b"text 1")
     spec = RunSpec(inputs="in", command="cat {input}", timeout_seconds=1)
     plan = TaskPlan(names, spec, build_command(spec.command, None))
@@ -123,7 +123,7 @@ def test_a_run_whose_uploads_outlast_its_signatures_renews_them(too_late):
     # By now a second has gone.
     wait_for_node(names, "starttaskfailed")
     lasting = spec.model_copy(update={"timeout_seconds": 1200})
-    assert extend_pool.fn(pool, names, lasting, image, APPLICATION).signed_until > pool.signed_until
+    assert extend_pool.fn(pool, names, lasting, APPLICATION).signed_until > pool.signed_until
     assert renew_tasks.fn(job, [ITEM], replace(plan, spec=lasting)) == 1
     completed = wait_until(lambda: find_completed(job.id), SECONDS, "completed Batch task")
     assert [task.execution_info.failure_info for task in completed] == [None]

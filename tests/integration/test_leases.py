@@ -55,7 +55,7 @@ def new_pool(client: BatchClient, ends_at: datetime, nodes: int | None = None, *
     owned = Ownership(names.key, ends_at, "always")
     lease = build_lease(PoolSpec(**spec), ends_at)
     begun = call_nodes(lease, lease.most_nodes if nodes is None else nodes, datetime.now(timezone.utc))
-    client.create_pool(build_pool(names, PoolSpec(**spec), IMAGE, None, None, owned, lease=begun))
+    client.create_pool(build_pool(names, PoolSpec(**spec), IMAGE, None, owned, begun))
     return names.pool_id
 
 

@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 
 from tasks.azure import sas
-from tasks.azure.sas import ENTRA_MAX_SECONDS, Signer, is_lasting, read_expiry, validity, why_too_short
+from tasks.azure.sas import (
+    ENTRA_MAX_SECONDS,
+    Signer,
+    is_lasting,
+    read_blob_url,
+    read_expiry,
+    validity,
+    why_too_short,
+)
 from tasks.batch_tasks import write_container_url
 from tasks.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
 from tasks.extra_files import UploadedFile
 from tasks.images import Image
-from tasks.pool_bodies import build_pool, read_blob_url
+from tasks.pool_bodies import build_pool
 from tasks.spec.bundles import make_bundle
 from tasks.spec.command_line import build_command
 from tasks.spec.lifetimes import GUARD_SECONDS, seconds_to_look
@@ -22,7 +30,9 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
+from tasks.start_tasks import build_start_task
 from tasks.task_bodies import TaskPlan, build_common, build_task
+from tasks.watch.lease_formula import build_lease
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 ACCOUNT = "https://acc.blob.core.windows.net"
@@ -99,7 +109,9 @@ def test_every_signature_that_is_handed_out_is_the_signer_s():
     manifest = build_manifest(tasks, outcomes, at_once=1, max_tries=1, limit_seconds=None)
     owned = Ownership("run", NOW + timedelta(hours=2), "always")
     application = read_blob_url(signer, NAMES.application_container, "app.sh")
-    pool = build_pool(NAMES, plan.spec.pool, IMAGE, "app.sh", application, owned).as_dict()
+    lease = build_lease(plan.spec.pool, owned.expires_at)
+    start = build_start_task("app.sh", application, None)
+    pool = build_pool(NAMES, plan.spec.pool, IMAGE, start, owned, lease).as_dict()
     for body, least in ((tasks[0], 4), (runner, 2), (bundle, 4), (manifest, 8), (pool, 1)):
         found = list(find_signatures(body))
         assert len(found) >= least

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tasks.errors import IdleNodesError
+from tasks.errors import IdleNodesError, InputError
 from tasks.plans import plan_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 
 
-def plan(folder, pool: PoolSpec):
+def plan(folder, pool: PoolSpec, required_slots: int = 1):
     inputs = folder / "in"
     inputs.mkdir(exist_ok=True)
     for number in range(6):
@@ -20,6 +20,7 @@ def plan(folder, pool: PoolSpec):
         output_dir=folder / "out",
         run_key="a-key",
         pool=pool,
+        task={"overrides": {"requiredSlots": required_slots}},
     )
     return plan_run(spec)
 
@@ -43,3 +44,17 @@ def test_many_more_nodes_than_files_are_refused(tmp_path):
 def test_a_few_more_or_a_pool_for_others_too_are_taken(tmp_path, pool):
     """Ten idle nodes may be, any number that is meant, and a pool that is named may be for other runs."""
     assert len(plan(tmp_path, pool).files) == 6
+
+
+def test_nodes_are_counted_by_the_slots_that_tasks_take(tmp_path):
+    """A node of four slots has room for one task of three, so that none of these is idle."""
+    pool = PoolSpec(vm_size="Standard_D4s_v3", task_slots_per_node=4, dedicated_nodes=16)
+    assert len(plan(tmp_path, pool, required_slots=3).files) == 6
+    with pytest.raises(IdleNodesError, match="Ask for 6 nodes"):
+        plan(tmp_path, pool.model_copy(update={"dedicated_nodes": 17}), required_slots=3)
+
+
+def test_tasks_that_no_node_has_room_for_are_refused(tmp_path):
+    """Batch would take them and let them wait for ever, on nodes that are paid."""
+    with pytest.raises(InputError, match=r"takes 3 slots.*a node has 2 slots: no task would ever run"):
+        plan(tmp_path, PoolSpec(task_slots_per_node=2), required_slots=3)

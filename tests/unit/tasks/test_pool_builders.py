@@ -7,7 +7,6 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
-from tasks.azure.registries import build_pool_containers
 from tasks.errors import PoolError
 from tasks.existing_pools import find_differences, read_pool_run_key
 from tasks.images import Image, pick_image
@@ -18,12 +17,18 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, is_due
+from tasks.start_tasks import build_start_task
 from tasks.watch.lease_formula import build_lease, read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 NAMES = names_of_run("run-1")
 OWNED = Ownership("run-1", NOW + timedelta(hours=2), "always")
 IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
+
+
+def body_of(spec: PoolSpec, start_task: models.BatchStartTask | None = None) -> models.BatchPoolCreateOptions:
+    start_task = start_task or build_start_task(None, None, spec.start_command)
+    return build_pool(NAMES, spec, IMAGE, start_task, OWNED, build_lease(spec, OWNED.expires_at))
 
 
 def offered(
@@ -65,9 +70,8 @@ def test_an_image_that_will_not_do_is_refused_with_alternatives(image):
 
 def test_pool_body_brings_the_application_as_root_and_waits():
     """The start task has the program as a resource file, runs elevated, and tasks wait for it."""
-    pool = build_pool(
-        NAMES, PoolSpec(task_slots_per_node=4), IMAGE, "app.py", "https://x?sig=s", OWNED
-    ).as_dict()
+    start_task = build_start_task("app.py", "https://x?sig=s", None)
+    pool = body_of(PoolSpec(task_slots_per_node=4), start_task).as_dict()
     start = pool["startTask"]
     assert start["resourceFiles"] == [{"httpUrl": "https://x?sig=s", "filePath": "application/app.py"}]
     assert start["userIdentity"] == {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}
@@ -80,7 +84,7 @@ def test_pool_body_brings_the_application_as_root_and_waits():
 def test_pool_is_a_lease_from_the_first_moment():
     """A new pool has a formula with its nodes and its end, and no size that would stay."""
     spec = PoolSpec(dedicated_nodes=3, low_priority_nodes=2, idle_minutes=30)
-    pool = build_pool(NAMES, spec, IMAGE, None, None, OWNED)
+    pool = body_of(spec)
     assert (pool.target_dedicated_nodes, pool.target_low_priority_nodes) == (None, None)
     assert (pool.enable_auto_scale, pool.auto_scale_evaluation_interval) == (True, timedelta(minutes=5))
     assert read_formula(pool.auto_scale_formula) == build_lease(spec, OWNED.expires_at)
@@ -88,7 +92,7 @@ def test_pool_is_a_lease_from_the_first_moment():
 
 def test_pool_with_nothing_to_do_at_start_has_no_start_task():
     """No application and no command make no start task, so nodes are ready sooner."""
-    assert "startTask" not in build_pool(NAMES, PoolSpec(), IMAGE, None, None, OWNED).as_dict()
+    assert "startTask" not in body_of(PoolSpec()).as_dict()
 
 
 def test_only_a_pool_that_ends_with_its_run_depends_on_the_run_s_containers():
@@ -110,7 +114,7 @@ def test_pool_body_has_what_the_spec_says_of_network_containers_and_all_else():
         containers={"images": ["acr.io/words:1"], "registry": registry},
         overrides={"virtualMachineConfiguration": {"licenseType": "RHEL_BYOS"}, "displayName": "words"},
     )
-    pool = build_pool(NAMES, spec, IMAGE, None, None, OWNED, build_pool_containers(spec.containers)).as_dict()
+    pool = body_of(spec).as_dict()
     machine = pool["virtualMachineConfiguration"]
     assert pool["networkConfiguration"] == {"subnetId": SUBNET}
     assert machine["containerConfiguration"] == {
@@ -154,7 +158,7 @@ def test_a_pool_that_lacks_containers_or_network_will_not_do(change, message):
 
 
 def existing(**changes) -> models.BatchPool:
-    body = build_pool(NAMES, PoolSpec(), IMAGE, None, None, OWNED).as_dict()
+    body = body_of(PoolSpec()).as_dict()
     return models.BatchPool({**body, **changes})
 
 
@@ -185,7 +189,7 @@ def test_a_pool_unlike_the_spec_is_told_apart(changes, message):
 def test_a_start_command_that_nobody_asks_for_is_a_difference_only_in_pools_of_ours():
     """A pool that runs have made is as another run wanted it; what others let theirs do is right."""
     spec = PoolSpec(start_command="apt-get update")
-    made = build_pool(NAMES, spec, IMAGE, None, None, OWNED).as_dict()
+    made = body_of(spec).as_dict()
     (found,) = find_differences(models.BatchPool(made), PoolSpec(), IMAGE)
     assert found == "start_command apt-get update instead of none"
     assert list(find_differences(models.BatchPool({**made, "metadata": []}), PoolSpec(), IMAGE)) == []

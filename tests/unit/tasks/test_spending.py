@@ -18,6 +18,7 @@ from tasks.spec.prices import (
     describe_hours,
     find_prices,
 )
+from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 from tasks.watch.spending import Spending
 
@@ -129,15 +130,31 @@ def test_node_hours_are_estimated_by_what_such_files_have_taken():
     """At the most all nodes for the whole time; no more than the work, where that is known."""
     pool = PoolSpec(dedicated_nodes=4, task_slots_per_node=2)
     assert describe_hours(pool, 7200) == "at most 8 node-hours within the time limit of the run"
-    assert describe_hours(pool, 7200, files=3600, seconds_each=4).endswith(
+    assert describe_hours(pool, 7200, files=3600, seconds_each=4, files_per_node=2).endswith(
         "; about 2, and the nodes' start and idle time, as such a file has taken 4 s so far"
     )
 
 
-def test_the_dearest_mix_is_estimated_where_nodes_stand_in_for_others():
-    """Never both kinds for one place."""
+@pytest.mark.parametrize(
+    ("required_slots", "files_per_task", "files_per_node"),
+    [(1, 1, 8), (3, 1, 2), (3, 10, 6), (3, "auto", 6), (8, 1, 1), (8, 10, 8)],
+)
+def test_a_node_works_on_as_many_files_as_its_tasks_have_room(required_slots, files_per_task, files_per_node):
+    """A wide task of one file takes a node's slots from others; of several it runs one in each slot."""
+    spec = RunSpec(
+        inputs="in",
+        command="cat {input}",
+        pool=PoolSpec(vm_size="Standard_D8s_v3", task_slots_per_node="cores"),
+        task={"overrides": {"requiredSlots": required_slots}},
+        files_per_task=files_per_task,
+    )
+    assert spec.files_per_node == files_per_node
+
+
+def test_both_kinds_are_estimated_where_the_one_stands_in_for_the_other():
+    """For a while both are there: Spot nodes again, and dedicated ones that finish what they run."""
     pool = PoolSpec(dedicated_nodes=2, low_priority_nodes=5, node_order="spot_or_dedicated")
     assert describe_estimate(Prices(1, 0.1, "EUR"), pool, 3600) == (
-        "at most 2.30 EUR an hour, 2.30 EUR within the time limit of the run"
+        "at most 2.50 EUR an hour, 2.50 EUR within the time limit of the run"
     )
-    assert describe_hours(pool, 3600).startswith("at most 5 node-hours")
+    assert describe_hours(pool, 3600).startswith("at most 7 node-hours")
