@@ -5,15 +5,15 @@ a run: what varies, and whatever a shell might read as more than a plain word, s
 and is used as `"$NAME"`, which a shell hands on as it is.
 """
 
-import os
 import re
 import shlex
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from difflib import get_close_matches
 
 from tasks.errors import InputError
+from tasks.spec.scripts import find_scripts
+from tasks.spec.shell_signs import join_lines, refuse_shell_signs
 
 INPUT_VARIABLE = "FAN_OUT_INPUT"
 OUTPUT_VARIABLE = "FAN_OUT_OUTPUT"
@@ -32,11 +32,16 @@ PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 # letters, digits and these are left in it.
 UNSAFE_IN_PATTERN = re.compile(r"[^\w .,+=@()#-]")
 PLACES = ("{application}", "{input}", "{name}", "{output}")
-# A place, or a brace that is part of none.
+# A brace for itself, a place, or a brace that is part of none, with what it seems to mean.
+BRACE = re.compile(r"\{\{|\}\}|\{(?P<place>application|input|name|output)\}|(?P<bad>\{[^{}]*\}|[{}])")
+# As other templates have it.
+DOUBLED_PLACE = re.compile(r"(?<!\{)\{\{\s*(application|input|name|output)\s*\}\}(?!\})")
+# A brace that is to be doubled.
 OTHER_BRACES = re.compile(r"\{(?:application|input|name|output)\}|[{}]")
-# A pipe, a list or a redirection, standing by itself or before its file.
-SHELL_SIGN = re.compile(r"\|\|?|&&?|;|[^{}]*;|\d?(<|<<|>|>>|>&|&>)[^>]*|\d?>&\d")
-SHELLS = {"sh", "bash", "dash", "ksh", "zsh"}
+DOUBLED = "Braces of the command's own are written twice: "
+SCRIPT_REMEDY = (
+    f'Write a script, sh -c \'...\', in which the paths are "${INPUT_VARIABLE}" and "${OUTPUT_VARIABLE}".'
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def build_command(template: str, application: str | None = None, on_shared: bool
     if application is not None:
         places["application"] = f'"{folder}/${APPLICATION_VARIABLE}"'
         environment[APPLICATION_VARIABLE] = application
-    _refuse_unknown_places(template, tokens, places)
+    if "application" not in places and "{application}" in template:
+        raise InputError(f"The command {template!r} has {{application}}, but no application is given.")
     words = [_build_word(token, places, environment) for token in tokens]
     return NodeCommand(
         command_line=f"/bin/sh -c 'mkdir -p {OUTPUTS_FOLDER} && exec {' '.join(words)}'",
@@ -77,75 +83,75 @@ def build_command(template: str, application: str | None = None, on_shared: bool
 
 def _split_template(template: str) -> list[str]:
     try:
-        tokens = shlex.split(template)
-        for token in tokens:
-            list(_split_token(token))
+        tokens = shlex.split(join_lines(template))
     except ValueError as error:
-        raise InputError(f"The command {template!r} can't be read: {error}. {_advise(template)}") from error
+        raise InputError(
+            f"The command {template!r} can't be read: {str(error)[0].lower()}{str(error)[1:]}."
+        ) from error
     if not tokens:
         raise InputError("The command is empty: say what to run, for example `wc -w {input}`.")
+    _refuse_unknown_places(template)
     _refuse_places_in_scripts(template, tokens)
-    _refuse_shell_signs(template)
+    refuse_shell_signs(template, SCRIPT_REMEDY)
     return tokens
 
 
-def _advise(template: str) -> str:
-    """How to write braces that are no place; where it can be said, the whole command."""
-    doubled = OTHER_BRACES.sub(lambda found: found[0] if found[0] in PLACES else found[0] * 2, template)
-    if "{{" in template or "}}" in template or doubled == template:
-        return "Braces of the command's own are written twice: {{ and }}."
-    return f"Braces of the command's own are written twice: {doubled}"
-
-
-def _refuse_shell_signs(template: str) -> None:
-    """Raise InputError for a pipe or the like, which would be an argument of the program."""
-    try:
-        # With their quotes: a sign in quotes is meant as an argument.
-        words = shlex.split(template, posix=False)
-    except ValueError:
-        return
-    sign = next((word for word in words if SHELL_SIGN.fullmatch(word)), None)
-    if sign is not None:
+def _refuse_unknown_places(template: str) -> None:
+    """Raise InputError for braces that are neither a place nor doubled."""
+    if doubled := DOUBLED_PLACE.search(template):
+        place = f"{{{doubled[1]}}}"
         raise InputError(
-            f"The command {template!r} runs under no shell: {sign} would be an argument of the program. "
-            f"Write a script, sh -c '...', in which the paths are \"${INPUT_VARIABLE}\" and "
-            f'"${OUTPUT_VARIABLE}". If it is meant as an argument, put it in quotes.'
+            f"The command {template!r} has {doubled[0]}, which is the text {place}: write "
+            f"{place} for what it means."
+        )
+    for found in BRACE.finditer(template):
+        if found["bad"]:
+            raise InputError(
+                f"The command {template!r} has {found['bad']}; there are only {', '.join(PLACES)}. "
+                f"{_advise(template, found['bad'])}"
+            )
+
+
+def _advise(template: str, bad: str) -> str:
+    """The place that may be meant, or how braces are written that are none; mostly the whole command."""
+    words = re.findall("[a-z]+", bad.lower())
+    meant = get_close_matches(words[0], [place[1:-1] for place in PLACES], 1, 0.75) if words else []
+    if meant:
+        return f"Is {{{meant[0]}}} meant?"
+    doubled = OTHER_BRACES.sub(lambda found: found[0] if found[0] in PLACES else found[0] * 2, template)
+    return f"{DOUBLED}{'{{ and }}.' if '{{' in template or '}}' in template else doubled}"
+
+
+def _refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
+    """Raise InputError for `sh -c '... {input}'`, where a file name would be read as shell, and the like."""
+    for program, script, is_shell in find_scripts(tokens):
+        if not any(place in script for place in PLACES):
+            continue
+        remedy = (
+            f'In a script use the variables "${INPUT_VARIABLE}", "${OUTPUT_VARIABLE}" and "${NAME_VARIABLE}".'
+            if is_shell
+            else f"Put the place behind the script, as an argument of its own, or have the script read the "
+            f"variables {INPUT_VARIABLE}, {OUTPUT_VARIABLE} and {NAME_VARIABLE} of its environment."
+        )
+        raise InputError(
+            f"The command {template!r} would let {'a shell' if is_shell else program} read file names as a "
+            f"program. {remedy}"
         )
 
 
 def _split_token(token: str) -> Iterator[tuple[str, str | None]]:
-    """The (text, place) pairs of a token, as `str.format` reads it. Raises ValueError."""
-    for text, place, form, conversion in string.Formatter().parse(token):
-        if form or conversion:
-            raise ValueError(f"{{{place}}} has a format")
-        yield text, place
-
-
-def _refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
-    """Raise InputError for `sh -c '... {input}'`, where a file name would be read as shell."""
-    if os.path.basename(tokens[0]) not in SHELLS:
-        return
-    for option, script in pairwise(tokens):
-        places = [f"{{{place}}}" for _, place in _split_token(script)]
-        if re.fullmatch(r"-[a-z]*c", option) and any(place in PLACES for place in places):
-            raise InputError(
-                f"The command {template!r} would let a shell read file names. In a script use the "
-                f'variables "${INPUT_VARIABLE}", "${OUTPUT_VARIABLE}" and "${NAME_VARIABLE}".'
-            )
-
-
-def _refuse_unknown_places(template: str, tokens: list[str], places: dict[str, str]) -> None:
-    for token in tokens:
-        for _, place in _split_token(token):
-            if place == "application" and place not in places:
-                raise InputError(
-                    f"The command {template!r} has {{application}}, but no application is given."
-                )
-            if place is not None and place not in places:
-                raise InputError(
-                    f"The command {template!r} has {{{place}}}; there are only {', '.join(PLACES)}. "
-                    f"{_advise(template)}"
-                )
+    """The (text, place) pairs of a token; text after the last place has none."""
+    text = ""
+    last = 0
+    for found in BRACE.finditer(token):
+        text += token[last : found.start()]
+        last = found.end()
+        if found["place"]:
+            yield text, found["place"]
+            text = ""
+        else:
+            text += found[0][0]
+    yield text + token[last:], None
 
 
 def _build_word(token: str, places: dict[str, str], environment: dict[str, str]) -> str:

@@ -89,9 +89,14 @@ def test_an_output_s_file_on_the_node_is_no_pattern():
         ),
         ("python3 {}", r"has \{\}"),
         ("python3 {application}", "no application is given"),
-        ("python3 {input", "can't be read"),
-        ("python3 'x", "No closing quotation"),
-        ("wc {input:>5}", "has a format"),
+        ("python3 {input", r"has \{; there"),
+        ("python3 'x", "can't be read: no closing quotation\\.$"),
+        ("wc {input:>5}", r"has \{input:>5\}; .*Is \{input\} meant\?"),
+        ("wc { Input }", r"Is \{input\} meant\?"),
+        ("wc {{ input }}", r"write \{input\} for what it means"),
+        ("jq '{a: .b}' {input}", r"twice: jq '\{\{a: .b\}\}' \{input\}$"),
+        ("awk '{ if ($1) { print } }' {input}", r"twice: awk '\{\{ if \(\$1\) \{\{ print \}\} \}\}'"),
+        ("""python -c 'f"{x}"'""", r"""twice: python -c 'f"\{\{x\}\}"'$"""),
         ("", "is empty"),
         ("awk '{print $1}' {input}", r"twice: awk '\{\{print \$1\}\}' \{input\}$"),
         (
@@ -103,11 +108,34 @@ def test_an_output_s_file_on_the_node_is_no_pattern():
         ("wc -w {input} | sort", r"no shell: \| would be an argument"),
         ("cat {input} > {output}", r"no shell: > would be"),
         ("cat {input} 2>/dev/null", r"no shell: 2>/dev/null would be"),
-        ("cd x && wc {input}", r"no shell: && would be"),
-        ("cd x; wc {input}", r"no shell: x; would be"),
+        ("wc {input} && wc {input}", r"no shell: && would be"),
+        ("wc {input}; ls", r"no shell: \{input\}; would be"),
+        ("wc {input}|sort", r"no shell: \{input\}\|sort would be"),
+        ("wc {input}>{output}", "would be an argument"),
+        ("(wc {input})", r"\(wc would be"),
+        ("wc $(cat {input})", r"\$\(cat would be"),
+        ("wc `cat {input}`", "`cat would be"),
+        ("wc {input} *.txt", r"\*\.txt would be .* single quotes"),
+        ("wc ~/list {input}", "~/list would be"),
+        ("wc {input} # count", "# would be"),
+        ("cp {input} $AZ_BATCH_NODE_SHARED_DIR", r"\$AZ_BATCH_NODE_SHARED_DIR would be"),
+        ("wc ${input}", r"Write \{input\}\."),
+        ('wc "$FAN_OUT_INPUT"', r"Write \{input\}\."),
+        ("cd x && wc {input}", "cd is a word of the shell's"),
+        ("LANG=C wc {input}", "Write env LANG=C"),
+        ("'' {input}", "the program, is empty"),
+        (r"C:\Python\python.exe {input}", "lose its backslash"),
+        ("wc “{input}”", 'no program takes for "'),
+        ("wc —w {input}", "takes for --"),
+        ("wc {input} \0", "NUL"),
         ("wc < {input}", r"no shell: < would be"),
         ("sh -c 'wc {input} > {output}'", r'"\$FAN_OUT_INPUT"'),
         ("/bin/bash -ec 'cat <{input}'", "let a shell read file names"),
+        ("env A=1 nice sh -c 'cat {input}'", "let a shell read file names"),
+        ("bash -c -x 'cat {input}'", "let a shell read file names"),
+        ("bash -o errexit -c {input}", "let a shell read file names"),
+        ("python3 -c 'print(open(\"{input}\").read())'", "let python3 read file names"),
+        ("perl -ne 'print \"{name}: $_\"' {input}", "let perl read file names"),
     ],
 )
 def test_a_template_that_cannot_be_right_is_refused(template, message):
@@ -121,7 +149,14 @@ def test_a_template_that_cannot_be_right_is_refused(template, message):
     [
         "grep '|' {input}",
         'expr 1 ">" {input}',
-        "grep a|b {input}",
+        "find . -name '*.c' -exec wc {{}} \\;",
+        "convert {input}[0] {output}",
+        "bash run.sh -c {input}",
+        "bash -x run.sh {input}",
+        "sh -c 'cat \"$1\"' sh {input}",
+        "python3 -c 'import sys; print(sys.argv)' {input}",
+        """sh -c "wc $FAN_OUT_INPUT" """,
+        """perl -ne "print if $_" {input}""",
         "awk '{{print $1; exit}}' {input}",
         """sh -c '{{ cat "$FAN_OUT_INPUT"; }} | sort > "$FAN_OUT_OUTPUT" && echo'""",
         "jq '{{a: {{b: .c}}}}' {input}",
@@ -131,6 +166,16 @@ def test_a_template_that_cannot_be_right_is_refused(template, message):
 def test_signs_in_quotes_are_meant(template):
     """What stands in quotes, or within a word, is the program's argument."""
     assert build_command(template).command_line
+
+
+def test_a_command_may_have_several_lines(tmp_path):
+    """A backslash at the end of a line joins it to the next, as in a shell; in quotes it is the program's."""
+    assert run_on_node(f"{SHOW} one \\\n  two 'three \\\n'\nfour", "a", tmp_path) == [
+        "one",
+        "two",
+        "three \\\n",
+        "four",
+    ]
 
 
 def test_start_task_shares_the_application_with_all_users(tmp_path):
