@@ -28,6 +28,8 @@ from batch_emulator.settings import Settings, check
 
 _TIDYING_SECONDS = 5.0
 _BACKLOG = 2048
+# What is not gone by then ends with the event loop.
+_ABORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,11 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
         finally:
             server.should_exit = True
             tidying.cancel()
-            await serving
-            await _abort_connections(server)
-            await engine.close()
+            try:
+                await serving
+                await _abort_connections(server)
+            finally:
+                await engine.close()
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -166,7 +170,8 @@ async def _abort_connections(server: uvicorn.Server) -> None:
     """End those whose client keeps its end open and does not say goodbye, as TLS would have it."""
     for connection in list(server.server_state.connections):
         connection.transport.abort()
-    while server.server_state.connections:
+    ends_at = asyncio.get_running_loop().time() + _ABORT_SECONDS
+    while server.server_state.connections and asyncio.get_running_loop().time() < ends_at:
         await asyncio.sleep(0.001)
 
 

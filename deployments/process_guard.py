@@ -25,6 +25,8 @@ import psutil
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 STDIN = 0
+# What is killed may be starting others; what is still there after so many times hangs in the kernel.
+KILL_ROUNDS = 50
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -144,7 +146,9 @@ def stop(guarded: GuardedCommand, options: argparse.Namespace) -> None:
         wait(guarded, options.grace, lambda: guarded.status is not None)
     signal_all(signal.SIGTERM)
     wait(guarded, options.leftovers_grace, lambda: not descendants())
-    while descendants():
+    for _ in range(KILL_ROUNDS):
+        if not descendants():
+            return
         signal_all(signal.SIGKILL)
         wait(guarded, 0.2, lambda: not descendants())
 

@@ -1,10 +1,11 @@
 """Local services as processes: described by data, started under a guard, waited for, stopped."""
 
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +79,10 @@ def stop(service: Service) -> int:
         return process.wait(2 * command.grace_seconds + command.leftovers_grace_seconds + GUARD_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(GUARD_SECONDS)
+        # It hangs in the kernel.
+        return -signal.SIGKILL
     finally:
         if process.stdin is not None:
             process.stdin.close()

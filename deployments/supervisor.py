@@ -11,6 +11,8 @@ from deployments.errors import ServiceDiedError, StartError
 from deployments.processes import Command, Service, end_of, start, stop
 
 POLL_SECONDS = 0.05
+# For commands that end by themselves; each has limits of its own for what it waits for.
+COMMANDS_SECONDS = 30 * 60.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,8 +60,12 @@ class Supervisor:
 
     def finish(self) -> None:
         """Wait until all commands that were begun have ended. Raises StartError, ServiceDiedError."""
-        while any(command.process.poll() is None for command in self.commands):
+        ends_at_seconds = time.monotonic() + COMMANDS_SECONDS
+        while running := [command for command in self.commands if command.process.poll() is None]:
             self.check()
+            if time.monotonic() > ends_at_seconds:
+                name, log = running[0].command.name, running[0].command.log
+                raise StartError(f"{name} did not end in time\n{end_of(log)}")
             time.sleep(POLL_SECONDS)
         failed = [command for command in self.commands if stop(command) != 0]
         self.commands.clear()

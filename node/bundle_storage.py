@@ -9,6 +9,8 @@ import hashlib
 import http.client
 import json
 import os
+import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ PAUSES_SECONDS = (0, 1, 2, 4, 8, 16)
 ANSWER_SECONDS = 120
 PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 BLOCK_BYTES = 16 << 20
+# What no second try makes better: nobody there has that name, or can show that it is his; no URL at all.
+LASTING_ERRORS = (http.client.InvalidURL, ssl.SSLCertVerificationError, ValueError)
 
 
 class FileError(Exception):
@@ -33,11 +37,11 @@ class FileError(Exception):
 class StorageError(Exception):
     """Storage refused a request, or could not be reached for too long."""
 
-    def __init__(self, status, message):
+    def __init__(self, status, message, is_passing=True):
         super().__init__(message)
         self.status = status
         # Who could not be reached may be there later.
-        self.is_passing = status is None or status in PASSING_STATUSES
+        self.is_passing = is_passing if status is None else status in PASSING_STATUSES
 
 
 def fetch_input(url, path):
@@ -51,12 +55,21 @@ def fetch_input(url, path):
 
 def read_noted(url):
     """What an earlier start has noted, as far as it can be read: a program may have written over it."""
+    content = request("GET", url)
     try:
-        noted = json.loads(request("GET", url))
+        noted = json.loads(content)
         needed = {"exit_code", "category"}
         return {key: one for key, one in noted.items() if needed <= one.keys() and one["tries"] > 0}
     except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
         return {}
+
+
+def keep(path, manifest, content):
+    """Note what became of files, beside the manifest and in its blob. Raises OSError, StorageError."""
+    with open(f"{path}.new", "wb") as file:
+        file.write(content)
+    os.replace(f"{path}.new", path)
+    put(manifest["outcomes_write_url"], content, {})
 
 
 def select_outputs(file, conditions):
@@ -124,14 +137,20 @@ def request(method, url, body=None, headers=None, into=None):
             # The rest of the answer has not been read.
             connections.__dict__.clear()
             raise
-        except (http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:
             connections.__dict__.clear()
-            if pause is None:
+            if pause is None or is_lasting(error):
                 # The words of others may have the URL in them.
                 said = error.strerror if isinstance(error, OSError) else ""
-                raise StorageError(None, f"{type(error).__name__} {said or ''}".strip()) from error
+                message = f"{type(error).__name__} {said or ''}".strip()
+                raise StorageError(None, message, not is_lasting(error)) from error
         time.sleep(pause or 0)
     raise AssertionError("the last pause is none")
+
+
+def is_lasting(error):
+    is_nobody = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    return is_nobody or isinstance(error, LASTING_ERRORS)
 
 
 def exchange(method, url, body, headers, into):

@@ -23,13 +23,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
-from bundle_storage import FileError, StorageError, fetch_input, put, read_noted, select_outputs, send_output
+from bundle_storage import FileError, StorageError, fetch_input, keep, read_noted, select_outputs, send_output
 
 LOGS = ("stdout.txt", "stderr.txt")
 # So many files more than there are programs at once are fetched ahead, or sent afterwards.
 AHEAD = 2
 SAVE_SECONDS = 2.0
 GRACE_SECONDS = 5.0
+# So long storage may be away before a bundle begins.
+RESUME_SECONDS = 30 * 60.0
 ENDED = 143
 
 
@@ -65,7 +67,11 @@ class Bundle:
         self.is_saved = True
 
     def run(self):
-        self.resume()
+        try:
+            self.resume()
+        except StorageError as error:
+            complain(f"What was done before can not be known, so nothing is run: {error}")
+            return 1
         self.save()
         left = self.find_left()
         ended = threading.Event()
@@ -81,16 +87,19 @@ class Bundle:
         return ENDED if self.stopped.is_set() else int(failed > 0)
 
     def resume(self):
-        """Take what an earlier start of this bundle has noted. As long as storage is away there is nothing
-        else to do: no input can be fetched, and what was done would be done again."""
+        """Take what an earlier start of this bundle has noted. While storage is away no input can be fetched,
+        and what was done would be done again. Raises StorageError where it stays away, or never was there."""
+        give_up_at = time.monotonic() + RESUME_SECONDS
         while not self.stopped.is_set():
             try:
                 self.outcomes = read_noted(self.manifest["outcomes_read_url"])
             except StorageError as error:
                 if error.status != 404:
                     complain(f"What was done before is not known: {error}")
-                if error.is_passing:
+                if error.is_passing and time.monotonic() < give_up_at:
                     continue
+                if error.is_passing or error.status is None:
+                    raise
             self.is_saved = False
             return
 
@@ -187,23 +196,19 @@ class Bundle:
         while not ended.wait(SAVE_SECONDS):
             self.save()
 
-    def save(self, patience_seconds=-1.0):
+    def save(self):
         """Note new outcomes beside the manifest and in their blob; one thread at a time, so that none
         overwrites what is newer."""
-        if not self.saving.acquire(timeout=patience_seconds):
-            return
-        try:
+        with self.saving:
             with self.lock:
                 if self.is_saved:
                     return
                 content, self.is_saved = json.dumps(self.outcomes).encode(), True
-            replace_file(os.path.join(self.folder, "outcomes.json"), content)
-            put(self.manifest["outcomes_write_url"], content, {})
-        except (OSError, StorageError) as error:
-            self.is_saved = False
-            complain(f"The outcomes are not kept: {error}")
-        finally:
-            self.saving.release()
+            try:
+                keep(os.path.join(self.folder, "outcomes.json"), self.manifest, content)
+            except (OSError, StorageError) as error:
+                self.is_saved = False
+                complain(f"The outcomes are not kept: {error}")
 
     def stop(self):
         """End the programs, as the task is being ended. Files that are not done get no outcome."""
@@ -213,18 +218,14 @@ class Bundle:
         threading.Thread(target=self.give_up, daemon=True).start()
 
     def give_up(self):
-        """What doesn't end in time, program or transfer, is left: what is done is noted."""
+        """What doesn't end in time is left. What is done is noted, unless that takes as long again."""
         time.sleep(GRACE_SECONDS)
         for program in list(self.programs):
             kill(program, signal.SIGKILL)
-        self.save(GRACE_SECONDS)
+        saver = threading.Thread(target=self.save, daemon=True)
+        saver.start()
+        saver.join(GRACE_SECONDS)
         os._exit(ENDED)
-
-
-def replace_file(path, content):
-    with open(f"{path}.new", "wb") as file:
-        file.write(content)
-    os.replace(f"{path}.new", path)
 
 
 def complain(said):
@@ -285,13 +286,14 @@ def kill(program, number):
 
 
 def end(program):
-    """Ask a program to end, kill it after the grace; its exit code."""
-    kill(program, signal.SIGTERM)
-    try:
-        return program.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        kill(program, signal.SIGKILL)
-        return program.wait()
+    """Ask a program to end, kill it after the grace; its exit code. One that hangs in the kernel is left."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        kill(program, number)
+        try:
+            return program.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+    return -signal.SIGKILL
 
 
 if __name__ == "__main__":

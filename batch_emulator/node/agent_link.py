@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from batch_emulator.node.agent_socket import AgentSocket, Message, connect, list
 from batch_emulator.node.failures import AttemptFailed
 
 _HELLO_SECONDS = 30.0
+# For an agent to kill what runs and end.
+_QUIT_SECONDS = 30.0
+# For a process that has closed its socket, or was killed.
+_REAP_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -150,14 +155,17 @@ class AgentLink:
             self._socket.send()
 
     async def close(self) -> None:
-        """End the agent, and with it whatever runs."""
+        """End the agent, and with it whatever runs. One that hangs is killed."""
         found, self._socket = self._socket, None
         if found is None:
             return
         found.unwatch()
-        await asyncio.get_running_loop().run_in_executor(None, found.say_last, "quit")
+        say_last = partial(found.say_last, "quit", seconds=_QUIT_SECONDS)
+        if not await asyncio.get_running_loop().run_in_executor(None, say_last):
+            _kill_agent(self._folder)
         found.close()
         self._reap()
+        self._fail_all()
 
     def _use(self, found: AgentSocket) -> None:
         self._socket = found
@@ -181,9 +189,14 @@ class AgentLink:
 
     def _reap(self) -> None:
         """An agent that an earlier service has started is nobody's child any more."""
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It hangs at its end. It is reaped whenever another process is started.
+            process.kill()
 
     def _hear(self, message: Message) -> None:
         event, *arguments = message
@@ -214,6 +227,10 @@ class AgentLink:
             self._socket = None
         self._forgotten.clear()
         self._reap()
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        """Nobody learns any more how what runs will end."""
         for running in [*self._running.values(), *self._left.values()]:
             _fail(running, AttemptFailed("Unknown", Message="The node agent was killed"))
         self._running.clear()

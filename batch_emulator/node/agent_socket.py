@@ -75,13 +75,17 @@ class AgentSocket:
         else:
             loop.remove_writer(self._connection)
 
-    def say_last(self, *message: Any) -> None:
-        """Say this, and wait until the agent has ended. Not in the event loop."""
-        self._connection.setblocking(True)
-        with suppress(OSError):
+    def say_last(self, *message: Any, seconds: float) -> bool:
+        """Say this, and wait until the agent has ended; whether it has. Not in the event loop."""
+        # Nothing that it still tells makes the wait longer than by these seconds.
+        self._connection.settimeout(seconds)
+        try:
             self._connection.sendall(bytes(self._unsent) + _encode(message))
             while self._connection.recv(_READ_BYTES):
                 pass
+        except OSError as error:
+            return not isinstance(error, TimeoutError)
+        return True
 
     def unwatch(self) -> None:
         loop = asyncio.get_running_loop()

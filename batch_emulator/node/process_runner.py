@@ -29,6 +29,8 @@ from batch_emulator.node.transfer import Transfers
 from batch_emulator.node.trash import Trash
 
 _NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup/wd", "volatile/startup", "workitems")
+# For what is being stopped to end, beyond the grace.
+_STOP_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -175,8 +177,7 @@ class ProcessRunner:
 
     async def close(self) -> None:
         self._agent.send_at_once()
-        await self._stop_all(list(self._attempts))
-        await asyncio.gather(*self._closing.values(), return_exceptions=True)
+        await self._stop_in_time()
         self._nodes.clear()
         self._equipment.sweeper.close()
         await self._agent.close()
@@ -185,6 +186,13 @@ class ProcessRunner:
             self._equipment.containers.remove_all()
         await self._equipment.transfers.close()
         await self._equipment.trash.close()
+
+    async def _stop_in_time(self) -> None:
+        """Stop all attempts, but wait for none that an agent which hangs keeps from ending: it is killed
+        next, and then they fail."""
+        closing = [self._stop_all(list(self._attempts)), *self._closing.values()]
+        work = asyncio.gather(*closing, return_exceptions=True)
+        await asyncio.wait((work,), timeout=self._equipment.stop_grace_seconds + _STOP_SECONDS)
 
     async def _stop_all(self, keys: list[tuple[str, str]]) -> None:
         tasks = [self._attempts[key].task for key in keys]

@@ -7,6 +7,7 @@ Prefect, and their result is kept in the cache folder and copied into each new P
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from contextlib import closing
@@ -54,7 +55,10 @@ def migrate(home: Path) -> None:
     variables = {**base_environment(os.environ), **NO_TELEMETRY, "PREFECT_HOME": str(home)}
     command = Command("prefect server database upgrade", argv, variables, home / "upgrade.log")
     with running(command) as service:
-        exit_code = service.process.wait(MIGRATION_TIMEOUT_SECONDS)
+        try:
+            exit_code = service.process.wait(MIGRATION_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            exit_code = -1
     if exit_code != 0:
         raise InstallError(f"Prefect could not make its database\n{end_of(command.log)}")
 

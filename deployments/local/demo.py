@@ -69,7 +69,7 @@ def show(arguments: Sequence[str], variables: Mapping[str, str], say: Callable[[
             for line in follow(service):
                 if not line.startswith(EVENT):
                     say(line)
-            return service.process.wait()
+            return service.process.returncode
 
 
 def follow(service: Service) -> Iterator[str]:

@@ -12,8 +12,14 @@ from prefect.results import ResultStore, get_default_result_storage, get_result_
 from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
+from tasks.deadlines import budget
+from tasks.errors import BusyError
 from tasks.logs import run_logger
 from tasks.spec.recipe import digest_json
+
+# For another run to read and write what is remembered.
+LOCK_SECONDS = 60.0
+LOCK_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,27 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Keep other runs of this machine from remembering outputs of the folder meanwhile: what they read would
-    be without what this one writes. The folder itself is what is locked; one that can't be is not."""
+    be without what this one writes. The folder itself is what is locked; one that can't be is not.
+
+    Raises BusyError if another holds it for too long.
+    """
     with ExitStack() as stack:
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, folder)
         yield
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    """Lock it as soon as no other run has it. Raises OSError if it can't be locked, else BusyError."""
+    with budget(LOCK_SECONDS) as deadline:
+        while not deadline.is_over:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            deadline.pause(LOCK_PAUSE_SECONDS)
+    raise BusyError(f"Another run has held {folder} for {LOCK_SECONDS:.0f} s. Does its process hang?")
 
 
 def _list_parts(record: OutputRecord) -> list[str | float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_emulator.node import agent_link
+from batch_emulator.node import agent_link, process_runner
 from batch_emulator.node.agent_link import AgentLink
 from batch_emulator.node.launch import Outcome, Runner
 from batch_emulator.node.process_runner import ProcessRunner
@@ -255,6 +255,25 @@ async def test_an_agent_that_says_nothing_is_killed(tmp_path: Path, monkeypatch:
     assert not is_running(silent.pid)
     await next_link.close()
     await link.close()
+
+
+async def test_an_agent_that_hangs_keeps_nobody_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runner that is closed waits a while for its agent, then kills it, with what that has started."""
+    monkeypatch.setattr(agent_link, "_QUIT_SECONDS", 0.2)
+    monkeypatch.setattr(process_runner, "_STOP_SECONDS", 0.2)
+    runner = ProcessRunner(tmp_path, stop_grace_seconds=0.1)
+    runner.open_node("n1", "pool1")
+    running = start(runner, "/bin/sh -c 'echo $$; sleep 60'")
+    await wait_until(lambda: text(runner))
+    (agent,) = agents_of(tmp_path)
+    agent.suspend()
+    pid = int(text(runner))
+    await asyncio.wait_for(runner.close(), 60)
+    assert (await running).exit_code is None
+    assert not is_running(agent.pid)
+    await wait_until(lambda: not is_running(pid))
 
 
 def until_killed(kill: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:

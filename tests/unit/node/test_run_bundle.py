@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -55,6 +57,49 @@ def test_where_there_is_nothing_to_resume_a_bundle_begins(runner, bundle, monkey
     assert (bundle.outcomes, bundle.is_saved) == ({}, False)
 
 
+UNHEARD = [ssl.SSLCertVerificationError(1, "x"), socket.gaierror(socket.EAI_NONAME, "x")]
+
+
+@pytest.mark.parametrize("url", ["http://host:port/x", f"http://{'a' * 64}.invalid/x", *UNHEARD], ids=str)
+def test_storage_that_can_never_be_reached_ends_a_bundle_at_once(runner, bundle, monkeypatch, url, capsys):
+    """No URL, no such name, not who it says it is: nothing is run, as what was done before is not known."""
+    if isinstance(url, Exception):
+        monkeypatch.setattr(sys.modules["bundle_storage"], "exchange", fail_with(url))
+    monkeypatch.setattr(runner.time, "sleep", lambda _: pytest.fail("It is asked again."))
+    bundle.manifest["outcomes_read_url"] = url if isinstance(url, str) else "https://host/x"
+    assert bundle.run() == 1
+    assert "nothing is run" in capsys.readouterr().err
+    assert bundle.is_saved
+
+
+def fail_with(error: Exception):
+    def exchange(*_) -> None:
+        raise error
+
+    return exchange
+
+
+def test_storage_that_stays_away_ends_a_bundle(runner, bundle, monkeypatch):
+    """Who has waited long enough gives up, whatever could still be."""
+    monkeypatch.setattr(runner, "RESUME_SECONDS", 0)
+    for error in (runner.StorageError(None, "refused"), runner.StorageError(503, "busy")):
+        monkeypatch.setattr(runner, "read_noted", fail_with(error))
+        assert bundle.run() == 1
+
+
+def test_a_bundle_that_is_ended_ends_though_storage_is_silent(runner, bundle, monkeypatch):
+    """What is noted last has as long as the programs had, and no longer."""
+    monkeypatch.setattr(runner, "GRACE_SECONDS", 0.01)
+    ends, is_over = [], threading.Event()
+    monkeypatch.setattr(runner, "keep", lambda *_: is_over.wait(60))
+    monkeypatch.setattr(runner.os, "_exit", ends.append)
+    bundle.is_saved = False
+    bundle.give_up()
+    assert ends == [runner.ENDED]
+    assert not is_over.is_set()
+    is_over.set()
+
+
 @pytest.mark.parametrize("noted", [b"", b"{", b"[1]", b"\xff", b'{"done": 1}', b'{"done": {"tries": 1}}'])
 def test_a_bundle_begins_anew_where_a_program_has_written_over_the_outcomes(
     runner, bundle, monkeypatch, noted
@@ -69,19 +114,17 @@ def test_what_is_noted_last_is_what_is_kept(runner, bundle, monkeypatch):
     """A thread that saves while another is at it waits, and brings what has been noted meanwhile."""
     kept, is_under_way, may_go_on = [], threading.Event(), threading.Event()
 
-    def put(_url: str, content: bytes, _headers: dict[str, str]) -> None:
+    def keep(_path: str, _manifest: dict[str, str], content: bytes) -> None:
         is_under_way.set()
         assert may_go_on.wait(30)
         kept.append(json.loads(content))
 
-    monkeypatch.setattr(runner, "put", put)
+    monkeypatch.setattr(runner, "keep", keep)
     bundle.outcomes, bundle.is_saved = {}, False
     first = threading.Thread(target=bundle.save)
     first.start()
     assert is_under_way.wait(30)
     bundle.outcomes, bundle.is_saved = dict(KNOWN), False
-    # Who has little patience leaves it.
-    bundle.save(0.01)
     last = threading.Thread(target=bundle.save)
     last.start()
     may_go_on.set()
