@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -87,7 +87,6 @@ class AgentLink:
         try:
             return _greet(self._start_agent())
         except BaseException:
-            _kill_agent(self._folder)
             self._end_process()
             raise
 
@@ -172,20 +171,28 @@ class AgentLink:
         found.watch(self._hear, self._lose_agent)
 
     def _start_agent(self) -> AgentSocket:
+        """A new agent. Raises OSError, and leaves nothing open, where it can't be started."""
         with listen(self._folder) as listener, (self._folder / "agent.log").open("ab") as log:
             # It finds this knocking when it starts, and so its end if the service dies before that.
             found = connect(self._folder)
-            python = (sys.executable, "-X", "utf8", "-I", "-S")
-            way = "keeps" if self._keeps else "ends"
-            self._process = subprocess.Popen(
-                [*python, agent.__file__, str(listener.fileno()), str(self._folder), way],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,
-            )
+            try:
+                self._process = self._start_process(listener.fileno(), log)
+            except BaseException:
+                found.close()
+                raise
         return found
+
+    def _start_process(self, listener: int, log: BinaryIO) -> subprocess.Popen[bytes]:
+        python = (sys.executable, "-X", "utf8", "-I", "-S")
+        way = "keeps" if self._keeps else "ends"
+        return subprocess.Popen(
+            [*python, agent.__file__, str(listener), str(self._folder), way],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[listener],
+            start_new_session=True,
+        )
 
     def _reap(self) -> None:
         """An agent that an earlier service has started is nobody's child any more."""

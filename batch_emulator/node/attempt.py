@@ -67,7 +67,7 @@ async def carry_out(
             ended = await _execute(launch, directory, environment, stop, equipment)
         else:
             ended = await watch(running, stop, equipment.stop_grace_seconds)
-        if containers and ended.cause == "itself" and containers.made_none(launch, ended.code):
+        if containers and ended.cause == "itself" and await containers.ran_nothing(launch, ended.code):
             raise AttemptFailed("ContainerInvalidSettings", Message=_last_line(f"{directory}/stderr.txt"))
     except AttemptFailed as error:
         equipment.sweeper.later(directory)
@@ -78,10 +78,8 @@ async def carry_out(
         return stopped_outcome()
     finally:
         if containers:
-            containers.forget(launch)
-    if containers and ended.cause != "itself":
-        # Its client is gone; what ran in it need not be.
-        await containers.remove(launch)
+            # Its client is gone; what ran in it need not be.
+            await containers.remove(launch)
     if launch.stage != "coordination" or ended.cause != "itself":
         equipment.sweeper.later(directory)
     if ended.cause == "stop":

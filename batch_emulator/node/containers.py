@@ -36,8 +36,10 @@ _CLIENT_NAMES = frozenset({"PATH", "HOME", "USER", "TMPDIR", "LANG", "REGISTRY_A
 _CLIENT_PREFIXES = ("XDG_", "DOCKER_", "CONTAINER", "STORAGE_", "BUILDAH_", "DBUS_")
 _LABEL = "azure-batch-emulator"
 _ANSWER_SECONDS = 30.0
-#: A client's exit code where it made no container. A program may have it too.
+#: A client's exit code where the engine has failed. A program may have it too.
 _ENGINE_FAILED = 125
+#: How the time begins at which a container was started that never was.
+_NEVER = "0001-"
 _MOUNTS = {"Shared": "shared", "Startup": "startup", "VfsMounts": "fsmounts", "Applications": "applications"}
 
 log = logging.getLogger(__name__)
@@ -50,28 +52,27 @@ class Containers:
     engine: str
     location: str
 
-    def note(self, launch: Launch, kind: str) -> Path:
-        """A file beside the nodes, for the client of an attempt: `cid`, which is there once there was a
-        container, or `env`, the variables that the client itself must not take for its own."""
-        return Path(self.location).with_name("containers") / f"{self.name(launch)}.{kind}"
+    def variables_file(self, launch: Launch) -> Path:
+        """A file beside the nodes: the variables that an attempt's client must not take for its own."""
+        return Path(self.location).with_name("containers") / f"{self.name(launch)}.env"
 
     def prepare(self, launch: Launch, environment: Mapping[str, str]) -> None:
         """What `arguments` names: read by the client alone, as nobody else may see a task's variables."""
-        self.forget(launch)
-        file = self.note(launch, "env")
+        file = self.variables_file(launch)
+        file.unlink(missing_ok=True)
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.parent.chmod(0o700)
         file.touch(0o600)
         lines = (f"{name}={value}\n" for name, value in environment.items() if _goes_by_file(name, value))
         file.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
-    def made_none(self, launch: Launch, code: int) -> bool:
-        """Whether the client has failed before there was a container: programs too may exit with its code."""
-        return code == _ENGINE_FAILED and not self.note(launch, "cid").exists()
-
-    def forget(self, launch: Launch) -> None:
-        for kind in ("cid", "env"):
-            self.note(launch, kind).unlink(missing_ok=True)
+    async def ran_nothing(self, launch: Launch, code: int) -> bool:
+        """Whether the engine has failed before the program ran: programs too may exit with its code."""
+        if code != _ENGINE_FAILED:
+            return False
+        started_at = ("container", "inspect", "--format", "{{.State.StartedAt}}", self.name(launch))
+        failed, told = await self._ask_in_time(*started_at)
+        return failed != 0 or told.startswith(_NEVER)
 
     def name(self, launch: Launch) -> str:
         """That of an attempt's container, in all locations."""
@@ -96,27 +97,26 @@ class Containers:
         )
         return [
             *(self.engine, "run", *where, *_mounts(launch, root, directory), *_variables(environment)),
-            *("--env-file", str(self.note(launch, "env"))),
+            *("--env-file", str(self.variables_file(launch))),
             # After ours, as the last of two that contradict each other counts; but for how we find it again.
             *split_words(settings.get("containerRunOptions", "")),
-            *("--cidfile", str(self.note(launch, "cid"))),
-            *("--rm", "--pull=never", "--name", self.name(launch), "--label", f"{_LABEL}={self.location}"),
+            # It stays until `remove`, whatever a task asks for, to be asked whether its program has run.
+            *("--rm=false", "--pull=never"),
+            *("--name", self.name(launch), "--label", f"{_LABEL}={self.location}"),
             *(settings["imageName"], *split_words(launch.command_line)),
         ]
 
     async def remove(self, launch: Launch) -> None:
-        """End an attempt's container, if it is there. Nobody waits for ever for an engine that hangs."""
-        try:
-            await asyncio.wait_for(self._ask("rm", "--force", self.name(launch)), _ANSWER_SECONDS)
-        except asyncio.TimeoutError:
-            log.warning("%s does not answer: container %s may be left", self.engine, self.name(launch))
+        """End an attempt's container, and forget it, if it is there."""
+        self.variables_file(launch).unlink(missing_ok=True)
+        await self._ask_in_time("rm", "--force", self.name(launch))
 
     def remove_all(self, but: Collection[Launch] = ()) -> None:
         """End those of this location that no attempt has any more. Waits for that."""
         spared = {self.name(launch) for launch in but}
-        for note in Path(self.location).with_name("containers").glob("*.*"):
-            if note.stem not in spared:
-                note.unlink(missing_ok=True)
+        for file in Path(self.location).with_name("containers").glob("*.*"):
+            if file.stem not in spared:
+                file.unlink(missing_ok=True)
         of_here = ("--filter", f"label={_LABEL}={self.location}", "--format", "{{.Names}}")
         try:
             listed = _answer([self.engine, "ps", "--all", *of_here])
@@ -125,6 +125,14 @@ class Containers:
                 _answer([self.engine, "rm", "--force", *left])
         except subprocess.TimeoutExpired:
             log.warning("%s does not answer: containers of %s may be left", self.engine, self.location)
+
+    async def _ask_in_time(self, *arguments: str) -> tuple[int, str]:
+        """As `_ask`, but nobody waits for ever for an engine that hangs: then it has failed."""
+        try:
+            return await asyncio.wait_for(self._ask(*arguments), _ANSWER_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("%s does not answer: container %s may be left", self.engine, arguments[-1])
+            return _ENGINE_FAILED, ""
 
     async def _ask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
         """The client's exit code and the last that it said."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from batch_emulator.resources.job_tasks import JobTasks
@@ -21,27 +22,37 @@ class Load(NamedTuple):
 
 
 class JobsOfPools:
-    """The keys of each pool's jobs. Whoever adds a job, or moves it to another pool, files it."""
+    """The keys of each pool's jobs, and of those that let others push their tasks out. Whoever adds a job,
+    changes that or moves it to another pool, files it."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, str] = {}
-        self._jobs: dict[str, dict[str, None]] = {}
+        self._places: dict[str, tuple[str, bool]] = {}
+        self._jobs: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._preemptible: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
-    def file(self, job_key: str, pool_key: str) -> None:
-        if self._pools.get(job_key) != pool_key:
+    def file(self, job_key: str, pool_key: str, is_preemptible: bool) -> None:
+        if self._places.get(job_key) != (pool_key, is_preemptible):
             self.forget(job_key)
-            self._pools[job_key] = pool_key
-            self._jobs.setdefault(pool_key, {})[job_key] = None
+            self._places[job_key] = (pool_key, is_preemptible)
+            self._jobs[pool_key][job_key] = None
+            if is_preemptible:
+                self._preemptible[pool_key][job_key] = None
 
     def forget(self, job_key: str) -> None:
         """The job is gone."""
-        if pool_key := self._pools.pop(job_key, None):
-            del self._jobs[pool_key][job_key]
-            if not self._jobs[pool_key]:
-                del self._jobs[pool_key]
+        pool_key, _ = self._places.pop(job_key, (None, False))
+        if pool_key is None:
+            return
+        for jobs in (self._jobs, self._preemptible):
+            jobs[pool_key].pop(job_key, None)
+            if not jobs[pool_key]:
+                del jobs[pool_key]
 
     def of_pool(self, pool_key: str) -> list[str]:
         return list(self._jobs.get(pool_key, ()))
+
+    def preemptible(self, pool_key: str) -> Collection[str]:
+        return self._preemptible.get(pool_key, ())
 
 
 def add_up(jobs: Iterable[tuple[Job, JobTasks]]) -> Load:

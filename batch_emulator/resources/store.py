@@ -8,11 +8,12 @@ collects what must be kept, `removed_tasks` what a deleted job leaves, to be fre
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from sortedcontainers import SortedDict, SortedList
+from sortedcontainers import SortedDict
 
+from batch_emulator.resources.job_queue import JobQueue
 from batch_emulator.resources.job_tasks import JobTasks
 from batch_emulator.resources.model import Certificate, Job, JobSchedule, Node, Pool, Preparation, Task, key
 from batch_emulator.resources.pool_jobs import JobsOfPools, Load, add_up
@@ -48,8 +49,8 @@ class Store:
         self._preparations: dict[str, SortedDict[str, Preparation]] = {}
         self._nodes: dict[str, PoolNodes] = {}
         self._tasks: dict[str, JobTasks] = {}
-        self._queues: dict[str, SortedList] = {}
-        self._queue_entries: dict[str, tuple] = {}
+        self._queues: defaultdict[str, JobQueue] = defaultdict(JobQueue)
+        self._queued_at: dict[str, str] = {}
         self.jobs_of_pools = JobsOfPools()
         self.job_counts: Counter[str] = Counter()
         self.retained = Retained()
@@ -243,17 +244,15 @@ class Store:
     def requeue_job(self, job_key: str) -> None:
         """Put a job into its pool's queue if it is active and may start a ready task, otherwise out of it."""
         job = self.jobs[job_key]
-        entry = (-job.spec.get("priority", 0), job.number, job_key)
         tasks = self._tasks[job_key]
-        self.jobs_of_pools.file(job_key, job.pool_key)
+        self.jobs_of_pools.file(job_key, job.pool_key, bool(job.spec.get("allowTaskPreemption")))
         limit = job.spec.get("maxParallelTasks", -1)
         wanted = job.state == "active" and tasks.ready and (limit < 0 or tasks.running < limit)
-        if wanted and self._queue_entries.get(job_key) == (job.pool_key, entry):
-            return
-        self._unqueue(job_key)
+        if not wanted or self._queued_at.get(job_key) != job.pool_key:
+            self._unqueue(job_key)
         if wanted:
-            self._queues.setdefault(job.pool_key, SortedList()).add(entry)
-            self._queue_entries[job_key] = (job.pool_key, entry)
+            self._queued_at[job_key] = job.pool_key
+            self._queues[job.pool_key].put(job_key, -job.spec.get("priority", 0), job.number)
 
     def load(self, pool_key: str) -> Load:
         """What the jobs of a pool ask of it now."""
@@ -261,21 +260,21 @@ class Store:
         return add_up((self.jobs[job_key], self._tasks[job_key]) for job_key in keys)
 
     def _unqueue(self, job_key: str) -> None:
-        if found := self._queue_entries.pop(job_key, None):
-            pool_key, entry = found
-            self._queues[pool_key].remove(entry)
+        if (pool_key := self._queued_at.pop(job_key, None)) is not None:
+            self._queues[pool_key].drop(job_key)
 
     def queued_jobs(self, pool_key: str) -> Iterator[Job]:
         """Active jobs of a pool that can start a ready task: highest priority first, then the oldest."""
-        return (self.jobs[job_key] for _, _, job_key in self._queues.get(pool_key, ()))
+        queue = self._queues.get(pool_key)
+        return (self.jobs[job_key] for *_, job_key in (queue.by_age if queue else ()))
 
     def queued_jobs_by_load(self, pool_key: str) -> Iterator[Job]:
         """The same, but of one priority those first of which the fewest tasks run."""
-        queue = self._queues.get(pool_key, ())
-        if len(queue) < 2:
+        queue = self._queues.get(pool_key)
+        if not queue or len(queue) < 2:
             return self.queued_jobs(pool_key)
-        loads = [(rank, self._tasks[name].running, number, name) for rank, number, name in queue]
-        return (self.jobs[job_key] for *_, job_key in sorted(loads))
+        by_load = queue.by_load(lambda job_key: self._tasks[job_key].running)
+        return (self.jobs[job_key] for *_, job_key in by_load)
 
     def touch(self, *kind_and_key: str) -> None:
         """Note that a resource was made, changed or removed."""

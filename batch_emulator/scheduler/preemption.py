@@ -20,7 +20,7 @@ from batch_emulator.scheduler.world import World
 def make_room(world: World, pool_key: str) -> None:
     """Nothing can be placed in the pool: requeue what its first waiting job may push out."""
     pool, job = world.store.pools.get(pool_key), next(world.store.queued_jobs(pool_key), None)
-    if pool is None or job is None or not any(gives_way(each, job) for each in _jobs(world, pool_key)):
+    if pool is None or job is None or not any(gives_way(each, job) for each in _preemptible(world, pool_key)):
         return
     task = first_waiting(world, job, pool)
     wanted = _waiting(world, job)
@@ -30,8 +30,8 @@ def make_room(world: World, pool_key: str) -> None:
         wanted -= _make_room_on(world, node, job, task.slots, wanted)
 
 
-def _jobs(world: World, pool_key: str) -> Iterator[Job]:
-    return (world.store.jobs[each] for each in world.store.jobs_of_pools.of_pool(pool_key))
+def _preemptible(world: World, pool_key: str) -> Iterator[Job]:
+    return (world.store.jobs[each] for each in world.store.jobs_of_pools.preemptible(pool_key))
 
 
 def gives_way(job: Job, to: Job) -> bool:

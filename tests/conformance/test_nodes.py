@@ -72,10 +72,27 @@ def test_files_are_looked_at_and_deleted_by_name(client, run, job_id, pool_id):
     assert "stderr.txt" not in names
 
 
-def test_failed_task_runs_again_when_reactivated(client, run, job_id, pool_id):
-    """It is active again, its pool is there, and the account has no applications."""
-    failed = run("/bin/sh -c 'exit 3'")
+def test_failed_task_runs_again_when_reactivated(client, run, job_id):
+    """It is active again, runs anew, and tells of its new run as of a first one; one that has succeeded is
+    not run again."""
+    failed = run("/bin/sh -c 'cd $AZ_BATCH_NODE_SHARED_DIR; echo >> runs; wc -l < runs; exit 3'")
     client.reactivate_task(job_id, failed.id)
-    assert client.get_task(job_id, failed.id).execution_info.exit_code in (None, 3)
+    reactivated = client.get_task(job_id, failed.id)
+    assert (reactivated.state, reactivated.previous_state) != ("completed", "running")
+    wait_until(
+        lambda: client.get_task(job_id, failed.id).state == "completed", 60, "the end of its second run"
+    )
+    again = client.get_task(job_id, failed.id).execution_info
+    assert b"".join(client.download_task_file(job_id, failed.id, "stdout.txt")) == b"2\n"
+    assert again.start_time > failed.execution_info.end_time
+    assert (again.exit_code, again.retry_count, again.requeue_count) == (3, 0, 0)
+    succeeded = run("/bin/true")
+    with pytest.raises(HttpResponseError) as refused:
+        client.reactivate_task(job_id, succeeded.id)
+    assert (refused.value.status_code, client.get_task(job_id, succeeded.id).state) == (409, "completed")
+
+
+def test_account_has_no_applications(client, pool_id):
+    """They are made in Azure Resource Manager, so there are none beside a pool that is there."""
     assert client.pool_exists(pool_id)
     assert [*client.list_applications()] == []

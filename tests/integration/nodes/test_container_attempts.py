@@ -12,11 +12,12 @@ from batch_emulator.node.process_runner import ProcessRunner
 from tests.integration.nodes.tasks import TASK, start, text
 from tests.integration.nodes.waiting import wait_until
 
-#: Its `run` makes no container: at once, or when it is asked to end before it has made one. Of containers it
-#: says nothing where it hangs.
+#: Its `run` fails: at once, or when it is asked to end. What it says of its container is in a file; of
+#: containers it says nothing where it hangs.
 ENGINE = """#!/bin/sh
 echo "$@" >> {calls}
 test -e {hangs} && case $1 in rm | ps) exec sleep 600 ;; esac
+test "$1" = container && exec cat {started}
 test "$1" = run || exit 0
 echo no such option >&2
 test -e {fails} && exit 125
@@ -30,28 +31,48 @@ CONTAINER = {"imageName": "image", "workingDirectory": "taskWorkingDirectory"}
 def make_runner(folder: Path) -> ProcessRunner:
     """One with a node, whose engine writes down its calls."""
     engine = folder / "engine"
-    engine.write_text(ENGINE.format(**{name: folder / name for name in ("calls", "fails", "hangs")}))
+    engine.write_text(
+        ENGINE.format(**{name: folder / name for name in ("calls", "fails", "hangs", "started")})
+    )
     engine.chmod(0o755)
     runner = ProcessRunner(folder / "location", engine=str(engine))
     runner.open_node("n1", "pool1")
     return runner
 
 
-@pytest.mark.parametrize("is_stopped", [True, False])
-async def test_a_client_that_made_no_container(tmp_path: Path, is_stopped: bool) -> None:
-    """It has failed for the task's settings unless it was asked to end; then the task was ended, and whatever
-    there is of its container goes."""
+@pytest.mark.parametrize(
+    ("started", "expected"),
+    [
+        pytest.param(None, "ContainerInvalidSettings", id="none-made"),
+        pytest.param("0001-01-01T00:00:00Z", "ContainerInvalidSettings", id="not-started"),
+        pytest.param("2026-02-03T00:00:16Z", "FailureExitCode", id="ran"),
+    ],
+)
+async def test_a_client_that_fails(tmp_path: Path, started: str | None, expected: str) -> None:
+    """It has failed for the task's settings where no program ran; a program may exit with its code too. In
+    any case whatever there is of its container goes, once that was asked."""
     runner = make_runner(tmp_path)
-    if not is_stopped:
-        (tmp_path / "fails").touch()
+    (tmp_path / "fails").touch()
+    if started:
+        (tmp_path / "started").write_text(started)
+    outcome = await start(runner, "program", container=CONTAINER)
+    assert outcome.failure is not None
+    assert outcome.failure.code == expected
+    calls = [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]
+    assert calls == ["image", "run", "container", "rm"]
+    await runner.close()
+
+
+async def test_a_client_that_is_asked_to_end(tmp_path: Path) -> None:
+    """Its task was ended, however it fails itself, and its container goes."""
+    runner = make_runner(tmp_path)
     ended = start(runner, "program", container=CONTAINER)
-    if is_stopped:
-        await wait_until(lambda: text(runner) == "up\n")
-        runner.stop("n1", TASK)
+    await wait_until(lambda: text(runner) == "up\n")
+    runner.stop("n1", TASK)
     outcome = await ended
     assert outcome.failure is not None
-    assert outcome.failure.code == ("TaskEnded" if is_stopped else "ContainerInvalidSettings")
-    assert ("rm --force azb-" in (tmp_path / "calls").read_text()) == is_stopped
+    assert outcome.failure.code == "TaskEnded"
+    assert "rm --force azb-" in (tmp_path / "calls").read_text()
     await runner.close()
 
 

@@ -161,6 +161,11 @@ def check_queue(world: World, pool_key: str) -> None:
     jobs = [job for job in world.store.jobs.values() if job.pool_key == pool_key and startable(world, job)]
     expected = sorted(jobs, key=lambda job: (-job.spec.get("priority", 0), job.number))
     assert [job.key for job in world.store.queued_jobs(pool_key)] == [job.key for job in expected]
+    here = [job for job in world.store.jobs.values() if job.pool_key == pool_key]
+    preemptible = {job.key for job in here if job.spec.get("allowTaskPreemption")}
+    assert set(world.store.jobs_of_pools.preemptible(pool_key)) == preemptible
+    expected.sort(key=lambda job: (-job.spec.get("priority", 0), world.store.tasks(job.key).running))
+    assert [job.key for job in world.store.queued_jobs_by_load(pool_key)] == [job.key for job in expected]
 
 
 def check_load(world: World, pool_key: str) -> None:

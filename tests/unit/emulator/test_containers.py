@@ -40,7 +40,7 @@ def test_container_has_the_node_the_place_the_variables_and_the_command():
     assert pairs(found, "--volume") == [f"{ROOT}:{ROOT}"]
     assert pairs(found, "--workdir") == [f"{DIRECTORY}/wd"]
     assert pairs(found, "--env") == ["SECRET"]
-    assert pairs(found, "--env-file") == [str(CONTAINERS.note(launch(), "env"))]
+    assert pairs(found, "--env-file") == [str(CONTAINERS.variables_file(launch()))]
     assert not [word for word in found if "secret" in word]
     assert pairs(found, "--name") == [CONTAINERS.name(launch())]
     assert found[-3:] == ["image:1", "run", "all of it"]
@@ -52,16 +52,32 @@ def test_variables_that_the_client_has_too_are_in_a_file_of_the_owner_s(tmp_path
     containers = Containers("/bin/engine", str(tmp_path / "nodes"))
     given = {"WORD": "w", "DOCKER_TOKEN": "secret", "PATH": "/opt", "CONTAINER_KEY": "a\nb"}
     containers.prepare(launch(), given)
-    file = containers.note(launch(), "env")
+    file = containers.variables_file(launch())
     assert file.read_text() == "DOCKER_TOKEN=secret\nPATH=/opt\n"
     assert (file.stat().st_mode & 0o077, file.parent.stat().st_mode & 0o077) == (0, 0)
     assert pairs(containers.arguments(launch(), DIRECTORY, given), "--env") == ["WORD", "CONTAINER_KEY=a\nb"]
     assert not {"DOCKER_TOKEN", "CONTAINER_KEY"} & client_environment(given).keys()
-    assert containers.made_none(launch(), 125)
-    containers.note(launch(), "cid").touch()
-    assert not containers.made_none(launch(), 125)
-    containers.forget(launch())
-    assert list(file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("started_at", "expected"),
+    [
+        pytest.param("2026-02-03T00:00:16.4Z", False, id="ran"),
+        pytest.param("2026-02-03 00:00:16.4 +0000 UTC", False, id="ran-by-podman"),
+        pytest.param("0001-01-01T00:00:00Z", True, id="never-started"),
+        pytest.param("0001-01-01 00:00:00 +0000 UTC", True, id="never-started-by-podman"),
+        pytest.param(None, True, id="never-made"),
+    ],
+)
+async def test_engine_s_exit_code_may_be_the_program_s(tmp_path, started_at, expected):
+    """Where its container has run, the exit code is the program's; where there is none, or it was made and
+    could not be started, the engine's."""
+    engine = tmp_path / "engine"
+    engine.write_text("#!/bin/sh\n" + ("exit 1" if started_at is None else f"echo '{started_at}'"))
+    engine.chmod(0o755)
+    containers = Containers(str(engine), str(tmp_path / "nodes"))
+    assert await containers.ran_nothing(launch(), 125) is expected
+    assert not await containers.ran_nothing(launch(), 126)
 
 
 def test_options_of_the_task_count_but_for_its_name():
@@ -69,6 +85,7 @@ def test_options_of_the_task_count_but_for_its_name():
     found = arguments(launch(containerRunOptions="--workdir '/a b' --name mine --rm"))
     assert pairs(found, "--workdir")[-1] == "/a b"
     assert pairs(found, "--name")[-1] == CONTAINERS.name(launch())
+    assert [word for word in found if word.startswith("--rm")][-1] == "--rm=false"
     with pytest.raises(AttemptFailed):
         arguments(launch(containerRunOptions="--env 'open"))
 
