@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> None:
 
 
 def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]) -> Iterator[Row]:
-    yield from words.measure(10 if is_quick else 100, folder)
+    yield from words.measure(words.QUICK_MEGABYTES if is_quick else words.MEGABYTES, folder)
     services = folder / "services"
     services.mkdir()
     with run_prefect(services) as prefect:

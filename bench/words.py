@@ -1,6 +1,6 @@
 """The node script beside the tutorial's and beside tr, sort and uniq.
 
-python -m bench words --quick   10 MB
+python -m bench words --quick   30 MB
 python -m bench words           100 MB
 """
 
@@ -20,20 +20,21 @@ from bench.costs import Cost, measure_cost
 from bench.report import Row, at_most, print_row
 
 WALL_TARGET, CPU_TARGET = at_most(0.5), at_most(0.6)
+QUICK_MEGABYTES, MEGABYTES = 30, 100
 _SCRIPT = Path(__file__).parent.parent / "node" / "top_n_words.py"
 _ROUNDS = 3
 _PIPELINE = "tr -s '[:space:]' '\\n' < \"$1\" | sort | uniq -c | sort -rn | head -3 > \"$2\""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="10 MB")
+    parser.add_argument("--quick", action="store_true", help="30 MB")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        for row in measure(10 if given.quick else 100, Path(folder)):
+        for row in measure(QUICK_MEGABYTES if given.quick else MEGABYTES, Path(folder)):
             print_row(row)
 
 
