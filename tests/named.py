@@ -39,6 +39,7 @@ def spans_of(text: str) -> list[str]:
     return [*CODE.findall(FENCE.sub("", text)), *(word for word in drawn if "/" in word or "_" in word)]
 
 
+@cache
 def docstrings() -> dict[str, str]:
     """The docstring of each package of ours and of each module."""
     files = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]

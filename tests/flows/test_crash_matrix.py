@@ -41,7 +41,6 @@ POLICIES = {
 KEPT = {"never": {"containers", "job", "pool"}, "always": set(), "on_success": set()}
 GONE_SECONDS = 60
 SEED = 8
-SAMPLE = 1
 RANDOM = 6
 # How many pairs of policy and change lie between those of the two sides of an effect.
 APART = 5
@@ -239,14 +238,6 @@ def run_while(left: SimpleQueue[Case], folder: Path) -> list[str]:
                 problems.append(f"{case.key} {case}: {error!r}")
                 print(problems[-1], flush=True)
     return problems
-
-
-def test_a_run_that_dies_is_ended_by_the_next_attempt(accounts, count_effects, tmp_path):
-    """Some of the cases that `make soak` has all of."""
-    count = count_effects("always")
-    cases = list(cases_at(dict.fromkeys(POLICIES, count)))
-    sample = random.Random(SEED).sample(cases, SAMPLE)
-    assert run_cases(sample, tmp_path, servers=1) == []
 
 
 @pytest.mark.soak

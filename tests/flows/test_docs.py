@@ -63,6 +63,7 @@ def test_a_program_of_one_s_own(folder):
     assert Path(result.outputs["taskdata1.txt"]).read_text() == f"{lines}\n"
 
 
+@pytest.mark.soak
 def test_a_pool_that_is_reused(folder):
     """The second run finds the pool of the first one."""
     run_first_python_block("docs/howto/reuse-a-pool.md")

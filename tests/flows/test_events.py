@@ -1,22 +1,31 @@
-"""Prefect events of pools and files, as the server has them."""
+"""Prefect events: those of pools and files, as the server has them, and the heartbeats by whose end it is
+known that a run is dead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.states import AwaitingRetry, Completed, Pending, Running
 
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, PoolError
+from tasks.leftovers.silent_runs import find_silent_runs
+from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec
+from tests.flows.prefect_events import tell
 from tests.flows.services import write_files
 from tests.prefect_servers import serve_prefect
 from tests.waiting import wait_until
 
 SECONDS = 60
+# With a server of their own, the only one of the tests that keeps events.
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture
@@ -29,6 +38,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that keeps events."""
     with serve_prefect(tmp_path_factory.mktemp("prefect-server")) as api_url:
         yield api_url
+
+
+@pytest.fixture
+def prefect(prefect_server) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
 
 
 def events_of(resource_id: str) -> list[dict]:
@@ -87,3 +102,30 @@ def test_a_failed_file_is_an_event_by_its_name(accounts, inputs, tmp_path, run_k
     (file,) = wait_for_events(f"azure-batch.task.{job_id}.*", "azure-batch.file.failed")
     assert file["resource"]["prefect.resource.name"] == "bad.txt"
     assert (file["payload"]["exit_code"], file["payload"]["problem"]) == (3, "exit code 3 (UserError)")
+
+
+def test_silence_counts_once_there_were_heartbeats_or_the_time_is_over(prefect):
+    """A run may have been told to send none. What waits in its own process, or was part of another one's,
+    needs nothing of that to be known as dead."""
+    parameters = {"timeout_seconds": 1200}
+    beating, silent = (
+        prefect.create_flow_run(fan_out, parameters=parameters, state=Running()) for _ in range(2)
+    )
+    waiting = prefect.create_flow_run(fan_out, state=Pending())
+    again = prefect.create_flow_run(fan_out, state=AwaitingRetry(scheduled_time=datetime.now(timezone.utc)))
+    over = prefect.create_flow_run(fan_out, state=Completed())
+    call = prefect.create_task_run(create_pool, over.id, "call")
+    part = prefect.create_flow_run(fan_out, parent_task_run_id=call.id, state=Running())
+    tell("prefect.flow-run.heartbeat", beating)
+    made = (beating, silent, waiting, again, over, part)
+    all_ids, at_once = {one.id for one in made}, {beating.id, waiting.id, again.id, part.id}
+
+    def find(minutes: int) -> set[UUID]:
+        later = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+        return {flow_run.id for flow_run in find_silent_runs([], later)} & all_ids
+
+    wait_until(lambda: find(31) == at_once, 60, "heartbeat", 0.5)
+    assert find(29) == set()
+    assert find(82) == {*at_once, silent.id}
+    for flow_run in made:
+        prefect.set_flow_run_state(flow_run.id, Completed(), force=True)

@@ -57,7 +57,7 @@ CASES = {
 
 @pytest.mark.parametrize(
     ("changes", "expected", "on_disk"),
-    sample(CASES, "command, on disk", "program, gone"),
+    sample(CASES, "program, gone"),
 )
 def test_another_way_of_making_outputs_makes_them_anew(kept, tmp_path, changes, expected, on_disk):
     """With the key of a run whose job, pool and outputs were kept, other work is other work."""

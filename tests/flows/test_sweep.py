@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from azure.batch import models
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.states import AwaitingRetry, Completed, Crashed, Pending, Running, State
+from prefect.states import Completed, Crashed, Pending, Running, State
 
 from flows.fan_out import fan_out
 from flows.sweep import sweep
@@ -21,7 +21,6 @@ from tasks.errors import PermanentError
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.leftovers.orphans import delete_resource, find_resources
-from tasks.leftovers.silent_runs import find_silent_runs
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, build_ownership
@@ -29,22 +28,12 @@ from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, When
 from tasks.unfetched import note_attempt
 from tests.flows.attempts import sweep_later
-from tests.flows.prefect_events import tell
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
-from tests.prefect_servers import serve_prefect
-from tests.waiting import wait_until
 
 ALL = {"containers", "job", "pool"}
 # Made with this timeout a resource has expired two hours ago.
 LONG_AGO = -MARGIN_SECONDS - 2 * 3600
 LATER = 3600
-
-
-@pytest.fixture(scope="module")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that keeps events."""
-    with serve_prefect(tmp_path_factory.mktemp("prefect-server")) as api_url:
-        yield api_url
 
 
 @pytest.fixture
@@ -159,33 +148,6 @@ def test_a_run_that_was_killed_unnoticed_is_marked_as_crashed(prefect, make, run
     sweep_later(monkeypatch, [killed.id])
     assert prefect.read_flow_run(killed.id).state_name == "Crashed"
     wait_for_remains(run_key, set())
-
-
-def test_silence_counts_once_there_were_heartbeats_or_the_time_is_over(prefect):
-    """A run may have been told to send none. What waits in its own process, or was part of another one's,
-    needs nothing of that to be known as dead."""
-    parameters = {"timeout_seconds": 1200}
-    beating, silent = (
-        prefect.create_flow_run(fan_out, parameters=parameters, state=Running()) for _ in range(2)
-    )
-    waiting = prefect.create_flow_run(fan_out, state=Pending())
-    again = prefect.create_flow_run(fan_out, state=AwaitingRetry(scheduled_time=datetime.now(timezone.utc)))
-    over = prefect.create_flow_run(fan_out, state=Completed())
-    call = prefect.create_task_run(create_pool, over.id, "call")
-    part = prefect.create_flow_run(fan_out, parent_task_run_id=call.id, state=Running())
-    tell("prefect.flow-run.heartbeat", beating)
-    made = (beating, silent, waiting, again, over, part)
-    all_ids, at_once = {one.id for one in made}, {beating.id, waiting.id, again.id, part.id}
-
-    def find(minutes: int) -> set[UUID]:
-        later = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-        return {flow_run.id for flow_run in find_silent_runs([], later)} & all_ids
-
-    wait_until(lambda: find(31) == at_once, 60, "heartbeat", 0.5)
-    assert find(29) == set()
-    assert find(82) == {*at_once, silent.id}
-    for flow_run in made:
-        prefect.set_flow_run_state(flow_run.id, Completed(), force=True)
 
 
 def test_of_an_unknown_run_the_expiry_counts(make, run_key):

@@ -63,7 +63,7 @@ def test_a_failed_run_fails_the_command(local_stack, tmp_path):
     ("parameters", "refusal"),
     [
         ({"num_words": 0}, "'num_words'. Failure reason: 0 is less than the minimum"),
-        ({"words": 3}, "'words'"),
+        pytest.param({"words": 3}, "'words'", marks=pytest.mark.soak),
     ],
 )
 def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters, refusal):

@@ -10,7 +10,6 @@ from tests.documentation import REPOSITORY, pages
 from tests.named import docstrings, missing_in_chains, problem_with, spans_of
 
 PAGES = [str(page.relative_to(REPOSITORY)) for page in pages()]
-DOCSTRINGS = docstrings()
 
 
 def problems_in(text: str, here: Path) -> dict[str, str]:
@@ -31,7 +30,7 @@ def test_what_a_docstring_names_is_there():
     """So it is with the docstrings of packages and modules."""
     problems = {
         file: found
-        for file, text in DOCSTRINGS.items()
+        for file, text in docstrings().items()
         if (found := problems_in(text, (REPOSITORY / file).parent))
     }
     assert problems == {}

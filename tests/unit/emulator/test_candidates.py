@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,10 @@ def make_tasks(count: int, seed: int = 0) -> JobTasks:
         if number < count * 0.9:
             finish(tasks, task, now + 1, exit_code=int(number % 10 == 0))
     return tasks
+
+
+make_tasks_once = cache(make_tasks)
+"""For tests that change nothing of them."""
 
 
 def start(tasks: JobTasks, task: Task, now: int) -> None:
@@ -75,15 +80,12 @@ CONDITIONS = st.one_of(
 )
 def test_indexes_find_what_a_scan_finds(conditions, word, after):
     """For every filter the candidates that match are those of a scan of all tasks, in order of id."""
-    tasks = TASKS_OF_A_JOB
+    tasks = make_tasks_once(300)
     wanted = compile_filter(word.join(conditions), TASKS)
     found = [key for key, task in task_candidates(tasks, wanted, after) if wanted.matches(task)]
     assert found == [
         key for key, task in tasks.by_id.items() if wanted.matches(task) and (after is None or key > after)
     ]
-
-
-TASKS_OF_A_JOB = make_tasks(300)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +100,14 @@ TASKS_OF_A_JOB = make_tasks(300)
 )
 def test_little_is_looked_at(condition):
     """What polls ask for looks at a few of 10,000 tasks."""
-    tasks = MANY_TASKS
+    tasks = make_tasks_once(10_000)
     looked_at = list(task_candidates(tasks, compile_filter(condition, TASKS), None))
     assert len(looked_at) < 1100
 
 
 def test_failures_are_found_among_themselves():
     """A list of failed tasks looks at no others."""
-    tasks = MANY_TASKS
+    tasks = make_tasks_once(10_000)
     for condition in (
         "executionInfo/result eq 'failure'",
         "state eq 'completed' and executionInfo/exitCode ne 0",
@@ -113,9 +115,6 @@ def test_failures_are_found_among_themselves():
         looked_at = [task for _, task in task_candidates(tasks, compile_filter(condition, TASKS), None)]
         assert len(looked_at) == tasks.counts.failed == 900
         assert all(task.result == "failure" for task in looked_at)
-
-
-MANY_TASKS = make_tasks(10_000)
 
 
 def test_changed_tasks_are_found_after_many_changes():
