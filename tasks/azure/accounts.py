@@ -1,6 +1,5 @@
 """Which accounts a run uses, by default those of the environment; the names are those of the Azure CLI."""
 
-import base64
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from tasks.errors import MissingSettingsError, SettingsError
+from tasks.azure.account_values import (
+    blob_endpoint,
+    check_batch_endpoint,
+    check_blob_endpoint,
+    check_connection_string,
+    check_key,
+    check_name,
+    clean,
+    with_scheme,
+)
+from tasks.errors import MissingSettingsError
 
 
 @dataclass(frozen=True)
@@ -43,31 +52,21 @@ class Accounts:
     """The name of the Prefect blocks that these were read from. None: the environment."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for a key that can be none, as one that lost its last character."""
-        connection = parse_connection_string(self.storage_connection_string or "")
-        _check_key(self.batch_key, self._locate("AZURE_BATCH_ACCESS_KEY", "azure-batch-account"))
-        _check_key(self.storage_key, self._locate("AZURE_STORAGE_KEY", "azure-storage-account"))
-        in_connection = self._locate("AZURE_STORAGE_CONNECTION_STRING", "azure-storage-account")
-        _check_key(connection.get("accountkey"), f"The AccountKey of {in_connection}")
+        """Raises SettingsError for what can name no account, as a key that lost its last character."""
+        batch, storage = "azure-batch-account", "azure-storage-account"
+        check_key(self.batch_key, self._locate("AZURE_BATCH_ACCESS_KEY", batch))
+        check_name(self.batch_account, self._locate("AZURE_BATCH_ACCOUNT", batch))
+        check_batch_endpoint(
+            self.batch_endpoint, self.batch_account, self._locate("AZURE_BATCH_ENDPOINT", batch)
+        )
+        check_key(self.storage_key, self._locate("AZURE_STORAGE_KEY", storage))
+        check_blob_endpoint(self.storage_endpoint, self._locate("AZURE_STORAGE_ACCOUNT", storage))
+        check_connection_string(
+            self.storage_connection_string, self._locate("AZURE_STORAGE_CONNECTION_STRING", storage)
+        )
 
     def _locate(self, variable: str, block: str) -> str:
         return f"the block {block}/{self.source}" if self.source else variable
-
-
-def parse_connection_string(text: str) -> dict[str, str]:
-    """The settings of a connection string, their names in lower case."""
-    pairs = (part.partition("=") for part in text.split(";"))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
-
-
-def _check_key(key: str | None, place: str) -> None:
-    try:
-        base64.b64decode(key or "", validate=True)
-    except ValueError:
-        raise SettingsError(
-            f"{place[0].upper()}{place[1:]} is no key: one is base64, mostly 88 characters that end in ==. "
-            f"Copy it again, whole."
-        ) from None
 
 
 # Read one by one: this is asked with each call, and an environment may be large.
@@ -111,7 +110,7 @@ def current_source() -> str | None:
 
 def read_accounts(environment: Mapping[str, str] = os.environ) -> Accounts:
     """The accounts that the environment names. Raises SettingsError naming each variable that is missing."""
-    return _read_variables(tuple(environment.get(name, "").strip() for name in VARIABLES))
+    return _read_variables(tuple(clean(environment.get(name, "")) for name in VARIABLES))
 
 
 # Asked with each call of a run, and checked once.
@@ -142,14 +141,3 @@ def _missing_variables(values: Mapping[str, str]) -> list[str]:
     if not {"AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT"} & values.keys():
         missing.append("AZURE_STORAGE_CONNECTION_STRING (or AZURE_STORAGE_ACCOUNT)")
     return missing
-
-
-def with_scheme(endpoint: str) -> str:
-    """The endpoint as a URL; the portal shows it without `https://`."""
-    return (endpoint if "://" in endpoint else f"https://{endpoint}").rstrip("/")
-
-
-def blob_endpoint(account: str | None) -> str | None:
-    if account is None or "://" in account:
-        return account
-    return f"https://{account}.blob.core.windows.net"

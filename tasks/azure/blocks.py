@@ -14,7 +14,8 @@ from azure.storage.blob import BlobServiceClient
 from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 
-from tasks.azure.accounts import Accounts, blob_endpoint, using, with_scheme
+from tasks.azure.account_values import blob_endpoint, clean, with_scheme
+from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.azure.storage_accounts import using_others
 from tasks.errors import SettingsError
@@ -131,7 +132,7 @@ def _with_batch(accounts: Accounts, block: AzureBatchAccount) -> Accounts:
     return replace(
         accounts,
         batch_endpoint=block.endpoint,
-        batch_account=block.account,
+        batch_account=clean(block.account or "") or None,
         batch_key=_reveal(block.key),
         batch_resource_id=block.resource_id,
     )
@@ -148,7 +149,7 @@ def _with_storage(accounts: Accounts, block: AzureStorageAccount) -> Accounts:
 
 
 def _reveal(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() or None if secret is not None else None
+    return clean(secret.get_secret_value()) or None if secret is not None else None
 
 
 def _hide(secret: str | None) -> SecretStr | None:

@@ -75,10 +75,79 @@ def test_a_key_that_can_be_none_is_one_line(variable, value):
         Accounts("https://b", batch_key="c2VjcmV0YQ=", source="prod")
 
 
-def test_a_connection_string_that_is_none_is_told():
-    """A connection string that can't be read is told by the variable's name."""
-    with pytest.raises(SettingsError, match="AZURE_STORAGE_CONNECTION_STRING can't be read"):
-        get_blob_service(read_accounts({**KEYS, "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}))
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        (" 'acc.westeurope.batch.azure.com/' ", "https://acc.westeurope.batch.azure.com"),
+        ("HTTPS://ACC.WestEurope.batch.azure.com", "https://acc.westeurope.batch.azure.com"),
+        ("127.0.0.1:10003", "http://127.0.0.1:10003"),
+        ("localhost:10003/", "http://localhost:10003"),
+        ("http://batch:10003", "http://batch:10003"),
+        ("https://gateway.example/batch", "https://gateway.example/batch"),
+    ],
+)
+def test_an_endpoint_is_taken_as_people_copy_it(given, endpoint):
+    """Quotes of an env file, blanks, capitals, a last slash and a scheme that is left out do no harm."""
+    assert read_accounts({**KEYS, "AZURE_BATCH_ENDPOINT": given}).batch_endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        ("MyFiles", "https://myfiles.blob.core.windows.net"),
+        ("myfiles.blob.core.windows.net", "https://myfiles.blob.core.windows.net"),
+        ("https://MyFiles.blob.core.windows.net/", "https://myfiles.blob.core.windows.net"),
+        ("http://127.0.0.1:10000/devstoreaccount1", "http://127.0.0.1:10000/devstoreaccount1"),
+    ],
+)
+def test_a_storage_account_is_a_name_a_host_or_a_url(given, endpoint):
+    """Whichever of these is copied, it is the same account."""
+    rest = {name: value for name, value in KEYS.items() if not name.startswith("AZURE_STORAGE")}
+    accounts = read_accounts({**rest, "AZURE_STORAGE_ACCOUNT": given, "AZURE_STORAGE_KEY": "c2VjcmV0"})
+    assert accounts.storage_endpoint == endpoint
+
+
+LONG_KEY = "c2VjcmV0" * 11
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("AZURE_BATCH_ENDPOINT", "acc", r"is 'acc', which is no endpoint; one is https://ACCOUNT\."),
+        ("AZURE_BATCH_ENDPOINT", "https//acc.westeurope.batch.azure.com", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", "https:/acc.westeurope.batch.azure.com", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", "http://acc.westeurope.batch.azure.com", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", "https://<account>.westeurope.batch.azure.com", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", "https://portal.azure.com/#@contoso/resource", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", "http://host:port", "no endpoint"),
+        ("AZURE_BATCH_ENDPOINT", LONG_KEY, "is what looks like a key"),
+        ("AZURE_BATCH_ENDPOINT", "https://acc.blob.core.windows.net", "of blob storage"),
+        ("AZURE_BATCH_ENDPOINT", "https://bcc.westeurope.batch.azure.com", "account bcc, and .* as acc"),
+        ("AZURE_BATCH_ACCOUNT", "Acc", "Is acc meant"),
+        ("AZURE_BATCH_ACCOUNT", "acc.westeurope.batch.azure.com", "Is acc meant"),
+        (
+            "AZURE_BATCH_ACCOUNT",
+            LONG_KEY,
+            r"is what looks like a key, which is no account's name: .*digits\.$",
+        ),
+        ("AZURE_STORAGE_ACCOUNT", "https://files.dfs.core.windows.net", r"Is files\.blob\.core"),
+        ("AZURE_STORAGE_ACCOUNT", "my_fi les", "no endpoint"),
+        ("AZURE_STORAGE_CONNECTION_STRING", "nonsense", "can't be read, or lacks AccountName and AccountKey"),
+        ("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=a\nAccountKey={LONG_KEY}", "can't be read"),
+        ("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=Files;AccountKey={LONG_KEY}", "Is files meant"),
+        (
+            "AZURE_STORAGE_CONNECTION_STRING",
+            "BlobEndpoint=https://a.b;SharedAccessSignature=c2Vj",
+            "lacks",
+        ),
+    ],
+)
+def test_what_names_no_account_is_one_line_of_that_variable(variable, value, message):
+    """A slip of the clipboard is told at once, by the variable's name, and a key is never shown."""
+    with pytest.raises(SettingsError, match=f"{variable} .*{message}") as caught:
+        read_accounts({**KEYS, variable: value})
+    assert "\n" not in str(caught.value)
+    assert not {LONG_KEY, "c2Vj"} & set(re.split(r"[\s=]", str(caught.value)))
 
 
 def test_every_variable_that_is_read_is_documented():
