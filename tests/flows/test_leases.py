@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.batch import models
+from azure.core.exceptions import ResourceNotFoundError
 
 import batch_emulator
 from flows.fan_out import fan_out
+from flows.keeping import Keeper
+from tasks.azure.sas import read_expiry
 from tasks.batch_tasks import add_first_tasks, renew_tasks
 from tasks.cleanup import clean_up
 from tasks.containers import create_containers
@@ -21,8 +26,9 @@ from tasks.errors import BusyError
 from tasks.existing_pools import identify_pool
 from tasks.images import Image, choose_image
 from tasks.jobs import create_job
+from tasks.plans import plan_run
 from tasks.pool_bodies import want_pool
-from tasks.pools import Pool, create_pool, extend_pool
+from tasks.pools import Pool, create_pool
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunOptions, RunSpec
@@ -31,7 +37,8 @@ from tasks.spec.work import make_item
 from tasks.task_bodies import TaskPlan
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tasks.watch.leases import renew_lease
-from tests.flows.services import batch, blobs, write_files
+from tests.faulty_proxy import Outage, before
+from tests.flows.services import batch, blobs, exists, tasks_of, write_files
 from tests.waiting import wait_until
 
 SECONDS = 120
@@ -112,23 +119,83 @@ def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late, mo
     assert identify_pool(names, options, image, APPLICATION)
 
 
-def test_a_run_whose_uploads_outlast_its_signatures_renews_them(too_late):
+@pytest.mark.parametrize("renew", [Keeper.look, Keeper.finish], ids=["meanwhile", "at the end"])
+def test_a_run_whose_uploads_outlast_its_signatures_renews_them(
+    too_late, prefect_server, inputs, tmp_path, monkeypatch, run_key, renew
+):
     """Nodes that came too late get the application, and a task that has waited too long its input."""
     names, pool, _ = too_late
     blobs().get_blob_client(names.input_container, ITEM.input_blob).upload_blob(b"text 1")
-    spec = RunSpec(inputs="in", command="cat {input}", timeout_seconds=1)
-    plan = TaskPlan(names, spec, build_command(spec.command, None))
+    spec = RunSpec(inputs=str(inputs), command="cat {input}", timeout_seconds=1, run_key=run_key)
+    spec = spec.model_copy(update={"output_dir": str(tmp_path / "out")})
+    task_plan = TaskPlan(names, spec, build_command(spec.command, None))
     job = create_job.fn(names, spec)
-    add_first_tasks.fn("", job, [ITEM], plan)
+    keeper = Keeper(plan_run(spec), task_plan, job, pool, APPLICATION)
+    keeper.note_added()
+    add_first_tasks.fn("", job, [ITEM], task_plan)
     # By now a second has gone.
     wait_for_node(names, "starttaskfailed")
-    lasting = spec.model_copy(update={"timeout_seconds": 1200})
-    assert extend_pool.fn(pool, names, lasting, APPLICATION).signed_until > pool.signed_until
-    assert renew_tasks.fn(job, [ITEM], replace(plan, spec=lasting)) == 1
+    monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 3600)
+    renew(keeper, [ITEM])
     completed = wait_until(lambda: find_completed(job.id), SECONDS, "completed Batch task")
     assert [task.execution_info.failure_info for task in completed] == [None]
+    lasting = pool.signed_until + timedelta(minutes=59)
+    assert min(keeper.pool.signed_until, keeper.tasks_signed_until) > lasting
     # What has run is left alone.
-    assert renew_tasks.fn(job, [ITEM], plan) == 0
+    assert renew_tasks.fn(job, [ITEM], task_plan) == 0
+
+
+class SomeFail(Outage):
+    """Of a service that is there for all other requests."""
+
+    def meets(self, request: str) -> bool:
+        return bool(re.search(self.at, request)) and not self.is_over
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_a_whole_run_gets_past_the_end_of_its_signatures(
+    storage, prefect_server, use_batch, monkeypatch, inputs, tmp_path, run_key
+):
+    """While another input is being sent, a waiting task is renewed, again and again where that is needed."""
+    write_files(inputs, {"two.txt": "text 2"})
+    names, looks = names_of_run(run_key), set()
+    monkeypatch.setattr("tasks.spec.lifetimes.LOOK_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.azure.retrying.PAUSE_MAX_SECONDS", 0.5)
+    with batch_emulator.serve(port=0) as account, before(storage.blob_endpoint) as store:
+        use_batch(account)
+        url = f"{store.url}/{storage.account_name}"
+        connection_string = storage.connection_string.replace(storage.blob_endpoint, url)
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection_string)
+        store.begin(SomeFail("503", 3600, "PUT .*/input-[^?]*/"))
+        with ThreadPoolExecutor(1) as thread:
+            run = (inputs, None, "cat {input}", tmp_path / "out", PoolSpec(), Cleanup(), SECONDS)
+            running = thread.submit(copy_context().run, lambda: fan_out(*run, run_key=run_key))
+            try:
+                wait_until(lambda: exists(lambda: batch().get_pool(names.pool_id)), SECONDS, "pool")
+                node = wait_for_node(names, "idle")
+                requeue = models.BatchNodeDisableSchedulingOptions(node_disable_scheduling_option="requeue")
+                batch().disable_node_scheduling(names.pool_id, node.id, requeue)
+                # Signatures last for a second, and what waits is not to begin.
+                monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 1 - SECONDS)
+                store.begin(SomeFail("503", 3600, "PUT .*/input-[^?]*two"))
+                wait_until(lambda: looks.add(expiry_of_task(run_key)) or len(looks) > 3, SECONDS, "renewals")
+                monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 3600)
+                soon = datetime.now(timezone.utc) + timedelta(minutes=1)
+                wait_until(lambda: (expiry_of_task(run_key) or soon) > soon, SECONDS, "lasting signature")
+                batch().enable_node_scheduling(names.pool_id, node.id)
+            finally:
+                store.recover()
+            assert len(running.result().outputs) == 2
+
+
+def expiry_of_task(run_key: str) -> datetime | None:
+    """When the signature of the first task's input ends; None while there is no task."""
+    task_ids = list(tasks_of(run_key))
+    with suppress(ResourceNotFoundError, IndexError):
+        task = batch().get_task(names_of_run(run_key).job_id, task_ids[0])
+        return read_expiry(task.resource_files[0].http_url)
+    return None
 
 
 def find_completed(job_id: str) -> list[models.BatchTask]:

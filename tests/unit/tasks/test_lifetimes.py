@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flows.keeping import Keeper
 from tasks.azure import sas
 from tasks.azure.sas import (
     ENTRA_MAX_SECONDS,
@@ -22,7 +25,10 @@ from tasks.batch_tasks import write_container_url
 from tasks.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
 from tasks.extra_files import UploadedFile
 from tasks.images import Image
+from tasks.jobs import Job
+from tasks.plans import Plan
 from tasks.pool_bodies import build_pool
+from tasks.pools import Pool
 from tasks.spec.bundles import make_bundle
 from tasks.spec.command_line import build_command
 from tasks.spec.lifetimes import GUARD_SECONDS, seconds_to_look
@@ -58,20 +64,48 @@ class Clock(datetime):
 def test_whatever_begins_while_inputs_are_uploaded_is_signed_for(monkeypatch, timeout_seconds, most):
     """However long uploads take, what waits begins with a signature that lasts until its job ends; and
     signatures are renewed no more often than each few hours."""
-    monkeypatch.setattr(sas, "datetime", Clock)
-    monkeypatch.setattr(Clock, "seconds", 0.0)
-    _, expires_at = validity(Clock.now(), timeout_seconds, most)
-    renewed, days = 0, 3
+    keeper, signed = make_keeper(monkeypatch, timeout_seconds, most)
+    keeper.note_added()
+    days = 3
     while Clock.seconds < days * DAY:
         # The last moment before the next look.
         Clock.seconds += seconds_to_look(timeout_seconds) + LATE_SECONDS
         needed = Clock.now() + timedelta(seconds=timeout_seconds + GUARD_SECONDS)
-        assert expires_at >= needed
-        if not is_lasting(expires_at, timeout_seconds):
-            _, expires_at = validity(Clock.now(), timeout_seconds, most)
-            renewed += 1
-    assert renewed <= days * DAY / 3600
-    assert most is not None or renewed <= days * 3
+        assert signed["tasks"][-1] >= needed
+        assert signed["pool"][-1] >= needed
+        keeper.look([])
+    keeper.finish([])
+    for renewed in map(len, signed.values()):
+        assert 1 < renewed <= days * DAY / 3600
+        assert most is not None or renewed <= days * 3
+
+
+def make_keeper(
+    monkeypatch: pytest.MonkeyPatch, timeout_seconds: float, most: float | None
+) -> tuple[Keeper, dict[str, list[datetime]]]:
+    """A keeper at the beginning of the clock's time, and until when it has signed what, each time."""
+    monkeypatch.setattr(sas, "datetime", Clock)
+    monkeypatch.setattr(Clock, "seconds", 0.0)
+    monkeypatch.setattr("flows.keeping.time", SimpleNamespace(monotonic=lambda: Clock.seconds))
+
+    def sign() -> datetime:
+        return validity(Clock.now(), timeout_seconds, most)[1]
+
+    def extend_pool(pool: Pool, *_: Any) -> Pool:
+        # As the step does.
+        if not is_lasting(pool.signed_until, timeout_seconds):
+            signed["pool"].append(sign())
+        return replace(pool, signed_until=signed["pool"][-1])
+
+    signed = {"tasks": [sign()], "pool": [sign()]}
+    monkeypatch.setattr("flows.keeping.extend_job", lambda *_: True)
+    monkeypatch.setattr("flows.keeping.extend_pool", extend_pool)
+    monkeypatch.setattr("flows.keeping.renew_tasks", lambda *_: signed["tasks"].append(sign()) or 0)
+    spec = RunSpec(inputs="in", command="cat {input}", timeout_seconds=timeout_seconds)
+    plan = Plan(spec, NAMES, [], None, True, None)
+    job = Job("job", NOW)
+    pool = Pool("pool", is_own=True, signed_until=sign())
+    return Keeper(plan, make_plan(), job, pool, None, looked_seconds=0.0), signed
 
 
 def make_signer(**key: Any) -> Signer:
