@@ -63,7 +63,7 @@ def _wait_for_files(
     spec: RunSpec, spending: Spending, submitted: Submitted, outputs: Outputs, watch: BundleWatch
 ) -> Iterator[int]:
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
-    if submitted.job is None or submitted.pool is None:
+    if submitted.job is None or submitted.watch is None:
         return
     task_ids = opaque(frozenset(unit.task_id for unit in submitted.units))
     # The Batch tasks have this time for themselves, however long the uploads took.
@@ -78,7 +78,7 @@ def _wait_for_files(
     on_completed = take if watch.bundles else outputs.begin
     yield from wait_for_tasks(
         submitted.job,
-        submitted.pool,
+        opaque(submitted.watch),
         task_ids,
         deadline_seconds,
         patience,

@@ -98,9 +98,10 @@ class Feed:
         return items, units
 
     def _leave_rest(self) -> tuple[list[WorkItem], list[Unit]]:
-        """Only what has a Batch task by now: the others are to have none."""
+        """Only what has a Batch task by now: the others are to have none. Which of those have one that are in
+        a job of an earlier attempt, their outputs say: none is waited for by its name."""
         self._note_uploaded()
-        waiting = {item.name for item in self.ready}
+        waiting = {item.name for item in self.ready} if self.is_new else set[str]()
         added = [self.items[file.name] for file in self.plan.files if file.name in self.items]
         return [item for item in added if item.name not in waiting], [*self.added.values()]
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.collecting import collect_outputs
@@ -20,7 +21,7 @@ from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
 from tasks.deadlines import run_deadline
-from tasks.errors import FanOutError, FilesFailedError
+from tasks.errors import CostLimitError, FanOutError, FilesFailedError
 from tasks.evidence import LogFolder
 from tasks.hangups import hangup_ends_run
 from tasks.logs import run_logger
@@ -34,6 +35,7 @@ from tasks.report.summary import describe_failures, publish_result
 from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import build_records, remembered, set_stale_aside, tell_stale
+from tasks.reuse.tallies import begin_spending, noted
 from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.prices import describe_estimate
@@ -84,7 +86,8 @@ def run_in_shards(plan: Plan) -> Shards:
             if start.unchanged:
                 yield list(start.unchanged.values())
             if left:
-                return (yield from run_files(replace(plan, files=left), start))
+                with noted(start.spending, plan.names.key != flow_run.id):
+                    return (yield from run_files(replace(plan, files=left), start))
             return _conclude(start, Submitted([]), [])
 
 
@@ -113,12 +116,13 @@ def _begin(plan: Plan) -> Start:
     started_at_seconds, started_at = time.monotonic(), datetime.now(timezone.utc)
     recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
     held = settle_existing(plan, find_existing(plan, recipe, runs_all(plan)))
-    spending = Spending(started_at, plan.prices, plan.spec.max_cost)
+    spending = begin_spending(plan, started_at, may_be_repeated(plan))
     return Start(plan, started_at_seconds, started_at, held, spending)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
     """The steps of a run whose files have to be run."""
+    _refuse_spent(plan, start.spending)
     plan = share_tasks(plan)
     names, spec = plan.names, plan.spec
     # Known from here on, each is hidden wherever it is printed.
@@ -152,6 +156,16 @@ def run_files(plan: Plan, start: Start) -> Shards:
         result = _conclude(start, submitted, outputs.results(), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
+
+
+def _refuse_spent(plan: Plan, spending: Spending) -> None:
+    """Raise CostLimitError if earlier attempts have cost as much as the run may, and clean up behind them."""
+    if spending.is_over(now := datetime.now(timezone.utc)):
+        with _cleaned_behind_others(plan):
+            raise CostLimitError(
+                f"Earlier attempts of the run {plan.names.key} have cost as much as it may (max_cost): "
+                f"{spending.sum_up(now)}. Run again with the same run_key and a higher max_cost for the rest."
+            )
 
 
 def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:

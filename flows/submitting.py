@@ -27,6 +27,7 @@ from tasks.spec.work import WorkItem
 from tasks.unfetched import note_attempt
 from tasks.uploads import upload_application
 from tasks.watch.early_outputs import EarlyOutputs
+from tasks.watch.pool_watch import PoolWatch
 from tasks.watch.spending import Spending
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
@@ -54,6 +55,9 @@ class Submitted:
 
     early: EarlyOutputs | None = None
     """The outputs that were fetched meanwhile."""
+
+    watch: PoolWatch | None = None
+    """How the pool was seen so far."""
 
     stopped: FanOutError | None = None
     """What has ended the uploads before all files had their tasks."""
@@ -166,9 +170,14 @@ def _submit(
         items, units = feed.run()
         close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
+    if looks.stopped is None:
+        _tell_tasks(plan, job, items, units)
+    return Submitted(computed, items, units, job, pool, uploaded_at, early, looks.watch, looks.stopped)
+
+
+def _tell_tasks(plan: Plan, job: Job, items: list[WorkItem], units: list[Unit]) -> None:
     of_files = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), of_files)
-    return Submitted(computed, items, units, job, pool, uploaded_at, early, looks.stopped)
 
 
 def _upload_runner(plan: Plan) -> tuple[UploadedFile, ...]:

@@ -15,7 +15,7 @@ from tasks.observing import left_out_on_failure
 from tasks.pacing import Pace
 from tasks.pools import Pool
 from tasks.spec.run_spec import RunOptions
-from tasks.watch.job_watch import disable_job
+from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.spending import Spending
 
@@ -43,7 +43,7 @@ class EarlyLooks:
         quota_seconds = 60.0 * self.spec.quota_minutes
         # Its end is looked after by the flow.
         now = datetime.now(timezone.utc)
-        self.watch = PoolWatch(self.pool.id, self.pool.lease, since, now, quota_seconds)
+        self.watch = PoolWatch(self.pool.id, self.pool.lease, since, now, quota_seconds, self.job.id)
 
     def look(self) -> FanOutError | None:
         """Look, if it is time to; what ends the uploads, if anything does. What can't be seen is left to the
@@ -69,12 +69,10 @@ class EarlyLooks:
 
     def _look_at_cost(self, client: BatchClient) -> None:
         now = datetime.now(timezone.utc)
-        if self.spending.is_over(now):
+        if end_at_limit(client, self.watch, self.spending, now):
             spent = self.spending.sum_up(now)
             run_logger().warning("%s: no further input is uploaded, and no Batch task begins", spent)
-            disable_job(client, self.job.id)
-            self.spending.is_ending = True
             self.stopped = CostLimitError(
                 f"The nodes have cost as much as they may (max_cost) while inputs were uploaded: {spent}. "
-                f"What ran was finished. Run again with the same run_key and a higher max_cost for the rest."
+                f"{WHAT_NOW}"
             )

@@ -29,6 +29,7 @@ from tasks.start_tasks import reboot_failed_nodes
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import Lease
 from tasks.watch.leases import renew_lease
+from tasks.watch.pool_jobs import find_jobs_on
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def delete_pool(names: RunNames) -> bool:
             pool = client.get_pool(names.pool_id, select=["id", "state", "metadata"])
             if read_pool_run_key(pool) != names.key or pool.state == models.BatchPoolState.DELETING:
                 return False
-            on_pool = _find_jobs_on(client, names.pool_id)
+            on_pool = find_jobs_on(client, names.pool_id)
             if guests := [job_id for job_id in on_pool if names.number_job(job_id) is None]:
                 run_logger().info("The pool %s stays for %s", names.pool_id, ", ".join(sorted(guests)))
                 return False
@@ -204,28 +205,3 @@ def find_pools(run_key: str) -> dict[str, When]:
         listed = client.list_pools(filter="state eq 'active'", select=["id", "metadata"])
         owned = {pool.id: read_batch_ownership(pool.metadata) for pool in listed}
     return {id: one.delete_when for id, one in owned.items() if one and one.run_key == run_key}
-
-
-def _find_jobs_on(client: BatchClient, pool_id: str) -> set[str]:
-    """The ids of the jobs on a pool that have, or may get, something to do."""
-    active = client.list_jobs(
-        filter="state eq 'active'", select=["id", "poolInfo", "executionInfo", "onAllTasksComplete"]
-    )
-    return {job.id for job in active if read_pool_id(job) == pool_id and not _is_done(client, job)}
-
-
-def _is_done(client: BatchClient, job: models.BatchJob) -> bool:
-    """Whether the service is about to end a job, as all its tasks have completed."""
-    if job.all_tasks_complete_mode != models.BatchAllTasksCompleteMode.TERMINATE_JOB:
-        return False
-    try:
-        left = client.list_tasks(job.id, filter="state ne 'completed'", select=["id"], max_results=1)
-        return next(iter(left), None) is None
-    except ResourceNotFoundError:
-        return True
-
-
-def read_pool_id(job: models.BatchJob) -> str | None:
-    """The id of the pool that a job runs on."""
-    ran = job.execution_info.pool_id if job.execution_info else None
-    return ran or (job.pool_info.pool_id if job.pool_info else None)

@@ -16,13 +16,13 @@ from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.pacing import find_interval
-from tasks.pools import Pool
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
+from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.health import PoolView
-from tasks.watch.job_watch import check_job, disable_job
+from tasks.watch.job_watch import check_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
@@ -43,7 +43,7 @@ TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that
 @task(name="wait for tasks", task_run_name="wait for tasks", **NOT_CACHED, **RETRIED)
 def wait_for_tasks(
     job: Job,
-    pool: Pool,
+    watch: PoolWatch,
     task_ids: frozenset[str],
     deadline_seconds: float,
     patience: Patience,
@@ -54,7 +54,7 @@ def wait_for_tasks(
     """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
 
     Where several files share a Batch task, `on_completed` tells how many of them are done. Tasks that were
-    `seen` to complete before are not handed on.
+    `seen` to complete before are not handed on. `watch` is how the pool was seen so far.
 
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
@@ -63,9 +63,7 @@ def wait_for_tasks(
     longer than `patience` allows, CostLimitError when the nodes have cost as much as they may.
     """
     with batch_client(f"Waiting for the job {job.id}") as client:
-        until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
-        since = None if pool.is_own else job.created_at
-        watch = PoolWatch(pool.id, pool.lease, since, until, patience.quota_seconds)
+        watch.until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         try:
             awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
             stall = Stall(patience)
@@ -78,7 +76,7 @@ def wait_for_tasks(
             raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
         finally:
             with left_out_on_failure("A last look at the nodes"):
-                spending.look(client, pool.id, None, datetime.now(timezone.utc))
+                spending.look(client, watch.pool_id, None, datetime.now(timezone.utc))
 
 
 def _count_others(client: BatchClient, job_id: str, task_ids: frozenset[str]) -> OtherTasks:
@@ -117,7 +115,7 @@ def _wait(
             progress.tell(counts)
             yield len(fresh)
             now = time.monotonic()
-            if collector.is_complete:
+            if collector.is_complete and not (looks.spending.is_ending and counts.running):
                 return
             if now >= deadline_seconds:
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))
@@ -152,14 +150,12 @@ def _look_at_cost(client: BatchClient, looks: Looks, view: PoolView, counts: Cou
     that ran then have ended."""
     spending, now = looks.spending, datetime.now(timezone.utc)
     spending.look(client, looks.watch.pool_id, view.nodes, now)
-    if not spending.is_ending and spending.is_over(now):
+    if end_at_limit(client, looks.watch, spending, now):
         run_logger().warning("%s. %s: no further Batch task begins", counts, spending.sum_up(now))
-        disable_job(client, looks.job.id)
-        spending.is_ending = True
     elif spending.is_ending and not counts.running:
         raise CostLimitError(
-            f"{counts}. The nodes have cost as much as they may (max_cost): {spending.sum_up(now)}. What "
-            f"ran was finished. Run again with the same run_key and a higher max_cost for the rest."
+            f"{counts}. The nodes have cost as much as they may (max_cost): {spending.sum_up(now)}. "
+            f"{WHAT_NOW}"
         )
 
 

@@ -14,10 +14,10 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.containers import delete_container
 from tasks.leftovers.flow_runs import RunState
-from tasks.pools import read_pool_id
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import read_formula
+from tasks.watch.pool_jobs import read_pool_id
 
 # A run that Prefect still calls running so long after its time was killed, and nobody has noticed.
 FORGOTTEN = timedelta(days=1)

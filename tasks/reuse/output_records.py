@@ -44,7 +44,7 @@ def read_records(folder: Path) -> dict[str, OutputRecord]:
 def _read(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
     try:
-        remembered = _find_result_store().read(_storage_key(folder)).result
+        remembered = find_result_store().read(_storage_key(folder)).result
         return {name: OutputRecord(*made) for name, made in remembered.items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         # Prefect raises ValueError for a file that isn't there, or isn't a result; the others are of a result
@@ -58,7 +58,7 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
     try:
         with _one_at_a_time(folder):
             together = {**_read(folder), **made}
-            _find_result_store().write(
+            find_result_store().write(
                 {name: _list_parts(one) for name, one in together.items()}, _storage_key(folder)
             )
     except Exception as error:
@@ -96,7 +96,7 @@ def _list_parts(record: OutputRecord) -> list[str | float]:
     return made if record.seconds is None else [*made, record.seconds]
 
 
-def _find_result_store() -> ResultStore:
+def find_result_store() -> ResultStore:
     """Prefect's result storage: that of the flow run or, if it keeps no results of its own, the default one.
     Either may be local, or a block such as one of blobs."""
     storage = get_result_store().result_storage

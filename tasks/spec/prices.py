@@ -11,7 +11,7 @@ from tasks.errors import InputError
 from tasks.spec.specs import PoolSpec, Spec
 
 SECONDS_PER_HOUR = 3600
-Price = Annotated[float, Field(ge=0)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 COLUMNS = ("vm_size", "per_hour", "spot_per_hour")
 
 
@@ -42,6 +42,10 @@ class NodeHours:
     dedicated: float = 0.0
     spot: float = 0.0
 
+    @property
+    def total(self) -> float:
+        return self.dedicated + self.spot
+
     def __str__(self) -> str:
         kinds = ((self.dedicated, "dedicated"), (self.spot, "Spot"))
         said = (
@@ -56,13 +60,23 @@ class Spent:
 
     hours: NodeHours
     cost: float | None = None
-    """None if the price of some of them is not known."""
+    """None if the price of none of them is known."""
 
     currency: str = ""
+    unpriced: NodeHours = NodeHours()
+    """Those of them whose price is not known."""
+
+    earlier: NodeHours = NodeHours()
+    """Those of them in earlier attempts of the run."""
 
     def __str__(self) -> str:
         said = f"{self.hours} node-hours"
-        return said if self.cost is None else f"{said}, about {say_amount(self.cost, self.currency)}"
+        if self.earlier.total:
+            said += f" ({self.earlier} in earlier attempts)"
+        if self.cost is not None:
+            said += f", about {say_amount(self.cost, self.currency)}"
+            said += f" without {self.unpriced}, whose price is not known" if self.unpriced.total else ""
+        return said
 
 
 def say_amount(amount: float, currency: str) -> str:
@@ -84,6 +98,16 @@ class Prices:
         if any(part and price is None for part, price in parts):
             return None
         return sum(part * (price or 0.0) for part, price in parts)
+
+    def leave_unpriced(self, hours: NodeHours) -> NodeHours:
+        """Those of the hours whose price is not known."""
+        return NodeHours(
+            hours.dedicated if self.dedicated is None else 0.0, hours.spot if self.spot is None else 0.0
+        )
+
+    def cost_of_known(self, hours: NodeHours) -> float:
+        """What those of the hours cost whose price is known."""
+        return hours.dedicated * (self.dedicated or 0.0) + hours.spot * (self.spot or 0.0)
 
 
 def find_prices(given: PriceSpec, pool: PoolSpec) -> Prices | None:

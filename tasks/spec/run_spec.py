@@ -93,9 +93,10 @@ class RunOptions(Spec):
     max_cost: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         title="Cost limit",
-        description="When the nodes have cost so much, no further Batch task begins; those that run are "
-        "finished. Needs prices. Empty: no limit.",
+        description="When the nodes have cost so much, over all attempts of the run, no further Batch task "
+        "begins; those that run are finished. Needs prices. Empty: no limit.",
     )
     prices: PriceSpec = Field(
         default=DEFAULT_PRICES,

@@ -18,6 +18,7 @@ from tasks.watch.lease_formula import (
     merge_leases,
     read_formula,
 )
+from tasks.watch.pool_jobs import find_jobs_on
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
 LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
@@ -45,6 +46,21 @@ def renew_lease(client: BatchClient, pool_id: str, wanted: Lease, evaluate: bool
     extended = replace(owned, expires_at=lease.ends_at)
     client.update_pool(pool_id, models.BatchPoolUpdateOptions(metadata=as_batch_metadata(extended)))
     return "renewed"
+
+
+def give_back(client: BatchClient, pool_id: str, job_id: str) -> Renewal:
+    """Let a pool have no more nodes, as no further task of the job begins: those that run one finish it.
+
+    "lasts": other jobs need it. Its lease is over then, and whoever comes to it gets one of its own.
+    """
+    if find_jobs_on(client, pool_id) - {job_id}:
+        return "lasts"
+    pool = client.get_pool(pool_id, select=SELECT)
+    held = read_formula(pool.auto_scale_formula)
+    if held is None:
+        return "not ours"
+    over = replace(held, ends_at=datetime.now(timezone.utc))
+    return "renewed" if _enable_formula(client, pool, over) else "later"
 
 
 def _enable_formula(client: BatchClient, pool: models.BatchPool, lease: Lease) -> bool:

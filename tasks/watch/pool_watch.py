@@ -19,7 +19,7 @@ from tasks.printable import say_count
 from tasks.report.events import emit_pool_event
 from tasks.watch.health import PoolHealth, PoolView, find_quota, judge_pool
 from tasks.watch.lease_formula import Lease, call_nodes, read_formula
-from tasks.watch.leases import renew_lease
+from tasks.watch.leases import give_back, renew_lease
 
 POOL_SELECT = [
     "id",
@@ -89,6 +89,12 @@ class PoolWatch:
 
     quota_seconds: float = 0.0
     """How long the pool may wait without nodes for others to give back a part of a quota."""
+
+    job_id: str = ""
+    """Whose tasks wait for it."""
+
+    gives_back: bool = False
+    """Whether its nodes are to go as they finish what they run, since no more begins."""
 
     told: set[str] = field(default_factory=set)
     next_renewal_at: float = 0.0
@@ -164,6 +170,8 @@ def check_pool(
     if verdict == "lost":
         emit_pool_event(watch.pool_id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
+    if watch.gives_back and now_seconds >= watch.next_renewal_at:
+        _give_back(client, watch, now_seconds)
     lacks = _count_lacking(view, watch, tasks)
     if now_seconds >= watch.next_renewal_at and (lacks or _has_to_renew(verdict, view.lease, watch)):
         reason += _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
@@ -245,6 +253,17 @@ def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again:
         nodes, waiting = say_count(wanted.called_nodes, "node"), say_count(tasks, "Batch task")
         run_logger().info("The pool %s is to have %s for %s", watch.pool_id, nodes, waiting)
     return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
+
+
+def begin_no_more(watch: PoolWatch) -> None:
+    """From now on the run asks for no nodes, and gives back those of a pool of its own."""
+    watch.wanted, watch.gives_back, watch.next_renewal_at = None, watch.since is None, 0.0
+
+
+def _give_back(client: BatchClient, watch: PoolWatch, now_seconds: float) -> None:
+    """Ask for it once more, if the service takes no change just now."""
+    watch.gives_back = give_back(client, watch.pool_id, watch.job_id) == "later"
+    watch.next_renewal_at = now_seconds + RENEW_LATER_SECONDS
 
 
 def _report_lost_nodes(client: BatchClient, pool_id: str) -> list[str]:

@@ -42,7 +42,12 @@ def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_p
     assert caught.value.result.counts == {"succeeded": 1, "unfinished": 2}
     assert remains_of(kept) == {"containers", "job", "pool"}
 
+    with pytest.raises(CostLimitError, match="Earlier attempts of the run"):
+        fan_out(**run, max_cost=1e-9, cleanup=KEEP)
+    assert remains_of(kept) == {"containers", "job", "pool"}
+
     result = fan_out(**run, cleanup=KEEP)
+    assert 0 < result.spent.earlier.total < result.spent.hours.total
     assert sorted(ran.read_text().split()) == sorted(result.outputs)
     assert result.spent.hours.dedicated > 0
     assert result.spent.cost == pytest.approx(3600 * result.spent.hours.dedicated)

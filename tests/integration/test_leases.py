@@ -5,6 +5,7 @@ The service's time runs faster than ours in some of them, so that its minutes pa
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.specs import PoolSpec
 from tasks.watch.lease_formula import Lease, build_formula, build_lease, call_nodes, read_formula
 from tasks.watch.leases import renew_lease
+from tasks.watch.pool_watch import PoolWatch, begin_no_more, check_pool
 from tests.waiting import wait_until
 
 IMAGE = Image("canonical", "ubuntu-24_04-lts", "server", "latest", "batch.node.ubuntu 24.04")
@@ -168,6 +170,34 @@ def test_after_the_end_of_a_lease_no_task_begins():
         wait_for_nodes(client, pool_id, 0)
         assert client.get_task(job_id, "t1").state == "active"
         client.begin_delete_job(job_id, polling_interval=1).wait()
+
+
+def test_at_its_cost_limit_a_run_gives_back_the_nodes_that_run_nothing():
+    """A pool of its own goes as its tasks end, however many wait; one that others need stays theirs."""
+    with client_of(speed=FAST) as client:
+        pool_id = new_pool(client, in_minutes(60 * 24), dedicated_nodes=3)
+        wait_for_nodes(client, pool_id, 3)
+        job_id = add_tasks(client, pool_id, "sleep 600")
+        wait_until(
+            lambda: client.get_job_task_counts(job_id).task_counts.running == 1, SECONDS, "running task"
+        )
+        watch = PoolWatch(pool_id, lease_of(client, pool_id), None, in_minutes(60), job_id=job_id)
+        begin_no_more(watch)
+        other_id = add_tasks(client, pool_id, "/bin/true", "sleep 600")
+        check_pool(client, watch, 0.0)
+        assert lease_of(client, pool_id).ends_at > in_minutes(60)
+        client.begin_delete_job(other_id, polling_interval=1).wait()
+        begin_no_more(watch)
+        seconds = itertools.count(0, 60)
+
+        def is_left_alone() -> bool:
+            check_pool(client, watch, float(next(seconds)), tasks=50)
+            return node_count(client, pool_id) == 1
+
+        wait_until(is_left_alone, SECONDS, "pool with the node that works")
+        assert client.get_task(job_id, "t0").state == "running"
+        client.terminate_task(job_id, "t0")
+        wait_for_nodes(client, pool_id, 0)
 
 
 def test_a_second_run_renews_the_lease(client):

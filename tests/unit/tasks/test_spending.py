@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.batch import models
+from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.spec.prices import (
@@ -20,7 +21,7 @@ from tasks.spec.prices import (
 )
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
-from tasks.watch.spending import Spending
+from tasks.watch.spending import Spending, Tally
 
 START = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 PRICES = Prices(0.1, 0.02, "EUR")
@@ -53,6 +54,78 @@ def test_a_node_that_was_taken_away_is_not_paid_for_until_it_is_back():
     for state, hour in (("running", 1), ("preempted", 2), ("preempted", 3), ("idle", 5)):
         spending.update([node("spot", 1, is_dedicated=False, state=state)], after(hour))
     assert spending.count_hours(after(6)) == NodeHours(0, 2)
+
+
+def test_a_node_that_a_clock_ahead_of_ours_has_allocated_counts_from_when_it_is_seen():
+    """Its life is never negative, so that a limit holds."""
+    spending = Spending(START)
+    spending.update([node("a", 1.2)], after(1))
+    assert spending.count_hours(after(2)) == NodeHours(1, 0)
+
+
+def test_the_next_attempt_goes_on_with_what_the_last_one_has_noted():
+    """Nodes that are there count on; those that went while nobody watched, until they were seen last."""
+    first, noted = Spending(START, PRICES, max_cost=0.5), []
+    first.note = noted.append
+    first.update([node("gone", 0), node("there", 0)], after(0.5))
+    first.note_now(after(1))
+    second = Spending(after(3), PRICES, max_cost=0.5)
+    second.go_on_with(noted[0])
+    assert second.count_hours(after(3)) == second.earlier == NodeHours(2, 0)
+    second.update([node("there", 0), node("new", 3)], after(3.5))
+    assert second.count_hours(after(4)) == NodeHours(1 + 4 + 1, 0)
+    assert str(second.sum_up(after(4))) == (
+        "6.00 dedicated node-hours (2.00 dedicated in earlier attempts), about 0.6000 EUR"
+    )
+    assert second.is_over(after(4))
+    assert not second.is_over(after(2))
+
+
+def test_nodes_of_a_shared_pool_do_not_count_between_attempts():
+    """What the earlier attempt has had of them does."""
+    noted = Tally(after(1), {True: 0.0, False: 3600.0}, {"shared": (True, START)}).close()
+    second = Spending(after(5))
+    second.go_on_with(noted)
+    second.update([node("shared", 0)], after(5))
+    assert second.count_hours(after(6)) == NodeHours(2, 1)
+
+
+def test_a_tally_is_noted_each_minute_and_closed_at_the_end():
+    """What a killed run has noted is a minute old at the most; a run that completes leaves nothing to add."""
+    spending, noted = Spending(START), []
+    spending.note = noted.append
+    spending.update([node("a", 0)], START)
+    spending.states = {"idle": 1}
+    for seconds in range(0, 130, 10):
+        spending.look(None, "pool", {"idle": 1}, START + timedelta(seconds=seconds))
+    assert [tally.noted_at for tally in noted] == [START + timedelta(minutes=m) for m in (1, 2)]
+    assert noted[-1].is_open
+    spending.note_end(after(1))
+    assert not noted[-1].is_open
+
+
+def test_what_has_no_price_is_told_and_the_rest_counts_for_the_limit():
+    """A named pool may have nodes of a kind that nobody has given a price for."""
+    spending = Spending(START, Prices(0.1, None, "EUR"), max_cost=0.15)
+    spending.update([node("a", 0), node("spot", 0, is_dedicated=False)], after(1))
+    assert str(spending.sum_up(after(1))) == (
+        "1.00 dedicated and 1.00 Spot node-hours, "
+        "about 0.1000 EUR without 1.00 Spot, whose price is not known"
+    )
+    assert not spending.is_over(after(1))
+    assert spending.is_over(after(2))
+    only_spot = Spending(START, Prices(0.1, None, "EUR"))
+    only_spot.update([node("spot", 0, is_dedicated=False)], after(1))
+    assert str(only_spot.sum_up(after(1))) == "1.00 Spot node-hours"
+
+
+@pytest.mark.parametrize("price", [-1, float("nan"), float("inf")])
+def test_what_is_no_price_or_limit_is_refused(price):
+    """Neither could be held."""
+    with pytest.raises(ValidationError):
+        PriceSpec(per_hour=price)
+    with pytest.raises(ValidationError):
+        RunSpec(inputs="in", command="cat", max_cost=price)
 
 
 def test_nothing_is_said_of_a_run_that_had_no_nodes():
