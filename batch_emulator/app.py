@@ -141,6 +141,8 @@ def _log_request(request: Request, response: Response, request_id: str, begun: f
 
 async def _respond(access: Access, call: Call, target: _Target, request: Request) -> Response:
     """A Batch operation, unless a fault was asked for that comes between."""
+    # First, as recorded: who asks without a version and a signature is told of the version.
+    check_api_version(call)
     now = datetime.now(timezone.utc)
     verify(access, method=call.method, path=call.path, query=call.query, headers=call.headers, now=now)
     fate = call.engine.world.faults.meet_request(OPERATIONS.get((call.method, target.path), ""))
@@ -150,7 +152,6 @@ async def _respond(access: Access, call: Call, target: _Target, request: Request
         return fault_answer(fate.end)
     if fate.end and fate.end.drop == "before":
         return Dropped()
-    check_api_version(call)
     response = await _perform(call, target.handler(call))
     return Dropped() if fate.end else response
 

@@ -49,6 +49,9 @@ API_VERSIONS = frozenset(
 FIRST_WITHOUT_RETIRED = "2025-06"
 """From this version on retired images and VM sizes are refused; recorded clients of older ones got them."""
 
+FIRST_WITHOUT_LOGIN = "2024-07"
+"""From this version on pools have no ports for remote login of their own, and may use those ports."""
+
 JSON_TYPE = "application/json; odata=minimalmetadata"
 #: Until this version the service wrote no space after the semicolon.
 _FIRST_WITH_SPACE = "2024-02"

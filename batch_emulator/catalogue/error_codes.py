@@ -38,7 +38,9 @@ BAD_REQUEST = {
     "MetadataTooLarge": "The size of the specified metadata exceeds the maximum size permitted.",
     "MissingRequiredHeader": "A required HTTP header was not specified.",
     "MissingRequiredProperty": "A required property was not specified in the request body.",
-    "MissingRequiredQueryParameter": "A required query parameter was not specified for this request.",
+    "MissingRequiredQueryParameter": (
+        "A query parameter that's mandatory for this request is not specified."
+    ),
     "MultipleConditionHeadersNotSupported": "Multiple condition headers are not supported.",
     "NodeCountsMismatch": "The specified node counts do not match.",
     "OSVersionDisabled": "The specified OS Version is disabled.",

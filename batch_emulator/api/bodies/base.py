@@ -134,7 +134,8 @@ def _property_name(location: tuple[int | str, ...]) -> str:
 
 
 def _shorten(value: Any) -> str:
-    shown = value if isinstance(value, str) else str(value)
+    """Of a list how long it is: clients are told the limit beside it."""
+    shown = str(len(value)) if isinstance(value, list) else str(value)
     return shown if len(shown) <= 200 else shown[:200] + "..."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import (
@@ -38,8 +38,15 @@ from batch_emulator.api.bodies.tasks import TaskConstraints
 from batch_emulator.durations import UNLIMITED
 from batch_emulator.errors import invalid_property
 
+
+def _check_parallel_tasks(value: int) -> int:
+    if value == 0:
+        raise ValueError("The value must be -1 or greater than 0")
+    return value
+
+
 Priority = Annotated[Number, within(-1000, 1000)]
-ParallelTasks = Annotated[Number, within(-1)]
+ParallelTasks = Annotated[Number, within(-1), AfterValidator(_check_parallel_tasks)]
 OnAllTasksComplete = Choice[Literal["noaction", "terminatejob"]]
 OnTaskFailure = Choice[Literal["noaction", "performexitoptionsjobaction"]]
 

@@ -222,6 +222,14 @@ class VirtualMachineConfiguration(Body):
     security_profile: SecurityProfile | None = None
     service_artifact_reference: ServiceArtifactReference | None = None
 
+    @model_validator(mode="after")
+    def check_disks(self) -> VirtualMachineConfiguration:
+        numbers = [disk.lun for disk in self.data_disks or ()]
+        twice = next((each for each in numbers if numbers.count(each) > 1), None)
+        if twice is not None:
+            raise invalid_property("lun", twice, "Each data disk must have a distinct logical unit number")
+        return self
+
 
 class CloudServiceConfiguration(Body):
     os_family: NonEmpty

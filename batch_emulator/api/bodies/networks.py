@@ -1,56 +1,25 @@
-"""A pool's network, mounts and user accounts: checked, kept and returned; nothing is done with them here."""
+"""A pool's network, and how its nodes mount: checked, kept and returned; nothing is done with them here."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import IdentityReference
+from batch_emulator.api.bodies.endpoints import PoolEndpointConfiguration
 from batch_emulator.api.bodies.scalars import (
     Bool,
     Choice,
-    ElevationLevel,
-    Int,
     NonEmpty,
-    Number,
-    up_to,
-    within,
 )
 from batch_emulator.errors import invalid_property
 
 VNetScope = Choice[Literal["none", "job"]]
-Port = Annotated[Number, within(1, 65535)]
 Secret = Annotated[str | None, Field(exclude=True)]
 RequiredSecret = Annotated[str, Field(exclude=True)]
-
-
-class NetworkSecurityGroupRule(Body):
-    priority: Annotated[Number, within(150, 4096)]
-    access: Choice[Literal["allow", "deny"]]
-    source_address_prefix: NonEmpty
-    source_port_ranges: list[str] = Field(default_factory=lambda: ["*"])
-
-
-class InboundNatPool(Body):
-    name: Annotated[str, up_to(77)]
-    protocol: Choice[Literal["tcp", "udp"]]
-    backend_port: Port
-    frontend_port_range_start: Port
-    frontend_port_range_end: Port
-    network_security_group_rules: list[NetworkSecurityGroupRule] | None = None
-
-    @model_validator(mode="after")
-    def check_range(self) -> InboundNatPool:
-        if self.frontend_port_range_start > self.frontend_port_range_end:
-            reason = "The start of the frontend port range must not be after its end"
-            raise invalid_property("frontendPortRangeStart", self.frontend_port_range_start, reason)
-        return self
-
-
-class PoolEndpointConfiguration(Body):
-    inbound_nat_pools: list[InboundNatPool] = Field(alias="inboundNATPools")
 
 
 class IpTag(Body):
@@ -79,23 +48,13 @@ class NetworkConfiguration(Body):
     )
     enable_accelerated_networking: Bool = False
 
-
-class LinuxUserConfiguration(Body):
-    uid: Int | None = None
-    gid: Int | None = None
-    ssh_private_key: Secret = None
-
-
-class WindowsUserConfiguration(Body):
-    login_mode: Choice[Literal["batch", "interactive"]] | None = None
-
-
-class UserAccount(Body):
-    name: Annotated[str, up_to(20)]
-    password: RequiredSecret
-    elevation_level: ElevationLevel = "nonadmin"
-    linux_user_configuration: LinuxUserConfiguration | None = None
-    windows_user_configuration: WindowsUserConfiguration | None = None
+    @model_validator(mode="after")
+    def check_address(self) -> NetworkConfiguration:
+        address = self.public_ip_address_configuration
+        if self.endpoint_configuration and address and address.provision == "NoPublicIPAddresses":
+            reason = "The property must not be specified if provision is NoPublicIPAddresses"
+            raise invalid_property("endpointConfiguration", None, reason)
+        return self
 
 
 class AzureBlobFileSystem(Body):
@@ -106,6 +65,16 @@ class AzureBlobFileSystem(Body):
     blobfuse_options: str | None = None
     relative_mount_path: NonEmpty
     identity_reference: IdentityReference | None = None
+
+    @model_validator(mode="after")
+    def check_credential(self) -> AzureBlobFileSystem:
+        given = [each for each in (self.account_key, self.sas_key, self.identity_reference) if each]
+        if not given:
+            raise missing_property("accountKey")
+        if len(given) > 1:
+            reason = "accountKey, sasKey and identityReference are mutually exclusive"
+            raise invalid_property("azureBlobFileSystemConfiguration", None, reason)
+        return self
 
 
 class NfsMount(Body):
@@ -140,10 +109,16 @@ class MountConfiguration(Body):
 
     @model_validator(mode="after")
     def check_one(self) -> MountConfiguration:
-        kinds = [name for name, value in self if value is not None]
+        kinds = [to_camel(name) for name, value in self if value is not None]
         if not kinds:
             raise missing_property("azureBlobFileSystemConfiguration")
         if len(kinds) > 1:
             reason = "The kinds of file system are mutually exclusive; specify exactly one of them"
             raise invalid_property("mountConfiguration", ", ".join(kinds), reason)
         return self
+
+
+#: Documentation page "Mount a virtual file system on a Batch pool".
+_MOST_MOUNTS = 10
+
+Mounts = Annotated[list[MountConfiguration], Field(max_length=_MOST_MOUNTS)]

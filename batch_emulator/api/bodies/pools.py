@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from batch_emulator.api.bodies.accounts import UserAccount, check_system
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import (
     DEFAULT_USER,
@@ -22,7 +23,7 @@ from batch_emulator.api.bodies.machines import (
     UpgradePolicy,
     VirtualMachineConfiguration,
 )
-from batch_emulator.api.bodies.networks import MountConfiguration, NetworkConfiguration, UserAccount
+from batch_emulator.api.bodies.networks import Mounts, NetworkConfiguration
 from batch_emulator.api.bodies.scalars import (
     Bool,
     Choice,
@@ -103,7 +104,7 @@ class PoolSpecification(Body):
     metadata: Metadata = None
     cloud_service_configuration: CloudServiceConfiguration | None = None
     virtual_machine_configuration: VirtualMachineConfiguration | None = None
-    mount_configuration: list[MountConfiguration] | None = None
+    mount_configuration: Mounts | None = None
     target_node_communication_mode: NodeCommunicationMode | None = None
     upgrade_policy: UpgradePolicy | None = None
     resource_tags: dict[str, str] | None = None
@@ -146,6 +147,8 @@ class PoolSpecification(Body):
         if None not in kinds:
             reason = "virtualMachineConfiguration and cloudServiceConfiguration are mutually exclusive"
             raise invalid_property("cloudServiceConfiguration", "cloudServiceConfiguration", reason)
+        if self.virtual_machine_configuration is not None:
+            check_system(self.virtual_machine_configuration, self.user_accounts or (), self.upgrade_policy)
         return self
 
     @model_validator(mode="after")
@@ -186,7 +189,7 @@ class PoolPatch(Body):
     network_configuration: NetworkConfiguration | None = None
     resource_tags: dict[str, str] | None = None
     user_accounts: list[UserAccount] | None = None
-    mount_configuration: list[MountConfiguration] | None = None
+    mount_configuration: Mounts | None = None
     upgrade_policy: UpgradePolicy | None = None
 
 

@@ -6,6 +6,7 @@ version 2024-07-01 a node has no port for remote login but the one that a NAT po
 
 from __future__ import annotations
 
+from batch_emulator.api.versions import FIRST_WITHOUT_LOGIN
 from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.resources.model import Node, Pool, Wire
 
@@ -13,13 +14,11 @@ _HOST = "localhost"
 _ADDRESSES = {"": "127.0.0.1", "-ipv6": "::1"}
 _FIRST_LOGIN_PORT = 50000
 _LOGIN_BACKENDS = (22, 3389)
-#: The first version whose pools have no port for remote login of their own.
-_FIRST_WITHOUT_LOGIN = "2024-07"
 
 
 def render_endpoints(node: Node, pool: Pool, version: str) -> list[Wire]:
     """A node's `inboundEndpoints`: those of the pool's NAT pools, then the one for remote login."""
-    own = [] if version >= _FIRST_WITHOUT_LOGIN else [_login_endpoint(node, pool)]
+    own = [] if version >= FIRST_WITHOUT_LOGIN else [_login_endpoint(node, pool)]
     return [*_nat_endpoints(node, pool), *own]
 
 

@@ -150,7 +150,7 @@ class Core(RuleBasedStateMachine):
     @rule(
         job=JOBS,
         pool=POOLS,
-        parallel=st.sampled_from([-1, -1, 0, 1, 2]),
+        parallel=st.sampled_from([-1, -1, 1, 2]),
         priority=st.integers(-1, 1),
         extra=st.sampled_from([{}, {}, PREPARATION, MANAGER, {"constraints": {"maxWallClockTime": "PT2M"}}]),
     )

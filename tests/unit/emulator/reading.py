@@ -12,6 +12,9 @@ from batch_emulator.errors import BatchError
 
 IDENTITY = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 TASK = {"id": "t", "commandLine": "true"}
+IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS"}
+MACHINE = {"imageReference": IMAGE, "nodeAgentSKUId": "batch.node.ubuntu 18.04"}
+POOL = {"id": "p", "vmSize": "STANDARD_D2_V2", "virtualMachineConfiguration": MACHINE}
 JOB = {"id": "j", "poolInfo": {"poolId": "p"}}
 
 

@@ -15,11 +15,8 @@ from batch_emulator.api.bodies.pools import (
 )
 from batch_emulator.api.registries import encode
 from tests.unit.emulator.official_client import sent_by
-from tests.unit.emulator.reading import IDENTITY, kept, refused
+from tests.unit.emulator.reading import IDENTITY, IMAGE, MACHINE, POOL, kept, refused
 
-IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS"}
-MACHINE = {"imageReference": IMAGE, "nodeAgentSKUId": "batch.node.ubuntu 18.04"}
-POOL = {"id": "p", "vmSize": "STANDARD_D2_V2", "virtualMachineConfiguration": MACHINE}
 MY_IMAGE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute"
 
 
@@ -145,7 +142,7 @@ def test_secrets_are_not_told() -> None:
     account = {
         "name": "u",
         "password": "SECRET",
-        "linuxUserConfiguration": {"sshPrivateKey": "SECRET", "uid": 7},
+        "linuxUserConfiguration": {"sshPrivateKey": "SECRET", "uid": 7, "gid": 8},
     }
     extension = {"name": "e", "publisher": "p", "type": "t", "protectedSettings": {"k": "SECRET"}}
     registry = {"registryServer": "r", "username": "u", "password": "SECRET"}
@@ -165,7 +162,7 @@ def test_secrets_are_not_told() -> None:
     assert b"SECRET" not in encoded
     answer = json.loads(encoded)
     assert answer["userAccounts"] == [
-        {"name": "u", "elevationLevel": "nonadmin", "linuxUserConfiguration": {"uid": 7}}
+        {"name": "u", "elevationLevel": "nonadmin", "linuxUserConfiguration": {"uid": 7, "gid": 8}}
     ]
     assert len(answer["mountConfiguration"]) == 4
 
@@ -177,8 +174,8 @@ def test_what_is_not_done_here_is_kept() -> None:
         "name": "ssh",
         "protocol": "TCP",
         "backendPort": 22,
-        "frontendPortRangeStart": 50000,
-        "frontendPortRangeEnd": 55000,
+        "frontendPortRangeStart": 15000,
+        "frontendPortRangeEnd": 15100,
         "networkSecurityGroupRules": [rule],
     }
     answer = kept(

@@ -1,0 +1,68 @@
+"""A pool's user accounts, and what its properties must not say of the system that its nodes have.
+
+Source: descriptions of the properties in the REST specification. Codes and wording are inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from batch_emulator.api.bodies.base import Body, missing_property
+from batch_emulator.api.bodies.machines import UpgradePolicy, VirtualMachineConfiguration
+from batch_emulator.api.bodies.scalars import Choice, ElevationLevel, Int, up_to
+from batch_emulator.errors import BatchError, invalid_property
+
+Secret = Annotated[str | None, Field(exclude=True)]
+RequiredSecret = Annotated[str, Field(exclude=True)]
+
+
+class LinuxUserConfiguration(Body):
+    uid: Int | None = None
+    gid: Int | None = None
+    ssh_private_key: Secret = None
+
+    @model_validator(mode="after")
+    def check_both(self) -> LinuxUserConfiguration:
+        if (self.uid is None) != (self.gid is None):
+            raise missing_property("uid" if self.uid is None else "gid")
+        return self
+
+
+class WindowsUserConfiguration(Body):
+    login_mode: Choice[Literal["batch", "interactive"]] | None = None
+
+
+class UserAccount(Body):
+    name: Annotated[str, up_to(20)]
+    password: RequiredSecret
+    elevation_level: ElevationLevel = "nonadmin"
+    linux_user_configuration: LinuxUserConfiguration | None = None
+    windows_user_configuration: WindowsUserConfiguration | None = None
+
+
+def check_system(
+    machine: VirtualMachineConfiguration, accounts: Sequence[UserAccount], upgrade: UpgradePolicy | None
+) -> None:
+    """What is of Windows is not said of Linux; and a Windows that a pool upgrades does not update itself."""
+    if "windows" in machine.node_agent_sku_id.lower():
+        _check_updates(machine, upgrade)
+        return
+    if machine.windows_configuration is not None:
+        raise _only_on_windows("windowsConfiguration")
+    if any(account.windows_user_configuration is not None for account in accounts):
+        raise _only_on_windows("windowsUserConfiguration")
+
+
+def _only_on_windows(name: str) -> BatchError:
+    return invalid_property(name, None, "The property must not be specified for a Linux image")
+
+
+def _check_updates(machine: VirtualMachineConfiguration, upgrade: UpgradePolicy | None) -> None:
+    policy = upgrade.automatic_os_upgrade_policy if upgrade else None
+    own = machine.windows_configuration
+    if policy and policy.enable_automatic_os_upgrade and own and own.enable_automatic_updates:
+        reason = "The value must not be true if enableAutomaticOSUpgrade is true"
+        raise invalid_property("enableAutomaticUpdates", "true", reason)
