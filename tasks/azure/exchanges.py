@@ -1,6 +1,6 @@
-"""One small request and its answer over a kept connection, by the standard library's client.
+"""One small request and its answer over a kept connection, read by httptools.
 
-For what is done once for each file of a run, in a fifth of the time that a general client takes. It knows the
+For what is done once for each file of a run, in a tenth of the time that a general client takes. It knows the
 plain case alone: a body whose length is told, no proxy. Whatever else happens raises Unusual, and the caller
 asks again through the client that knows all cases, has the retries and the words for errors.
 """
@@ -13,23 +13,21 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
 import certifi
 import requests.utils
 
+from tasks.azure.answers import Answer, Unusual, can_read, read_answer
 from tasks.deadlines import LEAST_SECONDS, current_deadline
 
 TIMEOUT_SECONDS = 10.0
+READ_BYTES = 1 << 16
 # A connection that was idle for longer may be closed at the other end, which is seen too late.
 IDLE_SECONDS = 20.0
 # After a failure the other client has the endpoint to itself for so long.
 RESTING_SECONDS = 30.0
-
-
-class Unusual(Exception):
-    """Not the plain case: the request may or may not have been done."""
 
 
 @dataclass(frozen=True)
@@ -40,38 +38,35 @@ class Request:
     body: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    """By their names in lower case."""
-
-    body: bytes = field(repr=False)
-
-
 class Connection:
     """One connection to an endpoint."""
 
     def __init__(self, endpoint: SplitResult):
         self._client = _connect(endpoint)
+        self._host = endpoint.netloc.rpartition("@")[2]
         self.used_seconds = time.monotonic()
 
     def exchange(self, request: Request, body_max_bytes: int) -> Answer:
-        """Send a request and read its answer. Raises OSError, HTTPException or Unusual, and then is of no
-        more use."""
-        self._client.sock.settimeout(_find_timeout())
-        self._client.request(request.method, request.path, request.body or None, dict(request.headers))
-        answer = self._client.getresponse()
-        if answer.length is None or answer.will_close:
-            raise Unusual("the answer has no length, or is the last one")
-        if answer.length > body_max_bytes:
-            raise Unusual(f"the answer has {answer.length} bytes")
-        body = answer.read()
+        """Send a request and read its answer. Raises OSError or Unusual, and then is of no more use."""
+        socket = self._client.sock
+        socket.settimeout(_find_timeout())
+        socket.sendall(_write_head(request, self._host) + request.body)
+        answer = read_answer(lambda: socket.recv(READ_BYTES), request.method != "HEAD", body_max_bytes)
         self.used_seconds = time.monotonic()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+        return answer
 
     def close(self) -> None:
         self._client.close()
+
+
+def _write_head(request: Request, host: str) -> bytes:
+    """The request's line and headers. Raises Unusual for what can't stand in them."""
+    lines = [f"{request.method} {request.path} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(lines)
+    if not head.isascii() or head.count("\n") + 1 != len(lines) or head.count("\r") + 1 != len(lines):
+        raise Unusual("a header that is more than a line, or not ASCII")
+    return f"{head}\r\n\r\n".encode()
 
 
 def _connect(endpoint: SplitResult) -> HTTPConnection:
@@ -121,7 +116,7 @@ class Endpoint:
 
     def exchange(self, request: Request, body_max_bytes: int) -> Answer:
         """Send a request that may be sent twice, and read its answer. Raises Unusual."""
-        if self.has_proxy or time.monotonic() < self._resting_until_seconds:
+        if not can_read() or self.has_proxy or time.monotonic() < self._resting_until_seconds:
             raise Unusual("the other client has to do it")
         connection = self._take_idle()
         if connection is not None:
@@ -130,16 +125,13 @@ class Endpoint:
             except TimeoutError as error:
                 self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
                 raise Unusual(str(error)) from error
-            except (OSError, HTTPException, Unusual):
+            except (OSError, Unusual):
                 # It may have been closed at the other end.
                 pass
         try:
             return self._exchange(Connection(self.url), request, body_max_bytes)
         except OSError as error:
-            # An end without an answer, which is an HTTPException too, comes first here.
             self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
-            raise Unusual(str(error)) from error
-        except HTTPException as error:
             raise Unusual(str(error)) from error
 
     def _exchange(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:

@@ -20,7 +20,8 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
 
-from tasks.azure.exchanges import Answer, Endpoint, Request, Unusual
+from tasks.azure.answers import Answer, Unusual
+from tasks.azure.exchanges import Endpoint, Request
 
 SIZE_MAX_BYTES = 1024 * 1024
 API_VERSION = "2021-12-02"

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 
 import pytest
 from azure.storage.blob import BlobServiceClient
@@ -12,8 +13,9 @@ from azure.storage.blob import BlobServiceClient
 from deployments import azurite
 from tasks.azure import blobs, small_blobs
 from tasks.azure.accounts import Accounts, using
+from tasks.azure.answers import Answer, Unusual, read_answer
 from tasks.azure.clients import BLOCK_BYTES
-from tasks.azure.exchanges import Endpoint, Request, Unusual
+from tasks.azure.exchanges import Endpoint, Request
 from tasks.errors import NotFoundError, TemporaryError
 from tests.azurite_tokens import Tokens
 from tests.certificates import make_certificate
@@ -192,6 +194,11 @@ def test_a_connection_that_was_closed_is_replaced():
         b"HTTP/1.1 200 OK\r\nContent-Length: much\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
         b"nonsense\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN,
+        PLAIN + PLAIN,
+        b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok",
     ],
 )
 def test_unusual_answers_are_given_up(answer):
@@ -201,6 +208,26 @@ def test_unusual_answers_are_given_up(answer):
         with pytest.raises(Unusual):
             endpoint.exchange(ASKED, 10)
         assert used == [1]
+
+
+def test_an_answer_is_read_as_it_comes():
+    """Whatever the pieces in which an answer arrives, it is whole; that to a HEAD has no body, whatever its
+    length says; and one whose connection ends before it does is an error."""
+    pieces = iter([PLAIN[end - 1 : end] for end in range(1, len(PLAIN) + 1)])
+    assert read_answer(lambda: next(pieces), True, 10) == Answer(200, {"content-length": "2"}, b"ok")
+    assert read_answer(lambda: PLAIN[:-2], False, 0) == Answer(200, {"content-length": "2"}, b"")
+    cut = iter([PLAIN[:-1], b""])
+    with pytest.raises(RemoteDisconnected):
+        read_answer(lambda: next(cut), True, 10)
+
+
+@pytest.mark.parametrize("value", ["a\r\nb", "a\nb", "a\rb", "ä"])
+def test_a_header_is_one_line(value):
+    """What would be more than a header's line is not sent."""
+    with serve_answers(PLAIN) as (url, used):
+        with pytest.raises(Unusual):
+            Endpoint(url).exchange(Request("GET", "/x", {"x-ms-meta-a": value}), 10)
+        assert used in ([], [0])
 
 
 def test_an_endpoint_that_fails_rests():
