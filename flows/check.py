@@ -17,6 +17,7 @@ from tasks.plans import (
     find_application,
     find_output_place,
     find_plan_inputs,
+    find_plan_prices,
     refuse_contradictions,
     refuse_unfit,
 )
@@ -25,7 +26,7 @@ from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.inputs import InputFile
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours, find_prices
+from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours
 from tasks.spec.run_spec import RunSpec, Text, Texts
 from tasks.spec.task_specs import pool_for
 
@@ -104,7 +105,7 @@ def _check_cost(spec: CheckSpec, files: int) -> list[Finding]:
     """Whether a limit can be held, how many node-hours the run comes to, and what they cost at the most, as
     far as prices are known."""
     try:
-        prices = find_prices(spec.prices, spec.pool)
+        prices = find_plan_prices(spec)
         check_max_cost(spec.max_cost, prices, spec.pool)
     except FanOutError as error:
         return [Finding("cost", "wrong", str(error))]

@@ -16,6 +16,7 @@ from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
 from tasks.printable import say_count
+from tasks.public_prices import find_public_prices
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
@@ -76,7 +77,7 @@ def plan_run(spec: RunSpec) -> Plan:
     spec = spec.model_copy(update={"pool": pool_for(spec.task, spec.pool)})
     program = find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
-    prices = find_prices(spec.prices, spec.pool)
+    prices = find_plan_prices(spec)
     check_max_cost(spec.max_cost, prices, spec.pool)
     given_outputs = find_output_place(spec)
     files = find_plan_inputs(spec, given_outputs)
@@ -95,6 +96,16 @@ def plan_run(spec: RunSpec) -> Plan:
         files_per_task=_first_files_per_task(spec),
         prices=prices,
     )
+
+
+def find_plan_prices(spec: RunSpec) -> Prices | None:
+    """What the nodes cost, as far as it is given or, where that is wished, publicly listed."""
+    listed = None
+    if spec.prices.public:
+        with using_accounts(spec.accounts, spec.storage_accounts):
+            key = spec.run_key or flow_run.id or ""
+            listed = find_public_prices(spec.prices, spec.pool.vm_size, key)
+    return find_prices(spec.prices, spec.pool, listed)
 
 
 def refuse_contradictions(spec: RunSpec) -> None:

@@ -1,11 +1,12 @@
 """What an hour of a node costs, as the user says it: prices in the code would go stale."""
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.errors import InputError
 from tasks.spec.specs import PoolSpec, Spec
@@ -29,7 +30,24 @@ class PriceSpec(Spec):
         "where the flow runs.",
         examples=["prices.csv"],
     )
+    public: bool = Field(
+        default=False,
+        title="Azure's public price list",
+        description="Ask https://prices.azure.com for what is not given above: retail prices, of nodes with "
+        "Linux. Where it can't be reached nothing is told of prices.",
+    )
+    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] | None = Field(
+        default=None,
+        description="Of which region the public prices are. Empty: that of the Batch account.",
+        examples=["westeurope"],
+    )
     currency: str = Field(default="USD", max_length=10, description="In which these are.")
+
+    @model_validator(mode="after")
+    def listed_currency(self) -> "PriceSpec":
+        if self.public and not re.fullmatch("[A-Z]{3}", self.currency):
+            raise ValueError("currency: public prices are in one such as USD or EUR")
+        return self
 
 
 DEFAULT_PRICES = PriceSpec()
@@ -110,8 +128,9 @@ class Prices:
         return hours.dedicated * (self.dedicated or 0.0) + hours.spot * (self.spot or 0.0)
 
 
-def find_prices(given: PriceSpec, pool: PoolSpec) -> Prices | None:
-    """The prices of the pool's VM size, or None if nothing is said of them.
+def find_prices(given: PriceSpec, pool: PoolSpec, listed: Prices | None = None) -> Prices | None:
+    """The prices of the pool's VM size, or None if nothing is said of them: as given, else of the table, else
+    as publicly listed.
 
     Raises InputError for a table that can't be read, or that lacks the size.
     """
@@ -119,6 +138,9 @@ def find_prices(given: PriceSpec, pool: PoolSpec) -> Prices | None:
     dedicated, spot = given.per_hour, given.spot_per_hour
     dedicated = row.get("per_hour") if dedicated is None else dedicated
     spot = row.get("spot_per_hour") if spot is None else spot
+    if listed is not None:
+        dedicated = listed.dedicated if dedicated is None else dedicated
+        spot = listed.spot if spot is None else spot
     return None if dedicated is None and spot is None else Prices(dedicated, spot, given.currency)
 
 
@@ -131,7 +153,9 @@ def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec
         missing = "prices.per_hour" if pool.dedicated_nodes else "prices.spot_per_hour"
         if prices is not None and prices.dedicated is not None:
             missing = "prices.spot_per_hour"
-        raise InputError(f"max_cost needs to know what a node costs: give {missing}, or prices.table.")
+        raise InputError(
+            f"max_cost needs to know what a node costs: give {missing}, prices.table or prices.public."
+        )
 
 
 def describe_estimate(prices: Prices, pool: PoolSpec, timeout_seconds: float) -> str | None:

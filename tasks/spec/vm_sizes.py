@@ -44,3 +44,23 @@ def why_too_many_slots(vm_size: str, slots: int) -> str | None:
         return None
     most = min(SLOTS_MAX, SLOTS_PER_CORE * cores)
     return f"{slots} task slots are too many for {vm_size}: with {cores} cores it takes {most}."
+
+
+def as_arm_name(vm_size: str) -> str:
+    """A size as Azure Resource Manager writes it, such as Standard_NC24ads_A100_v4, whatever case it is in.
+
+    The family's letters, and a device in its name, are capitals; features, and the version, are not.
+    """
+    tier, *parts = vm_size.split("_")
+    if not parts:
+        return vm_size
+    family = re.match(r"[A-Za-z]*", parts[0])
+    letters = family.group() if family else ""
+    size = letters.upper() + parts[0][len(letters) :].lower()
+    return "_".join([tier.capitalize(), size, *map(_write_part, parts[1:])])
+
+
+def _write_part(part: str) -> str:
+    if part.lower() == "promo":
+        return part.capitalize()
+    return part.lower() if re.fullmatch(r"(?i)v\d+", part) else part.upper()

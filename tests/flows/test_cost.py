@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
 import pytest
 from prefect.artifacts import Artifact
 
@@ -14,12 +17,28 @@ from tasks.spec.specs import Cleanup
 from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
 from tests.flows.services import batch, remains_of, write_files
+from tests.price_list import ROW, page, send, served
 
-PRICES = PriceSpec(per_hour=3600, currency="EUR")
+PRICES = PriceSpec(public=True, region="WestEurope", currency="EUR")
+LISTED = ROW | {"retailPrice": 3600, "currencyCode": "EUR"}
 KEEP = Cleanup(containers="never", job="never", pool="never")
 
 
-def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_path, monkeypatch):
+@pytest.fixture
+def listed(monkeypatch) -> Iterator[list[str]]:
+    """What the public price list is asked, which has one price."""
+    asked: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        send(handler, page([LISTED]))
+
+    with served(answer) as address:
+        monkeypatch.setenv("AZURE_RETAIL_PRICES_URL", address)
+        yield asked
+
+
+def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_path, monkeypatch, listed):
     """The error says what was spent; the next attempt does the rest, and what it cost is in the summary."""
     inputs = write_files(tmp_path / "in", {f"{number}.txt": f"text {number}" for number in range(3)})
     hold, ran = tmp_path / "hold", tmp_path / "ran"
@@ -52,6 +71,7 @@ def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_p
     assert result.spent.hours.dedicated > 0
     assert result.spent.cost == pytest.approx(3600 * result.spent.hours.dedicated)
     assert f"Nodes: {result.spent} until the end" in Artifact.get("fan-out-summary").data
+    assert len(listed) == 1, "the other attempts have it from Prefect's cache"
 
 
 def test_a_limit_without_a_price_is_refused_in_the_plan(accounts, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.spec.specs import PoolSpec, describe_nodes
-from tasks.spec.vm_sizes import read_cores, why_too_many_slots
+from tasks.spec.vm_sizes import as_arm_name, read_cores, why_too_many_slots
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,25 @@ def test_a_node_may_have_a_slot_for_each_core():
     assert PoolSpec(vm_size="Standard_M416ms_v2", task_slots_per_node="cores").slots_per_node == 256
     with pytest.raises(ValidationError, match="how many cores large has is not known: give a number"):
         PoolSpec(vm_size="large", task_slots_per_node="cores")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Standard_D2s_v3",
+        "Standard_D2ads_v5",
+        "Standard_DS2_v2_Promo",
+        "Standard_E8-2s_v3",
+        "Standard_NC24ads_A100_v4",
+        "Standard_NV36ads_A10_v5",
+        "Standard_ND96isr_MI300X_v5",
+        "Standard_HB120-16rs_v3",
+        "Standard_A4m_v2",
+        "Standard_M128ms",
+        "Basic_A1",
+        "large",
+    ],
+)
+def test_a_size_is_written_as_azure_does(name):
+    """Whatever case it is given in."""
+    assert {as_arm_name(given) for given in (name, name.upper() if "_" in name else name)} == {name}
