@@ -39,6 +39,11 @@ def invalid_property(name: str, value: object, reason: str) -> BatchError:
     )
 
 
+def invalid_combination(name: str, reason: str) -> BatchError:
+    """400 InvalidPropertyValue for a property that does not go with others, whatever its value is."""
+    return BatchError("InvalidPropertyValue", ("PropertyName", name), ("Reason", reason))
+
+
 def not_supported(what: str, reason: str) -> BatchError:
     """400 UnsupportedProperty for what the service would do and this one cannot honour."""
     why = f"Local Batch service: {reason}"

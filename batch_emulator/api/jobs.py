@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from sortedcontainers import SortedDict
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
@@ -15,6 +18,8 @@ from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Job, key
 from batch_emulator.scheduler import jobs
 
+_FIRST, _LAST = "0", "1"
+
 
 def add_job(call: Call) -> Response:
     job = call.do(jobs.add_job, read_body(call, JobAdd, "jobs").to_wire())
@@ -23,10 +28,19 @@ def add_job(call: Call) -> Response:
 
 
 def list_jobs(call: Call) -> Response:
-    candidates = behind(call.store.jobs, start_key(call))
+    candidates = _in_order(call.store.jobs, start_key(call) or _FIRST)
     return list_page(
         call, "jobs", candidates, lambda job: render_job(job, call.base_url), read_filter(call, JOBS)
     )
+
+
+def _in_order(jobs: SortedDict[str, Job], after: str) -> Iterator[tuple[str, Job]]:
+    """As recorded: jobs that have not ended, then completed ones, each in order of id."""
+    for place in _FIRST, _LAST:
+        if place >= after[0]:
+            for job_key, job in behind(jobs, after[1:] if place == after[0] else ""):
+                if place == (_LAST if job.state == "completed" else _FIRST):
+                    yield place + job_key, job
 
 
 def get_job(call: Call) -> Response:

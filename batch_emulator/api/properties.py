@@ -214,6 +214,10 @@ _EXPANDABLE = frozenset({"stats"})
 _WITH_STATISTICS = frozenset({"pools", "jobs", "jobschedules", "tasks"})
 
 
+#: What the service tells of a resource that has it whatever was selected, as recorded.
+_TOLD_ANYWAY = {"pools": frozenset({"upgradePolicy"}), "nodes": frozenset({"virtualMachineInfo"})}
+
+
 def read_select(call: Call, kind: str) -> frozenset[str] | None:
     """The request's `$select`, None where all is wanted; 400 for a property that the kind does not have."""
     wanted = parse_select(call.option("$select"))
@@ -221,7 +225,7 @@ def read_select(call: Call, kind: str) -> frozenset[str] | None:
         _refuse_unknown(call, "$select", wanted or frozenset(), _SELECTABLE[kind])
     if kind in _WITH_STATISTICS:
         _refuse_unknown(call, "$expand", parse_expand(call.option("$expand")), _EXPANDABLE)
-    return wanted
+    return wanted and wanted | _TOLD_ANYWAY.get(kind, frozenset())
 
 
 def has_statistics(call: Call, kind: str) -> bool:

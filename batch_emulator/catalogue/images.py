@@ -216,6 +216,11 @@ def runs_windows(pool: dict[str, Any]) -> bool:
     return is_windows or bool(pool.get("cloudServiceConfiguration"))
 
 
+def runs_containers(image: dict[str, Any]) -> bool:
+    """Whether the nodes of a pool with this image can run container tasks."""
+    return _DOCKER in image.get("capabilities", ())
+
+
 def is_retired(image: dict[str, Any]) -> bool:
     """Whether the service has taken an image off its list."""
     return "batchSupportEndOfLife" in image

@@ -23,6 +23,7 @@ from batch_emulator.resources.transitions import (
     CERTIFICATE,
     JOB,
     NODE,
+    PASSING,
     SCHEDULE,
     TASK,
     CertificateEvent,
@@ -144,8 +145,11 @@ class Store:
         after: JobState = follow(JOB, job.state, event)
         self.job_counts[job.state] -= 1
         self.job_counts[after] += 1
-        job.previous_state, job.previous_state_since = job.state, job.state_since
-        job.state, job.state_since, job.modified = after, now, now
+        if job.state not in PASSING or after in PASSING:
+            job.modified = now
+        if job.state not in PASSING:
+            job.previous_state, job.previous_state_since = job.state, job.state_since
+        job.state, job.state_since = after, now
         self.requeue_job(key(job.id))
         self.touch("job", key(job.id))
 
@@ -207,7 +211,8 @@ class Store:
     def move_schedule(self, schedule: JobSchedule, event: ScheduleEvent, now: int) -> None:
         """Take a job schedule through a transition of `SCHEDULE`."""
         after: ScheduleState = follow(SCHEDULE, schedule.state, event)
-        schedule.previous_state, schedule.previous_state_since = schedule.state, schedule.state_since
+        if schedule.state not in PASSING:
+            schedule.previous_state, schedule.previous_state_since = schedule.state, schedule.state_since
         schedule.state, schedule.state_since = after, now
         self.touch("schedule", schedule.key)
 

@@ -170,6 +170,10 @@ SCHEDULE: Mapping[ScheduleState, Mapping[ScheduleEvent, ScheduleState]] = {
     "deleting": {},
 }
 
+#: States of jobs and job schedules that lead to another one by themselves. As recorded, none of them is ever
+#: told as the previous state, and that one is left does not count as a change of the job.
+PASSING = frozenset({"disabling", "enabling", "terminating", "deleting"})
+
 # A certificate
 #
 # Of the API versions before 2025-06-01. One that a pool still names can't be deleted: that shows later, and

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from batch_emulator.catalogue.images import find_image
+from batch_emulator.catalogue.images import find_image, runs_containers
 from batch_emulator.catalogue.images import is_retired as is_retired_image
 from batch_emulator.catalogue.vm_sizes import core_count
 from batch_emulator.catalogue.vm_sizes import is_retired as is_retired_size
 from batch_emulator.durations import parse_duration
-from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.errors import BatchError, invalid_combination, invalid_property
 from batch_emulator.resources.model import Pool, Wire, key
 from batch_emulator.resources.transitions import POOL, follow
 from batch_emulator.scheduler import allocation, autoscaling, nodes
@@ -106,16 +106,16 @@ def _refuse_image(machine: Wire) -> None:
         raise _unsupported_image(reference)
     named = _describe(reference)
     if image["nodeAgentSKUId"] != machine["nodeAgentSKUId"]:
-        raise BatchError(
-            "InvalidPropertyValue",
-            ("PropertyName", "nodeAgentSKUId"),
-            ("Reason", f"The specified nodeAgentSKUId is not valid for imageReference with {named}."),
-        )
+        reason = f"The specified nodeAgentSKUId is not valid for imageReference with {named}."
+        raise invalid_combination("nodeAgentSKUId", reason)
+    if "containerConfiguration" in machine and not runs_containers(image):
+        reason = f"The specified imageReference with {named} does not support container feature."
+        raise invalid_combination("containerConfiguration", reason)
 
 
 def _unsupported_image(reference: Wire) -> BatchError:
     reason = f"The specified imageReference with {_describe(reference)} is not supported."
-    return BatchError("InvalidPropertyValue", ("PropertyName", "imageReference"), ("Reason", reason))
+    return invalid_combination("imageReference", reason)
 
 
 def _describe(reference: Wire) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.api.wire import NEWEST, URL, Wire, error
+from tests.api.wire import NEWEST, URL, Wire, error, eventually
 
 
 async def ids(wire: Wire, path: str, **query: str) -> list[str]:
@@ -18,6 +18,43 @@ async def test_lists_are_ordered_by_id(wire: Wire) -> None:
     for name in ("b", "c", "a"):
         await wire.add_job(name)
     assert await ids(wire, "/jobs") == ["a", "b", "c"]
+
+
+async def test_jobs_that_have_ended_are_listed_last(wire: Wire) -> None:
+    """As recorded, and over pages too; among themselves they are in order of id."""
+    for name in ("a", "b", "c", "d"):
+        await wire.add_job(name)
+    for name in ("a", "c"):
+        await wire.post(f"/jobs/{name}/terminate")
+        await eventually(lambda: _has_ended(wire, name))  # noqa: B023
+    assert await ids(wire, "/jobs") == ["b", "d", "a", "c"]
+    assert [await _nth(wire, number) for number in range(4)] == ["b", "d", "a", "c"]
+
+
+async def _has_ended(wire: Wire, name: str) -> bool:
+    return (await wire.get(f"/jobs/{name}"))["state"] == "completed"
+
+
+async def _nth(wire: Wire, number: int) -> str:
+    """The only job of a page behind so many pages."""
+    query = {"maxresults": "1"}
+    body = await wire.get("/jobs", query=query)
+    for _ in range(number):
+        link = dict(parse_qsl(urlsplit(body["odata.nextLink"]).query))
+        body = await wire.get("/jobs", query=query | {"$skiptoken": link["$skiptoken"]})
+    return body["value"][0]["id"]
+
+
+async def test_some_properties_are_told_unselected(wire: Wire) -> None:
+    """As recorded: what a node's machine is, and how a pool is upgraded if it says so."""
+    await wire.add_pool(targetDedicatedNodes=1, upgradePolicy={"mode": "manual"})
+    await eventually(lambda: ids(wire, "/pools/p/nodes"))
+    query = {"$select": "id"}
+    assert [set(each) for each in (await wire.get("/pools", query=query))["value"]] == [
+        {"id", "upgradePolicy"}
+    ]
+    nodes = (await wire.get("/pools/p/nodes", query=query))["value"]
+    assert [set(each) for each in nodes] == [{"id", "virtualMachineInfo"}]
 
 
 async def test_pages_follow_one_another(wire: Wire) -> None:

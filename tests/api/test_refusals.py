@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.api.wire import LINUX, NEWEST, Wire, error, eventually
+from tests.api.wire import CONTAINER_HOST, LINUX, NEWEST, Wire, error, eventually
 
 POOL = {"id": "p", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": LINUX}
 
@@ -94,6 +94,37 @@ async def test_custom_image_has_an_id_of_a_gallery(wire: Wire, image_id: str, fo
     assert (status, code, values["PropertyName"]) == (400, "InvalidPropertyValue", "virtualMachineImageId")
     assert values["PropertyValue"] == image_id
     assert values["Reason"].count("/subscriptions/{subscriptionId}") == formats
+
+
+async def test_containers_need_an_image_that_has_them(wire: Wire) -> None:
+    """A pool for containers has an image with the capability, or one of its own; recorded."""
+    containers = {"containerConfiguration": {"type": "dockerCompatible"}}
+    answer = await wire.send("POST", "/pools", POOL | {"virtualMachineConfiguration": LINUX | containers})
+    assert error(answer) == (
+        400,
+        "InvalidPropertyValue",
+        {
+            "PropertyName": "containerConfiguration",
+            "Reason": "The specified imageReference with publisher canonical offer ubuntu-24_04-lts sku "
+            "server does not support container feature.",
+        },
+    )
+    await wire.post("/pools", POOL | {"virtualMachineConfiguration": CONTAINER_HOST | containers})
+
+
+async def test_accounts_of_windows_are_not_of_linux(wire: Wire) -> None:
+    """The account that does not go with the image is named, as recorded."""
+    account = {"name": "me", "password": "p", "windowsUserConfiguration": {"loginMode": "interactive"}}
+    answer = await wire.send("POST", "/pools", POOL | {"userAccounts": [account]})
+    status, code, values = error(answer)
+    assert (status, code, values["PropertyName"]) == (
+        400,
+        "InvalidPropertyValue",
+        "windowsUserConfiguration",
+    )
+    assert values["Reason"].startswith(
+        "The user configuration for user account 'me' has a mismatch with the OS"
+    )
 
 
 async def test_subnet_of_no_subscription_is_refused(wire: Wire) -> None:

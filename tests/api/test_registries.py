@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.service import FAST, serve
-from tests.api.wire import LINUX, Wire
+from tests.api.wire import CONTAINER_HOST, Wire
 
 REGISTRY = {"username": "me", "password": "SECRET", "registryServer": "acr.io"}
 IN_CONTAINER = {"containerSettings": {"imageName": "image", "registry": REGISTRY}}
@@ -16,7 +16,7 @@ CONFIGURATION = {"type": "dockerCompatible", "containerRegistries": [REGISTRY]}
 EXTENSION = {"name": "mine", "publisher": "p", "type": "t", "settings": {"password": "public"}}
 POOL = {
     "vmSize": "standard_d2s_v3",
-    "virtualMachineConfiguration": LINUX
+    "virtualMachineConfiguration": CONTAINER_HOST
     | {"containerConfiguration": CONFIGURATION, "extensions": [EXTENSION]},
     "startTask": {"commandLine": "true", **IN_CONTAINER},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.wire import LINUX, NEWEST, OLDEST, Wire, error
+from tests.api.wire import LINUX, NEWEST, OLDEST, URL, Wire, error
 
 POOL = {"id": "p", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": LINUX}
 
@@ -22,9 +22,11 @@ async def test_every_promised_version_is_served(wire: Wire, version: str) -> Non
 
 
 async def test_request_without_a_version_is_refused(wire: Wire) -> None:
-    """An API version must be given."""
-    answer = await wire.send("GET", "/pools", version="")
-    assert answer.status_code == 400
+    """An API version must be given; that is told before a signature is missed, as recorded."""
+    assert (await wire.send("GET", "/pools", version="")).status_code == 400
+    expected = {"QueryParameterName": "api-version"}
+    unsigned = await wire.client.get(f"{URL}/pools")
+    assert error(unsigned) == (400, "MissingRequiredQueryParameter", expected)
 
 
 async def test_body_may_not_have_what_its_version_lacks(wire: Wire) -> None:

@@ -26,6 +26,10 @@ LINUX = {
     "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server"},
     "nodeAgentSKUId": "batch.node.ubuntu 24.04",
 }
+CONTAINER_HOST = {
+    "imageReference": {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2404"},
+    "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+}
 WINDOWS = {
     "imageReference": {
         "publisher": "MicrosoftWindowsServer",

@@ -13,10 +13,16 @@ from pydantic import Field, model_validator
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.machines import UpgradePolicy, VirtualMachineConfiguration
 from batch_emulator.api.bodies.scalars import Choice, ElevationLevel, Int, up_to
-from batch_emulator.errors import BatchError, invalid_property
+from batch_emulator.errors import invalid_combination, invalid_property
 
 Secret = Annotated[str | None, Field(exclude=True)]
 RequiredSecret = Annotated[str, Field(exclude=True)]
+
+#: As recorded.
+_MISMATCH = (
+    "The user configuration for user account '{}' has a mismatch with the OS (Windows/Linux) configuration "
+    "specified in VirtualMachineConfiguration"
+)
 
 
 class LinuxUserConfiguration(Body):
@@ -51,13 +57,11 @@ def check_system(
         _check_updates(machine, upgrade)
         return
     if machine.windows_configuration is not None:
-        raise _only_on_windows("windowsConfiguration")
-    if any(account.windows_user_configuration is not None for account in accounts):
-        raise _only_on_windows("windowsUserConfiguration")
-
-
-def _only_on_windows(name: str) -> BatchError:
-    return invalid_property(name, None, "The property must not be specified for a Linux image")
+        reason = "The property must not be specified for a Linux image"
+        raise invalid_combination("windowsConfiguration", reason)
+    for account in accounts:
+        if account.windows_user_configuration is not None:
+            raise invalid_combination("windowsUserConfiguration", _MISMATCH.format(account.name))
 
 
 def _check_updates(machine: VirtualMachineConfiguration, upgrade: UpgradePolicy | None) -> None:

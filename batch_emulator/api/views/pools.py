@@ -50,8 +50,9 @@ def render_pool(pool: Pool, store: Store, base_url: str, version: str) -> Wire:
 
 
 def _defaults(version: str) -> Wire:
-    """What the answers of a version always have: as recorded, 2024-07-01 an empty list of certificates."""
-    return {"certificateReferences": []} if version.startswith("2024-07") else {}
+    """What the answers of a version always have: as recorded since the autumn of 2024, those of that year an
+    empty list of certificates."""
+    return {"certificateReferences": []} if version.startswith("2024-") else {}
 
 
 def _render_size(pool: Pool, nodes: PoolNodes) -> Wire:

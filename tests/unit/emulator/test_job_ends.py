@@ -201,3 +201,24 @@ def test_a_failed_task_ends_its_job(driver):
     driver.end("t", FAILED)
     driver.pass_seconds(1)
     assert driver.world.job("job").terminate_reason == "TaskFailed"
+
+
+def test_states_in_between_are_never_previous_ones(driver):
+    """As recorded: what came before is the state that stood last, and when it began; the job's last change is
+    what was asked of it, not its coming to an end."""
+    driver.add_pool()
+    driver.add_job()
+    job = driver.world.job("job")
+    active_since = job.state_since
+    for change, arguments, state in (
+        (jobs.disable_job, ("job", "requeue"), "disabled"),
+        (jobs.enable_job, ("job",), "active"),
+        (jobs.terminate_job, ("job", None), "completed"),
+    ):
+        before, before_since = job.state, job.state_since
+        driver.do(change, *arguments)
+        modified = job.modified
+        driver.pass_seconds(1)
+        assert (job.state, job.previous_state, job.previous_state_since) == (state, before, before_since)
+        assert modified == job.modified < job.state_since
+    assert active_since < job.previous_state_since
