@@ -41,7 +41,12 @@ def said_by(update: DeploymentUpdate) -> Said:
 
 
 def with_memory(schema: Mapping[str, Any] | None, said: Said) -> dict[str, Any]:
-    return {**(schema or {}), MEMORY: dict(said)}
+    """The schema with what a file says.
+
+    It takes no other parameters than the flow's: a run with one would crash before it can say why.
+    """
+    closed = {"additionalProperties": False} if schema and "properties" in schema else {}
+    return {**(schema or {}), **closed, MEMORY: dict(said)}
 
 
 def merged(update: DeploymentUpdate, existing: DeploymentResponse) -> DeploymentUpdate | None:

@@ -11,6 +11,7 @@ from tasks.cleanup import Deletion, clean_up_behind, find_remains
 from tasks.errors import PermanentError
 from tasks.leftovers.flow_runs import find_users, wait_for_end
 from tasks.logs import run_logger
+from tasks.report.run_name import name_flow_run
 from tasks.spec.naming import RunNames
 
 ARTIFACT_KEY = "cleanup"
@@ -31,6 +32,7 @@ def cleanup(flow_run_id: UUID, wait_seconds: Annotated[int, Field(ge=0, le=3600)
     """
     ended = wait_for_end(flow_run_id, wait_seconds)
     _refuse_if_used(find_remains(ended).names)
+    name_flow_run(f"cleanup: {ended.name}")
     run_logger().info("Cleaning up behind %s, which is %s", ended.name, ended.state_name)
     deletions = clean_up_behind(ended)
     _publish_deletions(deletions, f"What was deleted behind {ended.name} ({ended.state_name})")

@@ -145,7 +145,9 @@ def run_files(plan: Plan, start: Start) -> Shards:
         items = [*submitted.items, *submitted.computed]
         outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
         with (
-            _told_if_interrupted(lambda: _conclude(start, submitted, outputs.results())),
+            _told_if_interrupted(
+                lambda: _conclude(start, submitted, outputs.results(), "it was cancelled or interrupted.")
+            ),
             remembered(plan.output_folder, outputs) as memory,
         ):
             if submitted.early is not None:
@@ -153,7 +155,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
             outputs.fetch(submitted.computed)
             stopped = yield from collect_outputs(plan, start.spending, submitted, outputs, memory)
         stale = _remember_and_set_aside(plan.output_folder, outputs)
-        result = _conclude(start, submitted, outputs.results(), stale)
+        result = _conclude(start, submitted, outputs.results(), str(stopped or ""), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
 
@@ -196,7 +198,11 @@ def _told_if_interrupted(conclude: Callable[[], object]) -> Iterator[None]:
 
 
 def _conclude(
-    start: Start, submitted: Submitted, results: Iterable[FileResult], set_aside: Iterable[str] = ()
+    start: Start,
+    submitted: Submitted,
+    results: Iterable[FileResult],
+    ended_early: str = "",
+    set_aside: Iterable[str] = (),
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
     plan, found = start.plan, start.unchanged | {result.name: result for result in results}
@@ -217,6 +223,7 @@ def _conclude(
         started_at=start.started_at,
         ended_at=ended_at,
         uploaded_at=submitted.uploaded_at,
+        ended_early=ended_early,
         set_aside=tuple(set_aside),
     )
     publish_result(result)

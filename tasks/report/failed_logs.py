@@ -22,7 +22,9 @@ from tasks.spec.naming import LOGS
 from tasks.spec.run_results import FileResult, RunResult
 
 LOGS_KEY = "fan-out-logs"
-# Each is a row of the server's database, and a line on the page of the run.
+# Each is a row of the server's database, and a card on the page of the run: of a few files each has its own.
+ALONE_MAX = 3
+FILES_TOGETHER = 10
 ARTIFACTS_MAX = 10
 ARTIFACT_BYTES_MAX = 400_000
 
@@ -43,8 +45,13 @@ class LogPage:
 def publish_logs(result: RunResult, files: Sequence[FileResult]) -> list[LogPage]:
     """Publish what those of the files that failed have printed, as far as the server takes it."""
     failed = [file for file in files if file.state == "failed" and has_log(result, file)]
-    parts = split(failed, max(1, -(-len(failed) // ARTIFACTS_MAX)))
+    parts = split(failed, max(1, -(-len(failed) // count_pages(len(failed)))))
     return [page for part in parts if (page := _publish_page(result, part)) is not None]
+
+
+def count_pages(failed: int) -> int:
+    """How many artifacts the logs of so many failed files make."""
+    return max(1, failed if failed <= ALONE_MAX else min(ARTIFACTS_MAX, -(-failed // FILES_TOGETHER)))
 
 
 def _publish_page(result: RunResult, files: Sequence[FileResult]) -> LogPage | None:

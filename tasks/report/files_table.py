@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -21,6 +22,9 @@ FILES_KEY = "fan-out-files"
 ROWS_MAX = 500
 # The rest of a program's last line is in its log.
 STDERR_CHARACTERS_MAX = 300
+NUMBERS = re.compile(r"([0-9]{1,18})")
+# What a column says of each file of which there is nothing to say.
+NOTHING = {"tries": 1}
 FileRow = dict[str, str | int | float | None]
 
 
@@ -40,16 +44,25 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
 
 def leave_out_empty(rows: Sequence[FileRow]) -> list[FileRow]:
     """The rows without the columns that say nothing of any file, so that the others are in sight."""
-    said = {column for row in rows for column, value in row.items() if value not in (None, "")}
+    said = {column for row in rows for column, value in row.items() if _says_something(column, value)}
     return [{column: value for column, value in row.items() if column in said} for row in rows]
+
+
+def _says_something(column: str, value: object) -> bool:
+    return value not in (None, "", NOTHING.get(column))
 
 
 def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
     """Failures first, then the unfinished; by name, or where the table can't show all, the slowest first."""
-    files = sorted(files, key=lambda file: (_rank(file), file.name))
+    files = sorted(files, key=lambda file: (_rank(file), _order_name(file.name)))
     if len(files) > ROWS_MAX:
         files.sort(key=lambda file: (_rank(file), -((file.task and file.task.seconds) or 0)))
     return files
+
+
+def _order_name(name: str) -> list[str | int]:
+    """By what a name is put in order as people do it: `part-2` before `part-10`."""
+    return [int(part) if number % 2 else part for number, part in enumerate(NUMBERS.split(name))]
 
 
 def _rank(file: FileResult) -> int:

@@ -24,6 +24,14 @@ def label_flow_run(files: Sequence[InputFile]) -> None:
         client.update_flow_run(flow_run.id, name=make_printable(name), tags=sorted(map(make_printable, tags)))
 
 
+def name_flow_run(name: str) -> None:
+    """Give the flow run that this runs in another name, if the server takes it."""
+    if flow_run.id is None:
+        return
+    with left_out_on_failure("The flow run's name"), get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=make_printable(name))
+
+
 def build_run_name(given: str, dataset: str, count: int) -> str:
     """The name that a run was given and what it is over, which a later attempt of it finds there."""
     over = f"{dataset}, {count:,} file{'' if count == 1 else 's'}"

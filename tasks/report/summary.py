@@ -58,6 +58,7 @@ def publish_result(result: RunResult) -> None:
 def summary_lines(result: RunResult) -> list[str]:
     return [
         f"Files: {len(result.files):,}, {result.tally}",
+        *([f"Ended early: {result.ended_early.splitlines()[0]}"] if result.ended_early else []),
         f"Outputs: {len(result.outputs):,} in {result.output_dir}",
         *([f"What the failed ones printed: {result.logs_dir}"] if result.counts["failed"] else []),
         *_describe_set_aside(result),
@@ -106,7 +107,12 @@ def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
     """The summary as Markdown, with links to what the run has made and its programs have printed."""
     lines = ["# Summary", "", *(f"- {make_plain(line)}" for line in summary_lines(result))]
     lines += [f"- {link}" for link in links]
+    if "\n" in result.ended_early:
+        lines += _write_section("Why it ended early", result.ended_early)
     if result.counts["failed"]:
-        message = describe_failures(result)
-        lines += ["", "## Failed files", "", *(f"    {line}" for line in message.splitlines())]
+        lines += _write_section("Failed files", describe_failures(result))
     return "\n".join(lines)
+
+
+def _write_section(title: str, message: str) -> list[str]:
+    return ["", f"## {title}", "", *(f"    {line}" for line in message.splitlines())]

@@ -117,6 +117,9 @@ class RunResult:
     uploaded_at: tuple[datetime, datetime] | None = None
     """When the uploads of inputs began and ended; None if there was nothing to run."""
 
+    ended_early: str = ""
+    """Why the run ended before all its Batch tasks had; "" if it did not."""
+
     set_aside: tuple[str, ...] = ()
     """The names of outputs of earlier runs that were moved away, as their files have failed now."""
 

@@ -135,6 +135,12 @@ def test_without_a_memory_all_stays():
     assert (update.parameter_openapi_schema or {})[MEMORY] == said_by(said())
 
 
+def test_a_deployment_takes_its_flow_s_parameters_alone():
+    """The server refuses others; of what has no schema nothing is said."""
+    assert with_memory({"properties": {"a": {}}}, {})["additionalProperties"] is False
+    assert set(with_memory(None, {})) == {MEMORY}
+
+
 def test_three_ways():
     """A key that neither has touched stays, one that the file drops goes, one that it adds comes."""
     assert three_way({"a": 1, "b": 1}, {"a": 1, "c": 3}, {"a": 2, "b": 1, "d": 4}) == {"a": 2, "d": 4, "c": 3}
