@@ -7,6 +7,7 @@ second of each run.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -34,8 +35,8 @@ def heartbeats_sent(flow: Flow) -> Iterator[None]:
         return
 
     def begin(flow: Flow, flow_run: FlowRun, state: State) -> None:
-        beat = copy_context().run
-        Thread(target=beat, args=(_beat, flow.name, flow_run, seconds, ended), daemon=True).start()
+        beat = partial(copy_context().run, _beat, flow.name, flow_run, seconds, ended)
+        Thread(target=beat, name="heartbeats", daemon=True).start()
 
     flow.on_running_hooks.append(begin)
     try:
@@ -45,7 +46,7 @@ def heartbeats_sent(flow: Flow) -> Iterator[None]:
         flow.on_running_hooks.remove(begin)
 
 
-def _beat(flow_name: str, flow_run: FlowRun, seconds: int, ended: Event) -> None:
+def _beat(flow_name: str, flow_run: FlowRun, seconds: float, ended: Event) -> None:
     resource = {
         "prefect.resource.id": f"prefect.flow-run.{flow_run.id}",
         "prefect.resource.name": flow_run.name or "",

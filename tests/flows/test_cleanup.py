@@ -15,6 +15,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Running, State
 
+import batch_emulator
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up
@@ -30,6 +31,8 @@ from tests.flows.services import batch, blobs, exists, remains_of, wait_for_rema
 from tests.waiting import wait_until
 
 ALL = {"containers", "job", "pool"}
+# Longer than any test waits.
+LONG_SECONDS = 100
 KEEP = Cleanup(containers="never", job="never", pool="never")
 
 
@@ -79,12 +82,16 @@ def test_what_a_run_left_goes_and_the_second_time_nothing_is_there(left_by, stat
     assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
 
 
-def test_no_thread_goes_on_asking_for_what_was_deleted(left_by):
-    """Nobody waits for the end of a deletion, so nothing is left that does."""
-    run = left_by(Failed())
-    of_others = find_pollers()
-    cleanup(run.id)
-    wait_until(lambda: find_pollers() <= of_others, 20, "end of the clients' pollers")
+def test_no_thread_goes_on_asking_for_what_was_deleted(prefect, use_batch):
+    """Nobody waits for the end of a deletion, so nothing is left that does, though it takes long."""
+    with batch_emulator.serve(port=0, deletion_seconds=LONG_SECONDS, stop_grace_seconds=0.1) as account:
+        use_batch(account)
+        flow_run = prefect.create_flow_run(fan_out, state=Failed())
+        make_resources(str(flow_run.id))
+        of_others = find_pollers()
+        cleanup(flow_run.id)
+        wait_until(lambda: find_pollers() <= of_others, LONG_SECONDS / 2, "end of the clients' pollers")
+        assert {"job", "pool"} <= remains_of(str(flow_run.id))
 
 
 def find_pollers() -> set[str]:

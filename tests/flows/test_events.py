@@ -3,6 +3,8 @@ known that a run is dead."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
@@ -11,7 +13,9 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import AwaitingRetry, Completed, Pending, Running
 
+from deployments.local.settings import REPOSITORY
 from flows.fan_out import fan_out
+from flows.heartbeats import HEARTBEAT
 from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, PoolError
 from tasks.leftovers.silent_runs import find_silent_runs
@@ -102,6 +106,20 @@ def test_a_failed_file_is_an_event_by_its_name(accounts, inputs, tmp_path, run_k
     (file,) = wait_for_events(f"azure-batch.task.{job_id}.*", "azure-batch.file.failed")
     assert file["resource"]["prefect.resource.name"] == "bad.txt"
     assert (file["payload"]["exit_code"], file["payload"]["problem"]) == (3, "exit code 3 (UserError)")
+
+
+def test_a_run_in_a_terminal_is_heard_of(accounts, prefect, inputs, tmp_path, run_key):
+    """It sends its heartbeats itself, as Prefect does for other runs."""
+    options = ["--command", "cat {input}", "--output-dir", str(tmp_path / "out"), "--run-key", run_key]
+    argv = [sys.executable, "-m", "flows.fan_out", inputs, *options]
+    subprocess.run(argv, cwd=REPOSITORY, check=True, timeout=SECONDS, capture_output=True)
+    (flow_run,) = [one for one in prefect.read_flow_runs() if one.parameters.get("run_key") == run_key]
+    wait_until(
+        lambda: HEARTBEAT in [event["event"] for event in events_of(f"prefect.flow-run.{flow_run.id}")],
+        SECONDS,
+        "heartbeat",
+        interval=0.5,
+    )
 
 
 def test_silence_counts_once_there_were_heartbeats_or_the_time_is_over(prefect):

@@ -1,6 +1,7 @@
 """Signs of life of a run in a terminal."""
 
 from queue import Queue
+from threading import Event, Thread
 from threading import enumerate as list_threads
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings, temporary_settings
 
 from flows.command_line import server_settings
-from flows.heartbeats import HEARTBEAT, heartbeats_sent
+from flows.heartbeats import HEARTBEAT, _beat, heartbeats_sent
 from tasks.leftovers import silent_runs
 
 EVERY_MINUTE: dict[Any, Any] = {"flows.heartbeat_frequency": 60}
@@ -38,7 +39,8 @@ def test_a_run_in_a_terminal_sends_heartbeats_until_it_ends(sent):
         for hook in flow.on_running_hooks:
             hook(flow, flow_run, None)
         (event, resource), related = sent.get(timeout=10)
-        beating = set(list_threads()) - threads
+        beating = {one for one in set(list_threads()) - threads if one.name == "heartbeats"}
+    assert len(beating) == 1
     for thread in beating:
         thread.join(timeout=10)
         assert not thread.is_alive()
@@ -47,6 +49,20 @@ def test_a_run_in_a_terminal_sends_heartbeats_until_it_ends(sent):
     assert related["related"][0].id == f"prefect.flow.{flow_run.flow_id}"
     assert sent.empty()
     assert not flow.on_running_hooks
+
+
+def test_heartbeats_go_on(sent):
+    """One follows the other until the run has ended; that the server has them, test_events.py sees."""
+    ended, flow_run = Event(), FlowRun(id=uuid4(), flow_id=uuid4(), name="first")
+    beating = Thread(target=_beat, args=("counted", flow_run, 0.01, ended))
+    beating.start()
+    try:
+        beats = [sent.get(timeout=10)[0] for _ in range(3)]
+    finally:
+        ended.set()
+        beating.join(timeout=10)
+    assert not beating.is_alive()
+    assert beats == [beats[0]] * 3
 
 
 def test_who_wants_no_heartbeats_gets_none(sent):

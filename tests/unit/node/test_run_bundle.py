@@ -20,7 +20,9 @@ KNOWN = {"done": {"exit_code": 0, "tries": 1, "category": ""}}
 @pytest.fixture
 def runner(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(NODE))
-    monkeypatch.delitem(sys.modules, "run_bundle", raising=False)
+    # What it imports of its folder goes with it.
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    sys.modules.pop("run_bundle", None)
     return importlib.import_module("run_bundle")
 
 
