@@ -23,7 +23,10 @@ from urllib.parse import urlsplit
 
 from tests.waiting import wait_until
 
-Kind = Literal["refuse", "silent", "500", "503", "403 once", "429", "reset"]
+Kind = Literal[
+    "refuse", "silent", "500", "503", "403 once", "429", "reset", "200 page", "403 page", "404 page"
+]
+PAGE = b"<html><body>Sign in</body></html>"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 RESET = struct.pack("ii", 1, 0)
 
@@ -229,9 +232,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.close_connection = True
             return
+        page = PAGE if outage.kind.endswith("page") else b""
         self.send_response(int(outage.kind[:3]))
-        self.send_header("Content-Length", "0")
+        if page:
+            self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
         self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
 
     def pass_on(self, body: bytes) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}

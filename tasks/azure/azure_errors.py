@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Literal
 
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DeserializationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -16,6 +18,7 @@ from requests import RequestException
 
 from tasks.azure.accounts import current_source
 from tasks.azure.clocks import describe_skew
+from tasks.azure.foreign_answers import PAGE_STATUSES, ForeignAnswerError
 from tasks.deadlines import is_time_up
 from tasks.errors import (
     AccessError,
@@ -75,6 +78,9 @@ def explained(service: Service, doing: str) -> Iterator[None]:
         yield
     except AzureError as error:
         raise explain(error, service, doing) from error
+    except (DeserializationError, JSONDecodeError) as error:
+        said = first_line(str(error))
+        raise TemporaryError(f"{doing}: the answer of Azure {service} can't be read. {said}") from error
 
 
 def explain(error: AzureError, service: Service, doing: str) -> FanOutError:
@@ -99,12 +105,25 @@ def _explain(error: AzureError, service: Service, doing: str) -> FanOutError:
             f"{where}: no credentials. Set {_describe_credentials(service)}, or sign in (az login) with an "
             f"identity that has the role {ROLES[service]}. {first_line(str(error))}"
         )
+    if isinstance(error, ForeignAnswerError):
+        return _explain_foreign(error, service, where)
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return UnreachableError(
             f"{where} does not answer. Is {_describe_endpoint(service)} right, and the network up? "
             f"{_describe_silence(error)}"
         )
     return TemporaryError(f"{where}: {_describe_silence(error)}")
+
+
+def _explain_foreign(error: ForeignAnswerError, service: Service, where: str) -> FanOutError:
+    said = (
+        f"{where} is not what answers, but a gateway, a proxy or a page to sign in at ({error}). Is "
+        f"{_describe_endpoint(service)} right, and may this machine go there?"
+    )
+    if error.status in (401, 403, 407):
+        return AccessError(said)
+    is_passing = error.status in PAGE_STATUSES | {408, 429} or error.status >= 500
+    return UnreachableError(said) if is_passing else RefusedError(said)
 
 
 def _describe_silence(error: AzureError) -> str:

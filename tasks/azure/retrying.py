@@ -6,6 +6,7 @@ retry policies would, which count tries instead of time.
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import SEEK_SET
 from typing import Any
@@ -15,6 +16,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
+from tasks.azure.foreign_answers import PAGE_STATUSES, ForeignAnswerError, is_foreign, read_kind
 from tasks.deadlines import LEAST_SECONDS, Deadline, current_deadline
 from tasks.logs import run_logger
 
@@ -69,7 +71,10 @@ class RetryUntilDeadline(HTTPPolicy[Any, Any]):
                     continue
                 call.end()
                 raise
-            status = response.http_response.status_code
+            status, headers = response.http_response.status_code, response.http_response.headers
+            if is_foreign(self.service, headers):
+                call.meet_foreign(status, headers)
+                continue
             if not call.can_pass(status) or not call.goes_on(f"answers {status}", _read_pause(response)):
                 call.end(status)
                 # The storage client asks its own policy's answers for it.
@@ -132,6 +137,14 @@ class _Call:
             self.refusals += 1
             return self.refusals < 2
         return status in PASSING_STATUSES or (status >= 500 and status not in LASTING_SERVER_STATUSES)
+
+    def meet_foreign(self, status: int, headers: Mapping[str, str]) -> None:
+        """Wait before the next try, if that can be answered by the service. Raises ForeignAnswerError."""
+        # Where nobody ever did, the endpoint is mostly a wrong one.
+        is_page = status in PAGE_STATUSES
+        if not (is_page or self.can_pass(status)) or not self.goes_on(f"is not what answers {status}"):
+            self.end()
+            raise ForeignAnswerError(status, read_kind(headers))
 
     def goes_on(self, trouble: str, asked_seconds: float = 0.0) -> bool:
         """Wait before the next try, as long as the service asks for; False if there is no time for one."""

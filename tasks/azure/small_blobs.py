@@ -22,6 +22,7 @@ from azure.storage.blob import BlobServiceClient
 
 from tasks.azure.answers import Answer, Unusual
 from tasks.azure.exchanges import Endpoint, Request
+from tasks.azure.foreign_answers import is_foreign
 
 SIZE_MAX_BYTES = 1024 * 1024
 API_VERSION = "2021-12-02"
@@ -100,7 +101,8 @@ def _exchange(
     path = f"{channel.endpoint.url.path}/{container}/{quote(name, safe='~/')}"
     try:
         request = Request(method, path, _sign(channel, method, path, headers), content)
-        return channel.endpoint.exchange(request, SIZE_MAX_BYTES)
+        answer = channel.endpoint.exchange(request, SIZE_MAX_BYTES)
+        return None if is_foreign("Storage", answer.headers) else answer
     except (AzureError, Unusual):
         return None
 

@@ -135,6 +135,33 @@ def test_one_refusal_is_asked_again_and_two_are_told(store, batch):
     assert len(batch.requests) == 2
 
 
+@pytest.mark.parametrize("kind", ["200 page", "404 page"])
+def test_a_page_of_somebody_else_s_is_no_answer(store, batch, kind, caplog):
+    """A page to sign in at is no blob, and a gateway's 404 not the end of one: it is asked again, and what
+    is in between is told in a line."""
+    blobs.create_container("behind-a-gateway")
+    blobs.write_blob("behind-a-gateway", "x", b"content")
+    with run_deadline(60):
+        store.begin(Outage(kind, 0.5))
+        assert blobs.read_blob("behind-a-gateway", "x") == b"content"
+        outage = store.begin(Outage(kind, 0.5))
+        assert blobs.find_blob("behind-a-gateway", "x") is not None
+    assert outage.struck
+    batch.begin(Outage(kind, LONG))
+    with run_deadline(1), pytest.raises(UnreachableError, match=f"a gateway.*HTTP {kind[:3]}.*time was up"):
+        list_jobs()
+    assert [record for record in caplog.records if record.exc_info] == []
+    blobs.delete_container("behind-a-gateway")
+
+
+def test_a_page_that_refuses_is_told_at_once(batch):
+    """It is not the account's key that is wrong."""
+    batch.begin(Outage("403 page", LONG))
+    with run_deadline(LONG), pytest.raises(AccessError, match="a gateway, a proxy"):
+        list_jobs()
+    assert len(batch.requests) == 2
+
+
 def test_what_waiting_cannot_heal_is_asked_once(store):
     """An answer of its own, such as 404, ends a call."""
     with run_deadline(LONG), pytest.raises(NotFoundError):
@@ -161,7 +188,7 @@ def test_a_request_that_is_sent_again_has_a_date_of_its_own(batch):
     assert len(set(batch.dates)) > 1
 
 
-@pytest.mark.parametrize("kind", ["silent", "refuse"])
+@pytest.mark.parametrize("kind", ["silent", "refuse", "200 page"])
 @pytest.mark.parametrize("step", ["storage", "batch"])
 def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, kind, monkeypatch):
     """It is mostly a wrong one: the first call of a run doesn't wait for the run's whole time."""

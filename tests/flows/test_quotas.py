@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 from azure.batch import models
@@ -16,6 +18,7 @@ from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
 from tasks.cleanup import clean_up
 from tasks.deadlines import run_deadline
+from tasks.early_looks import EarlyLooks
 from tasks.errors import PoolError, QuotaError
 from tasks.images import choose_image
 from tasks.jobs import create_job
@@ -23,8 +26,11 @@ from tasks.pools import Pool, create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.waiting import wait_for_tasks
 from tasks.watch.health import PoolView
-from tasks.watch.pool_watch import PoolWatch, check_pool
+from tasks.watch.pool_watch import PoolWatch, QuotaWait, check_pool
+from tasks.watch.spending import Spending
+from tasks.watch.stall import Patience
 from tests.flows.services import batch, blobs_of, exists, write_files
 from tests.waiting import wait_until
 
@@ -164,6 +170,30 @@ def test_a_pool_without_nodes_waits_for_the_cores_of_others(serve_with):
         # The next time others may hold it.
         said = look_until(client, replace(watch, pool_id=large.id), lambda view, news: bool(news))
         assert "1 pool of runs: fan-out-waiting (run waiting, 2 cores)." in said
+
+
+def test_the_budget_for_a_quota_is_one_for_uploads_and_tasks(serve_with, run_key, monkeypatch):
+    """Who has waited while inputs were sent does not begin anew when all are there, nor tells it again."""
+    serve_with(core_quota=2)
+    options = RunOptions(pool=PoolSpec(vm_size="STANDARD_D2S_V3", dedicated_nodes=1), quota_minutes=60)
+    make_pool("holder", options)
+    wait_until(lambda: list(batch().list_nodes("fan-out-holder")), 60, "node")
+    names = names_of_run(run_key)
+    job, pool = create_job.fn(names, options), make_pool(run_key, options)
+    batch().create_task(job.id, models.BatchTaskCreateOptions(id="x", command_line="true"))
+    looks = EarlyLooks(job, pool, options, Spending(datetime.now(timezone.utc)))
+
+    def look() -> QuotaWait | None:
+        looks._look(time.monotonic())
+        return looks.watch.quota_wait
+
+    # An hour ago, as far as anybody remembers.
+    wait_until(look, 60, "wait for the quota").began_seconds -= 3600
+    monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0)
+    patience = Patience(600, 600, quota_seconds=3600)
+    rest = (time.monotonic() + 60, patience, lambda _: None, looks.spending)
+    with pytest.raises(PoolError, match=r"fan-out-holder(.|\n)*ask for more quota"):
+        list(wait_for_tasks.fn(job, looks.watch, frozenset({"x"}), *rest))
 
 
 def watch_of(pool: Pool) -> PoolWatch:
