@@ -163,8 +163,6 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
     try:
         if path.is_file() and (held := _same_content(container, item, path)):
             return held
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
         return _receive(container, item, folder, path)
     except NotFoundError:
         return None

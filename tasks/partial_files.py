@@ -19,27 +19,38 @@ except ImportError:  # Windows, where the partial files of a killed run stay unt
 def replacing(folder: Path, path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes `path`'s place at the end, or vanishes if the block fails.
 
-    It is locked while it is written, so that one that a killed run has left can be told from it.
+    It is locked while it is written, so that one that a killed run has left can be told from it. The path's
+    folder is made if need be.
     """
-    partial = folder / PARTIAL_FOLDER / uuid4().hex
+    # Text, as it is done for each file of a run, and paths of pathlib take longer than the calls.
+    partial = f"{folder}/{PARTIAL_FOLDER}/{uuid4().hex}"
     try:
         with _open_locked(partial) as file:
             yield file
             file.flush()
-            partial.replace(path)
+            _move(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
         raise
 
 
-def _open_locked(partial: Path) -> BinaryIO:
+def _move(partial: str, path: Path) -> None:
+    try:
+        os.replace(partial, path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial, path)
+
+
+def _open_locked(partial: str) -> BinaryIO:
     """A new file, locked. Between its making and its lock another run may take it for a killed run's."""
     while True:
         try:
-            file = partial.open("xb")
+            file = open(partial, "xb")  # noqa: SIM115 - whoever asks for it closes it
         except FileNotFoundError:
             # It is the first, or another run, at its end, has removed the folder.
-            partial.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(partial), exist_ok=True)
             continue
         try:
             _lock(file)

@@ -117,7 +117,7 @@ def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
 @keyed_afterwards
 def upload_input(container: str, file: InputFile, there: Listing) -> Uploaded:
     """Upload one file, unless the same content is there."""
-    return _upload_by_content(container, file.name, file.path, there.get)
+    return _upload_by_content(container, file.name, file.path, _find_in(container, there))
 
 
 def _identify_shard(container: str, files: Sequence[InputFile], there: Listing, **_: Any) -> str | None:
@@ -151,7 +151,8 @@ def upload_shard(
     label: str, container: str, files: Sequence[InputFile], there: Listing
 ) -> list[tuple[str, str]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
-    uploaded = in_threads(lambda file: _upload_by_content(container, file.name, file.path, there.get), files)
+    find = _find_in(container, there)
+    uploaded = in_threads(lambda file: _upload_by_content(container, file.name, file.path, find), files)
     return [(one.md5, one.etag) for one in uploaded]
 
 
@@ -178,21 +179,27 @@ def upload_application(container: str, name: str, path: str) -> Uploaded:
 
 
 def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uploaded:
-    """Stream a file into the blob that is named after its content, unless that is there.
+    """Upload a file into the blob that is named after its content, unless that is there.
 
-    Raises TemporaryError if the file changes meanwhile, InputError if it can't be read.
+    Raises TemporaryError if a large file changes meanwhile, InputError if a file can't be read.
     """
     try:
-        digest, size_bytes = compute_md5(path)
+        digest, size_bytes, content = _read_file(path)
         blob = name_by_content(name, digest.hex())
-        # An earlier try of the task may have uploaded it.
-        is_repeated = (task_run.run_count or 1) > 1
-        there = blobs.find_blob(container, blob) if is_repeated else find(blob)
+        there = find(blob)
         if there is not None and there.content_md5 == digest:
             return Uploaded(digest.hex(), there.etag)
-        return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest))
+        return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest, content))
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
+
+
+def _find_in(container: str, there: Listing) -> Find:
+    """Where blobs are looked for: in a listing, or one by one, as an earlier try of this task may have
+    uploaded them since."""
+    if (task_run.run_count or 1) > 1:
+        return lambda blob: blobs.find_blob(container, blob)
+    return there.get
 
 
 def digest_input(file: InputFile) -> str:
@@ -203,8 +210,20 @@ def digest_input(file: InputFile) -> str:
 
 def compute_md5(path: str | Path) -> tuple[bytes, int]:
     """The MD5 of a file's content, and its size in bytes."""
+    digest, size_bytes, _ = _read_file(path)
+    return digest, size_bytes
+
+
+def _read_file(path: str | Path) -> tuple[bytes, int, bytes | None]:
+    """The MD5 of a file's content, its size in bytes, and the content itself of a small one: what is sent is
+    then what was read, and it is read once."""
     with open(path, "rb") as stream:
-        digest = hashlib.md5(usedforsecurity=False)
+        wanted = 1 + min(os.fstat(stream.fileno()).st_size, blobs.SMALL_BYTES)
+        content = stream.read(wanted)
+        digest, size_bytes = hashlib.md5(content, usedforsecurity=False), len(content)
+        if size_bytes < wanted:
+            return digest.digest(), size_bytes, content
         while block := stream.read(1 << 20):
             digest.update(block)
-        return digest.digest(), os.fstat(stream.fileno()).st_size
+            size_bytes += len(block)
+        return digest.digest(), size_bytes, None

@@ -21,6 +21,8 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import blob_service
 from tasks.errors import NotFoundError, TemporaryError
 
+# Blobs up to this size may be sent at once, from memory.
+SMALL_BYTES = small_blobs.SIZE_MAX_BYTES
 # What the service answers where there is no container to delete, or another one than was meant.
 UNDELETED_CODES = {"ContainerNotFound", "ContainerBeingDeleted", "ConditionNotMet"}
 
@@ -151,16 +153,25 @@ def _read_blob_properties(found: BlobProperties) -> Blob:
     return Blob(found.size, md5, etag, found.last_modified, metadata, is_archived)
 
 
-def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, content_md5: bytes) -> str:
+def upload_blob(
+    container: str,
+    name: str,
+    path: str | Path,
+    size_bytes: int,
+    content_md5: bytes,
+    content: bytes | None = None,
+) -> str:
     """Stream a file into a blob that carries its MD5, in the place of one that is there; the blob's ETag.
+    `content` is that of a small file, if it has been read.
 
     Raises OSError for a file that can't be read, TemporaryError for one whose content is another by now: then
     there is no such blob, as the last of it is not sent.
     """
-    if size_bytes <= small_blobs.SIZE_MAX_BYTES and (
-        etag := _upload_small_blob(container, name, path, content_md5)
-    ):
-        return etag
+    if content is not None:
+        with blob_service(f"Uploading {name}") as service:
+            etag = small_blobs.write(service, container, name, content, content_md5)
+        if etag is not None:
+            return etag
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
     with blob_service(f"Uploading {name}") as service, open(path, "rb") as file:
         stream = _CheckedReader(file, size_bytes, content_md5)
@@ -171,16 +182,6 @@ def upload_blob(container: str, name: str, path: str | Path, size_bytes: int, co
 
 def _changing(path: str | Path) -> TemporaryError:
     return TemporaryError(f"The file {path} changes while it is uploaded.")
-
-
-def _upload_small_blob(container: str, name: str, path: str | Path, content_md5: bytes) -> str | None:
-    """None if it is to be uploaded as the large ones are."""
-    with open(path, "rb") as file:
-        content = file.read(small_blobs.SIZE_MAX_BYTES + 1)
-    if hashlib.md5(content, usedforsecurity=False).digest() != content_md5:
-        raise _changing(path)
-    with blob_service(f"Uploading {name}") as service:
-        return small_blobs.write(service, container, name, content, content_md5)
 
 
 class _CheckedReader:

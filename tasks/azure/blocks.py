@@ -15,7 +15,7 @@ from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 
 from tasks.azure.account_values import blob_endpoint, clean, with_scheme
-from tasks.azure.accounts import Accounts, using
+from tasks.azure.accounts import Accounts, read_accounts, using
 from tasks.azure.clients import get_batch_client, get_blob_service
 from tasks.azure.storage_accounts import using_others
 from tasks.errors import SettingsError
@@ -162,8 +162,18 @@ def using_accounts(name: str | None, others: Iterable[str] = ()) -> Iterator[Non
 
     `others` are the names of blocks of further storage accounts, on which inputs and outputs may be.
     """
-    with using(load_accounts(name) if name else None), using_others(map(load_storage_account, others)):
+    own = load_accounts(name) if name else _read_once()
+    with using(own), using_others(map(load_storage_account, others)):
         yield
+
+
+def _read_once() -> Accounts | None:
+    """The environment's, as each file of a run asks for them; None if they are not whole, which whoever needs
+    them says."""
+    try:
+        return read_accounts()
+    except SettingsError:
+        return None
 
 
 def load_storage_account(name: str) -> Accounts:

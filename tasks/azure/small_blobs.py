@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate, parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import quote
 
 from azure.core.credentials import AccessToken, TokenCredential
@@ -82,9 +82,13 @@ def read_properties(headers: Mapping[str, str]) -> tuple[bytes | None, str, date
     return (
         base64.b64decode(md5) if md5 else None,
         headers["etag"].strip('"'),
-        parsedate_to_datetime(headers["last-modified"]),
+        _read_time(headers["last-modified"]),
         metadata,
     )
+
+
+# Many blobs of a run were written in the same second.
+_read_time = lru_cache(maxsize=64)(parsedate_to_datetime)
 
 
 def _exchange(

@@ -1,5 +1,6 @@
 """Intervals, shards, output paths, error messages and progress."""
 
+import threading
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.logging import disable_run_logger
 from prefect.states import Failed
 from requests import RequestException
 
+from tasks import sharding
 from tasks.azure.azure_errors import explain, redacted
 from tasks.caching import keyed_afterwards
 from tasks.deadlines import run_deadline
@@ -80,6 +82,15 @@ def test_threads_keep_the_order_and_raise_what_failed():
         in_threads(lambda number: 1 // number, [1, 0, 2])
     with pytest.raises(IndexError):
         in_threads(lambda number: [][number], [0])
+
+
+def test_more_threads_come_where_one_only_waits(monkeypatch):
+    """Items that wait for something else are under way at once; where the process is busy itself one thread
+    does all."""
+    together = threading.Barrier(SHARD_THREADS)
+    in_threads(lambda _: together.wait(timeout=30), range(SHARD_THREADS))
+    monkeypatch.setattr(sharding, "BUSY_SHARE", 0)
+    assert len(set(in_threads(lambda _: threading.get_ident(), range(100)))) == 1
 
 
 def test_after_a_failure_threads_begin_nothing_more():
