@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from batch_emulator.api.former_names import in_former_names
 from batch_emulator.resources.model import Wire
 
 API_VERSIONS = frozenset(
@@ -118,7 +119,7 @@ _PATCHED_SINCE_2024_07 = (
     "vmSize",
 )
 
-_TASK = _CONTAINER
+_TASK = _CONTAINER | {"requiredSlots": since("2020-09")}
 
 _JOB = {
     "allowTaskPreemption": since("2022-01"),
@@ -139,7 +140,8 @@ _COUNTS = {
 PROPERTIES: dict[str, dict[str, Span]] = {
     "jobs": _JOB,
     "jobschedules": {f"jobSpecification.{path}": span for path, span in _JOB.items()},
-    "nodes": {"certificateReferences": until("2025-06"), "virtualMachineInfo": since("2021-06")},
+    "nodes": {"certificateReferences": until("2025-06"), "virtualMachineInfo": since("2021-06")}
+    | {"runningTaskSlotsCount": since("2020-09")},
     "patched jobs": _JOB | {"networkConfiguration": since("2024-07")},
     "patched pools": _POOL | dict.fromkeys(_PATCHED_SINCE_2024_07, since("2024-07")),
     "poolnodecounts": {
@@ -168,7 +170,7 @@ def trim(kind: str, wire: Wire, version: str) -> Wire:
     for path in unknown_paths(kind, version):
         if path[0] in wire:
             wire = _without(wire, path)
-    return wire
+    return in_former_names(wire, version)
 
 
 def _without(value: Any, path: tuple[str, ...]) -> Any:

@@ -9,9 +9,8 @@ from batch_emulator.scheduler import retention, slots
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.scheduler.world import Stop, World, failure, failure_info
 
-TASK_ENDED = failure(
-    "UserError", "TaskEnded", "Task Was Ended by User Request", Message="Task Was Ended by User Request"
-)
+#: As recorded: the only failure without details.
+TASK_ENDED = failure("UserError", "TaskEnded", "Task Was Ended by User Request")
 
 
 def conclude(world: World, task: Task, node: Node | None, outcome: Outcome) -> None:

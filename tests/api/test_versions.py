@@ -133,3 +133,33 @@ async def test_desktop_of_a_cloud_service_is_a_file(wire: Wire) -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.text.startswith("full address:s:")
     assert error(await wire.send("GET", path))[:2] == (400, "InvalidUri")
+
+
+async def test_slots_had_another_name(wire: Wire) -> None:
+    """Before 2020-09 a pool had `maxTasksPerNode`, and tasks no slots; as recorded in 2019."""
+    version = "2018-12-01.8.0"
+    await wire.add_pool(maxTasksPerNode=2, version=version)
+    assert (await wire.get("/pools/p"))["taskSlotsPerNode"] == 2
+    old = await wire.get("/pools/p", version=version)
+    assert (old["maxTasksPerNode"], "taskSlotsPerNode" in old) == (2, False)
+    await wire.add_job()
+    await wire.add_task()
+    assert "requiredSlots" not in await wire.get("/jobs/j/tasks/t", version=version)
+
+
+async def test_what_never_was_is_told_as_recorded(wire: Wire) -> None:
+    """A task that was ended before it came to a node has an empty place and no details; a schedule that says
+    nothing is left out."""
+    await wire.add_job()
+    await wire.add_task()
+    await wire.post("/jobs/j/tasks/t/terminate")
+    task = await wire.get("/jobs/j/tasks/t")
+    assert task["nodeInfo"] == {}
+    assert task["executionInfo"]["failureInfo"] == {
+        "category": "UserError",
+        "code": "TaskEnded",
+        "message": "Task Was Ended by User Request",
+    }
+    specification = {"jobSpecification": {"poolInfo": {"poolId": "p"}}}
+    await wire.post("/jobschedules", {"id": "s", "schedule": {}, **specification})
+    assert "schedule" not in await wire.get("/jobschedules/s")

@@ -24,8 +24,9 @@ def render_schedule(schedule: JobSchedule, base_url: str) -> Wire:
     if schedule.previous_state:
         wire["previousState"] = schedule.previous_state
         wire["previousStateTransitionTime"] = format_ticks(schedule.previous_state_since)
-    execution = _render_execution(schedule, base_url)
-    return wire | arrange({**schedule.spec, "executionInfo": execution}, order.SCHEDULE)
+    # A schedule that says nothing is not told, as recorded.
+    said = {name: part for name, part in schedule.spec.items() if part or name != "schedule"}
+    return wire | arrange({**said, "executionInfo": _render_execution(schedule, base_url)}, order.SCHEDULE)
 
 
 def _render_execution(schedule: JobSchedule, base_url: str) -> Wire:

@@ -31,6 +31,9 @@ def render_task(task: Task, job: Job, base_url: str) -> Wire:
     wire["executionInfo"] = render_execution(task)
     if task.node_id:
         wire["nodeInfo"] = _render_node_info(task, job, task.node_id, base_url)
+    elif task.state == "completed":
+        # One that was ended before it came to a node, as recorded.
+        wire["nodeInfo"] = {}
     return wire
 
 
