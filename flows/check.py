@@ -106,7 +106,7 @@ def _check_cost(spec: CheckSpec, files: int) -> list[Finding]:
     far as prices are known."""
     try:
         prices = find_plan_prices(spec)
-        check_max_cost(spec.max_cost, prices, spec.pool)
+        check_max_cost(spec.max_cost, prices, spec.pool, spec.prices)
     except FanOutError as error:
         return [Finding("cost", "wrong", str(error))]
     fine = [] if spec.max_cost is None else ["The limit can be held."]

@@ -78,7 +78,7 @@ def plan_run(spec: RunSpec) -> Plan:
     program = find_application(spec.application)
     is_shared = is_shared_by_start_task(spec.pool, spec.cleanup)
     prices = find_plan_prices(spec)
-    check_max_cost(spec.max_cost, prices, spec.pool)
+    check_max_cost(spec.max_cost, prices, spec.pool, spec.prices)
     given_outputs = find_output_place(spec)
     files = find_plan_inputs(spec, given_outputs)
     refuse_unfit(spec, files)

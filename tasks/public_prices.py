@@ -6,7 +6,7 @@ from typing import Any
 from prefect import task
 
 from tasks.azure.accounts import current_accounts
-from tasks.azure.retail_prices import ask_prices, find_region
+from tasks.azure.retail_prices import ask_prices, describe_failure, find_region
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.logs import run_logger
 from tasks.spec.prices import Prices, PriceSpec, say_amount
@@ -47,7 +47,7 @@ def look_up_prices(run_key: str, region: str, vm_size: str, currency: str) -> di
     try:
         prices = ask_prices(region, vm_size, currency)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = describe_failure(error)
         run_logger().warning("Public prices are left out: the price list can't be asked: %s", reason)
         return None
     kinds = (("dedicated", prices.dedicated), ("Spot", prices.spot))

@@ -125,11 +125,23 @@ def _fetch(address: str, query: Mapping[str, str]) -> dict[str, Any]:
             break
         time.sleep(pause_seconds)
         answer = requests.get(address, params=query, timeout=ANSWER_SECONDS)
-    answer.raise_for_status()
+    if not answer.ok:
+        raise ValueError(f"it answers {answer.status_code} {answer.reason}")
     page = answer.json()
     if not isinstance(page, dict) or not isinstance(page.get("Items"), list):
         raise ValueError("its answer is no list of prices")
     return page
+
+
+def describe_failure(error: Exception) -> str:
+    """Why the list could not be asked, in a few words."""
+    if isinstance(error, requests.JSONDecodeError):
+        return "its answer is no JSON"
+    if isinstance(error, requests.ConnectionError):
+        return (
+            f"nothing answers at {urlsplit(error.request.url).hostname if error.request else 'its address'}"
+        )
+    return str(error).strip().partition("\n")[0]
 
 
 def _in_time(ask: Callable[[], Answer], seconds: float) -> Answer:

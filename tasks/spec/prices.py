@@ -1,6 +1,7 @@
 """What an hour of a node costs, as the user says it: prices in the code would go stale."""
 
 import csv
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,7 @@ class NodeHours:
 
     def __str__(self) -> str:
         kinds = ((self.dedicated, "dedicated"), (self.spot, "Spot"))
-        said = (
-            f"{hours:.2f} {kind}" if hours >= 1 else f"{hours:.4f} {kind}" for hours, kind in kinds if hours
-        )
+        said = (f"{_say_number(hours)} {kind}" for hours, kind in kinds if hours)
         return " and ".join(said) or "0"
 
 
@@ -98,8 +97,15 @@ class Spent:
 
 
 def say_amount(amount: float, currency: str) -> str:
-    """An amount as one writes it: small ones with what would else be rounded away."""
-    return f"{amount:,.2f} {currency}" if amount >= 1 else f"{amount:.4f} {currency}"
+    """An amount as one writes it."""
+    return f"{_say_number(amount)} {currency}"
+
+
+def _say_number(number: float) -> str:
+    """A number with two decimals; small ones with what would else be rounded away, as of a run of seconds."""
+    if number >= 1 or number <= 0:
+        return f"{number:,.2f}"
+    return f"{number:.{max(4, 1 - math.floor(math.log10(number)))}f}"
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,8 @@ def find_prices(given: PriceSpec, pool: PoolSpec, listed: Prices | None = None) 
     return None if dedicated is None and spot is None else Prices(dedicated, spot, given.currency)
 
 
-def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec) -> None:
-    """Raise InputError for a limit that could not be held, as no price is known."""
+def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec, given: PriceSpec) -> None:
+    """Raise InputError for a limit that could not be held, as no price is known by what was given."""
     if max_cost is None:
         return
     wanted = NodeHours(pool.dedicated_nodes, pool.low_priority_nodes)
@@ -153,9 +159,9 @@ def check_max_cost(max_cost: float | None, prices: Prices | None, pool: PoolSpec
         missing = "prices.per_hour" if pool.dedicated_nodes else "prices.spot_per_hour"
         if prices is not None and prices.dedicated is not None:
             missing = "prices.spot_per_hour"
-        raise InputError(
-            f"max_cost needs to know what a node costs: give {missing}, prices.table or prices.public."
-        )
+        other = "prices.table" if given.public else "prices.table, or prices.public"
+        but = ", and the public list has not told it" if given.public else ""
+        raise InputError(f"max_cost needs to know what a node costs{but}: give {missing}, or {other}.")
 
 
 def describe_estimate(prices: Prices, pool: PoolSpec, timeout_seconds: float) -> str | None:

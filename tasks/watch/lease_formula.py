@@ -47,7 +47,8 @@ dedicated = min({dedicated_nodes}, nodes - spot);
     # The Spot nodes that were asked for at the last evaluation, or before, and that are not there by now.
     "spot_or_dedicated": """\
 spot = min({low_priority_nodes}, nodes);
-taken = max(0, $PreemptedNodeCount.GetSample(TimeInterval_Minute * 3));
+known = $PreemptedNodeCount.GetSamplePercent(TimeInterval_Minute * 3);
+taken = known > 0 ? max($PreemptedNodeCount.GetSample(TimeInterval_Minute * 3)) : 0;
 there = $CurrentLowPriorityNodes - taken;
 dedicated = $TargetLowPriorityNodes > there ? max(0, min({dedicated_nodes}, spot - there)) : 0;
 """,

@@ -133,6 +133,24 @@ def test_a_pool_follows_the_queue_by_its_formula_alone(tmp_path):
         assert client.get_job_task_counts(job_id).task_counts.succeeded == 8
 
 
+def test_two_jobs_on_one_pool_have_the_nodes_that_both_need(tmp_path):
+    """The formula counts the tasks of all; as the one job ends, what only that needed is given back."""
+    with client_of(speed=FAST) as client:
+        pool_id = new_pool(client, in_minutes(60 * 24), nodes=0, dedicated_nodes=4)
+        holds = [tmp_path / "first", tmp_path / "second"]
+        for hold in holds:
+            hold.touch()
+        commands = [f"sh -c 'while [ -e {hold} ]; do sleep 0.05; done'" for hold in holds]
+        first_id = add_tasks(client, pool_id, commands[0])
+        add_tasks(client, pool_id, commands[1], commands[1])
+        wait_for_nodes(client, pool_id, 3)
+        holds[1].unlink()
+        wait_for_nodes(client, pool_id, 1)
+        assert client.get_task(first_id, "t0").execution_info.requeue_count == 0
+        holds[0].unlink()
+        wait_for_nodes(client, pool_id, 0)
+
+
 def test_dedicated_nodes_come_where_no_spot_nodes_do():
     """By the formula alone: Spot nodes are not to be had, tasks wait, and are run by dedicated nodes."""
     with client_of(speed=FAST, spot_core_quota=0) as client:

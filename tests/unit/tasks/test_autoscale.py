@@ -1,5 +1,6 @@
 """The formula of a lease: written, read back, and evaluated at any time."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -39,12 +40,15 @@ def targets(
     size: tuple[int, int] = (0, 0),
     spot_there: int = 0,
     preempted: int = 0,
+    late: int = 0,
 ) -> tuple[int, int]:
     """The nodes that the formula asks for, when the service has seen these numbers of tasks each half minute,
-    newest last, the pool is to have that size, and has so many Spot nodes."""
+    newest last, of which the latest aren't there yet, the pool is to have that size, and has so many Spot
+    nodes."""
     samples = Samples()
     for age, count in enumerate(reversed(pending)):
-        samples.record("$PendingTasks", now - timedelta(seconds=30 * age), count)
+        if age >= late:
+            samples.record("$PendingTasks", now - timedelta(seconds=30 * age), count)
     samples.record("$PreemptedNodeCount", now, preempted)
     current = {"$TargetDedicatedNodes": size[0], "$TargetLowPriorityNodes": size[1]}
     current |= {"$NodeDeallocationOption": "requeue", "$CurrentLowPriorityNodes": spot_there}
@@ -97,6 +101,41 @@ def test_too_few_samples_take_no_node_away():
     assert targets(LEASE, NOW, [0] * 4, size=(2, 1)) == (3, 0)
     assert targets(LEASE, NOW, [5] * 4, size=(1, 0)) == (3, 2)
     assert targets(LEASE, NOW, [0] * 5, size=(2, 1)) == (0, 0)
+
+
+def test_the_last_minute_of_samples_need_not_be_there():
+    """They take as long to get to a formula, and are not what nodes are kept or given back by."""
+    assert targets(LEASE, NOW, [7] * 9 + [0] * 9, size=(3, 2), late=2) == (3, 2)
+    assert targets(LEASE, NOW, [7] * 9 + [0] * 10, size=(3, 2), late=2) == (0, 0)
+    assert targets(LEASE, NOW, [4] * 10, late=2) == (3, 1)
+
+
+@pytest.mark.parametrize("order", ["dedicated_first", "spot_first", "spot_or_dedicated"])
+@pytest.mark.parametrize("size", [(0, 0), (1, 2)])
+def test_without_a_sample_no_evaluation_fails_and_no_node_goes(order, size):
+    """They are asked for only where there are some: GetSample may fail without."""
+    lease = replace(LEASE, node_order=order)
+    strict = re.sub(r"GetSample\(([^()]+)\)", r"GetSample(\1, 1)", build_formula(lease))
+    assert strict.count(", 1)") >= 1
+    current = {"$TargetDedicatedNodes": size[0], "$TargetLowPriorityNodes": size[1]}
+    current |= {"$NodeDeallocationOption": "requeue", "$CurrentLowPriorityNodes": min(1, size[1])}
+    found = evaluate(strict, now=NOW, samples=Samples(), current=current)
+    assert found.target_dedicated_nodes + found.target_low_priority_nodes == sum(size)
+
+
+@pytest.mark.parametrize(
+    ("dedicated", "spot", "order", "wanted"),
+    [
+        (4, 0, "spot_first", (3, 0)),
+        (0, 4, "dedicated_first", (0, 3)),
+        (2, 0, "dedicated_first", (2, 0)),
+        (0, 2, "spot_first", (0, 2)),
+    ],
+)
+def test_a_pool_of_one_kind_grows_by_that_kind(dedicated, spot, order, wanted):
+    """From no node at all, whichever comes first."""
+    lease = Lease(dedicated, spot, LEASE.ends_at, 5, node_order=order)
+    assert targets(lease, NOW, [3] * 10) == wanted
 
 
 def test_a_pool_that_may_have_idle_nodes_has_them_all_for_one_task():

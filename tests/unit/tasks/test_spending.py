@@ -18,6 +18,7 @@ from tasks.spec.prices import (
     describe_estimate,
     describe_hours,
     find_prices,
+    say_amount,
 )
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
@@ -119,6 +120,21 @@ def test_what_has_no_price_is_told_and_the_rest_counts_for_the_limit():
     assert str(only_spot.sum_up(after(1))) == "1.00 Spot node-hours"
 
 
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (1234.5, "1,234.50 EUR"),
+        (0.5, "0.5000 EUR"),
+        (0.012, "0.0120 EUR"),
+        (0.0000291, "0.000029 EUR"),
+        (0, "0.00 EUR"),
+    ],
+)
+def test_amounts_are_told_with_digits_that_say_something(amount, said):
+    """Also of a run that takes seconds."""
+    assert say_amount(amount, "EUR") == said
+
+
 @pytest.mark.parametrize("price", [-1, float("nan"), float("inf")])
 def test_what_is_no_price_or_limit_is_refused(price):
     """Neither could be held."""
@@ -186,8 +202,10 @@ def test_a_table_that_says_no_price_is_refused(tmp_path, text, said):
 def test_a_limit_that_cannot_be_held_is_refused(prices, pool, missing):
     """It needs the price of each kind of node that the pool is to have."""
     with pytest.raises(InputError, match=missing):
-        check_max_cost(1.0, prices, pool)
-    check_max_cost(None, prices, pool)
+        check_max_cost(1.0, prices, pool, PriceSpec())
+    with pytest.raises(InputError, match=f"the public list has not told it: give {missing}, or prices.table"):
+        check_max_cost(1.0, prices, pool, PriceSpec(public=True))
+    check_max_cost(None, prices, pool, PriceSpec())
 
 
 def test_the_estimate_is_what_all_nodes_cost_for_the_whole_time():
