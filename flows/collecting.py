@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator, Iterator
 
 from flows.submitting import Submitted
-from tasks.deadlines import current_deadline, leave_time
+from tasks.base.deadlines import current_deadline, leave_time
 from tasks.errors import FanOutError
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan

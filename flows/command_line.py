@@ -21,9 +21,9 @@ from prefect.settings import get_current_settings, temporary_settings
 from flows.display import expected_errors_hidden, live_display
 from flows.heartbeats import UNSENT, heartbeats_sent
 from tasks.azure.accounts import read_accounts
+from tasks.base.listeners import listening
+from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
-from tasks.listeners import listening
-from tasks.printable import make_printable
 from tasks.spec.run_results import FileResult, RunResult
 from tasks.watch.progress import Counts
 

@@ -9,19 +9,19 @@ from datetime import datetime, timezone
 from functools import partial
 
 from flows.keeping import Keeper
+from tasks.base.pacing import Pace
+from tasks.base.printable import say_count
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
-from tasks.bundles import find_live_bundles
+from tasks.bodies.batch_tasks import TaskPlan
+from tasks.bodies.bundles import find_live_bundles
 from tasks.early_looks import EarlyLooks
 from tasks.jobs import Job
 from tasks.logs import run_logger
-from tasks.pacing import Pace
 from tasks.plans import Plan
-from tasks.printable import say_count
 from tasks.spec.bundles import Unit, make_bundles
 from tasks.spec.inputs import InputFile
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
-from tasks.task_bodies import TaskPlan
 from tasks.uploads import upload_inputs
 from tasks.watch.early_outputs import EarlyOutputs
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tasks.azure.sas import is_lasting, sign_until
+from tasks.base.printable import say_count
 from tasks.batch_tasks import renew_tasks
+from tasks.bodies.batch_tasks import TaskPlan
 from tasks.errors import JobEndedError
 from tasks.jobs import Job, extend_job
 from tasks.logs import run_logger
 from tasks.plans import Plan
 from tasks.pools import Pool, extend_pool
-from tasks.printable import say_count
 from tasks.spec.bundles import Unit
 from tasks.spec.lifetimes import seconds_to_look
 from tasks.step import opaque
-from tasks.task_bodies import TaskPlan
 
 
 @dataclass

@@ -7,7 +7,8 @@ from prefect.runtime import flow_run
 
 from flows.feeding import Feed
 from flows.keeping import Keeper
-from tasks.bundles import upload_runner
+from tasks.base.printable import say_count
+from tasks.bodies.bundles import upload_runner
 from tasks.early_looks import EarlyLooks
 from tasks.errors import FanOutError, JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
@@ -16,7 +17,6 @@ from tasks.jobs import Job, close_job, create_job, find_active_job
 from tasks.logs import run_logger
 from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
-from tasks.printable import say_count
 from tasks.reuse.computed_outputs import find_computed
 from tasks.sharding import shard_size
 from tasks.spec.bundles import Unit

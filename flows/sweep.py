@@ -11,12 +11,12 @@ from prefect.client.schemas.objects import FlowRun
 from pydantic import Field
 
 from tasks.azure.blocks import using_accounts
+from tasks.base.printable import say_count
 from tasks.errors import FanOutError, OutputsLeftError, PermanentError
 from tasks.leftovers.flow_runs import find_run_states
 from tasks.leftovers.orphans import Resource, Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.leftovers.silent_runs import end_silent_runs, find_silent_runs
 from tasks.logs import run_logger
-from tasks.printable import say_count
 from tasks.spec.specs import BlockName
 
 ARTIFACT_KEY = "sweep"

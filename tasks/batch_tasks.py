@@ -12,17 +12,17 @@ from prefect.runtime import task_run
 from tasks.azure.azure_errors import explain, first_line, read_code
 from tasks.azure.clients import batch_client
 from tasks.azure.sas import Signer, is_lasting, make_signers, write_container_url
-from tasks.bundles import prepare_bundle
+from tasks.base.deadlines import turns
+from tasks.base.printable import say_count
+from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
+from tasks.bodies.bundles import prepare_bundle
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
-from tasks.deadlines import turns
 from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
 from tasks.jobs import ENDED_CODES, Job, identify_job
-from tasks.printable import say_count
 from tasks.sharding import in_threads, split
 from tasks.spec.bundles import Bundle, Unit, items_of
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.task_bodies import TaskPlan, build_common, build_task
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100

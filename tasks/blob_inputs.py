@@ -11,7 +11,7 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.sas import make_signer
 from tasks.azure.storage_accounts import at_account, find_other_accounts
-from tasks.deadlines import first_call
+from tasks.base.deadlines import first_call
 from tasks.errors import FanOutError, InputError, NotFoundError
 from tasks.sharding import in_threads
 from tasks.spec.blob_places import BlobPlace, InputBlob, read_place

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from tasks.deadlines import current_deadline, turns
+from tasks.base.deadlines import current_deadline, turns
 from tasks.errors import BusyError
 from tasks.logs import run_logger
 

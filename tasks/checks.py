@@ -16,8 +16,8 @@ from tasks.azure.accounts import current_accounts
 from tasks.azure.clients import batch_client, blob_service
 from tasks.azure.clocks import ask_clock
 from tasks.azure.sas import make_signer, why_too_short
+from tasks.base.deadlines import first_call
 from tasks.containers import check_storage
-from tasks.deadlines import first_call
 from tasks.errors import FanOutError
 from tasks.images import Image, choose_image, pick_image
 from tasks.sharding import find_failure, in_threads

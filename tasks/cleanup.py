@@ -11,16 +11,16 @@ from prefect.context import FlowRunContext
 from pydantic import ValidationError
 
 from tasks.azure.blocks import using_accounts
-from tasks.containers import delete_containers
-from tasks.deadlines import (
+from tasks.base.deadlines import (
     CANCELLED_CLEAN_UP_SECONDS,
     CLEAN_UP_SECONDS,
     budget,
     current_deadline,
     share,
 )
+from tasks.base.hangups import hangup_ends_run
+from tasks.containers import delete_containers
 from tasks.errors import FanOutError, OutputsLeftError
-from tasks.hangups import hangup_ends_run
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger

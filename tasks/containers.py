@@ -9,8 +9,8 @@ from prefect import task
 
 from tasks.azure import blobs
 from tasks.azure.sas import make_signer, why_too_short
+from tasks.base.deadlines import first_call
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
-from tasks.deadlines import first_call
 from tasks.errors import BusyError, OutputsLeftError, RefusedError
 from tasks.logs import run_logger
 from tasks.sharding import try_each

@@ -9,8 +9,8 @@ from tasks.azure.blobs import Blob
 from tasks.azure.node_logs import TAIL_BYTES, as_readable
 from tasks.azure.sas import make_signer
 from tasks.azure.storage_accounts import at_account, find_other_accounts
+from tasks.base.deadlines import first_call, glance
 from tasks.blob_inputs import describe_change, describe_no_container, find_at
-from tasks.deadlines import first_call, glance
 from tasks.downloads import Fetched
 from tasks.errors import FanOutError, InputError, NotFoundError
 from tasks.sharding import in_threads

@@ -11,10 +11,10 @@ from prefect import task
 from prefect.futures import PrefectFuture
 
 from tasks.azure import blobs
+from tasks.base.partial_files import remove_partial_files, replacing
 from tasks.blob_inputs import describe_change
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
-from tasks.partial_files import remove_partial_files, replacing
 from tasks.sharding import in_threads
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem

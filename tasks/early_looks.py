@@ -7,12 +7,12 @@ from datetime import datetime, timezone
 from azure.batch import BatchClient
 
 from tasks.azure.clients import batch_client
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
+from tasks.base.pacing import Pace
 from tasks.errors import CostLimitError, FanOutError, PoolError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
-from tasks.pacing import Pace
 from tasks.pools import Pool
 from tasks.spec.run_spec import RunOptions
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit

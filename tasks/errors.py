@@ -25,7 +25,7 @@ FanOutError
 
 from typing import Any
 
-from tasks.printable import make_printable
+from tasks.base.printable import make_printable
 
 
 class FanOutError(Exception):

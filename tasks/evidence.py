@@ -16,12 +16,12 @@ from prefect.states import Completed, Failed
 
 from tasks.azure import blobs
 from tasks.azure.node_logs import TAIL_BYTES, stream_task_log
-from tasks.deadlines import glance, is_time_up
+from tasks.base.deadlines import glance, is_time_up
+from tasks.base.partial_files import replacing
+from tasks.base.printable import make_printable, say_count
 from tasks.downloads import local_path
 from tasks.errors import FanOutError, NotFoundError, PermanentError
 from tasks.logs import run_logger
-from tasks.partial_files import replacing
-from tasks.printable import make_printable, say_count
 from tasks.report.failed_logs import read_end
 from tasks.sharding import in_threads
 from tasks.spec.bundles import bundled_log

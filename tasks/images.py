@@ -8,7 +8,7 @@ from azure.batch.models import BatchSupportedImage
 from prefect import task
 
 from tasks.azure.clients import batch_client
-from tasks.deadlines import first_call
+from tasks.base.deadlines import first_call
 from tasks.errors import PoolError
 from tasks.spec.specs import ImageSpec
 from tasks.step import NOT_CACHED

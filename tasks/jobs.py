@@ -14,8 +14,8 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import sign_until
+from tasks.base.deadlines import turns
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
-from tasks.deadlines import turns
 from tasks.errors import JobError
 from tasks.logs import run_logger
 from tasks.sharding import try_each

@@ -5,8 +5,8 @@ import logging
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
 
+from tasks.base.printable import make_printable
 from tasks.errors import FanOutError
-from tasks.printable import make_printable
 
 TASK_RUNS = "prefect.task_runs"
 # Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.

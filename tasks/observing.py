@@ -7,8 +7,8 @@ from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tasks.base.printable import make_json_printable, make_printable
 from tasks.logs import run_logger
-from tasks.printable import make_json_printable, make_printable
 
 
 @contextmanager

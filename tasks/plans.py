@@ -8,14 +8,15 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
+from tasks.base.printable import say_count
 from tasks.blob_inputs import BlobFinder
+from tasks.bodies.batch_tasks import TaskPlan
 from tasks.delivered import open_output_place
 from tasks.downloads import locate_output_folder, prepare_output_folder
 from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
 from tasks.pools import is_shared_by_start_task
-from tasks.printable import say_count
 from tasks.public_prices import find_public_prices
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
@@ -29,7 +30,6 @@ from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import Sources, find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
-from tasks.task_bodies import TaskPlan
 
 # So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
 IDLE_NODES_MAX = 10

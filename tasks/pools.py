@@ -11,12 +11,12 @@ from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import is_lasting
+from tasks.bodies.pools import WantedPool, WantedStart, want_lease, want_pool, want_start
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.errors import BusyError, PoolError
 from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
-from tasks.pool_bodies import WantedPool, WantedStart, want_lease, want_pool, want_start
 from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_VARIABLE
 from tasks.spec.naming import RunNames

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
+from tasks.base.deadlines import run_deadline
 from tasks.cleanup import clean_at_end, clean_up_pool
-from tasks.deadlines import run_deadline
 from tasks.errors import InputError
 from tasks.images import choose_image
 from tasks.pools import create_pool

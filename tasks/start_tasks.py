@@ -7,8 +7,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS
+from tasks.base.printable import say_count
 from tasks.logs import run_logger
-from tasks.printable import say_count
 from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line
 
 

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 from prefect.utilities import annotations
 
-from tasks.deadlines import is_time_up
+from tasks.base.deadlines import is_time_up
 from tasks.errors import BusyError, TemporaryError
 
 Value = TypeVar("Value")

@@ -11,11 +11,11 @@ from prefect import task
 
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
+from tasks.base.pacing import find_interval
 from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
-from tasks.pacing import find_interval
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED

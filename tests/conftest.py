@@ -93,7 +93,7 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 @pytest.fixture(autouse=True)
 def secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test reads as a secret is hidden in that test alone, and not in the messages of others."""
-    monkeypatch.setattr("tasks.hidden._hidden", frozenset())
+    monkeypatch.setattr("tasks.base.hidden._hidden", frozenset())
 
 
 def leaks(processes: set[psutil.Process], threads: set[threading.Thread], temporary: Path) -> list[object]:

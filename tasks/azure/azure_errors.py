@@ -19,7 +19,7 @@ from requests import RequestException
 from tasks.azure.accounts import current_source
 from tasks.azure.clocks import describe_skew
 from tasks.azure.foreign_answers import PAGE_STATUSES, ForeignAnswerError
-from tasks.deadlines import is_time_up
+from tasks.base.deadlines import is_time_up
 from tasks.errors import (
     AccessError,
     BusyError,

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explained
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
 from tasks.errors import SettingsError
 from tasks.observing import left_out_on_failure
 

@@ -20,7 +20,7 @@ import certifi
 import requests.utils
 
 from tasks.azure.answers import Answer, Unusual, can_read, read_answer
-from tasks.deadlines import LEAST_SECONDS, current_deadline
+from tasks.base.deadlines import LEAST_SECONDS, current_deadline
 
 TIMEOUT_SECONDS = 10.0
 READ_BYTES = 1 << 16

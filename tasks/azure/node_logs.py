@@ -8,9 +8,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
+from tasks.base.printable import make_printable
 from tasks.errors import FanOutError
-from tasks.printable import make_printable
 from tasks.spec.naming import log_blob
 
 TAIL_BYTES = 2000

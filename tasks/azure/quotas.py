@@ -12,10 +12,10 @@ from azure.core.exceptions import HttpResponseError
 
 from tasks.azure.azure_errors import explain, read_code
 from tasks.azure.clients import only_told
-from tasks.deadlines import LEAST_SECONDS, current_deadline, turns
+from tasks.base.deadlines import LEAST_SECONDS, current_deadline, turns
+from tasks.base.printable import say_count
 from tasks.errors import QuotaError
 from tasks.logs import run_logger
-from tasks.printable import say_count
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.vm_sizes import read_cores
 

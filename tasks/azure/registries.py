@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.azure.secret_blocks import read_secret
+from tasks.base.hidden import hide_from_now_on
 from tasks.errors import SettingsError
-from tasks.hidden import hide_from_now_on
 from tasks.spec.specs import ContainersSpec, RegistrySpec
 from tasks.spec.task_specs import ContainerSpec
 

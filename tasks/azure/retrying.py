@@ -17,7 +17,7 @@ from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
 from tasks.azure.foreign_answers import PAGE_STATUSES, ForeignAnswerError, is_foreign, read_kind
-from tasks.deadlines import LEAST_SECONDS, Deadline, current_deadline
+from tasks.base.deadlines import LEAST_SECONDS, Deadline, current_deadline
 from tasks.logs import run_logger
 
 CONNECTION_TIMEOUT_SECONDS = 10.0

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from prefect.blocks.system import Secret
 
+from tasks.base.hidden import hide_from_now_on
 from tasks.errors import SettingsError
-from tasks.hidden import hide_from_now_on
 
 
 def read_secret(name: str, what: str) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from tasks.azure.node_logs import as_readable
+from tasks.base.printable import say_count
 from tasks.observing import publish_markdown
-from tasks.printable import say_count
 from tasks.report.node_words import shorten_node_paths
 from tasks.sharding import split
 from tasks.spec.blob_places import is_place

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from tasks.base.printable import make_printable
 from tasks.observing import left_out_on_failure
-from tasks.printable import make_printable
 from tasks.spec.inputs import InputFile
 
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tasks import listeners
 from tasks.azure.accounts import current_accounts
 from tasks.azure.portal_links import portal_links
+from tasks.base import listeners
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.failed_logs import make_plain, publish_logs

@@ -12,7 +12,7 @@ from prefect.results import ResultStore, get_default_result_storage, get_result_
 from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
-from tasks.deadlines import budget
+from tasks.base.deadlines import budget
 from tasks.errors import BusyError
 from tasks.logs import run_logger
 from tasks.spec.recipe import digest_json

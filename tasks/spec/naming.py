@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from tasks.base.partial_files import PARTIAL_FOLDER
 from tasks.errors import InputError
 
 MADE_BY = "prefect-azure-batch"
@@ -16,9 +17,7 @@ LOGS_FOLDER = ".logs"
 LOGS = ("stdout.txt", "stderr.txt")
 # What the names of output containers begin with.
 OUTPUTS = "output-"
-# In the output folder: outputs on their way, which get their names once they are whole.
-PARTIAL_FOLDER = ".partial"
-# There too: outputs of earlier runs whose files have failed since.
+# In the output folder, beside outputs on their way: outputs of earlier runs whose files have failed since.
 EARLIER_FOLDER = ".earlier"
 RESERVED_FOLDERS = {
     LOGS_FOLDER: "the logs of failed tasks",

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 
-from tasks.printable import say_count
+from tasks.base.printable import say_count
 from tasks.spec.forms import CHOOSE, fold_groups, take_empty_as_default, title_field
 from tasks.spec.overrides import check_pool_overrides
 from tasks.spec.vm_sizes import SLOTS_MAX, read_cores

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.azure import blobs
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
+from tasks.base.pacing import Pace
 from tasks.evidence import LogFolder
 from tasks.observing import left_out_on_failure
-from tasks.pacing import Pace
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.run_results import TaskResult
 from tasks.watch.bundle_outcomes import read_results, read_results_so_far

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
+from tasks.base.pacing import Pace
+from tasks.base.partial_files import remove_partial_files
 from tasks.delivered import read_log_tail, see_output, see_shard
 from tasks.downloads import Fetched, start_download
 from tasks.evidence import LogFolder, keep_logs, read_tail
-from tasks.pacing import Pace
-from tasks.partial_files import remove_partial_files
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
 from tasks.spec.work import WorkItem

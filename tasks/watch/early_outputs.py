@@ -9,10 +9,10 @@ from pathlib import Path
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.clients import batch_client
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
+from tasks.base.pacing import Pace
 from tasks.downloads import start_download
 from tasks.observing import left_out_on_failure
-from tasks.pacing import Pace
 from tasks.spec.bundles import Unit
 from tasks.spec.run_results import TaskResult
 from tasks.spec.work import WorkItem

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from tasks.azure.quotas import is_about_quota
-from tasks.printable import say_count
+from tasks.base.printable import say_count
 from tasks.watch.lease_formula import Lease
 
 # Codes after which asking again may help; all others stand until somebody does something. In lower case, as

@@ -9,11 +9,11 @@ from azure.core.exceptions import AzureError
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import batch_client
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
+from tasks.base.printable import make_printable
 from tasks.errors import FanOutError
 from tasks.evidence import LogFolder
 from tasks.logs import run_logger
-from tasks.printable import make_printable
 from tasks.spec.naming import LOGS
 
 BYTES_AT_ONCE = 256 * 1024

@@ -13,9 +13,9 @@ from tasks.azure.clients import only_told
 from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.quotas import describe_holders, describe_remedy, describe_waiting, find_pools
 from tasks.azure.states import read_state
+from tasks.base.printable import say_count
 from tasks.errors import PoolError
 from tasks.logs import run_logger
-from tasks.printable import say_count
 from tasks.report.events import emit_pool_event
 from tasks.watch.health import PoolHealth, PoolView, find_quota, judge_pool
 from tasks.watch.lease_formula import Lease, call_nodes, read_formula

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks import listeners
+from tasks.base import listeners
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 

@@ -6,7 +6,7 @@ thought of ends a run like any other.
 
 from dataclasses import dataclass, field
 
-from tasks.printable import say_count
+from tasks.base.printable import say_count
 from tasks.watch.health import PoolView
 from tasks.watch.progress import Counts
 

@@ -11,7 +11,7 @@ from tasks.azure.azure_errors import redacted
 from tasks.azure.clients import only_told
 from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.states import read_state
-from tasks.printable import say_count
+from tasks.base.printable import say_count
 from tasks.spec.command_line import NAME_VARIABLE
 from tasks.watch.health import PoolView, describe_nodes, describe_resize_errors
 from tasks.watch.stall import Stall, describe_seconds

@@ -21,7 +21,7 @@ from deployments.local.services import SERVER_PATIENCE
 from flows.fan_out import fan_out
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.blocks import save_accounts
-from tasks.deadlines import run_deadline
+from tasks.base.deadlines import run_deadline
 from tasks.errors import NotFoundError
 from tasks.reuse.computed_outputs import list_sources
 from tasks.spec.naming import names_of_run

@@ -9,6 +9,7 @@ import pytest
 from batch_emulator import control_client as control
 from flows.fan_out import fan_out
 from tasks.batch_tasks import add_first_tasks
+from tasks.bodies.batch_tasks import TaskPlan
 from tasks.containers import create_containers, delete_containers
 from tasks.errors import FilesFailedError, JobError
 from tasks.jobs import create_job, delete_jobs
@@ -19,7 +20,6 @@ from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec
 from tasks.spec.work import make_item
-from tasks.task_bodies import TaskPlan
 from tests.flows.attempts import COMMAND, KEEP_ALL, running_elsewhere
 from tests.flows.services import batch, blobs, tasks_of, write_files
 from tests.waiting import wait_until

@@ -16,6 +16,7 @@ from prefect.states import State
 from prefect.utilities.annotations import opaque
 
 from tasks.batch_tasks import add_tasks
+from tasks.bodies.batch_tasks import TaskPlan
 from tasks.containers import create_containers, delete_containers
 from tasks.downloads import download_output, download_shard
 from tasks.errors import PoolError
@@ -28,7 +29,6 @@ from tasks.spec.naming import SOURCE_METADATA, RunNames, name_by_content, names_
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec
 from tasks.spec.work import make_item
-from tasks.task_bodies import TaskPlan
 from tasks.unfetched import FOLDER
 from tasks.uploads import list_uploaded, upload_application, upload_input, upload_shard
 from tests.flows.services import batch, blobs, exists, write_files

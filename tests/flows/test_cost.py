@@ -9,8 +9,8 @@ import pytest
 from prefect.artifacts import Artifact
 
 from flows.fan_out import fan_out
+from tasks.base.listeners import listening
 from tasks.errors import CostLimitError, InputError
-from tasks.listeners import listening
 from tasks.spec.naming import names_of_run
 from tasks.spec.prices import PriceSpec
 from tasks.spec.specs import Cleanup

@@ -9,8 +9,8 @@ import batch_emulator
 from tasks.azure import blobs
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import batch_client
+from tasks.base.deadlines import Deadline, budget, current_deadline, glance, run_deadline, share, turns
 from tasks.containers import check_storage
-from tasks.deadlines import Deadline, budget, current_deadline, glance, run_deadline, share, turns
 from tasks.errors import AccessError, JobError, NotFoundError, TemporaryError, UnreachableError
 from tasks.images import choose_image
 from tasks.jobs import create_job
@@ -192,7 +192,7 @@ def test_a_request_that_is_sent_again_has_a_date_of_its_own(batch):
 @pytest.mark.parametrize("step", ["storage", "batch"])
 def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, kind, monkeypatch):
     """It is mostly a wrong one: the first call of a run doesn't wait for the run's whole time."""
-    monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.base.deadlines.FIRST_ANSWER_SECONDS", 0.5)
     (store if step == "storage" else batch).begin(Outage(kind, LONG))
     with run_deadline(LONG), pytest.raises(UnreachableError, match="Is AZURE_") as caught:
         check_storage.fn(names_of_run("x"), 60) if step == "storage" else choose_image.fn(ImageSpec())
@@ -201,7 +201,7 @@ def test_an_endpoint_that_never_answered_is_told_soon(store, batch, step, kind, 
 
 def test_an_answer_at_the_beginning_is_waited_for(store, monkeypatch):
     """A service that says it is busy is no wrong endpoint."""
-    monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.base.deadlines.FIRST_ANSWER_SECONDS", 0.5)
     store.begin(Outage("503", 1.5))
     with run_deadline(60):
         assert check_storage.fn(names_of_run("x"), 60) is False

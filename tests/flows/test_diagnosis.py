@@ -17,8 +17,8 @@ import batch_emulator
 from batch_emulator.faults import AllocationFault, Faults, NodeFault, StartTaskFault
 from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
+from tasks.base.listeners import listening
 from tasks.errors import FanOutError, FilesFailedError, JobError, PoolError, RunTimeoutError, StallError
-from tasks.listeners import listening
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
 from tasks.watch.health import PoolView

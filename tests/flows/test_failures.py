@@ -63,7 +63,7 @@ def test_an_endpoint_that_does_not_answer_names_its_variable(
     accounts, inputs, tmp_path, monkeypatch, run_key, storage, variable
 ):
     """Nobody listening is told long before the run's timeout, with the variable that says where."""
-    monkeypatch.setattr("tasks.deadlines.FIRST_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.base.deadlines.FIRST_ANSWER_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     values = {

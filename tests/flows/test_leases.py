@@ -18,23 +18,23 @@ import batch_emulator
 from flows.fan_out import fan_out
 from flows.keeping import Keeper
 from tasks.azure.sas import read_expiry
+from tasks.base.deadlines import run_deadline
 from tasks.batch_tasks import add_first_tasks, renew_tasks
+from tasks.bodies.batch_tasks import TaskPlan
+from tasks.bodies.pools import want_pool
 from tasks.cleanup import clean_up
 from tasks.containers import create_containers
-from tasks.deadlines import run_deadline
 from tasks.errors import BusyError
 from tasks.existing_pools import identify_pool
 from tasks.images import Image, choose_image
 from tasks.jobs import create_job
 from tasks.plans import plan_run
-from tasks.pool_bodies import want_pool
 from tasks.pools import Pool, create_pool
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.work import make_item
-from tasks.task_bodies import TaskPlan
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tasks.watch.leases import renew_lease
 from tests.faulty_proxy import Outage, before

@@ -67,7 +67,7 @@ LONGER = [
 SCALED = [
     *(f"tasks.azure.retrying.{name}_SECONDS" for name in ("CONNECTION_TIMEOUT", "READ_TIMEOUT")),
     *(f"tasks.azure.retrying.{name}_SECONDS" for name in ("FIRST_PAUSE", "PAUSE_MAX")),
-    *(f"tasks.deadlines.{name}_SECONDS" for name in ("FLOOR", "CLEAN_UP", "FIRST_PAUSE", "PAUSE_MAX")),
+    *(f"tasks.base.deadlines.{name}_SECONDS" for name in ("FLOOR", "CLEAN_UP", "FIRST_PAUSE", "PAUSE_MAX")),
 ]
 
 

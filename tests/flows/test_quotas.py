@@ -16,8 +16,8 @@ import batch_emulator
 from batch_emulator.faults import Faults, RequestFault
 from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
+from tasks.base.deadlines import run_deadline
 from tasks.cleanup import clean_up
-from tasks.deadlines import run_deadline
 from tasks.early_looks import EarlyLooks
 from tasks.errors import PoolError, QuotaError
 from tasks.images import choose_image

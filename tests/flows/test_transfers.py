@@ -11,10 +11,10 @@ from azure.storage.blob import BlobClient, ContainerClient
 from tasks.azure.blobs import download_blob, find_blob, list_blobs, upload_blob
 from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.sas import make_signer, read_blob_url, write_container_url
+from tasks.base.partial_files import remove_partial_files
 from tasks.containers import create_containers, delete_containers
 from tasks.downloads import Fetched, download_file, prepare_output_folder
 from tasks.errors import AccessError, InputError, PermanentError, TemporaryError
-from tasks.partial_files import remove_partial_files
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.work import WorkItem

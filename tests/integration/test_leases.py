@@ -17,8 +17,8 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
 import batch_emulator
+from tasks.bodies.pools import build_pool
 from tasks.images import Image
-from tasks.pool_bodies import build_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership, read_batch_ownership
 from tasks.spec.specs import PoolSpec

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.printable import say_count
+from tasks.base.printable import say_count
 from tasks.report.summary import describe_failures
 from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult
 from tests.messages import find_nonsense

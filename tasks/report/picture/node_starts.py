@@ -6,7 +6,7 @@ from datetime import datetime
 from azure.batch import models
 
 from tasks.azure.clients import batch_client
-from tasks.deadlines import glance
+from tasks.base.deadlines import glance
 
 SELECT = ["id", "allocationTime", "lastBootTime", "startTaskInfo"]
 PAGE_MAX = 1000

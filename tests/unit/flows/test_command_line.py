@@ -30,8 +30,8 @@ from flows.command_line import (
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
+from tasks.base.listeners import listening, notify
 from tasks.errors import InputError
-from tasks.listeners import listening, notify
 from tasks.spec.prices import NodeHours, PriceSpec, Spent
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
 from tasks.spec.specs import Cleanup, PoolSpec

@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 import pytest
 
 from tasks.azure.sas import Signer, validity
-from tasks.bundles import build_bundle_task, build_manifest
+from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
+from tasks.bodies.bundles import build_bundle_task, build_manifest
 from tasks.errors import InputError
 from tasks.plans import plan_run
 from tasks.spec.bundle_sizes import choose_files_per_task
@@ -16,7 +17,6 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_results import describe_problem
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
-from tasks.task_bodies import TaskPlan, build_common, build_task
 from tasks.watch.bundle_outcomes import read_outcome, read_outcomes
 from tasks.watch.progress import Counts, FileCounts
 

@@ -22,12 +22,13 @@ from tasks.azure.sas import (
     why_too_short,
 )
 from tasks.batch_tasks import write_container_url
-from tasks.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
+from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
+from tasks.bodies.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
+from tasks.bodies.pools import build_pool
 from tasks.extra_files import UploadedFile
 from tasks.images import Image
 from tasks.jobs import Job
 from tasks.plans import Plan
-from tasks.pool_bodies import build_pool
 from tasks.pools import Pool
 from tasks.spec.bundles import make_bundle
 from tasks.spec.command_line import build_command
@@ -37,7 +38,6 @@ from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
 from tasks.start_tasks import build_start_task
-from tasks.task_bodies import TaskPlan, build_common, build_task
 from tasks.watch.lease_formula import build_lease
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)

@@ -7,11 +7,11 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
+from tasks.bodies.pools import build_pool
 from tasks.errors import PoolError
 from tasks.existing_pools import find_differences, read_pool_run_key
 from tasks.images import Image, pick_image
 from tasks.jobs import build_job
-from tasks.pool_bodies import build_pool
 from tasks.pools import is_shared_by_start_task
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership

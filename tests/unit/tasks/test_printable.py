@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from tasks import hidden
+from tasks.base import hidden
+from tasks.base.printable import make_json_printable, make_printable
 from tasks.errors import FilesFailedError
 from tasks.logs import keep_logs_printable, run_logger
 from tasks.observing import left_out_on_failure
-from tasks.printable import make_json_printable, make_printable
 
 HOSTILE = "a\0b\x1b[31mred\x1b[0m\r\u202egpj.exe\ud800"
 

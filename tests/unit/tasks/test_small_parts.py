@@ -16,11 +16,11 @@ from requests import RequestException
 
 from tasks import sharding
 from tasks.azure.azure_errors import explain, redacted
+from tasks.base.deadlines import run_deadline
+from tasks.base.pacing import Pace
 from tasks.caching import keyed_afterwards
-from tasks.deadlines import run_deadline
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
-from tasks.pacing import Pace
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, SHARD_THREADS, in_threads, shard_size
 from tasks.spec.times import find_time, read_time
@@ -161,8 +161,8 @@ def test_only_temporary_errors_are_retried(error, expected):
 
 def test_what_is_being_deleted_is_waited_for_until_the_deadline(monkeypatch, caplog):
     """However often it is met, a step that makes something is done again, and that is told once."""
-    monkeypatch.setattr("tasks.deadlines.FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("tasks.deadlines.PAUSE_MAX_SECONDS", 0.001)
+    monkeypatch.setattr("tasks.base.deadlines.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("tasks.base.deadlines.PAUSE_MAX_SECONDS", 0.001)
     left = [BusyError("The pool p is being deleted.")] * 50
 
     @keyed_afterwards

@@ -8,12 +8,12 @@ from azure.batch import models
 
 from tasks.azure.sas import Signer, validity, write_container_url
 from tasks.batch_tasks import ids_to_send_again
+from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
 from tasks.errors import JobError, RefusedError
 from tasks.spec.command_line import build_command
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import WorkItem
-from tasks.task_bodies import TaskPlan, build_common, build_task
 
 ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "5eed", "a-b-txt-1", "5eed/sub/a b.txt")
 SIGNER = Signer(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tasks.azure.registries import read_password
 from tasks.azure.sas import Signer, validity
+from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
 from tasks.errors import InputError, SettingsError
 from tasks.extra_files import FILES_MAX, UploadedFile, find_extra_files
 from tasks.plans import plan_run
@@ -18,7 +19,6 @@ from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import ContainersSpec, PoolSpec, RegistrySpec
 from tasks.spec.task_specs import FileSpec, TaskSpec, pool_for
 from tasks.spec.work import WorkItem
-from tasks.task_bodies import TaskPlan, build_common, build_task
 
 IDENTITY = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/words"

@@ -13,16 +13,16 @@ from azure.batch.models import OutputFileUploadCondition
 from tasks.azure import blobs
 from tasks.azure.clients import batch_client
 from tasks.azure.sas import Signer, read_blob_url, write_container_url
+from tasks.base.printable import say_count
+from tasks.bodies.batch_tasks import TaskPlan, build_output_file, build_task
 from tasks.errors import NotFoundError
 from tasks.extra_files import ExtraFile, UploadedFile, upload_extra_files
-from tasks.printable import say_count
 from tasks.sharding import in_threads
 from tasks.spec.bundles import BUNDLE, Bundle, manifest_blob, outcomes_blob
 from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, NAME_VARIABLE
 from tasks.spec.naming import LOGS, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.work import WorkItem
-from tasks.task_bodies import TaskPlan, build_output_file, build_task
 
 NODE = Path(__file__).parents[1] / "node"
 RUNNER = ("run_bundle.py", "bundle_storage.py")

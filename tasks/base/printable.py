@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from tasks.hidden import hide
+from tasks.base.hidden import hide
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Controls, which steer a terminal or end a database's text; lone surrogates, which are no UTF-8; and what

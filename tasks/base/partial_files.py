@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from tasks.spec.naming import PARTIAL_FOLDER
+# In the output folder: outputs on their way, which get their names once they are whole.
+PARTIAL_FOLDER = ".partial"
+
 
 try:
     import fcntl
