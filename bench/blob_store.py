@@ -97,7 +97,8 @@ def _read_metadata(head: bytes) -> bytes:
 def _answer(status: int, body: bytes, headers: bytes = b"") -> bytes:
     now = formatdate(usegmt=True).encode()
     return (
-        b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nLast-Modified: %s\r\nx-ms-version: 2024-01-01\r\n%s\r\n%s"
+        b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nLast-Modified: %s\r\n"
+        b"x-ms-request-id: 0\r\nx-ms-version: 2024-01-01\r\n%s\r\n%s"
         % (
             status,
             len(body),
