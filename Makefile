@@ -13,6 +13,11 @@ DEV_INSTALLED := .venv/.installed-dev
 BROWSER_INSTALLED := .venv/.installed-browser
 DOCS_INSTALLED := .venv/.installed-docs
 
+# What was installed is of no use in a folder that was moved.
+ifneq ($(shell sh deployments/setup.sh is-whole && echo whole),whole)
+  $(shell rm -f $(INSTALLED) $(DEV_INSTALLED) $(BROWSER_INSTALLED) $(DOCS_INSTALLED))
+endif
+
 .PHONY: help setup demo up test soak coverage test-browser docs check bench constraints
 
 help:

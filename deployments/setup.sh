@@ -1,11 +1,46 @@
 # Make or bring up to date the environment in .venv, with these extras of pyproject.toml: `sh setup.sh flows,dev`.
 # With uv if it is there, else with pip. PYTHON is the interpreter to make it with.
+# `sh setup.sh is-whole` only says whether an environment that it made is of use: of a folder that was moved or
+# copied, or whose interpreter is gone, it is not.
 set -e
 extras=$1
 python=.venv/bin/python
+place=.venv/.place
+done=.venv/.done-$extras
+
+is_whole() {
+  [ -x $python ] && { [ ! -e $place ] || [ "$(cat $place)" = "$(pwd -P)" ]; }
+}
+if [ "$extras" = is-whole ]; then
+  is_whole
+  exit
+fi
 
 "${PYTHON:=python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+
+# One at a time; the lock ends with this process, however that ends.
+if [ -z "$SETUP_IS_LOCKED" ]; then
+  mkdir -p .local 2>/dev/null && [ -w .local ] || {
+    echo "Nothing can be installed: you may not write to $(pwd). Clone the repository to a folder of your own." >&2
+    exit 1
+  }
+  SETUP_IS_LOCKED=1 exec "$PYTHON" -c '
+import fcntl, os, sys
+lock = os.open(".local/setup.lock", os.O_RDWR | os.O_CREAT, 0o600)
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("Another setup is at work in this folder: waiting for its end", flush=True)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.environ["SETUP_HAS_WAITED"] = "1"
+os.set_inheritable(lock, True)
+os.execvp("sh", ["sh", *sys.argv[1:]])' "$0" "$@"
+fi
+is_whole || rm -rf .venv
+if [ -n "$SETUP_HAS_WAITED" ] && [ $done -nt pyproject.toml ] && [ $done -nt constraints.txt ]; then
+  exit 0
+fi
 
 unreachable() {
   echo >&2
@@ -37,4 +72,6 @@ else
 fi
 
 # Beside the local Batch service, which alone is installed, this folder: `prefect` imports the flows from here.
+pwd -P > $place
+touch $done
 $python -c 'import site, sys; open(site.getsitepackages()[0] + "/prefect-azure-batch.pth", "w").write(sys.argv[1])' "$PWD"

@@ -10,7 +10,7 @@ from deployments.errors import LocalServiceError
 from deployments.local import demo, environment
 from deployments.local.keys import keys_of
 from deployments.local.settings import BATCH_ACCOUNT, Settings, client_environment
-from deployments.local.stack import choose_ports, install, serve, temporary_location
+from deployments.local.stack import install, reserved_ports, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
 from tasks.errors import InputError
 
@@ -87,7 +87,7 @@ def run_demo(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if not variables:
             location = stack.enter_context(temporary_location())
-            ports = choose_ports(None, None, None)
+            ports = stack.enter_context(reserved_ports(None, None, None))
             settings = Settings(location, *ports, keys_of(location), is_temporary=True)
             stack.enter_context(serve(settings, say))
             variables = client_environment(settings)
@@ -103,7 +103,9 @@ def run_install(options: argparse.Namespace) -> int:
 
 def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     location = options.location.resolve() if options.location else stack.enter_context(temporary_location())
-    ports = choose_ports(options.storage_port, options.batch_port, options.prefect_port)
+    ports = stack.enter_context(
+        reserved_ports(options.storage_port, options.batch_port, options.prefect_port)
+    )
     return Settings(
         location,
         *ports,

@@ -45,7 +45,8 @@ def run(
         # It is to show a run, also the second time.
         "refresh": True,
     }
-    arguments = ["deployment", "run", DEPLOYMENT, "--watch", "--params", json.dumps(parameters)]
+    as_text = json.dumps(parameters, ensure_ascii=False)
+    arguments = ["deployment", "run", DEPLOYMENT, "--watch", "--params", as_text]
     say(f"\nThe dashboard: {dashboard_link(variables)}")
     say(f"\n$ ./run prefect {shlex.join(arguments)}\n")
     exit_code = show(arguments, variables, say)

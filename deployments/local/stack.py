@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deployments import azurite
@@ -28,17 +28,34 @@ TEMPORARY_PREFIX = "prefect-azure-batch-local-"
 Say = Callable[[str], None]
 
 
-def choose_ports(storage: int | None, batch: int | None, prefect: int | None) -> tuple[int, int, int]:
-    """The ports asked for, which must be free; where none is, the usual one or, if that is taken, any."""
+@contextmanager
+def reserved_ports(
+    storage: int | None, batch: int | None, prefect: int | None
+) -> Iterator[tuple[int, int, int]]:
+    """The ports asked for, which must be free; where none is, the usual one or, if that is taken, any.
+
+    Until the block ends no other stack takes the usual ones: two that start at once would choose the same.
+    """
     asked = {"Azurite": storage, "Azure Batch (local)": batch, "Prefect server": prefect}
     for name, port in asked.items():
         if port is not None and not is_free(port):
             raise StartError(f"{name} can't start: port {port} of 127.0.0.1 is in use")
-    return (
-        storage or free_port(STORAGE_PORT),
-        batch or free_port(BATCH_PORT),
-        prefect or free_port(PREFECT_PORT),
-    )
+    with ExitStack() as held:
+        yield (
+            storage or _reserve(STORAGE_PORT, held),
+            batch or _reserve(BATCH_PORT, held),
+            prefect or _reserve(PREFECT_PORT, held),
+        )
+
+
+def _reserve(port: int, held: ExitStack) -> int:
+    folder = azurite.cache_folder() / "ports"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        held.enter_context(locked_at_once(folder / str(port)))
+    except BlockingIOError:
+        return free_port()
+    return free_port(port)
 
 
 @contextmanager
@@ -59,7 +76,10 @@ def held(location: Path) -> Iterator[None]:
         with locked_at_once(location / LOCK):
             yield
     except BlockingIOError:
-        raise StartError(f"another local stack is using {location}") from None
+        raise StartError(
+            f"A local stack is open already, with its data in {location}: "
+            "`./run COMMAND` uses it, and Ctrl-C in its terminal stops it."
+        ) from None
 
 
 @contextmanager

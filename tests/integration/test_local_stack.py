@@ -146,7 +146,7 @@ def test_a_location_in_use_is_refused(tmp_path):
     with locked_at_once(tmp_path / "lock"):
         result = up("--location", str(tmp_path))
     assert result.returncode == 1
-    assert f"another local stack is using {tmp_path}" in result.stderr
+    assert f"A local stack is open already, with its data in {tmp_path}" in result.stderr
 
 
 def test_a_stack_without_its_server_is_not_live(tmp_path):

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from deployments.local.settings import REPOSITORY
+from deployments.locks import locked
 from deployments.processes import free_port
 
 needs_uv = pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
@@ -47,6 +49,54 @@ def test_a_python_that_is_too_old_is_told(tmp_path):
     assert ended.returncode == 1
     assert "Python 3.10 or newer is needed" in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["python3"]
+
+
+SETUP = REPOSITORY / "deployments" / "setup.sh"
+
+
+def is_whole(folder: Path) -> bool:
+    return subprocess.run(["sh", str(SETUP), "is-whole"], cwd=folder, timeout=60, check=False).returncode == 0
+
+
+def test_an_environment_is_of_use_where_it_was_made(tmp_path):
+    """Not in a folder that was moved, whose scripts lead nowhere, nor without its interpreter."""
+    folder = tmp_path / "a'b ü"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    assert not is_whole(folder)
+    (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    assert is_whole(folder)
+    (folder / ".venv" / ".place").write_text(f"{folder.resolve()}\n")
+    assert is_whole(folder)
+    moved = folder.rename(tmp_path / "moved")
+    assert not is_whole(moved)
+    (moved / ".venv" / "bin" / "python").unlink()
+    (moved / ".venv" / "bin" / "python").symlink_to(tmp_path / "gone")
+    (moved / ".venv" / ".place").unlink()
+    assert not is_whole(moved)
+
+
+def test_a_second_setup_waits_for_the_first(tmp_path):
+    """It says so, and where the first has done its work there is nothing left to do."""
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / ".local").mkdir()
+    script = ["sh", str(SETUP), "flows"]
+    variables = {**os.environ, "PYTHON": sys.executable}
+    with ExitStack() as stack:
+        first = stack.enter_context(ExitStack())
+        first.enter_context(locked(tmp_path / ".local" / "setup.lock"))
+        second = stack.enter_context(
+            subprocess.Popen(script, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, text=True)
+        )
+        assert second.stdout is not None
+        assert "waiting for its end" in second.stdout.readline()
+        (tmp_path / ".venv" / ".done-flows").touch()
+        first.close()
+        assert second.stdout.read() == ""
+    assert second.returncode == 0
 
 
 @needs_uv
