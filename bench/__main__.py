@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from bench import emulator, fan_out, figures, makespan, words
+from deployments.supervisor import interrupted_by_signals
 
 _MODULES = {
     "figures": figures,
@@ -39,7 +40,9 @@ def parse(given: list[str]) -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse(sys.argv[1:])
-    arguments.run(arguments)
+    # A signal ends what runs, once: what is then being stopped is not left behind by another one.
+    with interrupted_by_signals():
+        arguments.run(arguments)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.costs import run_group
 from bench.report import Row, at_most, print_row
 from bench.stack import Stack, run_stack
 
@@ -107,8 +107,8 @@ def drive(
 ) -> Drive:
     """Run `fan_out` over a folder in a process of its own."""
     argv = [sys.executable, "-m", "bench.driving", str(inputs), str(outputs), str(nodes), str(slots), command]
-    answer = subprocess.run(argv, env=stack.environment, stdout=subprocess.PIPE, text=True, check=True)
-    return Drive(**json.loads(answer.stdout.splitlines()[-1]))
+    printed = run_group(argv, stack.environment, is_read=True)
+    return Drive(**json.loads(printed.splitlines()[-1]))
 
 
 def make_rows(drives: Iterable[Drive]) -> Iterator[Row]:

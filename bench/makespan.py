@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.costs import Cost, measure_cost
+from bench.costs import Cost, measure_cost, run_group
 from bench.fan_out import Drive, change_one, drive, make_inputs, parse_sizes
 from bench.report import Row, Target, at_least, at_most, print_row
 from bench.stack import Stack, run_stack
@@ -143,8 +142,7 @@ def measure_work(stack: Stack, count: int, folder: Path) -> Row:
 def _run_xargs(inputs: Path, command: str) -> float:
     names = "\0".join(str(path) for path in sorted(inputs.rglob("*.txt")))
     argv = ["xargs", "-0", "-n1", f"-P{_SLOTS}", "sh", "-c", f'{command} "$1"', "sh"]
-    call = partial(subprocess.run, argv, input=names.encode(), stdout=subprocess.DEVNULL, check=True)
-    return measure_cost(call).seconds
+    return measure_cost(partial(run_group, argv, given=names.encode(), is_read=False)).seconds
 
 
 def _watch(stack: Stack, run_client: Callable[[], object]) -> Client:
@@ -171,7 +169,7 @@ def _run_ours(stack: Stack, inputs: Path, outputs: Path) -> Drive:
 
 def _run_tutorial(stack: Stack, inputs: Path, outputs: Path) -> None:
     argv = [sys.executable, "-m", "bench.tutorial", str(inputs), str(outputs), _COMMAND, "1", str(_SLOTS)]
-    subprocess.run(argv, env=stack.environment, stdout=subprocess.DEVNULL, check=True)
+    run_group(argv, stack.environment, is_read=False)
     found = len(list(outputs.iterdir()))
     expected = sum(1 for _ in inputs.rglob("*.txt"))
     if found != expected:

@@ -32,23 +32,31 @@ class Measured:
 
 @contextmanager
 def keeping(measured: Measured, folder: Path, name: str) -> Iterator[None]:
-    """Write what has been measured in the block when it ends, however it ends."""
+    """Write what has been measured in the block when it ends, however it ends: its error is the one raised,
+    whatever can't be written then."""
     try:
         yield
     except BaseException as error:
         measured.facts["ended early"] = type(error).__name__
+        try:
+            _write_and_tell(measured, folder, name)
+        except Exception as problem:
+            print(f"What was measured can't be written: {problem!r}")
         raise
-    finally:
-        print(f"Written: {write_results(measured, folder, name)}")
+    _write_and_tell(measured, folder, name)
+
+
+def _write_and_tell(measured: Measured, folder: Path, name: str) -> None:
+    print(f"Written: {write_results(measured, folder, name)}")
 
 
 def write_results(measured: Measured, folder: Path, name: str) -> Path:
-    """Write page, numbers and plot by that name; the page."""
+    """Write page, numbers and plot by that name, the plot last: what it needs may fail. The page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
-    draw_growth(folder / f"{name}.png", measured.drives)
     page = folder / f"{name}.md"
     page.write_text("\n".join(_write_page(name, measured)) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
+    draw_growth(folder / f"{name}.png", measured.drives)
     return page
 
 

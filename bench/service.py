@@ -13,6 +13,9 @@ import psutil
 
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY
 from bench.signing import open_account
+from deployments.supervisor import signals_held
+
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,30 @@ def run_blob_store(size_bytes: int = 200):
     return _run("bench.blob_store", str(size_bytes))
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a service, by force if it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
 @contextmanager
 def _run(module: str, *arguments: str) -> Iterator[Service]:
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
+    process = None
     try:
+        with signals_held():
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout is not None
         ready = re.search(r"http://\S+:\d+", process.stdout.readline())
         if ready is None:
             raise RuntimeError(f"python -m {module} did not start")
         yield Service(ready[0], psutil.Process(process.pid))
     finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+        if process is not None:
+            stop(process)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from bench.costs import Cost, measure_cost
+from bench.costs import Cost, measure_cost, run_group
 from bench.report import Row, at_most, print_row
 
 WALL_TARGET, CPU_TARGET = at_most(0.5), at_most(0.6)
@@ -75,4 +74,4 @@ def make_text(path: Path, megabytes: int) -> Path:
 def time_process(argv: list[str]) -> Cost:
     """Run to the end. Raises CalledProcessError."""
     variables = {**os.environ, "LC_ALL": "C"}
-    return measure_cost(partial(subprocess.run, argv, check=True, env=variables, stdout=subprocess.DEVNULL))
+    return measure_cost(partial(run_group, argv, variables, is_read=False))

@@ -1,6 +1,7 @@
 """Start services, wait until they are ready, notice when one ends, stop them all in reverse order."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ class Supervisor:
         self.wait_until_ready(*specs)
 
     def launch(self, *specs: ServiceSpec) -> None:
-        self.services += [start(spec.command) for spec in specs]
+        with signals_held():
+            self.services += [start(spec.command) for spec in specs]
 
     def wait_until_ready(self, *specs: ServiceSpec) -> None:
         started, waiting = time.monotonic(), list(specs)
@@ -56,7 +58,8 @@ class Supervisor:
         self.finish()
 
     def begin(self, *commands: Command) -> None:
-        self.commands += [start(command) for command in commands]
+        with signals_held():
+            self.commands += [start(command) for command in commands]
 
     def finish(self) -> None:
         """Wait until all commands that were begun have ended. Raises StartError, ServiceDiedError."""
@@ -119,3 +122,21 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     for each in STOP_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Let a signal that comes in this block do what it does at its end: who is just starting a process does
+    not know it yet, and could not stop it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)

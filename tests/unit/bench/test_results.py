@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -43,3 +45,14 @@ def test_what_was_measured_outlives_an_interruption(tmp_path):
     page = (tmp_path / "noon.md").read_text()
     assert "- ended early: KeyboardInterrupt\n" in page
     assert "| 3 s |" in page
+
+
+def test_what_ended_a_measurement_is_what_is_raised(tmp_path, capsys):
+    """Where the plot can't be drawn after an error, page and numbers are there, and the error is that."""
+    broken = replace(DRIVE, files=cast(int, "many"))
+    measured = Measured(dict(FACTS), [ROW], [broken])
+    with pytest.raises(OSError, match="the real one"), keeping(measured, tmp_path, "noon"):
+        raise OSError("the real one")
+    assert "- ended early: OSError\n" in (tmp_path / "noon.md").read_text()
+    assert json.loads((tmp_path / "noon.json").read_text())["facts"]["ended early"] == "OSError"
+    assert "can't be written" in capsys.readouterr().out
