@@ -43,6 +43,9 @@ async def test_communication_is_told_as_asked_for(wire: Wire) -> None:
     await wire.add_pool(targetDedicatedNodes=1, targetNodeCommunicationMode="classic", version=OLD)
     await wire.idle_node()
     assert (await wire.get("/pools/p", version=OLD))["currentNodeCommunicationMode"] == "classic"
+    network = {"subnetId": "/subscriptions/s", "skipWithdrawFromVNet": True}
+    await wire.add_job(networkConfiguration=network)
+    assert (await wire.get("/jobs/j"))["networkConfiguration"] == network
 
 
 async def test_values_are_told_as_the_page_has_them(wire: Wire) -> None:

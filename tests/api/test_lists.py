@@ -152,3 +152,6 @@ async def test_statistics_of_a_job_and_its_tasks(wire: Wire) -> None:
         assert "stats" not in await wire.get(path)
     stats = (await wire.get("/jobs/j", query=wanted))["stats"]
     assert (stats["numSucceededTasks"], stats["numFailedTasks"], stats["numTaskRetries"]) == ("0", "0", "0")
+    assert (stats["userCPUTime"], stats["kernelCPUTime"], stats["readIOGiB"]) == ("PT0S", "PT0S", 0)
+    machine = (await wire.get("/pools/p", query=wanted))["stats"]["resourceStats"]
+    assert (machine["avgMemoryGiB"], machine["diskReadGiB"], machine["networkReadGiB"]) == (0, 0, 0)

@@ -172,7 +172,9 @@ _MACHINE = {
     "nodePlacementConfiguration": {"policy": "Zonal"},
     "securityProfile": {"securityType": "trustedlaunch", "uefiSettings": {"secureBootEnabled": True}},
     "diskEncryptionConfiguration": {"targets": ["temporarydisk"]},
+    "serviceArtifactReference": {"id": "/subscriptions/s/resourceGroups/g/galleries/g/vmArtifacts/1"},
 }
+_OF_WINDOWS = {"licenseType": "Windows_Server", "windowsConfiguration": {"enableAutomaticUpdates": True}}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +198,9 @@ async def test_machine_of_a_pool_is_kept(wire: Wire) -> None:
     await wire.add_pool(virtualMachineConfiguration=LINUX | _MACHINE)
     machine = (await wire.get("/pools/p"))["virtualMachineConfiguration"]
     assert {name: machine[name] for name in _MACHINE} == _MACHINE
+    await wire.add_pool("w", virtualMachineConfiguration=WINDOWS | _OF_WINDOWS)
+    machine = (await wire.get("/pools/w"))["virtualMachineConfiguration"]
+    assert {name: machine[name] for name in _OF_WINDOWS} == _OF_WINDOWS
 
 
 async def test_pool_of_cloud_services_has_any_version_of_its_system(wire: Wire) -> None:

@@ -57,6 +57,12 @@ async def test_body_is_checked_before_existence(wire: Wire) -> None:
     assert error(absent)[:2] == (404, "PoolNotFound")
 
 
+async def test_unknown_size_is_named(wire: Wire) -> None:
+    """A VM size that the account does not offer is refused."""
+    code, values = error(await wire.send("POST", "/pools", POOL | {"vmSize": "standard_none"}))[1:]
+    assert (code, values["PropertyName"]) == ("InvalidPropertyValue", "vmSize")
+
+
 async def test_unknown_image_is_named(wire: Wire) -> None:
     """A marketplace image that the account does not offer is refused with its three names."""
     image = {"publisher": "a", "offer": "b", "sku": "c"}

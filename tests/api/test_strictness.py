@@ -158,9 +158,14 @@ async def test_node_of_a_pool_with_both_kinds_of_address_has_both(wire: Wire) ->
 
 
 async def test_node_without_nat_pools_has_no_endpoints(wire: Wire) -> None:
-    """Since API version 2024-07-01 no port leads to a node but those that its pool asks for."""
+    """Since API version 2024-07-01 no port leads to a node but those that its pool asks for; an address for
+    remote login is told all the same."""
     await wire.add_pool(targetDedicatedNodes=1)
-    assert "endpointConfiguration" not in await wire.get(f"/pools/p/nodes/{await wire.idle_node()}")
+    path = f"/pools/p/nodes/{await wire.idle_node()}"
+    assert "endpointConfiguration" not in await wire.get(path)
+    login = await wire.get(f"{path}/remoteloginsettings")
+    assert login["remoteLoginIPAddress"]
+    assert login["remoteLoginPort"] > 0
 
 
 @pytest.mark.parametrize("operation", ["reboot", "reimage", "deallocate"])

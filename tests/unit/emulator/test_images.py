@@ -12,9 +12,11 @@ from batch_emulator.catalogue.images import (
 
 
 def test_images_are_listed_by_publisher_offer_and_sku() -> None:
-    """The list is in the order of the images' names, each of which stands in it once."""
+    """The list is in the order of the images' names, each of which stands in it once; those for accounts in
+    user subscription mode are among them."""
     names = [tuple(image["imageReference"].values()) for image in SUPPORTED_IMAGES]
     assert names == sorted(set(names))
+    assert any("UserSubscriptionOnly" in image.get("capabilities", ()) for image in SUPPORTED_IMAGES)
 
 
 def test_image_is_found_in_any_case() -> None:

@@ -62,6 +62,7 @@ def test_instances_know_each_other(driver):
     found = {each.launch.node_id: each.launch.environment for each in driver.launched.values()}
     primary, other = (found[each.node_id] for each in task.instances)
     master, subtask = primary["AZ_BATCH_NODE_LIST"].split(";")
+    assert all(each.startswith("127.") for each in (master, subtask))
     assert primary["AZ_BATCH_HOST_LIST"] == f"{master},{subtask}" == other["AZ_BATCH_HOST_LIST"]
     assert primary["AZ_BATCH_MASTER_NODE"] == other["AZ_BATCH_MASTER_NODE"] == f"{master}:6000"
     assert primary["CCP_NODES"] == f"2 {master} 2 {subtask} 2"
