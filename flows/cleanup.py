@@ -4,13 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
 from tasks.cleanup import Deletion, clean_up_behind, find_remains
 from tasks.errors import PermanentError
 from tasks.leftovers.flow_runs import find_users, wait_for_end
 from tasks.logs import run_logger
+from tasks.observing import publish_table
 from tasks.report.run_name import name_flow_run
 from tasks.spec.naming import RunNames
 
@@ -61,4 +61,4 @@ def _publish_deletions(deletions: list[Deletion], description: str) -> None:
         {"what": deletion.thing, "outcome": deletion.outcome, "problem": deletion.problem}
         for deletion in deletions
     ]
-    create_table_artifact(rows, key=ARTIFACT_KEY, description=description)
+    publish_table(rows, key=ARTIFACT_KEY, description=description)

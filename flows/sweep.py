@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import FlowRun
 from pydantic import Field
 
@@ -17,6 +16,7 @@ from tasks.leftovers.flow_runs import find_run_states
 from tasks.leftovers.orphans import Resource, Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.leftovers.silent_runs import end_silent_runs, find_silent_runs
 from tasks.logs import run_logger
+from tasks.observing import publish_table
 from tasks.spec.specs import BlockName
 
 ARTIFACT_KEY = "sweep"
@@ -110,9 +110,7 @@ def _publish_swept(swept: list[Swept], outcomes: Counter[str]) -> None:
     run_logger().info("Resources that runs have made: %s", said or "none")
     first = sorted(swept, key=lambda one: (one.outcome == "kept", one.verdict.resource.name))
     rows = [_build_row(one) for one in first[:ROWS_MAX]]
-    create_table_artifact(
-        rows, key=ARTIFACT_KEY, description=f"Resources that runs have made: {said or 'none'}"
-    )
+    publish_table(rows, key=ARTIFACT_KEY, description=f"Resources that runs have made: {said or 'none'}")
 
 
 def _build_row(swept: Swept) -> dict[str, str]:

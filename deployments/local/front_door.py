@@ -32,7 +32,8 @@ fetch("/api/admin/version", {headers: {Authorization: "Basic " + key}}).then(ans
   if (!answer.ok) throw new Error();
   localStorage.setItem("prefect-password", key);
   document.cookie = "opened-" + location.port + "=1; path=/; SameSite=Lax";
-  location.replace(page.startsWith("/") && !/^[/\\\\]{2}/.test(page) ? page : "/");
+  const there = new URL(page, location.origin);
+  location.replace(there.origin === location.origin ? there.href : "/");
 }).catch(() => {
   document.getElementById("told").textContent =
     "This link is of another local stack. The one that runs here has printed its own at its start.";

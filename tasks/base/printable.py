@@ -1,5 +1,6 @@
 """Text from nodes, blobs, file names and services, made fit for a log, a state, an event or a terminal."""
 
+import re
 import unicodedata
 
 from tasks.base.hidden import hide
@@ -9,6 +10,9 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # turns the direction of the text around it, so that it reads as what it is not.
 UNPRINTABLE = {"Cc", "Cs"}
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# What makes a link, an image or an element of what follows: broken by a character that is not seen.
+MARKUP = re.compile(r"\](?=[(\[:])|<(?=[^\s=\d])")
+WORD_JOINER = "\N{WORD JOINER}"
 
 
 def make_printable(text: str) -> str:
@@ -25,6 +29,29 @@ def _replace(letter: str) -> str:
         return letter
     is_unprintable = letter in DIRECTIONS or unicodedata.category(letter) in UNPRINTABLE
     return REPLACEMENT if is_unprintable else letter
+
+
+class Markup(str):
+    """Markdown of our own, in which nothing is what a file, a program or a service has said."""
+
+
+def make_inert(text: str) -> str:
+    """The text for where one dashboard reads Markdown and the other shows it as it is: looking the same, but
+    no link, image or element. Such a link may hold a program, which would run with the dashboard's key."""
+    return MARKUP.sub(lambda found: f"{found[0]}{WORD_JOINER}", make_printable(text))
+
+
+def make_plain(text: str) -> str:
+    """The text with nothing in it that Markdown would take for more."""
+    return re.sub(r"([\\`*_\[\]<>#|~&!])", r"\\\1", text)
+
+
+def make_code(text: str) -> str:
+    """The text as code within a line of Markdown, whatever backticks and lines are in it."""
+    text = text.replace("\n", REPLACEMENT)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def say_count(count: int, noun: str) -> str:

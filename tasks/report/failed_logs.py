@@ -13,7 +13,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from tasks.azure.node_logs import as_readable
-from tasks.base.printable import say_count
+from tasks.base.printable import Markup, make_code, make_plain, say_count
 from tasks.observing import publish_markdown
 from tasks.report.node_words import shorten_node_paths
 from tasks.sharding import split
@@ -37,9 +37,9 @@ class LogPage:
     names: Sequence[str]
     description: str
 
-    def link(self, text: str) -> str:
+    def link(self, text: str) -> Markup:
         """In Markdown, within the dashboard: nobody here knows under which address one looks at it."""
-        return f"[{text}](/artifacts/artifact/{self.artifact_id})"
+        return Markup(f"[{text}](/artifacts/artifact/{self.artifact_id})")
 
 
 def publish_logs(result: RunResult, files: Sequence[FileResult]) -> list[LogPage]:
@@ -90,7 +90,7 @@ def _write_remote(result: RunResult, file: FileResult) -> str:
         make_plain(file.problem),
         f"**stderr**, its end:\n\n{_fence(text)}",
     ]
-    places = ", ".join(f"`{locate_log(result, file.name, log)}`" for log in LOGS)
+    places = ", ".join(f"{make_code(locate_log(result, file.name, log))}" for log in LOGS)
     return "\n\n".join([*lines, f"All of it is in {places}"])
 
 
@@ -122,9 +122,8 @@ def _write_log(path: Path, log: str, most_bytes: int) -> str:
     text = shorten_node_paths(read_end(path, most_bytes))
     if not text:
         return f"**{stream}**: nothing"
-    cut = (
-        f", its last {most_bytes:,} of {size:,} bytes; all of it is in `{path}`" if size > most_bytes else ""
-    )
+    whole = f", its last {most_bytes:,} of {size:,} bytes; all of it is in {make_code(str(path))}"
+    cut = whole if size > most_bytes else ""
     return f"**{stream}**{cut}\n\n{_fence(text)}"
 
 
@@ -148,8 +147,3 @@ def read_end(path: Path, most_bytes: int) -> str:
             return as_readable(file.read(most_bytes))
     except OSError:
         return ""
-
-
-def make_plain(text: str) -> str:
-    """The text with nothing in it that Markdown would take for more."""
-    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", text)

@@ -7,9 +7,10 @@ from datetime import timedelta
 from tasks.azure.accounts import current_accounts
 from tasks.azure.portal_links import portal_links
 from tasks.base import listeners
+from tasks.base.printable import make_plain
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
-from tasks.report.failed_logs import make_plain, publish_logs
+from tasks.report.failed_logs import publish_logs
 from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_files
 from tasks.report.node_words import shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
