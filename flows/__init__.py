@@ -8,6 +8,7 @@ _was_enabled = gc.isenabled()
 gc.disable()
 try:
     import flows.running  # noqa: F401 - what all flows need
+    from flows.uncaught import show_errors_plainly
     from tasks.logs import keep_logs_printable, quieten_logs
 finally:
     gc.freeze()
@@ -16,3 +17,4 @@ finally:
 
 quieten_logs()
 keep_logs_printable()
+show_errors_plainly()

@@ -8,6 +8,8 @@ from prefect.logging import get_logger, get_run_logger
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError
 
+# What marks an error that the log has told.
+TOLD = "_was_told"
 TASK_RUNS = "prefect.task_runs"
 # Of each file, where a run has many: that its task run has ended well can be seen in the dashboard.
 COMMONPLACE = ("Finished in state Completed(", "Finished in state Cached(", "Finished in state Unchanged(")
@@ -62,3 +64,9 @@ def _make_plain(record: logging.LogRecord, error: FanOutError) -> None:
     record.is_expected = True
     if record.getMessage().startswith(FAILING):
         record.msg, record.args = f"{type(error).__name__}: {error}", ()
+        setattr(error, TOLD, True)
+
+
+def was_told(error: BaseException) -> bool:
+    """Whether the log has the whole of the error's message."""
+    return getattr(error, TOLD, False)

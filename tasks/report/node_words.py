@@ -9,9 +9,10 @@ LONG_HASH = re.compile(rf"([0-9a-f]{{{NODE_ID_DIGITS}}})[0-9a-f]{{24,}}")
 # The folder in which a Batch task works: of `/mnt/batch/tasks/workitems/JOB/job-1/TASK/wd/a.txt` the part
 # before `a.txt`, which is the same for all that the task says. It is looked for where a path begins alone:
 # else a log of one long word would take the square of its length.
-NODE_FOLDER = re.compile(
-    r"""(?<![^\s"'=(,:])[^\s"'=(,:]*/(?:workitems/[^/\s"']+/[^/\s"']+/[^/\s"']+|startup)/wd/"""
-)
+#
+# Programs are in folders of their own below that which a node's tasks share. In quotes paths may have blanks.
+OF_A_NODE = r"""(?:(?:workitems/[^/\s"']+/[^/\s"']+/[^/\s"']+|startup)/wd|shared/[0-9a-f]{16,64})/"""
+NODE_FOLDER = re.compile(rf"""(?<=["'])/[^"'\n]*?/{OF_A_NODE}|(?<![^\s"'=(,:])[^\s"'=(,:]*/{OF_A_NODE}""")
 
 
 # A run has few nodes and many files.

@@ -15,22 +15,48 @@ from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_f
 from tasks.report.node_words import shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.naming import EARLIER_FOLDER
-from tasks.spec.run_results import RunResult
+from tasks.spec.run_results import FileResult, RunResult
 
 SUMMARY_KEY = "fan-out-summary"
 FAILURES_IN_MESSAGE = 10
+# Of files that have failed in the same way.
+NAMES_ALIKE = 3
+# A name as short as this may be in a text for something else.
+NUMBER_CHARACTERS_MAX = 3
 
 
 def describe_failures(result: RunResult) -> str:
     """A message with the name, the reason and the end of the standard error of the first that failed."""
     failures = [file for file in result.files if file.state == "failed"]
     lines = [_say_how_many(len(failures), result.counts["unfinished"], len(result.files))]
-    for file in failures[:FAILURES_IN_MESSAGE]:
-        lines.append(f"{file.name}: {file.problem}")
-        lines += [f"    {line}" for line in shorten_node_paths(file.stderr).splitlines()]
-    if len(failures) > FAILURES_IN_MESSAGE:
-        lines.append(f"... and {len(failures) - FAILURES_IN_MESSAGE:,} more, in the artifact {FILES_KEY}")
+    groups = _group_alike(failures)
+    for alike in groups[:FAILURES_IN_MESSAGE]:
+        lines += _describe_alike(alike)
+    if left := sum(map(len, groups[FAILURES_IN_MESSAGE:])):
+        lines.append(f"... and {left:,} more, in the artifact {FILES_KEY}")
     return "\n".join(lines)
+
+
+def _group_alike(failures: Sequence[FileResult]) -> list[list[FileResult]]:
+    """The failed files, those together of which there is the same to tell, but for their names."""
+    groups: dict[tuple[str, str], list[FileResult]] = {}
+    for file in failures:
+        said = shorten_node_paths(file.stderr)
+        if len(file.name) > NUMBER_CHARACTERS_MAX:
+            said = said.replace(file.name, "\0")
+        groups.setdefault((file.problem, said), []).append(file)
+    return list(groups.values())
+
+
+def _describe_alike(files: Sequence[FileResult]) -> list[str]:
+    first, *others = files
+    lines = [f"{first.name}: {first.problem}"]
+    lines += [f"    {line}" for line in shorten_node_paths(first.stderr).splitlines()]
+    if others:
+        names = ", ".join(file.name for file in others[:NAMES_ALIKE])
+        more = f" and {len(others) - NAMES_ALIKE:,} more" if len(others) > NAMES_ALIKE else ""
+        lines.append(f"{names}{more}: the same")
+    return lines
 
 
 def _say_how_many(failed: int, unfinished: int, total: int) -> str:

@@ -80,9 +80,27 @@ def test_the_message_of_a_failed_run_names_files_reasons_and_what_was_printed():
     message = describe_failures(run_result(failed, *[done] * 4))
     assert message.splitlines()[0].startswith("1 of 5 files failed")
     assert "bad one.txt: exit code 3\n    line 1\n    Kaboom" in message
-    many = describe_failures(run_result(*[failed] * 1000))
+    others = [replace(failed, name=f"{n}", stderr=f"line {n}") for n in range(1000)]
+    many = describe_failures(run_result(*others))
     assert len(many.splitlines()) < 50
     assert "and 990 more" in many
+
+
+def test_files_that_failed_alike_are_told_once():
+    """What differs by their names alone is the same; another exit code is not."""
+    files = [
+        FileResult(f"{n}.csv", task_result(exit_code=3), problem="exit code 3", stderr=f"No row in {n}.csv")
+        for n in range(6)
+    ]
+    files.insert(3, replace(files[0], name="other.csv", problem="exit code 4"))
+    assert describe_failures(run_result(*files)).splitlines() == [
+        "All 7 files failed.",
+        "0.csv: exit code 3",
+        "    No row in 0.csv",
+        "1.csv, 2.csv, 3.csv and 2 more: the same",
+        "other.csv: exit code 4",
+        "    No row in 0.csv",
+    ]
 
 
 def test_summary_fits_one_screen():
@@ -190,6 +208,10 @@ def test_what_nodes_say_is_short():
     said = f'Traceback:\n  File "{folder}inputs/a.txt", line 3\nNo row in {folder}inputs/a.txt\n\n'
     assert shorten_node_paths(said) == 'Traceback:\n  File "inputs/a.txt", line 3\nNo row in inputs/a.txt\n\n'
     assert find_last_line(said) == "No row in inputs/a.txt"
+    program = f'File "/home/me/my files é/nodes/pool/node/shared/{"0a1b" * 8}/count.py", line 5'
+    assert shorten_node_paths(program) == 'File "count.py", line 5'
+    assert shorten_node_paths(f"/mnt/batch/tasks/shared/{'0a1b' * 8}/a b.py: 3") == "a b.py: 3"
+    assert shorten_node_paths("'x' and '/srv/shared/2026/a'") == "'x' and '/srv/shared/2026/a'"
     assert find_last_line("") == ""
     assert shorten_node_paths("/tmp/wd/a and /startup/x") == "/tmp/wd/a and /startup/x"
     assert shorten_node_id(f"tvmps_{'1' * 64}_d") == "tvmps_11111111…_d"
