@@ -107,7 +107,8 @@ def _wait(
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
     began = health_at = time.monotonic()
-    with watched(Progress()) as progress:
+    spending = looks.spending
+    with watched(Progress(spent=lambda: spending.sum_up(datetime.now(timezone.utc)))) as progress:
         while True:
             counts = _count_tasks(client, looks.job.id, collector.awaited)
             fresh = collector.collect(client, counts)
@@ -115,7 +116,7 @@ def _wait(
             progress.tell(counts)
             yield len(fresh)
             now = time.monotonic()
-            if collector.is_complete and not (looks.spending.is_ending and counts.running):
+            if collector.is_complete and not (spending.is_ending and counts.running):
                 return
             if now >= deadline_seconds:
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))

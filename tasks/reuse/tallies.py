@@ -11,7 +11,9 @@ from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.reuse.output_records import find_result_store
+from tasks.spec.prices import NodeHours
 from tasks.spec.recipe import digest_json
+from tasks.spec.spent import SizeSpent
 from tasks.watch.lease_formula import NEVER
 from tasks.watch.spending import Spending, Tally
 
@@ -23,7 +25,9 @@ def begin_spending(plan: Plan, now: datetime, is_repeated: bool) -> Spending:
     an attempt is under way.
     """
     is_own, key = plan.spec.pool.pool_id is None, plan.names.key
-    spending = Spending(now, plan.prices, plan.spec.max_cost, partial(write_tally, key))
+    spending = Spending(
+        now, plan.prices, plan.spec.max_cost, plan.spec.pool.vm_size, partial(write_tally, key)
+    )
     tally = read_tally(key) if is_repeated else None
     if tally is not None and tally.is_open:
         spending.go_on_with(tally if is_own else tally.close())
@@ -41,7 +45,7 @@ def noted(spending: Spending, is_repeatable: bool) -> Iterator[None]:
     except BaseException:
         spending.note_now(datetime.now(timezone.utc))
         raise
-    if is_repeatable or spending.is_noted or spending.earlier.total:
+    if is_repeatable or spending.is_noted or spending.earlier.total or spending.others:
         spending.note_end(datetime.now(timezone.utc))
 
 
@@ -69,13 +73,27 @@ def _dump(tally: Tally) -> dict[str, Any]:
         "noted_at": tally.noted_at.isoformat(),
         "ended_seconds": [tally.ended_seconds[True], tally.ended_seconds[False]],
         "alive": {id: [is_dedicated, at.isoformat()] for id, (is_dedicated, at) in tally.alive.items()},
+        "vm_size": tally.vm_size,
+        "cost": tally.cost,
+        "currency": tally.currency,
+        "others": [[one.vm_size, one.hours.dedicated, one.hours.spot, one.cost] for one in tally.others],
     }
 
 
 def _load(kept: Mapping[str, Any]) -> Tally:
     dedicated, spot = map(float, kept["ended_seconds"])
     alive = {id: (bool(one), datetime.fromisoformat(at)) for id, (one, at) in kept["alive"].items()}
-    return Tally(datetime.fromisoformat(kept["noted_at"]), {True: dedicated, False: spot}, alive)
+    return Tally(
+        noted_at=datetime.fromisoformat(kept["noted_at"]),
+        ended_seconds={True: dedicated, False: spot},
+        alive=alive,
+        vm_size=kept["vm_size"],
+        cost=kept["cost"],
+        currency=kept["currency"],
+        others=tuple(
+            SizeSpent(size, NodeHours(one, other), cost) for size, one, other, cost in kept["others"]
+        ),
+    )
 
 
 def _storage_key(run_key: str) -> str:

@@ -65,35 +65,13 @@ class NodeHours:
     def total(self) -> float:
         return self.dedicated + self.spot
 
+    def __add__(self, others: "NodeHours") -> "NodeHours":
+        return NodeHours(self.dedicated + others.dedicated, self.spot + others.spot)
+
     def __str__(self) -> str:
         kinds = ((self.dedicated, "dedicated"), (self.spot, "Spot"))
         said = (f"{_say_number(hours)} {kind}" for hours, kind in kinds if hours)
         return " and ".join(said) or "0"
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What the nodes of a run have come to."""
-
-    hours: NodeHours
-    cost: float | None = None
-    """None if the price of none of them is known."""
-
-    currency: str = ""
-    unpriced: NodeHours = NodeHours()
-    """Those of them whose price is not known."""
-
-    earlier: NodeHours = NodeHours()
-    """Those of them in earlier attempts of the run."""
-
-    def __str__(self) -> str:
-        said = f"{self.hours} node-hours"
-        if self.earlier.total:
-            said += f" ({self.earlier} in earlier attempts)"
-        if self.cost is not None:
-            said += f", about {say_amount(self.cost, self.currency)}"
-            said += f" without {self.unpriced}, whose price is not known" if self.unpriced.total else ""
-        return said
 
 
 def say_amount(amount: float, currency: str) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from tasks.spec.naming import LOGS_FOLDER
-from tasks.spec.prices import Spent
+from tasks.spec.spent import Spent
 
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"

@@ -1,7 +1,7 @@
 """How far a run is, as a Prefect artifact and in a bounded number of log lines."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -12,12 +12,16 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from tasks.base import listeners
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
+from tasks.spec.spent import Spent
 
 ARTIFACT_KEY = "fan-out-progress"
 # Each update is a request to the Prefect server.
 UPDATE_SECONDS = 3.0
 AFTER_FAILURE_SECONDS = 300.0
 LOG_LINES = 10
+# What the nodes have cost is news after so long, though nothing else has changed; and sooner only to whom it
+# is a matter of money.
+COST_SECONDS = 60.0
 # Of fewer one can't tell how fast they are.
 RATED_MIN = 3
 
@@ -97,24 +101,41 @@ class Progress:
     """When a Batch task was first seen running, and how many files were done by then."""
     pause_seconds: float = UPDATE_SECONDS
     latest: Counts | None = None
+    spent: Callable[[], Spent | None] = lambda: None
+    """What the nodes have come to so far."""
+
+    told_first: float | None = None
 
     def tell(self, counts: Counts, now_seconds: float | None = None) -> None:
         self.latest = counts
         listeners.notify(counts)
         now_seconds = time.monotonic() if now_seconds is None else now_seconds
+        self.told_first = now_seconds if self.told_first is None else self.told_first
         done, total = counts.done
         tenths = LOG_LINES * done // max(1, total)
         if tenths > self.logged_tenths:
             self.logged_tenths = tenths
-            run_logger().info("%s%s", counts, self.pace(counts, now_seconds))
-        is_last = counts.completed >= counts.total
-        is_due = now_seconds - self.shown_at >= self.pause_seconds
-        if counts != self.shown and (is_due or (is_last and self.pause_seconds == UPDATE_SECONDS)):
+            run_logger().info("%s%s%s", counts, self.pace(counts, now_seconds), self.cost(now_seconds))
+        if self._is_due(counts, now_seconds):
             # A server that is away keeps each call waiting: then it is asked seldom.
             self.shown, self.shown_at, self.pause_seconds = counts, now_seconds, AFTER_FAILURE_SECONDS
             with left_out_on_failure("The progress in the dashboard"):
-                self.show(counts, f"{counts.brief()}{self.pace(counts, now_seconds)}")
+                told = f"{counts.brief()}{self.pace(counts, now_seconds)}{self.cost(now_seconds)}"
+                self.show(counts, told)
                 self.pause_seconds = UPDATE_SECONDS
+
+    def _is_due(self, counts: Counts, now_seconds: float) -> bool:
+        passed_seconds = now_seconds - self.shown_at
+        if counts == self.shown:
+            return passed_seconds >= max(self.pause_seconds, COST_SECONDS) and bool(self.cost(now_seconds))
+        is_last = counts.completed >= counts.total
+        return passed_seconds >= self.pause_seconds or (is_last and self.pause_seconds == UPDATE_SECONDS)
+
+    def cost(self, now_seconds: float) -> str:
+        """What the nodes have come to so far; "" of the first minute, where nobody has given prices."""
+        spent = self.spent()
+        is_new = now_seconds - (now_seconds if self.told_first is None else self.told_first) < COST_SECONDS
+        return "" if spent is None or (is_new and spent.cost is None) else f"; {spent.brief()} so far"
 
     def pace(self, counts: Counts, now_seconds: float) -> str:
         """How fast files are done, and how long the rest takes at that; "" while too few are."""

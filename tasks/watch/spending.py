@@ -1,13 +1,14 @@
 """What a run's nodes cost so far: the hours that they have lived, from their own allocation times."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
-from tasks.spec.prices import SECONDS_PER_HOUR, NodeHours, Prices, Spent
+from tasks.spec.prices import SECONDS_PER_HOUR, NodeHours, Prices
+from tasks.spec.spent import SizeSpent, Spent
 
 NODE_SELECT = ["id", "state", "isDedicated", "allocationTime"]
 # What a run that is killed has last noted is no older.
@@ -25,14 +26,29 @@ class Tally:
     alive: Mapping[str, tuple[bool, datetime]]
     """Of the others whether they are dedicated, and since when they count."""
 
+    vm_size: str = ""
+    """What size all these are, and what they had cost by then, in which currency, if that was known."""
+
+    cost: float | None = None
+    currency: str = ""
+    others: tuple[SizeSpent, ...] = ()
+    """Nodes of other sizes, of attempts before."""
+
     @property
     def is_open(self) -> bool:
         """Whether there is something to carry on; nothing is of a run that has completed."""
-        return bool(self.alive or any(self.ended_seconds.values()))
+        return bool(self.alive or any(self.ended_seconds.values()) or self.others)
 
     def close(self) -> "Tally":
         """Without those that live: what they do from then on is not the run's."""
-        return Tally(self.noted_at, _end_all(self.ended_seconds, self.alive, self.noted_at), {})
+        ended_seconds = _end_all(self.ended_seconds, self.alive, self.noted_at)
+        return replace(self, ended_seconds=ended_seconds, alive={})
+
+    def set_apart(self, currency: str) -> tuple[SizeSpent, ...]:
+        """All of it as what an attempt with another size takes over, whose prices are in that currency."""
+        hours = _as_hours(_end_all(self.ended_seconds, self.alive, self.noted_at))
+        one = SizeSpent(self.vm_size, hours, self.cost if self.currency == currency else None)
+        return (*self.others, one) if hours.total else self.others
 
 
 @dataclass
@@ -47,6 +63,7 @@ class Spending:
 
     prices: Prices | None = None
     max_cost: float | None = None
+    vm_size: str = ""
     note: Callable[[Tally], None] | None = field(default=None, repr=False)
     """Keeps a tally for the next attempt."""
 
@@ -61,8 +78,13 @@ class Spending:
     is_ending: bool = False
     """Whether no more tasks begin, as the nodes have cost as much as they may."""
 
+    is_told_half: bool = False
+
     earlier: NodeHours = field(default_factory=NodeHours)
     """The hours in earlier attempts."""
+
+    others: tuple[SizeSpent, ...] = ()
+    """What nodes of other sizes had come to in those."""
 
     unwatched_since: datetime | None = None
     """When an earlier attempt saw its nodes last: those that are gone meanwhile count until then."""
@@ -72,6 +94,10 @@ class Spending:
 
     def go_on_with(self, tally: Tally) -> None:
         """Count what earlier attempts have had."""
+        if tally.vm_size.casefold() != self.vm_size.casefold():
+            self.others = tally.set_apart(self.prices.currency if self.prices else "")
+            return
+        self.others = tally.others
         self.ended_seconds, self.alive = dict(tally.ended_seconds), dict(tally.alive)
         self.known, self.unwatched_since = set(tally.alive), tally.noted_at
         self.earlier = self.count_hours(tally.noted_at)
@@ -106,38 +132,48 @@ class Spending:
 
     def note_now(self, now: datetime) -> None:
         """Note what is known now, for the next attempt."""
-        self._note(Tally(now, dict(self.ended_seconds), dict(self.alive)))
+        tally = Tally(now, dict(self.ended_seconds), dict(self.alive), self.vm_size, others=self.others)
+        if self.prices is not None:
+            cost = self.prices.cost_of_known(self.count_hours(now))
+            tally = replace(tally, cost=cost, currency=self.prices.currency)
+        self._note(tally)
 
     def note_end(self, now: datetime) -> None:
         """Note that there is nothing to carry on."""
         self._note(Tally(now, {True: 0.0, False: 0.0}, {}))
 
     def _note(self, tally: Tally) -> None:
-        if self.note is not None and (self.known or self.earlier.total):
+        if self.note is not None and (self.known or self.earlier.total or self.others):
             self.note(tally)
             self.noted_at, self.is_noted = tally.noted_at, True
 
     def count_hours(self, now: datetime) -> NodeHours:
         """The hours of all nodes until now."""
-        seconds = _end_all(self.ended_seconds, self.alive, self.unwatched_since or now)
-        return NodeHours(seconds[True] / SECONDS_PER_HOUR, seconds[False] / SECONDS_PER_HOUR)
+        return _as_hours(_end_all(self.ended_seconds, self.alive, self.unwatched_since or now))
 
-    def is_over(self, now: datetime) -> bool:
-        """Whether the nodes, those whose price is known, have cost more than they may."""
-        if self.max_cost is None or self.prices is None:
-            return False
-        return self.prices.cost_of_known(self.count_hours(now)) > self.max_cost
+    def is_over(self, now: datetime, part: float = 1.0) -> bool:
+        """Whether the nodes, those whose price is known, have cost more than they may, or a part of it."""
+        spent = self.sum_up(now) if self.max_cost is not None else None
+        return spent is not None and (spent.cost or 0.0) > part * (self.max_cost or 0.0)
 
     def sum_up(self, now: datetime) -> Spent | None:
         """The hours, and what they cost as far as that is known; None if no node was ever seen."""
         hours = self.count_hours(now)
-        if not self.known and not hours.total:
+        if not self.known and not hours.total and not self.others:
             return None
+        spent = Spent(hours, earlier=self.earlier, vm_size=self.vm_size, others=self.others)
         if self.prices is None:
-            return Spent(hours, earlier=self.earlier)
+            return spent
         unpriced = self.prices.leave_unpriced(hours)
-        cost = None if unpriced == hours and hours.total else self.prices.cost_of_known(hours)
-        return Spent(hours, cost, self.prices.currency, unpriced, self.earlier)
+        known = [one.cost for one in self.others if one.cost is not None]
+        if unpriced != hours or not hours.total:
+            known.append(self.prices.cost_of_known(hours))
+        cost = sum(known) if known else None
+        return replace(spent, cost=cost, currency=self.prices.currency, unpriced=unpriced)
+
+
+def _as_hours(seconds: Mapping[bool, float]) -> NodeHours:
+    return NodeHours(seconds[True] / SECONDS_PER_HOUR, seconds[False] / SECONDS_PER_HOUR)
 
 
 def _end_all(

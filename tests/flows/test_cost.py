@@ -11,17 +11,18 @@ from prefect.artifacts import Artifact
 from flows.fan_out import fan_out
 from tasks.base.listeners import listening
 from tasks.errors import CostLimitError, InputError
+from tasks.report.failed_logs import make_plain
 from tasks.spec.naming import names_of_run
 from tasks.spec.prices import PriceSpec
 from tasks.spec.specs import Cleanup
 from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
-from tests.flows.services import batch, remains_of, write_files
+from tests.flows.services import batch, wait_for_remains, write_files
 from tests.price_list import ROW, page, send, served
 
 PRICES = PriceSpec(public=True, region="WestEurope", currency="EUR")
 LISTED = ROW | {"retailPrice": 3600, "currencyCode": "EUR"}
-KEEP = Cleanup(containers="never", job="never", pool="never")
+KEEP = Cleanup(containers="never", job="never")
 
 
 @pytest.fixture
@@ -53,24 +54,24 @@ def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_p
 
     with monkeypatch.context() as patch, listening(let_go_at_the_limit):
         # What is enough is a matter of time, and of unit tests: here, as soon as a program runs.
-        patch.setattr(Spending, "is_over", lambda self, now: ran.exists())
+        patch.setattr(Spending, "is_over", lambda self, now, part=1.0: ran.exists())
         patch.setattr("tasks.waiting.HEALTH_SECONDS", 0.2)
-        with pytest.raises(CostLimitError, match=r"node-hours, about .* EUR") as caught:
+        with pytest.raises(CostLimitError, match=r"node-hours of STANDARD_D2S_V3, about .* EUR") as caught:
             fan_out(**run, max_cost=1, cleanup=KEEP)
     assert list(caught.value.result.outputs) == ran.read_text().split()
     assert caught.value.result.counts == {"succeeded": 1, "unfinished": 2}
-    assert remains_of(kept) == {"containers", "job", "pool"}
+    wait_for_remains(kept, {"containers", "job"})
 
     with pytest.raises(CostLimitError, match="Earlier attempts of the run"):
         fan_out(**run, max_cost=1e-9, cleanup=KEEP)
-    assert remains_of(kept) == {"containers", "job", "pool"}
+    wait_for_remains(kept, {"containers", "job"})
 
     result = fan_out(**run, cleanup=KEEP)
     assert 0 < result.spent.earlier.total < result.spent.hours.total
     assert sorted(ran.read_text().split()) == sorted(result.outputs)
     assert result.spent.hours.dedicated > 0
     assert result.spent.cost == pytest.approx(3600 * result.spent.hours.dedicated)
-    assert f"Nodes: {result.spent} until the end" in Artifact.get("fan-out-summary").data
+    assert make_plain(f"Nodes: {result.spent} until the end") in Artifact.get("fan-out-summary").data
     assert len(listed) == 1, "the other attempts have it from Prefect's cache"
 
 

@@ -32,9 +32,10 @@ from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.base.listeners import listening, notify
 from tasks.errors import InputError
-from tasks.spec.prices import NodeHours, PriceSpec, Spent
+from tasks.spec.prices import NodeHours, PriceSpec
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
 from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.spec.spent import Spent
 from tasks.spec.task_specs import TaskSpec
 from tasks.watch.progress import Counts
 
@@ -178,6 +179,8 @@ def test_the_summary_says_what_became_of_the_run():
             "currency": "USD",
             "unpriced": {"dedicated": 0, "spot": 0},
             "earlier": {"dedicated": 0, "spot": 0},
+            "vm_size": "",
+            "others": (),
         },
         "files": 2,
         "succeeded": 1,

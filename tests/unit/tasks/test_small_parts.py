@@ -4,13 +4,11 @@ import threading
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect.logging import disable_run_logger
 from prefect.states import Failed
 from requests import RequestException
 
@@ -26,7 +24,6 @@ from tasks.sharding import SHARD_MAX, SHARD_THREADS, in_threads, shard_size
 from tasks.spec.times import find_time, read_time
 from tasks.step import may_heal
 from tasks.waiting import next_interval
-from tasks.watch.progress import Counts, Progress, watched
 from tests.messages import find_nonsense
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -207,62 +204,6 @@ def test_signatures_are_taken_out_of_texts():
         redacted("GET https://a/b?sp=r&sig=abc%2Bd&se=1 failed")
         == "GET https://a/b?sp=r&sig=REDACTED&se=1 failed"
     )
-
-
-def test_counts_read_as_a_sentence():
-    """What the log and the progress artifact say."""
-    assert (
-        str(Counts(5, 1, 2, 2, 1)) == "2 of 5 Batch tasks completed, 1 of them failed, 2 running, 1 waiting"
-    )
-
-
-def test_progress_tells_numbers_pace_and_time_left():
-    """What can be cut off comes last; of the time before the first task runs nothing is counted."""
-    counts = Counts(1000, 884, 16, 100, 2)
-    assert counts.brief() == "100/1,000, 2 failed, 16 running, 884 waiting"
-    progress = Progress()
-    assert progress.pace(Counts(1000, 1000), 0) == ""
-    assert progress.pace(Counts(1000, 984, 16), 500) == ""
-    assert progress.pace(counts, 560) == "; 100 a minute, about 9 min left"
-    assert progress.pace(Counts(1000, 0, 16, 984, 2), 1100) == "; 98 a minute, about 10 s left"
-    assert progress.pace(Counts(1000, completed=1000), 1200) == ""
-
-
-class Shown(Progress):
-    """A progress that keeps what it would show."""
-
-    def __init__(self):
-        super().__init__()
-        self.descriptions = []
-
-    def show(self, counts, description):
-        self.artifact_id = uuid4()
-        self.descriptions.append(description)
-
-
-def break_off(progress, *told):
-    """What is shown of these counts by a wait that then breaks off."""
-
-    def wait():
-        with disable_run_logger(), watched(progress):
-            for counts in told:
-                progress.tell(counts, 10)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        wait()
-    return progress.descriptions
-
-
-def test_a_progress_that_is_broken_off_stops_telling_what_runs():
-    """It says how far it got; of a wait that had all, or had seen nothing, there is no more to say."""
-    numbers = "1,127/4,000, 2 failed"
-    assert break_off(Shown(), Counts(4_000, 2_865, 8, 1_127, 2)) == [
-        f"{numbers}, 8 running, 2,865 waiting",
-        f"stopped at {numbers}",
-    ]
-    assert break_off(Shown(), Counts(2, completed=2)) == ["2/2, 0 running, 0 waiting"]
-    assert break_off(Shown()) == []
 
 
 def test_words_are_read_back_from_a_table(tmp_path):

@@ -6,22 +6,16 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.batch import models
-from pydantic import ValidationError
+from prefect.filesystems import LocalFileSystem
+from prefect.results import ResultStore
+from prefect.serializers import JSONSerializer
 
-from tasks.errors import InputError
+from tasks.reuse.tallies import read_tally, write_tally
 from tasks.spec.prices import (
     NodeHours,
     Prices,
-    PriceSpec,
-    Spent,
-    check_max_cost,
-    describe_estimate,
-    describe_hours,
-    find_prices,
-    say_amount,
 )
-from tasks.spec.run_spec import RunSpec
-from tasks.spec.specs import PoolSpec
+from tasks.spec.spent import SizeSpent, Spent
 from tasks.watch.spending import Spending, Tally
 
 START = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
@@ -82,6 +76,55 @@ def test_the_next_attempt_goes_on_with_what_the_last_one_has_noted():
     assert not second.is_over(after(2))
 
 
+@pytest.mark.parametrize(
+    ("currency", "all_cost"), [("EUR", "0.7000 EUR"), ("USD", "0.2000 USD without 5.00")]
+)
+def test_an_attempt_with_another_vm_size_counts_by_its_own_price(currency, all_cost):
+    """What nodes of the former size have cost by then comes to it, if that is in the same currency."""
+    first, noted = Spending(START, PRICES, vm_size="STANDARD_D2S_V3"), []
+    first.note = noted.append
+    first.update([node("a", 0)], after(1))
+    first.note_now(after(5))
+    second = Spending(after(6), Prices(0.2, None, currency), max_cost=0.6, vm_size="STANDARD_F4S_V2")
+    second.go_on_with(noted[0])
+    second.update([node("b", 6)], after(6))
+    said = str(second.sum_up(after(7)))
+    assert said.startswith(
+        "1.00 dedicated node-hours of STANDARD_F4S_V2 "
+        f"and 5.00 dedicated of STANDARD_D2S_V3 in earlier attempts, about {all_cost}"
+    )
+    assert second.sum_up(after(7)).brief().startswith("6.00 dedicated node-hours, ")
+    assert second.is_over(after(7)) == (currency == "EUR")
+    second.note = noted.append
+    second.note_now(after(7))
+    third = Spending(after(8), vm_size="standard_f4s_v2")
+    third.go_on_with(noted[-1])
+    assert str(third.sum_up(after(8))).startswith("1.00 dedicated node-hours of standard_f4s_v2 (1.00 ded")
+    assert [one.vm_size for one in third.others] == ["STANDARD_D2S_V3"]
+
+
+def test_a_tally_is_read_as_it_was_written(monkeypatch, tmp_path):
+    """By run and account: another account's run of that key is another run."""
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "local")
+    store = ResultStore(
+        result_storage=LocalFileSystem(basepath=str(tmp_path)),
+        serializer=JSONSerializer(),
+        cache_result_in_memory=False,
+        lock_manager=None,
+    )
+    monkeypatch.setattr("tasks.reuse.tallies.find_result_store", lambda: store)
+    key, other = "a-key", SizeSpent("STANDARD_F4S_V2", NodeHours(1, 2), None)
+    tally = Tally(after(1), {True: 1.5, False: 0.0}, {"a": (False, START)}, "size", 0.5, "EUR", (other,))
+    write_tally(key, tally)
+    assert read_tally(key) == tally
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:2")
+    assert read_tally(key) is None
+    (tmp_path / next(tmp_path.iterdir()).name).write_text("nonsense")
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
+    assert read_tally(key) is None
+
+
 def test_nodes_of_a_shared_pool_do_not_count_between_attempts():
     """What the earlier attempt has had of them does."""
     noted = Tally(after(1), {True: 0.0, False: 3600.0}, {"shared": (True, START)}).close()
@@ -120,30 +163,6 @@ def test_what_has_no_price_is_told_and_the_rest_counts_for_the_limit():
     assert str(only_spot.sum_up(after(1))) == "1.00 Spot node-hours"
 
 
-@pytest.mark.parametrize(
-    ("amount", "said"),
-    [
-        (1234.5, "1,234.50 EUR"),
-        (0.5, "0.5000 EUR"),
-        (0.012, "0.0120 EUR"),
-        (0.0000291, "0.000029 EUR"),
-        (0, "0.00 EUR"),
-    ],
-)
-def test_amounts_are_told_with_digits_that_say_something(amount, said):
-    """Also of a run that takes seconds."""
-    assert say_amount(amount, "EUR") == said
-
-
-@pytest.mark.parametrize("price", [-1, float("nan"), float("inf")])
-def test_what_is_no_price_or_limit_is_refused(price):
-    """Neither could be held."""
-    with pytest.raises(ValidationError):
-        PriceSpec(per_hour=price)
-    with pytest.raises(ValidationError):
-        RunSpec(inputs="in", command="cat", max_cost=price)
-
-
 def test_nothing_is_said_of_a_run_that_had_no_nodes():
     """Nor is a limit over that nothing has touched."""
     spending = Spending(START, PRICES, max_cost=0.01)
@@ -157,95 +176,3 @@ def test_the_limit_is_one_of_all_nodes(hours, is_over):
     spending = Spending(START, PRICES, max_cost=0.2)
     spending.update([node("a", 0), node("b", 0)], after(0.1))
     assert spending.is_over(after(hours)) == is_over
-
-
-def test_prices_come_from_parameters_or_from_a_table(tmp_path):
-    """The size is found whatever its case; a parameter counts more than the table."""
-    table = tmp_path / "prices.csv"
-    table.write_text("vm_size,per_hour,spot_per_hour\nSTANDARD_D4S_V3,1,\nStandard_D2s_v3,0.5,0.05\n")
-    assert find_prices(PriceSpec(), PoolSpec()) is None
-    assert find_prices(PriceSpec(table=str(table)), PoolSpec()) == Prices(0.5, 0.05, "USD")
-    assert find_prices(PriceSpec(table=str(table), per_hour=2), PoolSpec()) == Prices(2, 0.05, "USD")
-    only = find_prices(PriceSpec(table=str(table)), PoolSpec(vm_size="standard_d4s_v3"))
-    assert only == Prices(1, None, "USD")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("vm_size,per_hour\nother,1\n", "no line for STANDARD_D2S_V3"),
-        ("size,price\na,1\n", "has to be vm_size,per_hour,spot_per_hour"),
-        ("vm_size,per_hour\nSTANDARD_D2S_V3,cheap\n", "'cheap' in .* is no price"),
-        ("vm_size,per_hour\nSTANDARD_D2S_V3,-1\n", "'-1' in .* is no price"),
-        ("vm_size,per_hour\nSTANDARD_D2S_V3,nan\n", "'nan' in .* is no price"),
-        (None, "can't be read"),
-    ],
-)
-def test_a_table_that_says_no_price_is_refused(tmp_path, text, said):
-    """The message has the file, and what is wrong with it."""
-    table = tmp_path / "prices.csv"
-    if text is not None:
-        table.write_text(text)
-    with pytest.raises(InputError, match=said):
-        find_prices(PriceSpec(table=str(table)), PoolSpec())
-
-
-@pytest.mark.parametrize(
-    ("prices", "pool", "missing"),
-    [
-        (None, PoolSpec(), r"prices\.per_hour"),
-        (None, PoolSpec(dedicated_nodes=0, low_priority_nodes=1), r"prices\.spot_per_hour"),
-        (Prices(0.1, None, "USD"), PoolSpec(low_priority_nodes=1), r"prices\.spot_per_hour"),
-        (Prices(None, 0.1, "USD"), PoolSpec(), r"prices\.per_hour"),
-    ],
-)
-def test_a_limit_that_cannot_be_held_is_refused(prices, pool, missing):
-    """It needs the price of each kind of node that the pool is to have."""
-    with pytest.raises(InputError, match=missing):
-        check_max_cost(1.0, prices, pool, PriceSpec())
-    with pytest.raises(InputError, match=f"the public list has not told it: give {missing}, or prices.table"):
-        check_max_cost(1.0, prices, pool, PriceSpec(public=True))
-    check_max_cost(None, prices, pool, PriceSpec())
-
-
-def test_the_estimate_is_what_all_nodes_cost_for_the_whole_time():
-    """Nothing is estimated without the price of each kind."""
-    pool = PoolSpec(dedicated_nodes=20, low_priority_nodes=50)
-    assert describe_estimate(PRICES, pool, 7200) == (
-        "at most 3.00 EUR an hour, 6.00 EUR within the time limit of the run"
-    )
-    assert describe_estimate(Prices(0.1, None, "EUR"), pool, 7200) is None
-
-
-def test_node_hours_are_estimated_by_what_such_files_have_taken():
-    """At the most all nodes for the whole time; no more than the work, where that is known."""
-    pool = PoolSpec(dedicated_nodes=4, task_slots_per_node=2)
-    assert describe_hours(pool, 7200) == "at most 8 node-hours within the time limit of the run"
-    assert describe_hours(pool, 7200, files=3600, seconds_each=4, files_per_node=2).endswith(
-        "; about 2, and the nodes' start and idle time, as such a file has taken 4 s so far"
-    )
-
-
-@pytest.mark.parametrize(
-    ("required_slots", "files_per_task", "files_per_node"),
-    [(1, 1, 8), (3, 1, 2), (3, 10, 6), (3, "auto", 6), (8, 1, 1), (8, 10, 8)],
-)
-def test_a_node_works_on_as_many_files_as_its_tasks_have_room(required_slots, files_per_task, files_per_node):
-    """A wide task of one file takes a node's slots from others; of several it runs one in each slot."""
-    spec = RunSpec(
-        inputs="in",
-        command="cat {input}",
-        pool=PoolSpec(vm_size="Standard_D8s_v3", task_slots_per_node="cores"),
-        task={"overrides": {"requiredSlots": required_slots}},
-        files_per_task=files_per_task,
-    )
-    assert spec.files_per_node == files_per_node
-
-
-def test_both_kinds_are_estimated_where_the_one_stands_in_for_the_other():
-    """For a while both are there: Spot nodes again, and dedicated ones that finish what they run."""
-    pool = PoolSpec(dedicated_nodes=2, low_priority_nodes=5, node_order="spot_or_dedicated")
-    assert describe_estimate(Prices(1, 0.1, "EUR"), pool, 3600) == (
-        "at most 2.50 EUR an hour, 2.50 EUR within the time limit of the run"
-    )
-    assert describe_hours(pool, 3600).startswith("at most 7 node-hours")
