@@ -145,7 +145,7 @@ class Store:
         after: JobState = follow(JOB, job.state, event)
         self.job_counts[job.state] -= 1
         self.job_counts[after] += 1
-        if job.state not in PASSING or after in PASSING:
+        if after != "deleting" and (job.state not in PASSING or after in PASSING):
             job.modified = now
         if job.state not in PASSING:
             job.previous_state, job.previous_state_since = job.state, job.state_since

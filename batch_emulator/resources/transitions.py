@@ -171,7 +171,7 @@ SCHEDULE: Mapping[ScheduleState, Mapping[ScheduleEvent, ScheduleState]] = {
 }
 
 #: States of jobs and job schedules that lead to another one by themselves. As recorded, none of them is ever
-#: told as the previous state, and that one is left does not count as a change of the job.
+#: told as the previous state; that one is left does not count as a change of the job, nor does its deletion.
 PASSING = frozenset({"disabling", "enabling", "terminating", "deleting"})
 
 # A certificate

@@ -205,7 +205,7 @@ def test_a_failed_task_ends_its_job(driver):
 
 def test_states_in_between_are_never_previous_ones(driver):
     """As recorded: what came before is the state that stood last, and when it began; the job's last change is
-    what was asked of it, not its coming to an end."""
+    what was asked of it, but for its deletion, not its coming to an end."""
     driver.add_pool()
     driver.add_job()
     job = driver.world.job("job")
@@ -222,3 +222,7 @@ def test_states_in_between_are_never_previous_ones(driver):
         assert (job.state, job.previous_state, job.previous_state_since) == (state, before, before_since)
         assert modified == job.modified < job.state_since
     assert active_since < job.previous_state_since
+    modified, ended = job.modified, job.state_since
+    driver.do(jobs.delete_job, "job")
+    assert (job.state, job.modified) == ("deleting", modified)
+    assert (job.previous_state, job.previous_state_since) == ("completed", ended)
