@@ -24,7 +24,7 @@ from tasks.spec.naming import LOGS, RunNames, log_blob
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.work import WorkItem
 
-NODE = Path(__file__).parents[1] / "node"
+NODE = Path(__file__).parents[2] / "node"
 RUNNER = ("run_bundle.py", "bundle_storage.py")
 MANIFEST = f"{BUNDLE_FOLDER}/manifest.json"
 COMMAND_LINE = f"/bin/sh -c 'exec python3 {BUNDLE_FOLDER}/{RUNNER[0]} {MANIFEST}'"

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.azure.sas import Signer, validity
 from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
-from tasks.bodies.bundles import build_bundle_task, build_manifest
+from tasks.bodies.bundles import NODE, RUNNER, build_bundle_task, build_manifest
 from tasks.errors import InputError
 from tasks.plans import plan_run
 from tasks.spec.bundle_sizes import choose_files_per_task
@@ -184,3 +184,8 @@ def test_what_does_not_go_with_bundles_is_refused_in_the_plan(tmp_path):
 def test_auto_is_drawn_from_number_sizes_pool_and_seconds(expected, given):
     """The least of what keeps all slots busy, what is soon on its node, and what lasts a minute."""
     assert choose_files_per_task(**given) == expected
+
+
+def test_what_runs_a_bundle_is_where_it_is_looked_for():
+    """The files that are sent to the nodes with a bundle are there."""
+    assert all((NODE / name).is_file() for name in RUNNER)
