@@ -249,7 +249,9 @@ def server_settings() -> AbstractContextManager[Any]:
 
 def report(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(build_summary(outcome), ensure_ascii=False, indent=2))
+        # Piece by piece: there may be a million outputs.
+        json.dump(build_summary(outcome), sys.stdout, ensure_ascii=False, indent=2)
+        print()
     elif outcome.result:
         print_paths(list(outcome.result.outputs.values()), outcome.result.output_dir)
     if outcome.error:

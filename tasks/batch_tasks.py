@@ -177,7 +177,12 @@ def _add_collection(
     """Add up to 100 tasks. Those that the service was too busy for are sent again, as long as the run has
     time."""
     container_url = write_container_url(signer.at(plan.outputs.account), plan.outputs.container)
-    left = [_build_unit(unit, job_id, plan, signer, container_url, common) for unit in units]
+
+    def build(unit: Unit) -> dict[str, Any]:
+        return _build_unit(unit, job_id, plan, signer, container_url, common)
+
+    # The manifest of a bundle is a blob to be written; a task of one file only costs our own time.
+    left = in_threads(build, units) if isinstance(units[0], Bundle) else [*map(build, units)]
     for _ in turns():
         left = _add_once(client, job_id, left)
         if not left:

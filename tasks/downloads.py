@@ -22,7 +22,7 @@ from tasks.step import RETRIED, opaque
 from tasks.uploads import compute_md5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """An output on disk, whole."""
 

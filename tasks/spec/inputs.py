@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from sys import intern
 
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
@@ -20,8 +21,9 @@ from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
 class InputFile:
     """A file, the name that it has in the run, and the name of its output."""
 
-    local_path: str
-    """"" of one that is in blob storage."""
+    root: str
+    """What stands before the name in a local file's path, shared by many; the whole path and a NUL of one
+    whose path does not end in its name; "" of a file that is in blob storage."""
 
     name: str
     output_name: str
@@ -32,7 +34,9 @@ class InputFile:
     @property
     def path(self) -> str:
         """Of a local file; the URL of one that is in blob storage."""
-        return self.blob.url if self.blob else self.local_path
+        if self.blob:
+            return self.blob.url
+        return self.root[:-1] if self.root.endswith("\0") else self.root + self.name
 
     @property
     def digest(self) -> str | None:
@@ -87,7 +91,11 @@ def _make_input(name: str, path: str, output_name: str, blob: InputBlob | None) 
     output = name_output(name, output_name)
     if blob is not None:
         return InputFile("", name, output, blob.size_bytes, blob)
-    return InputFile(path, name, output, os.path.getsize(path))
+    return InputFile(_find_root(path, name), name, output, os.path.getsize(path))
+
+
+def _find_root(path: str, name: str) -> str:
+    return intern(path[: -len(name)]) if path.endswith(name) else f"{path}\0"
 
 
 def name_output(name: str, template: str) -> str:

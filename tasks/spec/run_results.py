@@ -18,7 +18,7 @@ NOT_FETCHED = "its Batch task succeeded, its output was not fetched"
 SELDOM = ("unfinished", "unchanged", "skipped")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """How a Batch task ended."""
 
@@ -43,7 +43,7 @@ class TaskResult:
         return self.exit_code == 0 and not self.category
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileResult:
     """What became of one input: its Batch task's result, and where its output is, or why there is none."""
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import copy_context
+from dataclasses import replace
 from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
@@ -77,7 +78,12 @@ class Outputs:
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
-        new = [task for task in completed if task.task_id not in self.tasks]
+        # The ids of the items: those of a listing are the same text once more.
+        new = [
+            replace(task, task_id=self.items[task.task_id].task_id)
+            for task in completed
+            if task.task_id not in self.tasks
+        ]
         self.tasks.update({task.task_id: task for task in new})
         self._fail(self.items[task.task_id] for task in new if not task.succeeded)
         self.fetch(self.items[task.task_id] for task in new if task.succeeded)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from azure.batch import BatchClient, models
@@ -77,7 +78,8 @@ def _read_result(found: Mapping[str, Any]) -> TaskResult:
         task_id=found["id"],
         changed_at=read_time(found["stateTransitionTime"]),
         exit_code=ran.get("exitCode"),
-        node_id=(found.get("nodeInfo") or {}).get("nodeId") or "",
+        # Few nodes, many tasks.
+        node_id=intern((found.get("nodeInfo") or {}).get("nodeId") or ""),
         seconds=_measure_seconds(ran),
         tries=1 + (ran.get("retryCount") or 0),
         category=failure.get("category") or "",

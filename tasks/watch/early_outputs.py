@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class EarlyOutputs:
             self.has_failed = self.has_failed or not result.succeeded
             item = added.get(result.task_id)
             if result.succeeded and isinstance(item, WorkItem) and result.task_id not in self.results:
-                self.results[result.task_id] = result
+                self.results[item.task_id] = replace(result, task_id=item.task_id)
                 self.pending.append(item)
         while len(self.pending) >= self.size:
             self._download(self.pending[: self.size], folder)

@@ -27,7 +27,7 @@ STORAGE_ID = f"{GROUP}/Microsoft.Storage/storageAccounts/s"
 )
 def test_a_dataset_is_called_by_its_folder(paths, expected):
     """Also where the files are in sub-folders of it; a single file stands for itself."""
-    files = [InputFile(path, path, path, 0) for path in paths]
+    files = [InputFile("", path, path, 0) for path in paths]
     assert find_dataset(files) == expected
 
 
