@@ -72,7 +72,7 @@ def check(found: Evaluation | FormulaError) -> None:
 
 
 @given(st.one_of(st.text(), token_soup))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @example("\ud800")
 @example('a = "\x00"')
 @example("a = ²")
@@ -83,7 +83,7 @@ def test_any_text_is_evaluated_or_refused(formula):
 
 
 @given(formulas)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_well_formed_formula_is_evaluated_or_refused(formula):
     """Every mix of operators, functions, methods and types has a sound outcome, twice the same."""
     found, again = outcome(formula), outcome(formula)
@@ -93,7 +93,7 @@ def test_any_well_formed_formula_is_evaluated_or_refused(formula):
 
 
 @given(st.text("()[]-!?:+*1a,. ;=&|", min_size=1, max_size=12), st.text("()[]1;", max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_long_repetitions_of_marks_cannot_exhaust_the_stack(pattern, end):
     """Whatever opens, nests or chains without end."""
     check(outcome("a=1;" + pattern * (8000 // len(pattern)) + end))
