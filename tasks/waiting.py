@@ -12,6 +12,7 @@ from prefect import task
 from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
 from tasks.base.pacing import find_interval
+from tasks.base.printable import say_count
 from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
@@ -35,6 +36,7 @@ IDLE_INTERVAL_MAX_SECONDS = 15.0
 # Of the time so far, where tasks complete.
 BUSY_PART = 0.025
 HEALTH_SECONDS = 2.0
+GONE_SHOWN = 3
 MORE_TIME = "Give the run more time (timeout_seconds) or the pool more nodes."
 TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that hangs, and no other."
 
@@ -122,6 +124,7 @@ def _wait(
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))
             if now - health_at >= HEALTH_SECONDS:
                 health_at = now
+                collector.refuse_deleted(client, counts)
                 _look(client, looks, counts, now)
             interval = next_interval(bool(fresh), now - began)
             time.sleep(min(interval, deadline_seconds - now))
@@ -216,6 +219,19 @@ class _Collector:
         if is_last and self.left:
             fresh += self._list(client, None)
         return fresh
+
+    def refuse_deleted(self, client: BatchClient, counts: Counts) -> None:
+        """Raise JobError when what is still missing will never complete: when nothing waits or runs, and the
+        job has no such tasks, as somebody has deleted them."""
+        if counts.waiting or counts.running or not self.left:
+            return
+        there = {found.id for found in client.list_tasks(self.job_id, select=["id"], max_results=1000)}
+        if gone := sorted(self.left - there):
+            first = ", ".join(gone[:GONE_SHOWN]) + (", ..." if len(gone) > GONE_SHOWN else "")
+            raise JobError(
+                f"{counts}. The job {self.job_id} has no longer {say_count(len(gone), 'Batch task')} that it "
+                f"had: {first}. Somebody has deleted them. Run again with the same run_key for the rest."
+            )
 
     def _list(self, client: BatchClient, since: datetime | None) -> list[TaskResult]:
         found = list_completed(client, self.job_id, since)

@@ -4,9 +4,11 @@ Each row is a fault, what the run is told of it, and within how many polls it en
 seconds: pauses between them have a least length, so that a busy machine makes fewer of them and never more.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -19,10 +21,15 @@ from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
 from tasks.base.listeners import listening
 from tasks.errors import FanOutError, FilesFailedError, JobError, PoolError, RunTimeoutError, StallError
+from tasks.jobs import create_job
 from tasks.spec.naming import RunNames, names_of_run
+from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
+from tasks.waiting import wait_for_tasks
 from tasks.watch.health import PoolView
+from tasks.watch.pool_watch import PoolWatch
 from tasks.watch.progress import Counts
+from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall
 from tasks.watch.standstill import describe_running, describe_stall
 from tests.flows.services import batch, wait_for_remains, write_files
@@ -55,6 +62,11 @@ def set_offline(names: RunNames) -> None:
     options = models.BatchNodeDisableSchedulingOptions(node_disable_scheduling_option="requeue")
     for node in nodes:
         batch().disable_node_scheduling(names.pool_id, node.id, options)
+
+
+def delete_tasks(names: RunNames) -> None:
+    for task in list(batch().list_tasks(names.job_id)):
+        batch().delete_task(names.job_id, task.id)
 
 
 def delete_pool(names: RunNames) -> None:
@@ -143,6 +155,7 @@ TABLE = {
         {"nodes": (NodeFault(event="break", errors=({"code": "DiskFull", "message": "no space"},)),)},
     ),
     "pool deleted": Row(PoolError, ("being deleted|was deleted",), inject=delete_pool),
+    "tasks deleted": Row(JobError, ("no longer 1 Batch task", "Somebody has deleted"), inject=delete_tasks),
     "job terminated": Row(JobError, ("is completed|is terminating", "by the operator"), inject=terminate_job),
 }
 
@@ -207,3 +220,15 @@ def test_what_can_not_be_told_takes_the_place_of_no_reason(accounts):
     with batch_client("Looking") as client:
         assert "is steady" in describe_stall(client, "no-pool", "no-job", stall)
         assert describe_running(client, "no-job") == ""
+
+
+def test_tasks_that_somebody_has_deleted_are_not_waited_for(kept, monkeypatch):
+    """Nothing waits or runs, and yet they have not completed: they never will."""
+    monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0)
+    now = datetime.now(timezone.utc)
+    job, watch = create_job.fn(names_of_run(kept), RunOptions()), PoolWatch("none", None, None, now)
+    batch().create_task(job.id, models.BatchTaskCreateOptions(id="x", command_line="true"))
+    batch().delete_task(job.id, "x")
+    rest = (time.monotonic() + 60, Patience(600, 600), lambda _: None, Spending(now))
+    with pytest.raises(JobError, match=r"no longer 1 Batch task that it had: x\. Somebody"):
+        list(wait_for_tasks.fn(job, watch, frozenset({"x"}), *rest))
