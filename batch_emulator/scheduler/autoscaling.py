@@ -25,6 +25,8 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
 _LEAST_SECONDS_BETWEEN_ENABLING = 30.0
+# A pool's resizeTimeout "applies only to manual scaling" (REST operation Pool Add).
+_RESIZE_TIMEOUT_SECONDS = 15 * 60.0
 _DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
 _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
@@ -198,7 +200,7 @@ def _apply(world: World, pool: Pool, evaluation: Evaluation) -> None:
         pool,
         *wanted,
         option=evaluation.node_deallocation_option,
-        timeout_seconds=parse_duration(pool.spec.get("resizeTimeout", "PT15M")).total_seconds(),
+        timeout_seconds=_RESIZE_TIMEOUT_SECONDS,
     )
 
 

@@ -174,7 +174,8 @@ def check_pool(
         _give_back(client, watch, now_seconds)
     lacks = _count_lacking(view, watch, tasks)
     if now_seconds >= watch.next_renewal_at and (lacks or _has_to_renew(verdict, view.lease, watch)):
-        reason += _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
+        asked = _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
+        reason = reason.rstrip(".") + asked
     if reason and reason not in watch.told:
         watch.told.add(reason)
         news.insert(0, f"The pool {watch.pool_id}: {reason}{_tell_holders(client, watch, view)}")
@@ -252,7 +253,7 @@ def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again:
     if tasks and renewal == "renewed":
         nodes, waiting = say_count(wanted.called_nodes, "node"), say_count(tasks, "Batch task")
         run_logger().info("The pool %s is to have %s for %s", watch.pool_id, nodes, waiting)
-    return " Asking for the nodes again." if ask_again and renewal == "renewed" else ""
+    return ". Asking for the nodes again" if ask_again and renewal == "renewed" else ""
 
 
 def begin_no_more(watch: PoolWatch) -> None:

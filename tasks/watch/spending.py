@@ -10,7 +10,10 @@ from azure.core.exceptions import ResourceNotFoundError
 from tasks.spec.prices import SECONDS_PER_HOUR, NodeHours, Prices
 from tasks.spec.spent import SizeSpent, Spent
 
+# Nodes that are in the pool, and no machines any more.
+UNPAID = (models.BatchNodeState.PREEMPTED, models.BatchNodeState.DEALLOCATED)
 NODE_SELECT = ["id", "state", "isDedicated", "allocationTime"]
+LISTED_EVERY = timedelta(minutes=1)
 # What a run that is killed has last noted is no older.
 NOTED_EVERY = timedelta(minutes=1)
 
@@ -55,7 +58,7 @@ class Tally:
 class Spending:
     """The lives of the nodes that a run has had, of a pool that others use too since the run began.
 
-    Nodes are listed when their number or states have changed, and not at every look.
+    Nodes are listed when their number or states have changed, and each minute, and not at every look.
     """
 
     since: datetime
@@ -75,6 +78,7 @@ class Spending:
 
     known: set[str] = field(default_factory=set)
     states: Mapping[str, int] | None = None
+    listed_at: datetime | None = None
     is_ending: bool = False
     """Whether no more tasks begin, as the nodes have cost as much as they may."""
 
@@ -105,20 +109,31 @@ class Spending:
     def look(
         self, client: BatchClient, pool_id: str, states: Mapping[str, int] | None, now: datetime
     ) -> None:
-        """See which nodes there are, if their states are others than at the last look; None: not known."""
-        if states is None or states != self.states:
-            self.states = states
+        """See which nodes there are, if that may have changed. `states` are how many are in which; None: not
+        known."""
+        if self.is_news(states, now):
+            self.states, self.listed_at = states, now
             try:
                 self.update(client.list_nodes(pool_id, select=NODE_SELECT), now)
             except ResourceNotFoundError:
                 self.update([], now)
+            self.note_in_time(now)
+
+    def is_news(self, states: Mapping[str, int] | None, now: datetime) -> bool:
+        """Whether nodes are to be listed: their states are others than at the last look, or one that went and
+        one that came may look like none."""
+        is_late = self.listed_at is None or now - self.listed_at >= LISTED_EVERY
+        return states is None or states != self.states or (is_late and bool(states))
+
+    def note_in_time(self, now: datetime) -> None:
+        """Note what is known, if a while has gone since."""
         self.noted_at = self.noted_at or now
         if now - self.noted_at >= NOTED_EVERY:
             self.note_now(now)
 
     def update(self, nodes: Iterable[models.BatchNode], now: datetime) -> None:
         """Take over which nodes there are now."""
-        here = {node.id: node for node in nodes if node.state != models.BatchNodeState.PREEMPTED}
+        here = {node.id: node for node in nodes if node.state not in UNPAID}
         gone = {node_id: self.alive.pop(node_id) for node_id in self.alive.keys() - here.keys()}
         self.ended_seconds = _end_all(self.ended_seconds, gone, self.unwatched_since or now)
         self.unwatched_since = None

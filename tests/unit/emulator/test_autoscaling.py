@@ -79,6 +79,18 @@ def test_deallocation_option_of_the_formula(driver):
     assert size(driver) == (0, 0)
 
 
+def test_resize_timeout_is_for_manual_scaling_only(driver):
+    """A pool that scales itself waits longer for a node that finishes its task."""
+    formula = "$TargetDedicatedNodes = $RunningTasks.GetSample(1) > 0 ? 0 : 1; "
+    add_scaling_pool(driver, f"{formula} $NodeDeallocationOption = taskcompletion;", resizeTimeout="PT5M")
+    driver.add_job()
+    driver.add_task("a")
+    driver.pass_seconds(301 + 360)
+    pool = driver.world.pool("pool")
+    assert (pool.allocation_state, pool.resize_errors, size(driver)) == ("resizing", [], (1, 0))
+    assert driver.running() == ["a"]
+
+
 def test_insufficient_samples_are_reported(driver):
     """A formula that wants more history than there is can be enabled; its run says what is missing."""
     driver.add_pool(1)

@@ -139,9 +139,8 @@ def test_a_tally_is_noted_each_minute_and_closed_at_the_end():
     spending, noted = Spending(START), []
     spending.note = noted.append
     spending.update([node("a", 0)], START)
-    spending.states = {"idle": 1}
     for seconds in range(0, 130, 10):
-        spending.look(None, "pool", {"idle": 1}, START + timedelta(seconds=seconds))
+        spending.note_in_time(START + timedelta(seconds=seconds))
     assert [tally.noted_at for tally in noted] == [START + timedelta(minutes=m) for m in (1, 2)]
     assert noted[-1].is_open
     spending.note_end(after(1))
@@ -161,6 +160,20 @@ def test_what_has_no_price_is_told_and_the_rest_counts_for_the_limit():
     only_spot = Spending(START, Prices(0.1, None, "EUR"))
     only_spot.update([node("spot", 0, is_dedicated=False)], after(1))
     assert str(only_spot.sum_up(after(1))) == "1.00 Spot node-hours"
+
+
+def test_nodes_are_listed_when_their_states_change_and_each_minute():
+    """One that went and one that came in between leave the same states behind; where there is none, none is
+    listed."""
+    spending, idle = Spending(START), {"idle": 1}
+    assert spending.is_news(idle, START)
+    spending.states, spending.listed_at = idle, START
+    assert not spending.is_news(idle, START + timedelta(seconds=50))
+    assert spending.is_news({"running": 1}, START + timedelta(seconds=50))
+    assert spending.is_news(None, START + timedelta(seconds=50))
+    assert spending.is_news(idle, START + timedelta(seconds=60))
+    spending.states = {}
+    assert not spending.is_news({}, after(1))
 
 
 def test_nothing_is_said_of_a_run_that_had_no_nodes():
