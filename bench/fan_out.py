@@ -24,8 +24,8 @@ TARGET_MS = 1.0
 TARGET_FIXED_BYTES = 300e6
 TARGET_BYTES_A_FILE = 300.0
 TARGET_TASK_RUNS = 412
-QUICK_SIZES = [1_000, 3_000]
-SIZES = [1_000, 10_000]
+QUICK_SIZES = [1_000, 10_000]
+SIZES = [1_000, 10_000, 100_000]
 # A file system allows some 65,000 names for one file.
 _NAMES_A_FILE = 10_000
 
@@ -50,7 +50,7 @@ class Drive:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="1,000 and 3,000 files")
+    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 files")
     parser.add_argument("--sizes", type=parse_sizes, help="numbers of files (1000,10000)")
     parser.set_defaults(run=run)
 

@@ -21,8 +21,7 @@ from tasks.plans import Plan
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
-from tasks.spec.recipe import UploadedProgram
-from tasks.spec.work import make_item
+from tasks.spec.recipe import UploadedProgram, digest_source
 from tasks.step import NOT_CACHED, RETRIED, opaque
 from tasks.uploads import compute_md5, digest_input
 
@@ -96,8 +95,7 @@ def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> s
         path = str(local_path(folder, file.output_name))
         # The output first: where it is gone, the input need not be read.
         is_same = _read_md5(path) == candidate.record.md5 and (
-            make_item(file.name, file.output_name, digest_input(file), recipe).source
-            == candidate.record.source
+            digest_source(recipe, file.name, file.output_name, digest_input(file)) == candidate.record.source
         )
     except (OSError, PermanentError):
         return None
