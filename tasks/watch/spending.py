@@ -146,7 +146,8 @@ class Spending:
                 self.known.add(node_id)
 
     def note_now(self, now: datetime) -> None:
-        """Note what is known now, for the next attempt."""
+        """Note what is known now, for the next attempt; by who has seen no node, what was known."""
+        now = self.unwatched_since or now
         tally = Tally(now, dict(self.ended_seconds), dict(self.alive), self.vm_size, others=self.others)
         if self.prices is not None:
             cost = self.prices.cost_of_known(self.count_hours(now))

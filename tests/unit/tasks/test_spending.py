@@ -103,6 +103,18 @@ def test_an_attempt_with_another_vm_size_counts_by_its_own_price(currency, all_c
     assert [one.vm_size for one in third.others] == ["STANDARD_D2S_V3"]
 
 
+def test_an_attempt_that_saw_no_node_hands_on_what_it_was_told():
+    """As one that is refused: what was seen last stays so long ago, however often somebody tries again."""
+    tally, noted = Tally(after(1), {True: 0.0, False: 0.0}, {"a": (True, START)}), []
+    for hour in (5, 9):
+        attempt = Spending(after(hour), note=noted.append)
+        attempt.go_on_with(tally)
+        assert attempt.count_hours(after(hour)) == NodeHours(1, 0)
+        attempt.note_now(after(hour))
+        tally = noted[-1]
+        assert tally.noted_at == after(1)
+
+
 def test_a_tally_is_read_as_it_was_written(monkeypatch, tmp_path):
     """By run and account: another account's run of that key is another run."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")
