@@ -20,7 +20,7 @@ from batch_emulator.app import create_app
 from batch_emulator.connections import GatheringProtocol, close_overdue
 from batch_emulator.engine.engine import Engine
 from batch_emulator.engine.journal import Journal
-from batch_emulator.node.containers import find_engine
+from batch_emulator.node.containers import find_engine, remove_abandoned
 from batch_emulator.node.launch import Runner
 from batch_emulator.node.process_runner import ProcessRunner
 from batch_emulator.node.simulated_runner import SimulatedRunner
@@ -203,7 +203,11 @@ def _make_runner(settings: Settings, location: Path) -> Runner:
 
 
 def _find_engine(settings: Settings) -> str | None:
-    return find_engine(settings.containers) if settings.runs_containers else None
+    if not settings.runs_containers:
+        return None
+    engine = find_engine(settings.containers)
+    remove_abandoned(engine)
+    return engine
 
 
 def _open_journal(settings: Settings, location: Path) -> Journal | None:

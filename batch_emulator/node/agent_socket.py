@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -31,8 +32,9 @@ class AgentSocket:
 
     def wait_for_message(self, seconds: float) -> Message:
         """The next one. Raises OSError if it does not come."""
-        self._connection.settimeout(seconds)
+        ends_at = monotonic() + seconds
         while b"\n" not in self._unread:
+            self._wait_until(ends_at)
             self._unread += self._receive()
         line, _, self._unread = self._unread.partition(b"\n")
         return json.loads(line)
@@ -77,15 +79,22 @@ class AgentSocket:
 
     def say_last(self, *message: Any, seconds: float) -> bool:
         """Say this, and wait until the agent has ended; whether it has. Not in the event loop."""
-        # Nothing that it still tells makes the wait longer than by these seconds.
-        self._connection.settimeout(seconds)
+        ends_at = monotonic() + seconds
         try:
+            self._wait_until(ends_at)
             self._connection.sendall(bytes(self._unsent) + _encode(message))
-            while self._connection.recv(_READ_BYTES):
-                pass
+            while True:
+                self._wait_until(ends_at)
+                self._receive()
         except OSError as error:
             return not isinstance(error, TimeoutError)
-        return True
+
+    def _wait_until(self, ends_at: float) -> None:
+        """Have the next call end by then, whatever the agent has told until now. Raises TimeoutError."""
+        left = ends_at - monotonic()
+        if left <= 0:
+            raise TimeoutError("The node agent has not ended in time")
+        self._connection.settimeout(left)
 
     def unwatch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -35,6 +35,8 @@ ENGINES = ("docker", "podman")
 _CLIENT_NAMES = frozenset({"PATH", "HOME", "USER", "TMPDIR", "LANG", "REGISTRY_AUTH_FILE"})
 _CLIENT_PREFIXES = ("XDG_", "DOCKER_", "CONTAINER", "STORAGE_", "BUILDAH_", "DBUS_")
 _LABEL = "azure-batch-emulator"
+#: With the volumes that an image's VOLUME makes, which nobody else knows by name.
+_REMOVE = ("rm", "--force", "--volumes")
 _ANSWER_SECONDS = 30.0
 #: A client's exit code where the engine has failed. A program may have it too.
 _ENGINE_FAILED = 125
@@ -67,12 +69,13 @@ class Containers:
         file.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
     async def ran_nothing(self, launch: Launch, code: int) -> bool:
-        """Whether the engine has failed before the program ran: programs too may exit with its code."""
+        """Whether the engine has failed before the program ran: programs too may exit with its code. One that
+        does not tell is not taken for failed."""
         if code != _ENGINE_FAILED:
             return False
         started_at = ("container", "inspect", "--format", "{{.State.StartedAt}}", self.name(launch))
-        failed, told = await self._ask_in_time(*started_at)
-        return failed != 0 or told.startswith(_NEVER)
+        answer = await self._ask_in_time(*started_at)
+        return answer is not None and (answer[0] != 0 or answer[1].startswith(_NEVER))
 
     def name(self, launch: Launch) -> str:
         """That of an attempt's container, in all locations."""
@@ -109,7 +112,10 @@ class Containers:
     async def remove(self, launch: Launch) -> None:
         """End an attempt's container, and forget it, if it is there."""
         self.variables_file(launch).unlink(missing_ok=True)
-        await self._ask_in_time("rm", "--force", self.name(launch))
+        answer = await self._ask_in_time(*_REMOVE, self.name(launch))
+        # Older engines fail where there is none.
+        if answer is not None and answer[0] != 0 and "no such container" not in answer[1].lower():
+            log.warning("container %s may be left: %s", self.name(launch), answer[1])
 
     def remove_all(self, but: Collection[Launch] = ()) -> None:
         """End those of this location that no attempt has any more. Waits for that."""
@@ -120,19 +126,17 @@ class Containers:
         of_here = ("--filter", f"label={_LABEL}={self.location}", "--format", "{{.Names}}")
         try:
             listed = _answer([self.engine, "ps", "--all", *of_here])
-            left = [name for name in listed.stdout.split() if name not in spared]
-            if left:
-                _answer([self.engine, "rm", "--force", *left])
+            _remove(self.engine, [name for name in listed.stdout.split() if name not in spared])
         except subprocess.TimeoutExpired:
             log.warning("%s does not answer: containers of %s may be left", self.engine, self.location)
 
-    async def _ask_in_time(self, *arguments: str) -> tuple[int, str]:
-        """As `_ask`, but nobody waits for ever for an engine that hangs: then it has failed."""
+    async def _ask_in_time(self, *arguments: str) -> tuple[int, str] | None:
+        """As `_ask`, but nobody waits for ever for an engine that hangs: then it has said nothing."""
         try:
             return await asyncio.wait_for(self._ask(*arguments), _ANSWER_SECONDS)
         except asyncio.TimeoutError:
             log.warning("%s does not answer: container %s may be left", self.engine, arguments[-1])
-            return _ENGINE_FAILED, ""
+            return None
 
     async def _ask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
         """The client's exit code and the last that it said."""
@@ -161,6 +165,26 @@ def find_engine(wanted: str) -> str:
         if program is not None and _answers(program):
             return program
     raise ValueError(f"container tasks can't run here: {' or '.join(names)} does not answer on this machine")
+
+
+def remove_abandoned(engine: str) -> None:
+    """Forget stopped containers whose location is gone: a service that was killed has left them, and no other
+    will take them up."""
+    stopped = ("--filter", f"label={_LABEL}", "--filter", "status=exited", "--format", "{{.ID}}")
+    place = "{{.Id}} {{index .Config.Labels " + json.dumps(_LABEL) + "}}"
+    try:
+        if names := _answer([engine, "ps", "--all", *stopped]).stdout.split():
+            found = _answer([engine, "container", "inspect", "--format", place, *names]).stdout
+            pairs = (line.split(" ", 1) for line in found.splitlines() if " " in line)
+            _remove(engine, [name for name, location in pairs if not Path(location).parent.is_dir()])
+    except subprocess.TimeoutExpired:
+        log.warning("%s does not answer: containers of services that were killed may be left", engine)
+
+
+def _remove(engine: str, names: list[str]) -> None:
+    """Raises subprocess.TimeoutExpired."""
+    if names and (answer := _answer([engine, *_REMOVE, *names])).returncode != 0:
+        log.warning("containers may be left: %s", answer.stderr.strip())
 
 
 def _answers(program: str) -> bool:

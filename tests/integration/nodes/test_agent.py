@@ -10,16 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from batch_emulator.node import agent_link, process_runner
 from batch_emulator.node.agent_link import AgentLink
 from batch_emulator.node.launch import Outcome, Runner
 from batch_emulator.node.process_runner import ProcessRunner
+from tests.integration.nodes.agents import agents_of
 from tests.integration.nodes.tasks import TASK, folder, launch, start, text
 from tests.integration.nodes.waiting import is_running, wait_until
 
@@ -239,60 +238,6 @@ asyncio.run(main())
     link = AgentLink(tmp_path / "agent", keeps=True)
     assert link.take_up() == is_settled
     await link.close()
-
-
-async def test_an_agent_that_says_nothing_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent agent does not live on beside the one that takes its place, where it could go on with what it
-    was told; nothing of what it knew is taken for known."""
-    link = AgentLink(tmp_path / "agent", keeps=True)
-    assert not link.take_up()
-    (silent,) = agents_of(tmp_path)
-    silent.suspend()
-    monkeypatch.setattr(agent_link, "_HELLO_SECONDS", 0.2)
-    next_link = AgentLink(tmp_path / "agent", keeps=True)
-    monkeypatch.setattr(agent_link, "_kill_agent", until_killed(agent_link._kill_agent, monkeypatch))
-    assert not next_link.take_up()
-    assert not is_running(silent.pid)
-    await next_link.close()
-    await link.close()
-
-
-async def test_an_agent_that_hangs_keeps_nobody_from_ending(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A runner that is closed waits a while for its agent, then kills it, with what that has started."""
-    monkeypatch.setattr(agent_link, "_QUIT_SECONDS", 0.2)
-    monkeypatch.setattr(process_runner, "_STOP_SECONDS", 0.2)
-    runner = ProcessRunner(tmp_path, stop_grace_seconds=0.1)
-    runner.open_node("n1", "pool1")
-    running = start(runner, "/bin/sh -c 'echo $$; sleep 60'")
-    await wait_until(lambda: text(runner))
-    (agent,) = agents_of(tmp_path)
-    agent.suspend()
-    pid = int(text(runner))
-    await asyncio.wait_for(runner.close(), 60)
-    assert (await running).exit_code is None
-    assert not is_running(agent.pid)
-    await wait_until(lambda: not is_running(pid))
-
-
-def until_killed(kill: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """The next agent has the time that it needs."""
-
-    def wrapped(folder: Path) -> None:
-        monkeypatch.setattr(agent_link, "_HELLO_SECONDS", 30.0)
-        kill(folder)
-
-    return wrapped
-
-
-def agents_of(location: Path) -> list[psutil.Process]:
-    found = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error):
-            if str(location / "agent") in one.cmdline():
-                found.append(one)
-    return found
 
 
 async def test_many_short_tasks(runner: ProcessRunner, tmp_path: Path) -> None:

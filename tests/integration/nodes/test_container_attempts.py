@@ -72,7 +72,7 @@ async def test_a_client_that_is_asked_to_end(tmp_path: Path) -> None:
     outcome = await ended
     assert outcome.failure is not None
     assert outcome.failure.code == "TaskEnded"
-    assert "rm --force azb-" in (tmp_path / "calls").read_text()
+    assert "rm --force --volumes azb-" in (tmp_path / "calls").read_text()
     await runner.close()
 
 

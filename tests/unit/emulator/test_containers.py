@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from batch_emulator.node.containers import Containers, _logged_in, client_environment, find_engine
+from batch_emulator.node.containers import Containers, _logged_in, client_environment
 from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.launch import Launch
-from batch_emulator.settings import Settings, check
 
 ROOT = "/loc/nodes/pool/node"
 DIRECTORY = f"{ROOT}/workitems/job/job-1/task"
@@ -59,27 +58,6 @@ def test_variables_that_the_client_has_too_are_in_a_file_of_the_owner_s(tmp_path
     assert not {"DOCKER_TOKEN", "CONTAINER_KEY"} & client_environment(given).keys()
 
 
-@pytest.mark.parametrize(
-    ("started_at", "expected"),
-    [
-        pytest.param("2026-02-03T00:00:16.4Z", False, id="ran"),
-        pytest.param("2026-02-03 00:00:16.4 +0000 UTC", False, id="ran-by-podman"),
-        pytest.param("0001-01-01T00:00:00Z", True, id="never-started"),
-        pytest.param("0001-01-01 00:00:00 +0000 UTC", True, id="never-started-by-podman"),
-        pytest.param(None, True, id="never-made"),
-    ],
-)
-async def test_engine_s_exit_code_may_be_the_program_s(tmp_path, started_at, expected):
-    """Where its container has run, the exit code is the program's; where there is none, or it was made and
-    could not be started, the engine's."""
-    engine = tmp_path / "engine"
-    engine.write_text("#!/bin/sh\n" + ("exit 1" if started_at is None else f"echo '{started_at}'"))
-    engine.chmod(0o755)
-    containers = Containers(str(engine), str(tmp_path / "nodes"))
-    assert await containers.ran_nothing(launch(), 125) is expected
-    assert not await containers.ran_nothing(launch(), 126)
-
-
 def test_options_of_the_task_count_but_for_its_name():
     """What a task asks for stands after what it has by default and before what the service finds it by."""
     found = arguments(launch(containerRunOptions="--workdir '/a b' --name mine --rm"))
@@ -118,16 +96,3 @@ def test_passwords_of_registries_are_for_the_engine_alone():
         assert json.loads(path.read_text()) == {"auths": {"acr.io": {"auth": "bWU6cGFzcw=="}}}
         assert path.stat().st_mode & 0o077 == 0
     assert not path.exists()
-
-
-def test_an_engine_that_does_not_answer_is_refused_at_the_start(tmp_path, monkeypatch):
-    """A client without its daemon is no engine; what is neither engine nor way is refused by name."""
-    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match="docker or podman does not answer"):
-        find_engine("engine")
-    (tmp_path / "podman").symlink_to("/bin/true")
-    assert find_engine("engine") == str(tmp_path / "podman")
-    with pytest.raises(ValueError, match="rkt"):
-        check(Settings(containers="rkt"))
