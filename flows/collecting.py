@@ -29,7 +29,7 @@ def collect_outputs(
 ) -> Generator[list[FileResult], None, FanOutError | None]:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
 
-    What is there is fetched also when the wait ends badly; then its error is returned.
+    What is there is fetched also when the uploads or the wait have ended badly; then their error is returned.
     """
     spec, bundles = plan.spec, find_bundles(submitted.units)
     watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
@@ -42,6 +42,7 @@ def collect_outputs(
             memory.keep_up()
     except FanOutError as error:
         stopped = error
+    if stopped is not None:
         leave_time()
         _fetch_unseen(plan, submitted, outputs, watch)
     live_output.log(is_last=True)

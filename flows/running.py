@@ -22,7 +22,7 @@ from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
-from tasks.errors import CostLimitError, FanOutError, FilesFailedError
+from tasks.errors import FanOutError, FilesFailedError
 from tasks.evidence import LogFolder
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
@@ -122,7 +122,6 @@ def _begin(plan: Plan) -> Start:
 
 def run_files(plan: Plan, start: Start) -> Shards:
     """The steps of a run whose files have to be run."""
-    _refuse_spent(plan, start.spending)
     plan = share_tasks(plan)
     names, spec = plan.names, plan.spec
     # Known from here on, each is hidden wherever it is printed.
@@ -158,16 +157,6 @@ def run_files(plan: Plan, start: Start) -> Shards:
         result = _conclude(start, submitted, outputs.results(), str(stopped or ""), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
-
-
-def _refuse_spent(plan: Plan, spending: Spending) -> None:
-    """Raise CostLimitError if earlier attempts have cost as much as the run may, and clean up behind them."""
-    if spending.is_over(now := datetime.now(timezone.utc)):
-        with _cleaned_behind_others(plan):
-            raise CostLimitError(
-                f"Earlier attempts of the run {plan.names.key} have cost as much as it may (max_cost): "
-                f"{spending.sum_up(now)}. Run again with the same run_key and a higher max_cost for the rest."
-            )
 
 
 def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:

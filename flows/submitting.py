@@ -10,7 +10,7 @@ from flows.keeping import Keeper
 from tasks.base.printable import say_count
 from tasks.bodies.bundles import upload_runner
 from tasks.early_looks import EarlyLooks
-from tasks.errors import FanOutError, JobEndedError, JobError
+from tasks.errors import CostLimitError, FanOutError, JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
 from tasks.jobs import Job, close_job, create_job, find_active_job
@@ -85,9 +85,9 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
     """See that each file has its output, or a Batch task to come.
 
     If the job of an earlier attempt ends before all tasks are added, what it has made by then counts, and the
-    rest goes into the next job.
+    rest goes into the next job. Where earlier attempts have cost as much as the run may, nothing is added.
     """
-    is_repeated = may_be_repeated(plan)
+    is_repeated, spent = may_be_repeated(plan), _find_spent(plan, spending)
     # A quota of jobs is to be met before there are inputs and nodes.
     job = None if is_repeated else create_job(plan.names, plan.spec)
     program = _upload_program(plan)
@@ -99,8 +99,8 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
         computed = _find_outputs(plan, program) if is_repeated and not runs_all(plan) else []
         done = {item.name for item in computed}
         left = [file for file in plan.files if file.name not in done]
-        if not left:
-            return Submitted(computed)
+        if not left or spent:
+            return Submitted(computed, stopped=spent if left else None)
         try:
             job = job or create_job(plan.names, plan.spec)
             if active_id not in (None, job.id):
@@ -111,6 +111,17 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
             run_logger().info("%s", error)
             job, is_repeated = None, True
     raise JobError(f"The jobs of the run {plan.names.key} end before tasks can be added to them.")
+
+
+def _find_spent(plan: Plan, spending: Spending) -> CostLimitError | None:
+    """Whether earlier attempts have cost as much as the run may, in words."""
+    if not spending.is_over(now := datetime.now(timezone.utc)):
+        return None
+    return CostLimitError(
+        f"Earlier attempts of the run {plan.names.key} have cost as much as it may (max_cost): "
+        f"{spending.sum_up(now)}. What they have made is fetched. Run again with the same run_key and a "
+        "higher max_cost for the rest."
+    )
 
 
 def may_be_repeated(plan: Plan) -> bool:

@@ -22,8 +22,9 @@ PAUSES_SECONDS = (0, 1, 2, 4, 8, 16)
 ANSWER_SECONDS = 120
 PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 BLOCK_BYTES = 16 << 20
-# What no second try makes better: nobody there has that name, or can show that it is his; no URL at all.
-LASTING_ERRORS = (http.client.InvalidURL, ssl.SSLCertVerificationError, ValueError)
+# What no second try makes better. That nobody there can show to be the one that is asked counts as such until
+# storage has answered once.
+HOPELESS_ERRORS = (http.client.InvalidURL, ValueError)
 
 
 class FileError(Exception):
@@ -120,6 +121,7 @@ def put(url, content, headers):
 
 
 connections = threading.local()
+has_answered = threading.Event()
 
 
 def request(method, url, body=None, headers=None, into=None):
@@ -139,18 +141,24 @@ def request(method, url, body=None, headers=None, into=None):
             raise
         except (http.client.HTTPException, OSError, ValueError) as error:
             connections.__dict__.clear()
-            if pause is None or is_lasting(error):
+            if pause is None or is_hopeless(error):
                 # The words of others may have the URL in them.
                 said = error.strerror if isinstance(error, OSError) else ""
                 message = f"{type(error).__name__} {said or ''}".strip()
-                raise StorageError(None, message, not is_lasting(error)) from error
+                raise StorageError(None, message, not (is_hopeless(error) or is_nobody(error))) from error
         time.sleep(pause or 0)
     raise AssertionError("the last pause is none")
 
 
-def is_lasting(error):
-    is_nobody = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-    return is_nobody or isinstance(error, LASTING_ERRORS)
+def is_hopeless(error):
+    is_stranger = isinstance(error, ssl.SSLCertVerificationError) and not has_answered.is_set()
+    return is_stranger or (isinstance(error, HOPELESS_ERRORS) and not isinstance(error, OSError))
+
+
+def is_nobody(error):
+    """Whether no host has that name, as its resolver says, which may be wrong for a moment."""
+    is_unknown = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    return is_unknown and not has_answered.is_set()
 
 
 def exchange(method, url, body, headers, into):
@@ -159,6 +167,7 @@ def exchange(method, url, body, headers, into):
     headers = {"x-ms-version": STORAGE_VERSION, "Content-Length": str(len(body or b"")), **headers}
     connection.request(method, f"{parts.path}?{parts.query}", body, headers)
     answer = connection.getresponse()
+    has_answered.set()
     if answer.status >= 300:
         answer.read()
         code = answer.getheader("x-ms-error-code") or answer.reason

@@ -25,9 +25,9 @@ def begin_spending(plan: Plan, now: datetime, is_repeated: bool) -> Spending:
     an attempt is under way.
     """
     is_own, key = plan.spec.pool.pool_id is None, plan.names.key
-    spending = Spending(
-        now, plan.prices, plan.spec.max_cost, plan.spec.pool.vm_size, partial(write_tally, key)
-    )
+    # A run whose key nobody has given, and of whose cost nobody asked, leaves no record.
+    note = partial(write_tally, key) if plan.prices is not None or is_repeated else None
+    spending = Spending(now, plan.prices, plan.spec.max_cost, plan.spec.pool.vm_size, note)
     tally = read_tally(key) if is_repeated else None
     if tally is not None and tally.is_open:
         spending.go_on_with(tally if is_own else tally.close())

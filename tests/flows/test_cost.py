@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from prefect.artifacts import Artifact
 
 from flows.fan_out import fan_out
+from flows.submitting import Submitted
 from tasks.base.listeners import listening
 from tasks.errors import CostLimitError, InputError
+from tasks.plans import Plan
 from tasks.report.failed_logs import make_plain
+from tasks.reuse.computed_outputs import list_computed
+from tasks.reuse.unchanged_outputs import read_program
 from tasks.spec.naming import names_of_run
 from tasks.spec.prices import PriceSpec
+from tasks.spec.recipe import digest_recipe
 from tasks.spec.specs import Cleanup
 from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
@@ -62,8 +68,13 @@ def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_p
     assert caught.value.result.counts == {"succeeded": 1, "unfinished": 2}
     wait_for_remains(kept, {"containers", "job"})
 
-    with pytest.raises(CostLimitError, match="Earlier attempts of the run"):
+    (output,) = (tmp_path / "out").glob("*.txt")
+    output.unlink()
+    with pytest.raises(CostLimitError, match="Earlier attempts of the run") as caught:
         fan_out(**run, max_cost=1e-9, cleanup=KEEP)
+    # Nothing is run, but what was made is fetched, and told.
+    assert caught.value.result.counts == {"succeeded": 1, "unfinished": 2}
+    assert output.exists()
     wait_for_remains(kept, {"containers", "job"})
 
     result = fan_out(**run, cleanup=KEEP)
@@ -73,6 +84,25 @@ def test_at_the_limit_no_task_begins_and_those_that_run_are_finished(kept, tmp_p
     assert result.spent.cost == pytest.approx(3600 * result.spent.hours.dedicated)
     assert make_plain(f"Nodes: {result.spent} until the end") in Artifact.get("fan-out-summary").data
     assert len(listed) == 1, "the other attempts have it from Prefect's cache"
+
+
+def test_uploads_that_end_early_keep_no_output_back(kept, tmp_path, monkeypatch):
+    """What tasks of an earlier attempt's job have made meanwhile is fetched, though nobody waits for them."""
+    inputs = write_files(tmp_path / "in", {"a.txt": "text a"})
+    run = {"inputs": str(inputs), "application": None, "command": "cat {input}", "run_key": kept}
+    run |= {"output_dir": str(tmp_path / "out"), "cleanup": KEEP}
+    (output,) = map(Path, fan_out(**run).outputs.values())
+    output.unlink()
+
+    def end_early(plan: Plan, *_) -> Submitted:
+        recipe = digest_recipe(plan.spec, None, read_program(plan))
+        items = list_computed.fn(plan.outputs, plan.files, recipe)
+        return Submitted([], items, stopped=CostLimitError("enough"))
+
+    monkeypatch.setattr("flows.running.submit_files", end_early)
+    with pytest.raises(CostLimitError, match="enough") as caught:
+        fan_out(**run)
+    assert (caught.value.result.counts, output.read_text()) == ({"succeeded": 1}, "text a")
 
 
 def test_a_limit_without_a_price_is_refused_in_the_plan(accounts, tmp_path):

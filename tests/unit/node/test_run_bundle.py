@@ -59,12 +59,12 @@ def test_where_there_is_nothing_to_resume_a_bundle_begins(runner, bundle, monkey
     assert (bundle.outcomes, bundle.is_saved) == ({}, False)
 
 
-UNHEARD = [ssl.SSLCertVerificationError(1, "x"), socket.gaierror(socket.EAI_NONAME, "x")]
+STRANGER, NOBODY = ssl.SSLCertVerificationError(1, "x"), socket.gaierror(socket.EAI_NONAME, "x")
 
 
-@pytest.mark.parametrize("url", ["http://host:port/x", f"http://{'a' * 64}.invalid/x", *UNHEARD], ids=str)
+@pytest.mark.parametrize("url", ["http://host:port/x", f"http://{'a' * 64}.invalid/x", STRANGER], ids=str)
 def test_storage_that_can_never_be_reached_ends_a_bundle_at_once(runner, bundle, monkeypatch, url, capsys):
-    """No URL, no such name, not who it says it is: nothing is run, as what was done before is not known."""
+    """No URL, not who it says it is: nothing is run, as what was done before is not known."""
     if isinstance(url, Exception):
         monkeypatch.setattr(sys.modules["bundle_storage"], "exchange", fail_with(url))
     monkeypatch.setattr(runner.time, "sleep", lambda _: pytest.fail("It is asked again."))
@@ -79,6 +79,36 @@ def fail_with(error: Exception):
         raise error
 
     return exchange
+
+
+def test_a_name_that_nobody_has_ends_a_bundle_when_it_was_asked_for_a_while(
+    runner, bundle, monkeypatch, capsys
+):
+    """A resolver may be wrong for a moment, but not for half a minute."""
+    slept: list[float] = []
+    monkeypatch.setattr(sys.modules["bundle_storage"], "exchange", fail_with(NOBODY))
+    monkeypatch.setattr(runner.time, "sleep", slept.append)
+    bundle.manifest["outcomes_read_url"] = "https://host/x"
+    assert bundle.run() == 1
+    assert "nothing is run" in capsys.readouterr().err
+    assert sum(slept) > 30
+
+
+@pytest.mark.parametrize("error", [STRANGER, NOBODY], ids=str)
+def test_storage_that_has_answered_once_is_asked_again_whatever_hides_it(runner, monkeypatch, error):
+    """An output that is made is not lost because a name could not be resolved once."""
+    storage, answers = sys.modules["bundle_storage"], [error, error, b"content"]
+
+    def exchange(*_) -> bytes:
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(storage, "has_answered", threading.Event())
+    storage.has_answered.set()
+    monkeypatch.setattr(storage, "exchange", exchange)
+    monkeypatch.setattr(storage.time, "sleep", lambda _: None)
+    assert storage.request("GET", "https://host/x") == b"content"
 
 
 def test_storage_that_stays_away_ends_a_bundle(runner, bundle, monkeypatch):
