@@ -24,6 +24,7 @@ from tasks.azure.accounts import read_accounts
 from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
+from tasks.spec.named_patterns import describe_refusal
 from tasks.spec.run_results import FileResult, RunResult
 from tasks.watch.progress import Counts
 
@@ -160,14 +161,9 @@ def _make_validator(accepted: Any) -> Callable[[Any, Any], None]:
         try:
             adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            raise ValueError(". ".join(map(_explain_detail, error.errors()))) from error
+            raise ValueError(". ".join(map(describe_refusal, error.errors()))) from error
 
     return validate
-
-
-def _explain_detail(detail: Mapping[str, Any]) -> str:
-    """What pydantic says of one value; of our own validators what they say."""
-    return detail["msg"].removeprefix("Value error, ")
 
 
 def _explain_usage(error: CycloptsError) -> str:
@@ -179,7 +175,7 @@ def _explain_usage(error: CycloptsError) -> str:
     for detail in refused.errors():
         field = ".".join(str(part).replace("_", "-") for part in detail["loc"])
         option = ".".join(filter(None, [error.argument.name, field]))
-        lines.append(f"{option}: {_explain_detail(detail)}")
+        lines.append(f"{option}: {describe_refusal(detail)}")
     return "\n".join(lines)
 
 

@@ -38,6 +38,9 @@ class Fetched:
 
 
 def locate_output_folder(output_dir: str) -> Path:
+    """Raises InputError for no path at all, which would be the folder that one is in."""
+    if not output_dir.strip():
+        raise InputError(f"output_dir is empty: is a variable not set? This folder is `.` ({Path.cwd()}).")
     return Path(output_dir).expanduser().absolute()
 
 

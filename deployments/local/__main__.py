@@ -55,11 +55,18 @@ def add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     shown = commands.add_parser("demo", help="run top-n-words over a folder, show the result")
-    shown.add_argument("--inputs", type=Path, default=Path("data"), help="folder of text files")
-    shown.add_argument("--output", type=Path, default=Path("output"), help="folder for the results")
+    shown.add_argument("--inputs", type=folder, default=Path("data"), help="folder of text files")
+    shown.add_argument("--output", type=folder, default=Path("output"), help="folder for the results")
     shown.add_argument("--num-words", type=word_count, default=3, help="words to list of each file")
     shown.add_argument("--env-file", type=Path, default=ENV_FILE, help="use the open stack that wrote this")
     shown.set_defaults(run=run_demo, interrupted_exit_code=130)
+
+
+def folder(text: str) -> Path:
+    """A path that says something: an empty one would be the folder that one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; this folder is .")
+    return Path(text)
 
 
 def word_count(text: str) -> int:

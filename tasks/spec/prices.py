@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from tasks.errors import InputError
+from tasks.spec.named_patterns import REGION
 from tasks.spec.specs import PoolSpec, Spec
 
 SECONDS_PER_HOUR = 3600
@@ -37,7 +38,7 @@ class PriceSpec(Spec):
         description="Ask https://prices.azure.com for what is not given above: retail prices, of nodes with "
         "Linux. Where it can't be reached nothing is told of prices.",
     )
-    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] | None = Field(
+    region: Annotated[str, Field(pattern=REGION)] | None = Field(
         default=None,
         description="Of which region the public prices are. Empty: that of the Batch account.",
         examples=["westeurope"],

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.spec.bundle_sizes import FILES_MAX
-from tasks.spec.naming import RUN_KEY, RUN_KEY_MAX
+from tasks.spec.named_patterns import SLUG
+from tasks.spec.naming import RUN_KEY_MAX
 from tasks.spec.prices import DEFAULT_PRICES, PriceSpec
 from tasks.spec.specs import DEFAULT_CLEANUP, DEFAULT_POOL, BlockName, Cleanup, PoolSpec, Spec
 from tasks.spec.task_specs import DEFAULT_TASK, TaskSpec
@@ -28,7 +29,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
 FilesPerTask = Annotated[int, Field(ge=1, le=FILES_MAX)] | Literal["auto"]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
-RunKey = Annotated[str, Field(pattern=rf"^{RUN_KEY.pattern}$", max_length=RUN_KEY_MAX)]
+RunKey = Annotated[str, Field(pattern=SLUG, max_length=RUN_KEY_MAX)]
 
 
 class RunOptions(Spec):

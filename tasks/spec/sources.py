@@ -94,6 +94,9 @@ def _expand(source: str, outputs: str | None, found: Sources, find_blobs: FindBl
 
 
 def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
+    if not source.strip():
+        # A path to the folder that one is in, which nobody means who has left out something.
+        raise InputError(f"An input is empty: is a variable not set? This folder is `.` ({Path.cwd()}).")
     if not is_pattern(source):
         path = Path(source).expanduser()
         if not path.exists():

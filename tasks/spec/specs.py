@@ -6,17 +6,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 
 from tasks.base.printable import say_count
 from tasks.spec.forms import CHOOSE, fold_groups, take_empty_as_default, title_field
+from tasks.spec.named_patterns import BATCH_ID, IDENTITY, SLUG, SUBNET, VARIABLE
 from tasks.spec.overrides import check_pool_overrides
 from tasks.spec.vm_sizes import SLOTS_MAX, read_cores
 
 When = Literal["always", "on_success", "never"]
 NodeOrder = Literal["dedicated_first", "spot_first", "spot_or_dedicated"]
 Slots = Annotated[int, Field(ge=1, le=SLOTS_MAX)] | Literal["cores"]
-BatchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-SubnetId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/virtualNetworks/[^/]+/subnets/[^/]+$")]
-IdentityId = Annotated[str, Field(pattern=r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$")]
+BatchId = Annotated[str, Field(pattern=BATCH_ID)]
+BlockName = Annotated[str, Field(pattern=SLUG)]
+VariableName = Annotated[str, Field(pattern=VARIABLE)]
+SubnetId = Annotated[str, Field(pattern=SUBNET)]
+IdentityId = Annotated[str, Field(pattern=IDENTITY)]
 
 
 class Spec(BaseModel):

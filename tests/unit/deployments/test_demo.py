@@ -78,3 +78,11 @@ def test_what_the_demo_knows_of_the_flow_is_so():
     assert TopNWordsSpec(num_words=WORDS_MAX).num_words == WORDS_MAX
     (told,) = [line for line in Path(top_n_words.__file__).read_text().splitlines() if "output_name=" in line]
     assert OUTPUT_NAME in told
+
+
+@pytest.mark.parametrize("option", ["--inputs", "--output"])
+def test_an_empty_folder_s_name_is_refused(option, capsys):
+    """It would be the folder that one is in, with all that lies there."""
+    with pytest.raises(SystemExit):
+        main(["demo", option, ""])
+    assert f"{option}: it is empty" in capsys.readouterr().err

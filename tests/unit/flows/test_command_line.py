@@ -117,7 +117,7 @@ def test_defaults_are_those_of_the_flow(flow: Flow):
         ("--run-key NOT/THIS", "--run-key"),
         ("--pool.dedicated-nodes -1", "--pool.dedicated-nodes: Input should be greater than or equal to 0"),
         ("--pool.dedicated-nodes 0", "--pool: a pool needs a node"),
-        ("--pool.pool-id a/b", "--pool.pool-id: String should match pattern"),
+        ("--pool.pool-id a/b", "--pool.pool-id: It takes letters, digits, - and _"),
         ("--cleanup.job sometimes", "--cleanup.job: Input should be 'always', 'on_success' or 'never'"),
         ("--pool.colour red", "--pool.colour"),
         ("--no-such-option", "--no-such-option"),

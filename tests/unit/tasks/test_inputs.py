@@ -69,6 +69,8 @@ def test_a_list_joins_its_parts_and_ignores_repetition(tmp_path):
         ("*.none", r"No file matches \*\.none"),
         (".", r"The folder \. has no files"),
         ([], "There are no inputs"),
+        ("", "An input is empty"),
+        (["  "], "An input is empty"),
     ],
 )
 def test_nothing_to_do_is_an_error(inputs, message, tmp_path, monkeypatch):

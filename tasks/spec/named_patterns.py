@@ -1,0 +1,30 @@
+"""Texts that have a form: forms check them by the pattern, and people are told the words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+BATCH_ID = r"^[A-Za-z0-9_-]{1,64}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SUBNET = r"(?i)^/subscriptions/[^/]+/.+/virtualNetworks/[^/]+/subnets/[^/]+$"
+IDENTITY = r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$"
+REGION = r"^[A-Za-z0-9]+$"
+
+WORDS = {
+    SLUG: "small letters and digits, with single dashes between them, such as night-7",
+    BATCH_ID: "letters, digits, - and _, 64 of them at most",
+    VARIABLE: "letters, digits and _, with no digit in front",
+    SUBNET: "the subnet's id as the portal shows it, /subscriptions/.../virtualNetworks/.../subnets/...",
+    IDENTITY: "the identity's id as the portal shows it, /subscriptions/.../userAssignedIdentities/...",
+    REGION: "letters and digits, such as westeurope",
+}
+
+
+def describe_refusal(detail: Mapping[str, Any]) -> str:
+    """What is wrong with one value, in words; `detail` is an error of a pydantic.ValidationError."""
+    words = WORDS.get(detail.get("ctx", {}).get("pattern", ""))
+    if detail["type"] == "string_pattern_mismatch" and words:
+        return f"It takes {words}"
+    if detail["type"] == "string_too_short" and not detail["input"]:
+        return "It must not be empty"
+    return detail["msg"].removeprefix("Value error, ")
