@@ -20,6 +20,7 @@ from prefect.settings import get_current_settings, temporary_settings
 
 from flows.display import expected_errors_hidden, live_display
 from flows.heartbeats import UNSENT, heartbeats_sent
+from flows.server_errors import explain_server_error
 from tasks.azure.accounts import read_accounts
 from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
@@ -60,9 +61,6 @@ options that can't be right.
 ACCOUNTS_HINT = (
     "With no cloud account: `make up` in another terminal opens a local stack, which"
     " `./run python -m flows.{name} ...` then uses. With one: the README, `On a real account`."
-)
-SERVER_HINT = (
-    "is a Prefect server running there? With PREFECT_API_URL unset, a temporary one is started for the run."
 )
 AS_JSON = Parameter(
     "--json", group=GENERAL, show_default=False, help="Print the summary as JSON, and no paths."
@@ -200,10 +198,10 @@ def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
                 outcome.has_idle_nodes = isinstance(error, IdleNodesError)
             except KeyboardInterrupt:
                 outcome.error, outcome.exit_code = "Interrupted.", INTERRUPTED
-            except RuntimeError as error:
-                if not _is_without_server(error):
+            except Exception as error:
+                outcome.error, outcome.exit_code = explain_server_error(error), FAILED
+                if outcome.error is None:
                     raise
-                outcome.error, outcome.exit_code = f"{error} - {SERVER_HINT}", FAILED
     return outcome
 
 
@@ -225,11 +223,6 @@ def find_no_account(flow: Flow, parameters: Mapping[str, Any]) -> str | None:
     except SettingsError as error:
         return str(error)
     return None
-
-
-def _is_without_server(error: RuntimeError) -> bool:
-    """Whether Prefect found no server, for which it has no exception of its own."""
-    return str(error).startswith(("Failed to reach API at", "Timed out while attempting to connect"))
 
 
 def server_settings() -> AbstractContextManager[Any]:
