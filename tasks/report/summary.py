@@ -12,7 +12,7 @@ from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.failed_logs import publish_logs
 from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_files
-from tasks.report.node_words import shorten_node_paths
+from tasks.report.node_words import shorten_node_id, shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.run_results import FileResult, RunResult
@@ -135,7 +135,7 @@ def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
     lines = ["# Summary", "", *(f"- {make_plain(line)}" for line in summary_lines(result))]
     lines += [f"- {link}" for link in links]
     if "\n" in result.ended_early:
-        lines += _write_section("Why it ended early", result.ended_early)
+        lines += _write_section("Why it ended early", shorten_node_id(result.ended_early))
     if result.counts["failed"]:
         lines += _write_section("Failed files", describe_failures(result))
     return "\n".join(lines)
