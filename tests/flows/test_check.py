@@ -96,6 +96,8 @@ def server_of_another_time() -> Iterator[str]:
             self.send_response_only(403)
             theirs = datetime.now(timezone.utc) + timedelta(minutes=20)
             self.send_header("Date", format_datetime(theirs, usegmt=True))
+            # As each answer of the service has: what comes without is a gateway's.
+            self.send_header("request-id", "0")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -139,7 +141,8 @@ class Restricted(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "comp=userdelegationkey" in self.path:
-            self.answer(403, {"x-ms-error-code": "AuthorizationPermissionMismatch"}, b"")
+            refused = {"x-ms-error-code": "AuthorizationPermissionMismatch", "x-ms-request-id": "0"}
+            self.answer(403, refused, b"")
             return
         url, headers = f"{self.upstream}{self.path}", {**self.headers, "Accept-Encoding": "identity"}
         got = requests.request(self.command, url, data=body, headers=headers, verify=self.certificate)

@@ -111,9 +111,12 @@ def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named)
     """A variable that names an account or a server keeps all of the stack's away, and that is said."""
     root = tmp_path / "clone"
     (root / ".local").mkdir(parents=True)
-    (root / ".venv").mkdir()
+    (root / "deployments").mkdir()
+    (root / ".venv" / "bin").mkdir(parents=True)
     (root / ".venv" / ".installed").touch()
-    shutil.copy2(REPOSITORY / "run", root)
+    (root / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    for name in ("run", "deployments/setup.sh"):
+        shutil.copy2(REPOSITORY / name, root / name)
     (root / ".local" / "stack.env").write_text(
         "export AZURE_BATCH_ENDPOINT=stack\nexport AZURE_BATCH_ACCESS_KEY=stack\n"
     )
