@@ -91,12 +91,21 @@ def test_the_dashboard_is_shown_in_no_frame(local_stack):
     assert send(local_stack.address, "OPTIONS", "/api/deployments/filter", asked).status_code == REFUSED
 
 
+WEBSOCKETS = ("events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled")
+
+
 def test_a_websocket_of_a_page_is_refused(local_stack):
-    """The stream of events opens for no other origin."""
+    """No stream opens for another origin, nor for who has no key, however it is asked for."""
     wanted = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    wanted |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "prefect"}
-    path = "/api/events/out"
-    assert send(local_stack.address, "GET", path, {**wanted, "Origin": PAGE}).status_code == REFUSED
+    wanted |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    pages = [headers_of(kind, local_stack.address) for kind in FOREIGN]
+    asked = [{**page, "Sec-WebSocket-Protocol": "prefect"} for page in pages] + [{}]
+    answers = {
+        (path, str(headers)): send(local_stack.address, "GET", f"/api/{path}", wanted | headers).status_code
+        for path in WEBSOCKETS
+        for headers in asked
+    }
+    assert {one for one in answers.items() if one[1] != REFUSED} == set()
 
 
 @KINDS
