@@ -20,7 +20,15 @@ from batch_emulator.faults import AllocationFault, Faults, NodeFault, StartTaskF
 from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
 from tasks.base.listeners import listening
-from tasks.errors import FanOutError, FilesFailedError, JobError, PoolError, RunTimeoutError, StallError
+from tasks.errors import (
+    FanOutError,
+    FilesFailedError,
+    InputError,
+    JobError,
+    PoolError,
+    RunTimeoutError,
+    StallError,
+)
 from tasks.jobs import create_job
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunOptions
@@ -124,10 +132,10 @@ TABLE = {
         options={"stall_minutes": 0.06, "max_wall_clock_minutes": 60},
     ),
     "more slots than a node has": Row(
-        StallError,
-        ("has 1 idle", "need more slots than a node has"),
-        command="true",
+        InputError,
+        ("takes 3 slots", "no task would ever run"),
         options={"task": {"overrides": {"requiredSlots": 3}}},
+        polls_max=0,
     ),
     "program that hangs, with a limit": Row(
         FilesFailedError, ("one.txt: .*maximum execution time",), options={"max_wall_clock_minutes": 0.01}
@@ -217,9 +225,13 @@ def test_what_keeps_a_run_from_going_on_is_told_and_ends_it(serve_with, tmp_path
 def test_what_can_not_be_told_takes_the_place_of_no_reason(accounts):
     """Neither job nor pool are there any more: what is known of the standstill is told all the same."""
     stall = Stall(Patience(60, 60), view=PoolView(False, True, False, (1, 0), 0, None))
+    idle = Stall(Patience(60, 60), view=PoolView(False, True, False, (1, 0), 1, None, nodes={"idle": 1}))
     with batch_client("Looking") as client:
         assert "is steady" in describe_stall(client, "no-pool", "no-job", stall)
         assert describe_running(client, "no-job") == ""
+        told = describe_stall(client, "no-pool", "no-job", idle)
+        assert "has 1 idle" in told
+        assert "need more slots than a node has" in told
 
 
 def test_tasks_that_somebody_has_deleted_are_not_waited_for(kept, monkeypatch):
