@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from batch_emulator.api.bodies.base import Body, parse_json, parse_object, unknown_property
 from batch_emulator.api.conditions import check_conditions
-from batch_emulator.api.former_names import in_todays_names
+from batch_emulator.api.former_names import find_todays_name, in_todays_names
 from batch_emulator.api.refusals import allowed_by
 from batch_emulator.api.versions import find_unknown
 from batch_emulator.engine.engine import Engine
@@ -81,7 +81,7 @@ def read_body(call: Call, model: type[B], kind: str = "") -> B:
 
 def read_object(call: Call, model: type[B], value: Any, kind: str) -> B:
     """One object of a body, as `read_body`."""
-    name = find_unknown(kind, value, call.version)
+    name = find_unknown(kind, value, call.version) or find_todays_name(value, call.version)
     if name is not None:
         raise unknown_property(name)
     value = in_todays_names(value, call.version)

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from batch_emulator.api.call import Call
+from batch_emulator.api.former_names import former_name
 from batch_emulator.api.versions import API_VERSIONS, json_type
 from batch_emulator.engine.engine import Engine
 from batch_emulator.errors import BatchError
@@ -71,12 +72,14 @@ def error_answer(engine: Engine, error: BatchError, request: Request, request_id
         "message": {"lang": "en-US", "value": f"{error.message}\nRequestId:{request_id}\nTime:{time}"},
     }
     if error.values:
-        wire["values"] = [_describe_value(name, value) for name, value in error.values]
+        wire["values"] = [_describe_value(name, value, version) for name, value in error.values]
     return Response(orjson.dumps(wire), error.status, error.headers, media_type=json_type(version))
 
 
-def _describe_value(name: str, value: str | None) -> dict[str, str]:
-    return {"key": name} if value is None else {"key": name, "value": value}
+def _describe_value(name: str, value: str | None, version: str) -> dict[str, str]:
+    if value is None:
+        return {"key": name}
+    return {"key": name, "value": former_name(value, version) if name == "PropertyName" else value}
 
 
 def fault_answer(fault: RequestFault) -> Response:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
+from batch_emulator.api.auto_pools import check_job
 from batch_emulator.api.bodies.jobs import JobAdd, JobDisable, JobPatch, JobReplace, JobTerminate
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import JOBS, PREPARATIONS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
+from batch_emulator.api.paging import invalid_query
 from batch_emulator.api.views.jobs import render_job, render_task_counts
 from batch_emulator.api.views.runs import render_preparation
 from batch_emulator.errors import BatchError
@@ -19,28 +22,40 @@ from batch_emulator.resources.model import Job, key
 from batch_emulator.scheduler import jobs
 
 _FIRST, _LAST = "0", "1"
+_PLACE = re.compile(r"([01])(\d{1,30})/(.*)", re.DOTALL)
 
 
 def add_job(call: Call) -> Response:
-    job = call.do(jobs.add_job, read_body(call, JobAdd, "jobs").to_wire())
+    job = call.do(jobs.add_job, check_job(call, read_body(call, JobAdd, "jobs").to_wire()))
     # The service answers so whatever the job's id is.
     return created(call, job, f"{call.url}/job-1")
 
 
 def list_jobs(call: Call) -> Response:
-    candidates = _in_order(call.store.jobs, start_key(call) or _FIRST)
+    after = start_key(call) or f"{_FIRST}{call.engine.now()}/"
+    candidates = _in_order(call.store.jobs, *_read_place(after))
     return list_page(
         call, "jobs", candidates, lambda job: render_job(job, call.base_url), read_filter(call, JOBS)
     )
 
 
-def _in_order(jobs: SortedDict[str, Job], after: str) -> Iterator[tuple[str, Job]]:
-    """As recorded: jobs that have not ended, then completed ones, each in order of id."""
+def _read_place(after: str) -> tuple[str, int, str]:
+    """The half of the list, when its first page was asked for (ticks), and the key behind which to go on."""
+    found = _PLACE.fullmatch(after)
+    if found is None:
+        raise invalid_query("$skiptoken", after, "The specified skip token is invalid")
+    return found[1], int(found[2]), found[3]
+
+
+def _in_order(jobs: SortedDict[str, Job], half: str, began: int, after: str) -> Iterator[tuple[str, Job]]:
+    """As recorded: jobs that have not ended, then completed ones, each in order of id. One that completes
+    between two pages stays where it was, so that it is told once."""
     for place in _FIRST, _LAST:
-        if place >= after[0]:
-            for job_key, job in behind(jobs, after[1:] if place == after[0] else ""):
-                if place == (_LAST if job.state == "completed" else _FIRST):
-                    yield place + job_key, job
+        if place >= half:
+            for job_key, job in behind(jobs, after if place == half else ""):
+                is_last = job.state == "completed" and job.state_since <= began
+                if place == (_LAST if is_last else _FIRST):
+                    yield f"{place}{began}/{job_key}", job
 
 
 def get_job(call: Call) -> Response:
@@ -59,13 +74,13 @@ def delete_job(call: Call) -> Response:
 
 
 def change_job(call: Call) -> Response:
-    body = read_body(call, JobPatch, "patched jobs").to_wire()
+    body = check_job(call, read_body(call, JobPatch, "patched jobs").to_wire())
     call.check(_job(call))
     return changed(call, call.do(jobs.change_job, call.parameters["job"], body))
 
 
 def replace_job(call: Call) -> Response:
-    body = read_body(call, JobReplace).to_wire()
+    body = check_job(call, read_body(call, JobReplace).to_wire())
     call.check(_job(call))
     return changed(call, call.do(jobs.replace_job, call.parameters["job"], body))
 

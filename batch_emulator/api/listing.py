@@ -1,4 +1,4 @@
-"""Pages of lists: filtered, ordered by id, with a link to the next."""
+"""Pages of lists: filtered, ordered by key, with a link to the next."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Pages of a list: `maxresults`, `$skiptoken` and `odata.nextLink`.
 
-A list is ordered by id, and a token holds the id that the page before it ended with, so that items which
-come or go between two pages move nothing else.
+A list is ordered by key, and a token holds the key that the page before it ended with, so that items which
+come or go between two pages move nothing else. A key is the id; of a job also where it stood at first.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def parse_maxresults(text: str | None, most: int = MAX_PAGE) -> int:
     return number
 
 
-def encode_skiptoken(last_id: str) -> str:
+def encode_skiptoken(last: str) -> str:
     """An opaque token in characters that need no escaping in a query."""
-    return _PREFIX + base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
+    return _PREFIX + base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
 
 
 def decode_skiptoken(token: str) -> str:
-    """The id that the page before ended with; 400 for a token that is none of ours."""
+    """The key that the page before ended with; 400 for a token that is none of ours."""
     body = token.removeprefix(_PREFIX)
     try:
         if body == token:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.bodies.endpoints import refuse_login_ports
+from batch_emulator.api.auto_pools import refuse_old_ports
+from batch_emulator.api.bodies.accounts import check_system
 from batch_emulator.api.bodies.machines import refuse_managed_image
 from batch_emulator.api.bodies.pools import (
     AutoScaleEnable,
@@ -19,7 +20,7 @@ from batch_emulator.api.bodies.pools import (
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
-from batch_emulator.api.versions import FIRST_WITHOUT_LOGIN, FIRST_WITHOUT_RETIRED
+from batch_emulator.api.versions import FIRST_WITHOUT_RETIRED
 from batch_emulator.api.views.pools import render_node_counts, render_pool
 from batch_emulator.resources.model import Wire
 from batch_emulator.scheduler import autoscaling, pools
@@ -34,8 +35,7 @@ def add_pool(call: Call) -> Response:
         refuse_managed_image(_image_id(spec))
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(spec)
-    if call.version < FIRST_WITHOUT_LOGIN:
-        refuse_login_ports(spec)
+    refuse_old_ports(call, spec)
     pool = call.do(pools.add_pool, spec)
     return created(call, pool, f"{call.url}/{pool.id}")
 
@@ -75,7 +75,9 @@ def change_pool(call: Call) -> Response:
     body = read_body(call, PoolPatch, "patched pools").to_wire()
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(body)
-    call.check(_pool(call))
+    pool = _pool(call)
+    check_system(pool.spec | body)
+    call.check(pool)
     return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))
 
 

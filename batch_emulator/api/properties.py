@@ -6,6 +6,7 @@ Source: the REST API's specification. `$select` takes properties of the resource
 from __future__ import annotations
 
 from batch_emulator.api.call import Call
+from batch_emulator.api.former_names import former_name
 from batch_emulator.api.odata import parse_expand, parse_select
 from batch_emulator.api.paging import invalid_query
 
@@ -221,8 +222,9 @@ _TOLD_ANYWAY = {"pools": frozenset({"upgradePolicy"}), "nodes": frozenset({"virt
 def read_select(call: Call, kind: str) -> frozenset[str] | None:
     """The request's `$select`, None where all is wanted; 400 for a property that the kind does not have."""
     wanted = parse_select(call.option("$select"))
-    if kind in _SELECTABLE:
-        _refuse_unknown(call, "$select", wanted or frozenset(), _SELECTABLE[kind])
+    if wanted and kind in _SELECTABLE:
+        known = frozenset(former_name(name, call.version) for name in _SELECTABLE[kind])
+        _refuse_unknown(call, "$select", wanted, known)
     if kind in _WITH_STATISTICS:
         _refuse_unknown(call, "$expand", parse_expand(call.option("$expand")), _EXPANDABLE)
     return wanted and wanted | _TOLD_ANYWAY.get(kind, frozenset())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, plain
+from batch_emulator.api.auto_pools import check_schedule
 from batch_emulator.api.bodies.schedules import JobScheduleAdd, JobSchedulePatch, JobScheduleReplace
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import JOBS_OF_SCHEDULE, SCHEDULES
@@ -16,7 +17,8 @@ from batch_emulator.scheduler import schedules
 
 
 def add_schedule(call: Call) -> Response:
-    schedule = call.do(schedules.add_schedule, read_body(call, JobScheduleAdd, "jobschedules").to_wire())
+    body = check_schedule(call, read_body(call, JobScheduleAdd, "jobschedules").to_wire())
+    schedule = call.do(schedules.add_schedule, body)
     return created(call, schedule, f"{call.url}/{schedule.id}")
 
 
@@ -38,12 +40,12 @@ def _schedule(call: Call) -> JobSchedule:
 
 
 def change_schedule(call: Call) -> Response:
-    body = read_body(call, JobSchedulePatch, "jobschedules").to_wire()
+    body = check_schedule(call, read_body(call, JobSchedulePatch, "jobschedules").to_wire())
     return _do(call, 200, schedules.change_schedule, body)
 
 
 def replace_schedule(call: Call) -> Response:
-    body = read_body(call, JobScheduleReplace, "jobschedules").to_wire()
+    body = check_schedule(call, read_body(call, JobScheduleReplace, "jobschedules").to_wire())
     return _do(call, 200, schedules.replace_schedule, body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -43,6 +44,27 @@ async def _nth(wire: Wire, number: int) -> str:
         link = dict(parse_qsl(urlsplit(body["odata.nextLink"]).query))
         body = await wire.get("/jobs", query=query | {"$skiptoken": link["$skiptoken"]})
     return body["value"][0]["id"]
+
+
+async def test_a_job_that_completes_between_two_pages_is_listed_once(wire: Wire) -> None:
+    """It stays where it was when the first page was asked for, before that page or behind it."""
+    for name in ("a", "b", "c", "d"):
+        await wire.add_job(name)
+    await wire.post("/jobs/a/terminate")
+    await eventually(lambda: _has_ended(wire, "a"))
+    query, found = {"maxresults": "1"}, []
+    while True:
+        body = await wire.get("/jobs", query=query)
+        found += [job["id"] for job in body["value"]]
+        if "odata.nextLink" not in body:
+            break
+        query |= {"$skiptoken": dict(parse_qsl(urlsplit(body["odata.nextLink"]).query))["$skiptoken"]}
+        if found == ["b"]:
+            for name in ("b", "c"):
+                await wire.post(f"/jobs/{name}/terminate")
+                await eventually(partial(_has_ended, wire, name))
+    assert found == ["b", "c", "d", "a"]
+    assert await ids(wire, "/jobs") == ["d", "a", "b", "c"]
 
 
 async def test_some_properties_are_told_unselected(wire: Wire) -> None:

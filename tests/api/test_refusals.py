@@ -131,6 +131,10 @@ async def test_accounts_of_windows_are_not_of_linux(wire: Wire) -> None:
     assert values["Reason"].startswith(
         "The user configuration for user account 'me' has a mismatch with the OS"
     )
+    await wire.add_pool()
+    changed = await wire.send("PATCH", "/pools/p", {"userAccounts": [account]})
+    assert error(changed) == (status, code, values)
+    assert "userAccounts" not in await wire.get("/pools/p")
 
 
 async def test_subnet_of_no_subscription_is_refused(wire: Wire) -> None:

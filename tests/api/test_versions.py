@@ -147,6 +147,45 @@ async def test_slots_had_another_name(wire: Wire) -> None:
     assert "requiredSlots" not in await wire.get("/jobs/j/tasks/t", version=version)
 
 
+async def test_slots_had_another_name_in_all_that_is_asked_and_refused(wire: Wire) -> None:
+    """`$select`, bodies and refusals before 2020-09 have the former name, and that alone."""
+    version = "2018-12-01.8.0"
+    await wire.add_pool(maxTasksPerNode=2, version=version)
+    selected = {"$select": "id,maxTasksPerNode"}
+    for path in ("/pools", "/pools/p"):
+        found = await wire.get(path, query=selected, version=version)
+        (one,) = found.get("value", [found])
+        assert (one["id"], one["maxTasksPerNode"]) == ("p", 2)
+        refused = await wire.send("GET", path, query={"$select": "id,taskSlotsPerNode"}, version=version)
+        assert error(refused)[:2] == (400, "InvalidQueryParameterValue")
+        assert error(await wire.send("GET", path, query=selected))[:2] == (400, "InvalidQueryParameterValue")
+    pool = POOL | {"id": "q"}
+    todays = await wire.send("POST", "/pools", pool | {"taskSlotsPerNode": 2}, version=version)
+    assert error(todays)[:2] == (400, "InvalidRequestBody")
+    assert "'taskSlotsPerNode'" in error(todays)[2]["Reason"]
+    for number in (99, 999):
+        many = await wire.send("POST", "/pools", pool | {"maxTasksPerNode": number}, version=version)
+        _, code, values = error(many)
+        assert (code, values["PropertyName"]) == ("InvalidPropertyValue", "maxTasksPerNode")
+
+
+async def test_ports_for_remote_login_are_not_an_auto_pool_s_either(wire: Wire) -> None:
+    """The service's own ports before 2024-07 are refused with a job's and a schedule's pool."""
+    ports = {"backendPort": 22, "frontendPortRangeStart": 15000, "frontendPortRangeEnd": 15100}
+    nat = [{"name": "ssh", "protocol": "tcp", **ports}]
+    pool = {name: value for name, value in POOL.items() if name != "id"}
+    pool |= {"networkConfiguration": {"endpointConfiguration": {"inboundNATPools": nat}}}
+    auto = {"poolInfo": {"autoPoolSpecification": {"poolLifetimeOption": "job", "pool": pool}}}
+    bodies = {
+        "/jobs": {"id": "j"} | auto,
+        "/jobschedules": {"id": "s", "schedule": {"recurrenceInterval": "P1D"}, "jobSpecification": auto},
+    }
+    for path, body in bodies.items():
+        _, code, values = error(await wire.send("POST", path, body, version="2018-12-01.8.0"))
+        assert (code, values["PropertyName"]) == ("InvalidPropertyValue", "backendPort")
+        await wire.post(path, body)
+
+
 async def test_what_never_was_is_told_as_recorded(wire: Wire) -> None:
     """A task that was ended before it came to a node has an empty place and no details; a schedule that says
     nothing is left out."""

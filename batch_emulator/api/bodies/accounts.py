@@ -5,15 +5,14 @@ Source: descriptions of the properties in the REST specification. Codes and word
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
-from batch_emulator.api.bodies.machines import UpgradePolicy, VirtualMachineConfiguration
 from batch_emulator.api.bodies.scalars import Choice, ElevationLevel, Int, up_to
 from batch_emulator.errors import invalid_combination, invalid_property
+from batch_emulator.resources.model import Wire
 
 Secret = Annotated[str | None, Field(exclude=True)]
 RequiredSecret = Annotated[str, Field(exclude=True)]
@@ -49,24 +48,26 @@ class UserAccount(Body):
     windows_user_configuration: WindowsUserConfiguration | None = None
 
 
-def check_system(
-    machine: VirtualMachineConfiguration, accounts: Sequence[UserAccount], upgrade: UpgradePolicy | None
-) -> None:
-    """What is of Windows is not said of Linux; and a Windows that a pool upgrades does not update itself."""
-    if "windows" in machine.node_agent_sku_id.lower():
-        _check_updates(machine, upgrade)
+def check_system(pool: Wire) -> None:
+    """What is of Windows is not said of Linux; and a Windows that a pool upgrades does not update itself.
+    `pool` is a new one, or an old one with its changes."""
+    machine = pool.get("virtualMachineConfiguration")
+    if machine is None:
         return
-    if machine.windows_configuration is not None:
+    if "windows" in machine["nodeAgentSKUId"].lower():
+        _check_updates(machine, pool.get("upgradePolicy", {}))
+        return
+    if "windowsConfiguration" in machine:
         reason = "The property must not be specified for a Linux image"
         raise invalid_combination("windowsConfiguration", reason)
-    for account in accounts:
-        if account.windows_user_configuration is not None:
-            raise invalid_combination("windowsUserConfiguration", _MISMATCH.format(account.name))
+    for account in pool.get("userAccounts", ()):
+        if "windowsUserConfiguration" in account:
+            raise invalid_combination("windowsUserConfiguration", _MISMATCH.format(account["name"]))
 
 
-def _check_updates(machine: VirtualMachineConfiguration, upgrade: UpgradePolicy | None) -> None:
-    policy = upgrade.automatic_os_upgrade_policy if upgrade else None
-    own = machine.windows_configuration
-    if policy and policy.enable_automatic_os_upgrade and own and own.enable_automatic_updates:
+def _check_updates(machine: Wire, upgrade: Wire) -> None:
+    policy = upgrade.get("automaticOSUpgradePolicy", {})
+    own = machine.get("windowsConfiguration", {})
+    if policy.get("enableAutomaticOSUpgrade") and own.get("enableAutomaticUpdates"):
         reason = "The value must not be true if enableAutomaticOSUpgrade is true"
         raise invalid_property("enableAutomaticUpdates", "true", reason)

@@ -147,8 +147,7 @@ class PoolSpecification(Body):
         if None not in kinds:
             reason = "virtualMachineConfiguration and cloudServiceConfiguration are mutually exclusive"
             raise invalid_property("cloudServiceConfiguration", "cloudServiceConfiguration", reason)
-        if self.virtual_machine_configuration is not None:
-            check_system(self.virtual_machine_configuration, self.user_accounts or (), self.upgrade_policy)
+        check_system(self.to_wire())
         return self
 
     @model_validator(mode="after")
