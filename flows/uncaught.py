@@ -4,10 +4,14 @@ The forty lines between are Prefect's and ours, and say nothing; with DEBUG logg
 """
 
 import logging
+import os
+import site
 import sys
+import sysconfig
 from collections.abc import Callable
+from itertools import dropwhile, takewhile
 from pathlib import Path
-from traceback import extract_tb
+from traceback import FrameSummary, extract_tb
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +22,17 @@ from tasks.logs import was_told
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
 ROOT = Path(__file__).parents[1]
-OTHERS = (str(ROOT / "flows"), str(ROOT / "tasks"), "<", sys.prefix, sys.base_prefix)
+LIBRARIES = tuple(
+    os.path.join(folder, "")
+    for folder in (
+        *(str(ROOT / own) for own in ("flows", "tasks")),
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+    )
+)
+# What `python -c` and an interpreter's prompt call what they are given.
+TYPED = {"<string>", "<stdin>"}
 
 
 def show_errors_plainly() -> None:
@@ -29,26 +43,29 @@ def show_errors_plainly() -> None:
 def _build_hook(otherwise: Hook) -> Hook:
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         is_debugged = get_logger("flow_runs").isEnabledFor(logging.DEBUG)
-        if isinstance(error, FanOutError) and not is_debugged:
-            print(describe_uncaught(error, trace), file=sys.stderr)
+        call = None if is_debugged else _find_call(trace)
+        if isinstance(error, FanOutError) and call is not None:
+            print(f"{call}\n{_describe(error)}", file=sys.stderr)
         else:
             otherwise(kind, error, trace)
 
     return show
 
 
-def describe_uncaught(error: FanOutError, trace: TracebackType | None) -> str:
-    """Where the script called us and why that failed; of what the log has told already the first line."""
+def _describe(error: FanOutError) -> str:
+    """Why it failed; of what the log has told already the first line."""
     message = str(error)
     said = message.partition("\n")[0] if was_told(error) else message
-    return "\n".join([*_find_call(trace), f"{type(error).__name__}: {said}"])
+    return f"{type(error).__name__}: {said}"
 
 
-def _find_call(trace: TracebackType | None) -> list[str]:
-    """The script's last line before those of libraries."""
-    call: list[str] = []
-    for frame in extract_tb(trace):
-        if frame.filename.startswith(OTHERS):
-            break
-        call = [f'File "{frame.filename}", line {frame.lineno}, in {frame.name}']
-    return call
+def _find_call(trace: TracebackType | None) -> str | None:
+    """The script's last line before those of libraries, behind those that run it; None if it has none."""
+    own = dropwhile(_is_of_library, extract_tb(trace))
+    frames = [*takewhile(lambda frame: not _is_of_library(frame), own)]
+    return f'File "{frames[-1].filename}", line {frames[-1].lineno}, in {frames[-1].name}' if frames else None
+
+
+def _is_of_library(frame: FrameSummary) -> bool:
+    is_made = frame.filename.startswith("<") and frame.filename not in TYPED
+    return is_made or frame.filename.startswith(LIBRARIES)

@@ -26,6 +26,9 @@ SHARD_THREADS = 8
 # A step begins with one thread, and looks so often whether that waits, so that more would help.
 LOOK_SECONDS = 0.02
 BUSY_SHARE = 0.5
+# Items that take longer, on average, gain by threads though the process is busy: it reads or encrypts large
+# blocks, in which others may run, or it takes turns too seldom to matter. Looked at after the first five.
+LONG_SECONDS = 0.01
 # So many Prefect tasks of a step are given out at once: more than run at once, so that none of those waits.
 SHARDS_AT_ONCE = 16
 TICK_SECONDS = 1.0
@@ -75,7 +78,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     with ThreadPoolExecutor(SHARD_THREADS) as threads:
         try:
             workers = [threads.submit(copy_context().run, work)]
-            if _is_waiting(workers[0], left):
+            if _needs_more(workers[0], left, results):
                 more = range(min(SHARD_THREADS - 1, len(left)))
                 workers += [threads.submit(copy_context().run, work) for _ in more]
             for worker in workers:
@@ -85,17 +88,22 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     return [results[number] for number in range(total)]
 
 
-def _is_waiting(worker: Future[None], left: Collection[object]) -> bool:
-    """Watch one thread at work, until nothing is left, or the process is seen to wait more than it works.
+def _needs_more(worker: Future[None], left: Collection[object], done: Collection[object]) -> bool:
+    """Watch one thread at work, until nothing is left, or more threads would help: the process is seen to
+    wait more than it works, or items take long.
 
     Where services answer faster than one interpreter asks, more threads only wait for it, and a fifth of the
     processor's time goes into taking turns.
     """
+    started = time.perf_counter()
     while left:
         began, used = time.perf_counter(), time.process_time()
         with suppress(NotYet):
             worker.result(timeout=LOOK_SECONDS)
-        if time.process_time() - used < BUSY_SHARE * (time.perf_counter() - began):
+        now = time.perf_counter()
+        if time.process_time() - used < BUSY_SHARE * (now - began):
+            return True
+        if now - started > LONG_SECONDS * max(5, len(done)):
             return True
     return False
 

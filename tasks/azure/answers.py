@@ -29,8 +29,8 @@ def can_read() -> bool:
 
 
 def read_answer(receive: Callable[[], bytes], has_body: bool, body_max_bytes: int) -> Answer:
-    """Read one answer from what comes. `has_body` is False for a HEAD's, whose length is that of a body that
-    does not come. Raises Unusual for all but the plain case, OSError if it ends too soon."""
+    """Read one answer from what comes. `has_body` is False for a HEAD's, whose length, if any, is that of a
+    body that does not come. Raises Unusual for all but the plain case, OSError if it ends too soon."""
     assert httptools is not None
     seen = _Seen()
     parser = httptools.HttpResponseParser(seen)
@@ -43,7 +43,9 @@ def read_answer(receive: Callable[[], bytes], has_body: bool, body_max_bytes: in
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise Unusual(str(error)) from error
         if seen.has_head:
-            _check(seen, parser.get_http_version(), body_max_bytes if has_body else None)
+            _check(seen, parser.get_http_version(), parser.get_status_code())
+            if has_body:
+                _check_length(seen.headers.get("content-length", ""), body_max_bytes)
     return Answer(parser.get_status_code(), seen.headers, b"".join(seen.body))
 
 
@@ -71,10 +73,12 @@ class _Seen:
         self.is_whole = True
 
 
-def _check(seen: _Seen, version: str, body_max_bytes: int | None) -> None:
-    length = seen.headers.get("content-length", "")
+def _check(seen: _Seen, version: str, status: int) -> None:
     is_last = version != "1.1" or seen.headers.get("connection", "").lower() == "close"
-    if is_last or seen.count > 1 or not length.isdecimal():
-        raise Unusual("the answer has no length, is the last one, or is not the only one")
-    if body_max_bytes is not None and int(length) > body_max_bytes:
-        raise Unusual(f"the answer has {length} bytes")
+    if is_last or seen.count > 1 or status < 200:
+        raise Unusual("the answer is the last one, or is not the only one")
+
+
+def _check_length(length: str, max_bytes: int) -> None:
+    if not length.isdecimal() or int(length) > max_bytes:
+        raise Unusual(f"the answer has {length or 'an unknown number of'} bytes")

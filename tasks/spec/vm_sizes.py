@@ -12,6 +12,8 @@ OF_D = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
 OF_G = {1: 2, 2: 4, 3: 8, 4: 16, 5: 32}
 OF_A = {0: 1, 1: 1, 2: 2, 3: 4, 4: 8, 5: 2, 6: 4, 7: 8, 8: 8, 9: 16, 10: 8, 11: 16}
 OF_A_V2 = {number: number for number in (1, 2, 4, 8)}
+# Parts of a name that are no device, as in Standard_DC4as_cc_v5.
+FEATURES = {"cc", "xl"}
 # The service's limit (REST operation Pool Add): four a core, and 256.
 SLOTS_PER_CORE = 4
 SLOTS_MAX = 256
@@ -47,20 +49,20 @@ def why_too_many_slots(vm_size: str, slots: int) -> str | None:
 
 
 def as_arm_name(vm_size: str) -> str:
-    """A size as Azure Resource Manager writes it, such as Standard_NC24ads_A100_v4, whatever case it is in.
+    """A size as Azure Resource Manager writes it, such as Standard_NC24ads_A100_v4, also if given in one
+    case; one in both cases stays as it is.
 
-    The family's letters, and a device in its name, are capitals; features, and the version, are not.
+    The family's letters, and a device in its name, are capitals; features, and the version at the end, not.
     """
     tier, *parts = vm_size.split("_")
-    if not parts:
+    rest = "_".join(parts)
+    if not parts or rest not in (rest.upper(), rest.lower()):
         return vm_size
     family = re.match(r"[A-Za-z]*", parts[0])
     letters = family.group() if family else ""
     size = letters.upper() + parts[0][len(letters) :].lower()
-    return "_".join([tier.capitalize(), size, *map(_write_part, parts[1:])])
-
-
-def _write_part(part: str) -> str:
-    if part.lower() == "promo":
-        return part.capitalize()
-    return part.lower() if re.fullmatch(r"(?i)v\d+", part) else part.upper()
+    found = re.fullmatch(r"(?i)(.*?)(_v\d+)?(_promo)?", rest[len(parts[0]) :])
+    middle, version, promo = found.groups("") if found else ("", "", "")
+    devices = (part.lower() if part.lower() in FEATURES else part.upper() for part in middle.split("_"))
+    ending = version.lower() + ("_Promo" if promo else "")
+    return f"{tier.capitalize()}_{size}{'_'.join(devices)}{ending}"

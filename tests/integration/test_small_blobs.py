@@ -210,6 +210,32 @@ def test_unusual_answers_are_given_up(answer):
         assert used == [1]
 
 
+def test_what_is_missing_is_looked_for_with_one_request():
+    """A HEAD's 404 as Azure sends it, chunked and without a length, is an answer, and its connection is kept;
+    a 200 without a length is left to the client, and so is what comes before an answer."""
+    missing = (
+        b"HTTP/1.1 404 The specified blob does not exist.\r\nTransfer-Encoding: chunked\r\n"
+        b"Server: Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0\r\nx-ms-request-id: 1\r\n"
+        b"x-ms-version: 2021-12-02\r\n"
+        b"x-ms-error-code: BlobNotFound\r\nDate: Thu, 26 Nov 2026 23:00:00 GMT\r\n\r\n"
+    )
+    early, bare = b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nx-ms-request-id: 1\r\n\r\n"
+    with (
+        serve_answers(missing, missing, bare) as (url, used),
+        BlobServiceClient(f"{url}/account", {"account_name": "account", "account_key": "a2V5"}) as client,
+    ):
+        found = [small_blobs.look(client, "c", "a") for _ in range(2)]
+        assert [answer and answer.status for answer in found] == [404, 404]
+        assert used == [2]
+        assert small_blobs.look(client, "c", "a") is None
+        assert used == [3]
+        channel = small_blobs._open_channel(client)
+        assert channel is not None
+        channel.endpoint.close()
+        with pytest.raises(Unusual):
+            read_answer(lambda: early, False, 0)
+
+
 def test_an_answer_is_read_as_it_comes():
     """Whatever the pieces in which an answer arrives, it is whole; that to a HEAD has no body, whatever its
     length says; and one whose connection ends before it does is an error."""

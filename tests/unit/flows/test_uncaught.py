@@ -1,11 +1,14 @@
 """What a script shows of an error that it doesn't catch."""
 
 import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.uncaught import _build_hook
+from flows.uncaught import ROOT, _build_hook
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.logs import TOLD
 
@@ -17,16 +20,17 @@ main(run)
 """
 
 
-def let_fail(error: Exception) -> tuple[type[Exception], Exception, object]:
-    """What a hook is given of an error that a script got out of something else."""
+def let_fail(error: Exception, script: str = "/home/me/go.py") -> tuple[type[Exception], Exception, object]:
+    """What a hook is given of an error that a script, run as a module, got out of something else."""
 
     def fail() -> None:
         raise error
 
     library: dict[str, Callable] = {"fail": fail}
-    exec(compile("def run(): fail()", f"{sys.prefix}/lib/some.py", "exec"), library)
+    exec(compile("def run(): fail()", f"{sysconfig.get_path('purelib')}/some.py", "exec"), library)
+    run_module: dict[str, Any] = {"code": compile(SCRIPT, script, "exec"), "run": library["run"]}
     with pytest.raises(type(error)) as caught:
-        exec(compile(SCRIPT, "/home/me/go.py", "exec"), {"run": library["run"]})
+        exec(compile("exec(code, {'run': run})", "<frozen runpy>", "exec"), run_module)
     # Of the traceback's frames the first is this one.
     return type(error), error, caught.tb.tb_next
 
@@ -46,4 +50,22 @@ def test_an_uncaught_error_of_ours_says_where_and_why(capsys):
     other = ValueError("a fault")
     show(*let_fail(other))
     assert left == [other]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "script", [ROOT / "flows_of_mine.py", Path(sys.base_prefix) / "src/app/go.py", "<string>"]
+)
+def test_a_script_may_stand_anywhere(script, capsys):
+    """Beside us, below what Python is installed in, or on the command line."""
+    _build_hook(lambda *_: pytest.fail("all is shown"))(*let_fail(FanOutError("no"), str(script)))
+    assert capsys.readouterr().err == f'File "{script}", line 3, in main\nFanOutError: no\n'
+
+
+def test_an_error_without_a_script_is_shown_whole(capsys):
+    """Where nobody's line is found nothing is left out."""
+    left: list[BaseException] = []
+    error = FanOutError("no")
+    _build_hook(lambda kind, error, trace: left.append(error))(FanOutError, error, None)
+    assert left == [error]
     assert capsys.readouterr().err == ""

@@ -82,11 +82,13 @@ def test_threads_keep_the_order_and_raise_what_failed():
 
 
 def test_more_threads_come_where_one_only_waits(monkeypatch):
-    """Items that wait for something else are under way at once; where the process is busy itself one thread
-    does all."""
+    """Items that wait for something else, or take long, are under way at once; where the process is busy
+    itself with small ones, one thread does all."""
     together = threading.Barrier(SHARD_THREADS)
     in_threads(lambda _: together.wait(timeout=30), range(SHARD_THREADS))
     monkeypatch.setattr(sharding, "BUSY_SHARE", 0)
+    in_threads(lambda _: together.wait(timeout=30), range(SHARD_THREADS))
+    monkeypatch.setattr(sharding, "LONG_SECONDS", 60)
     assert len(set(in_threads(lambda _: threading.get_ident(), range(100)))) == 1
 
 

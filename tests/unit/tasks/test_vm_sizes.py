@@ -61,10 +61,22 @@ def test_a_node_may_have_a_slot_for_each_core():
         "Standard_HB120-16rs_v3",
         "Standard_A4m_v2",
         "Standard_M128ms",
+        "Standard_NG8ads_V620_v1",
+        "Standard_DC4as_cc_v5",
+        "Standard_NC128lds_xl_RTXPRO6000BSE_v6",
+        "Standard_NM16ads_MA35D",
+        "Standard_NC6_Promo",
         "Basic_A1",
-        "large",
     ],
 )
 def test_a_size_is_written_as_azure_does(name):
     """Whatever case it is given in."""
-    assert {as_arm_name(given) for given in (name, name.upper() if "_" in name else name)} == {name}
+    tier, _, rest = name.partition("_")
+    given = (name, name.upper(), name.lower(), f"{tier}_{rest.upper()}", f"{tier.upper()}_{rest.lower()}")
+    assert {as_arm_name(one) for one in given} == {name}
+
+
+@pytest.mark.parametrize("name", ["large", "Standard_ND96isf_new_Thing_v9"])
+def test_a_size_in_both_cases_is_left_as_it_is(name):
+    """Whoever writes capitals and small letters knows the name."""
+    assert as_arm_name(name) == name
