@@ -96,6 +96,9 @@ async def _serve(settings: Settings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # As `nohup` has it ignored.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
         loop.add_signal_handler(number, stopping.set)
     async with running(settings) as account:
         print(f"Azure Batch (local) is ready at {account.endpoint}, account {account.name}", flush=True)

@@ -19,20 +19,29 @@ fi
 "${PYTHON:=python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
 
-# One at a time; the lock ends with this process, however that ends.
+# One at a time; the lock ends with this process, however that ends. One that hangs is not waited for for ever.
 if [ -z "$SETUP_IS_LOCKED" ]; then
   mkdir -p .local 2>/dev/null && [ -w .local ] || {
     echo "Nothing can be installed: you may not write to $(pwd). Clone the repository to a folder of your own." >&2
     exit 1
   }
   SETUP_IS_LOCKED=1 exec "$PYTHON" -c '
-import fcntl, os, sys
+import fcntl, os, sys, time
 lock = os.open(".local/setup.lock", os.O_RDWR | os.O_CREAT, 0o600)
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     print("Another setup is at work in this folder: waiting for its end", flush=True)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    seconds = float(os.environ.get("SETUP_LOCK_SECONDS", 1200))
+    ends_at_seconds = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= ends_at_seconds:
+                sys.exit(f"Another setup holds .local/setup.lock for {seconds:.0f} seconds: does it hang?")
+        time.sleep(0.1)
     os.environ["SETUP_HAS_WAITED"] = "1"
 os.set_inheritable(lock, True)
 os.execvp("sh", ["sh", *sys.argv[1:]])' "$0" "$@"
@@ -73,5 +82,6 @@ fi
 
 # Beside the local Batch service, which alone is installed, this folder: `prefect` imports the flows from here.
 pwd -P > $place
-touch $done
 $python -c 'import site, sys; open(site.getsitepackages()[0] + "/prefect-azure-batch.pth", "w").write(sys.argv[1])' "$PWD"
+# Last: who was waiting takes it for all of this.
+touch $done

@@ -109,8 +109,9 @@ def supervised() -> Iterator[Supervisor]:
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
     """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, once: clean-up that has begun isn't
-    disturbed."""
-    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
+    disturbed. What is ignored stays so: `nohup` means that a terminal which closes ends nothing."""
+    heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield
     finally:

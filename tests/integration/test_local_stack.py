@@ -103,11 +103,27 @@ def test_commands_run_to_their_end(service, tmp_path):
 @pytest.mark.parametrize("number", supervisor_module.STOP_SIGNALS)
 def test_a_signal_interrupts_once(number):
     """The first signal raises KeyboardInterrupt; more of them, of any kind, don't disturb the clean-up."""
-    with interrupted_by_signals():
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-        for again in supervisor_module.STOP_SIGNALS:
-            signal.raise_signal(again)
+    # Whoever started the tests may have it ignored.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with interrupted_by_signals():
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            for again in supervisor_module.STOP_SIGNALS:
+                signal.raise_signal(again)
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_is_ignored_interrupts_nothing():
+    """Under `nohup`, a terminal that closes ends neither a stack nor a measurement."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupted_by_signals(), supervisor_module.signals_held():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def up(*options: str) -> subprocess.CompletedProcess[str]:

@@ -99,6 +99,19 @@ def test_a_second_setup_waits_for_the_first(tmp_path):
     assert second.returncode == 0
 
 
+def test_a_setup_that_hangs_is_not_waited_for_for_ever(tmp_path):
+    """The second says who has the lock, and fails."""
+    (tmp_path / ".local").mkdir()
+    script = ["sh", str(SETUP), "flows"]
+    variables = {**os.environ, "PYTHON": sys.executable, "SETUP_LOCK_SECONDS": "0"}
+    with locked(tmp_path / ".local" / "setup.lock"):
+        ended = subprocess.run(
+            script, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60
+        )
+    assert ended.returncode == 1
+    assert "Another setup holds .local/setup.lock" in ended.stderr
+
+
 @needs_uv
 def test_what_is_built_is_the_local_batch_service_alone(tmp_path):
     """No `flows` or `tasks` is in the wheel, to stand before a user's own; nor does it ask for Prefect."""

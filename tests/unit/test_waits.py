@@ -15,8 +15,20 @@ from tasks.reuse.output_records import OutputRecord, _one_at_a_time, write_recor
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("flows", "tasks", "node", "deployments", "batch_emulator")
-# What waits for ever unless it is given seconds.
-METHODS = {"wait", "join", "communicate", "result", "acquire", "select"}
+# What waits for ever unless it is given seconds, at the earliest as which argument.
+METHODS = {
+    "wait": 1,
+    "join": 1,
+    "communicate": 2,
+    "result": 1,
+    "acquire": 1,
+    "select": 1,
+    "recv": 99,
+    "recv_into": 99,
+    "accept": 1,
+    "readline": 99,
+    "shutdown": 1,
+}
 # So do these, with how many arguments say so by position.
 CALLS = {
     "subprocess.run": 99,
@@ -35,6 +47,12 @@ CALLS = {
     "select.select": 4,
     "asyncio.wait": 99,
     "asyncio.wait_for": 2,
+    "wait": 2,
+    "futures.wait": 2,
+    "concurrent.futures.wait": 2,
+    "prefect.futures.wait": 2,
+    "as_completed": 2,
+    "self._wait": 2,
 }
 # Why each of the others ends.
 ENDING = {
@@ -55,12 +73,30 @@ ENDING = {
     "deployments/process_guard.py: select.select([STDIN, guarded.signals_fd], [], [])": "It is what the "
     "guard is for; the end of the command, or of whoever started it, wakes it.",
     "node/run_bundle.py: saver.join()": "Its requests have their tries and seconds.",
+    "batch_emulator/node/agent.py: client.recv(_READ_BYTES)": "The selector says that it is readable.",
+    "batch_emulator/node/agent.py: self._child_signals.recv(4096)": "The socket does not block.",
+    "batch_emulator/node/agent.py: self._listener.accept()": "The selector has said that somebody is there.",
+    "batch_emulator/node/agent_socket.py: self._connection.recv(_READ_BYTES)": "The socket does not block, "
+    "or has been given the seconds for the last word.",
+    "batch_emulator/node/trash.py: self._deleter.shutdown()": "What it deletes are files of this machine: "
+    "its folders end, and nothing is added any more.",
+    "flows/command_line.py: sys.stdin.readline()": "Somebody at the terminal is asked; Ctrl-C ends it.",
+    "tasks/azure/exchanges.py: socket.recv(READ_BYTES)": "The socket has its seconds by then.",
+    "tasks/checks.py: wait(futures)": "Each request of both has the run's deadline.",
     "tasks/checks.py: futures[0].result()": "It has ended: it was waited for, and each request has the run's "
     "deadline.",
     "tasks/reuse/unchanged_outputs.py: future.result()": "It is found to have succeeded before.",
+    "tasks/reuse/unchanged_outputs.py: wait(futures)": "They look at files; each request has a deadline.",
+    "tasks/sharding.py: future.result(raise_on_failure=False)": "It has ended, or those who ask have waited.",
+    "tasks/sharding.py: wait(list(futures))": "Each request of the Prefect tasks has the run's deadline.",
+    "tasks/sharding.py: wait(list(under_way))": "Each request of the Prefect tasks has the run's deadline.",
     "tasks/sharding.py: worker.result()": "Each request of the threads has the run's deadline.",
     "tasks/sharding.py: future.result()": "It has ended.",
     "tasks/watch/collecting.py: download.result()": "It has ended.",
+    "tasks/watch/collecting.py: self._wait(self.downloads)": "Each request of theirs has the run's deadline.",
+    "tasks/watch/collecting.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
+    "tasks/watch/early_outputs.py: wait([future for _, future in self.downloads])": "Each request of a "
+    "download has the run's deadline.",
 }
 
 
@@ -77,23 +113,92 @@ def sources(package: str) -> list[Path]:
 
 def find_waits(path: Path) -> Iterator[str]:
     text = path.read_text("utf-8")
-    if not re.search(rf"\b({'|'.join([*METHODS, *CALLS]).replace('.', chr(92) + '.')})\(", text):
+    if not re.search(rf"\b({'|'.join([*METHODS, *CALLS, 'get']).replace('.', chr(92) + '.')})\(", text):
         return
+    # Elsewhere what has a `get` without arguments are variables of a context.
+    has_queues = "Queue" in text
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and may_wait_for_ever(node):
+        if isinstance(node, ast.Call) and may_wait_for_ever(node, has_queues):
             yield f"{path.relative_to(REPOSITORY)}: {ast.unparse(node)}"
 
 
-def may_wait_for_ever(call: ast.Call) -> bool:
+def may_wait_for_ever(call: ast.Call, has_queues: bool = True) -> bool:
     name = ast.unparse(call.func)
-    given = {keyword.arg for keyword in call.keywords}
-    if given & {"timeout", "seconds", "timeout_seconds", "block", "blocking"}:
+    if any(says_how_long(keyword) for keyword in call.keywords):
         return False
     if name in CALLS:
-        return len(call.args) < CALLS[name]
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in METHODS:
+        return not any(map(is_said, call.args[CALLS[name] - 1 :]))
+    if not isinstance(call.func, ast.Attribute):
         return False
-    return not call.args and not call.keywords
+    if call.func.attr == "get":
+        return has_queues and not any(map(is_said, call.args)) and is_of_a_queue(call)
+    position = METHODS.get(call.func.attr)
+    return position is not None and not any(map(is_said, call.args[position - 1 :]))
+
+
+def is_of_a_queue(call: ast.Call) -> bool:
+    """A dictionary's and a request's `get` says of what."""
+    return {keyword.arg for keyword in call.keywords} <= {"block", "timeout"}
+
+
+def says_how_long(keyword: ast.keyword) -> bool:
+    names = {"timeout", "seconds", "timeout_seconds", "block", "blocking", "wait"}
+    return keyword.arg in names and is_said(keyword.value)
+
+
+def is_said(argument: ast.expr) -> bool:
+    """Neither None seconds, nor that it may block."""
+    return not (isinstance(argument, ast.Constant) and argument.value in (None, True))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("wait(futures)", "concurrent.futures.wait(x)", "process.communicate(data)", "q.get()"),
+        *("q.get(block=True)", "q.get(True)", "lock.acquire(True)", "thread.join(timeout=None)"),
+        *(
+            "ended.wait(None)",
+            "sock.recv(9)",
+            "file.readline()",
+            "pool.shutdown()",
+            "pool.shutdown(wait=True)",
+        ),
+        *(
+            "pool.shutdown()",
+            "future.result(raise_on_failure=False)",
+            "urlopen(url, None, None)",
+            "subprocess.run(argv)",
+        ),
+    ],
+)
+def test_what_gives_no_seconds_is_found(call):
+    """None is no limit, nor is it one to be allowed to block, nor what is sent."""
+    assert may_wait_for_ever(call_of(call))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            "wait(futures, 3)",
+            "wait(futures, timeout=left)",
+            "process.communicate(data, 3)",
+            "q.get(timeout=3)",
+        ),
+        *("q.get(False)", "lock.acquire(True, 3)", "lock.acquire(blocking=False)", "', '.join(names)"),
+        *("ended.wait(3)", "known.get(name)", "pool.shutdown(wait=False)", "sock.shutdown(socket.SHUT_WR)"),
+    ],
+)
+def test_what_gives_seconds_needs_no_reason(call):
+    """As argument or by name; and what only has the name of a call that waits is none."""
+    assert not may_wait_for_ever(call_of(call))
+
+
+def call_of(text: str) -> ast.Call:
+    (statement,) = ast.parse(text).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value, ast.Call)
+    return statement.value
 
 
 def test_locks_of_files_are_not_waited_for():

@@ -1,11 +1,9 @@
 """Options made from the flows' parameters, what is printed where, and what listens to a run."""
 
-import gc
 import inspect
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -30,7 +28,6 @@ from flows.command_line import (
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
-from tasks.base.listeners import listening, notify
 from tasks.errors import InputError
 from tasks.spec.prices import NodeHours, PriceSpec
 from tasks.spec.run_results import FileResult, RunResult, TaskResult
@@ -289,23 +286,3 @@ def test_a_temporary_server_has_time_to_start():
     own = {"server.ephemeral.startup_timeout_seconds": 33}
     with temporary_settings(own, restore_defaults={"api.url"}), server_settings():
         assert get_current_settings().server.ephemeral.startup_timeout_seconds == 33
-
-
-def test_listeners_hear_only_their_own_runs():
-    """News reach the innermost listener of the block, and nobody outside of it."""
-    outer, inner = [], []
-    notify("nobody hears this")
-    with listening(outer.append):
-        notify(1)
-        with listening(inner.append):
-            notify(2)
-        notify(3)
-    notify("nor this")
-    assert (outer, inner) == ([1, 3], [2])
-
-
-def test_what_the_flows_have_loaded_is_never_looked_through_for_garbage():
-    """Half a million objects that stay would be looked through again and again, and when the process ends."""
-    loaded = sys.modules["flows.running"]
-    assert gc.is_tracked(loaded)
-    assert not any(one is loaded for one in gc.get_objects())
