@@ -5,9 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from batch_emulator.api.answers import changed, created, element, json_answer, plain
-from batch_emulator.api.auto_pools import refuse_old_ports
+from batch_emulator.api.auto_pools import check_pool
 from batch_emulator.api.bodies.accounts import check_system
-from batch_emulator.api.bodies.machines import refuse_managed_image
 from batch_emulator.api.bodies.pools import (
     AutoScaleEnable,
     AutoScaleEvaluate,
@@ -22,7 +21,6 @@ from batch_emulator.api.fields import NODE_COUNTS, POOLS
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.versions import FIRST_WITHOUT_RETIRED
 from batch_emulator.api.views.pools import render_node_counts, render_pool
-from batch_emulator.resources.model import Wire
 from batch_emulator.scheduler import autoscaling, pools
 
 #: As many pools are counted in one page of List Pool Node Counts.
@@ -31,18 +29,11 @@ _MOST_NODE_COUNTS = 10
 
 def add_pool(call: Call) -> Response:
     spec = read_body(call, PoolAdd, "pools").to_wire()
-    if call.signed:
-        refuse_managed_image(_image_id(spec))
+    check_pool(call, spec)
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(spec)
-    refuse_old_ports(call, spec)
     pool = call.do(pools.add_pool, spec)
     return created(call, pool, f"{call.url}/{pool.id}")
-
-
-def _image_id(spec: Wire) -> str:
-    image = spec.get("virtualMachineConfiguration", {}).get("imageReference", {})
-    return image.get("virtualMachineImageId", "")
 
 
 def list_pools(call: Call) -> Response:
@@ -73,6 +64,7 @@ def delete_pool(call: Call) -> Response:
 
 def change_pool(call: Call) -> Response:
     body = read_body(call, PoolPatch, "patched pools").to_wire()
+    check_pool(call, body)
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(body)
     pool = _pool(call)

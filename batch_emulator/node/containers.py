@@ -168,9 +168,10 @@ def find_engine(wanted: str) -> str:
 
 
 def remove_abandoned(engine: str) -> None:
-    """Forget stopped containers whose location is gone: a service that was killed has left them, and no other
-    will take them up."""
-    stopped = ("--filter", f"label={_LABEL}", "--filter", "status=exited", "--format", "{{.ID}}")
+    """Forget containers that do not run and whose location is gone: a service that was killed has left them,
+    and no other will take them up."""
+    states = ("--filter", "status=created", "--filter", "status=exited")
+    stopped = ("--filter", f"label={_LABEL}", *states, "--format", "{{.ID}}")
     place = "{{.Id}} {{index .Config.Labels " + json.dumps(_LABEL) + "}}"
     try:
         if names := _answer([engine, "ps", "--all", *stopped]).stdout.split():

@@ -100,6 +100,12 @@ async def test_custom_image_has_an_id_of_a_gallery(wire: Wire, image_id: str, fo
     assert (status, code, values["PropertyName"]) == (400, "InvalidPropertyValue", "virtualMachineImageId")
     assert values["PropertyValue"] == image_id
     assert values["Reason"].count("/subscriptions/{subscriptionId}") == formats
+    await wire.add_pool()
+    changed = await wire.send("PATCH", "/pools/p", {"virtualMachineConfiguration": machine})
+    pool = {"vmSize": "standard_d2s_v3", "virtualMachineConfiguration": machine}
+    auto = {"autoPoolSpecification": {"poolLifetimeOption": "job", "pool": pool}}
+    with_job = await wire.send("POST", "/jobs", {"id": "j", "poolInfo": auto})
+    assert error(changed) == error(with_job) == error(answer)
 
 
 async def test_containers_need_an_image_that_has_them(wire: Wire) -> None:

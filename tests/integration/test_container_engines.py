@@ -78,7 +78,8 @@ def test_what_a_service_that_was_killed_has_left_goes_with_its_location(tmp_path
     )
     remove_abandoned(str(engine))
     listed, _, removed = (tmp_path / "calls").read_text().splitlines()
-    assert "status=exited" in listed
+    assert "--filter status=created --filter status=exited" in listed
+    assert "running" not in listed
     assert removed == "rm --force --volumes b"
 
 
