@@ -131,7 +131,10 @@ def wait_for_cleanup(prefect: SyncPrefectClient, deployment: UUID, flow_run: Flo
     wait_until(is_there, SECONDS, "cleanup", 0.5)
 
 
-@pytest.mark.parametrize("state", [Crashed(), Failed()], ids=["crashed", "failed"])
+FILES_FAILED = "Flow run encountered an exception: FilesFailedError: 1 of 3 files failed"
+
+
+@pytest.mark.parametrize("state", [Crashed(), Failed(message=FILES_FAILED)], ids=["crashed", "failed"])
 def test_behind_a_run_that_ended_badly_is_cleaned_up(prefect, applied, deployment, state):
     """The cleanup deployment is run with the flow run's id."""
     flow_run = running_flow_run(prefect)
