@@ -23,7 +23,7 @@ from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.health import PoolView
-from tasks.watch.job_watch import check_job
+from tasks.watch.job_watch import ENDED, check_end, check_job
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
@@ -119,6 +119,8 @@ def _wait(
             yield len(fresh)
             now = time.monotonic()
             if collector.is_complete and not (spending.is_ending and counts.running):
+                if collector.ended:
+                    check_end(client, looks.job.id, counts, collector.ended)
                 return
             if now >= deadline_seconds:
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))
@@ -201,6 +203,8 @@ class _Collector:
         self.left = set(awaited.ids - seen.ids)
         self.listed = len(awaited.ids) - len(self.left)
         self.latest = seen.latest
+        self.ended = 0
+        """How many did not end by themselves."""
 
     @property
     def is_complete(self) -> bool:
@@ -238,5 +242,6 @@ class _Collector:
         fresh = [result for result in found if result.task_id in self.left]
         self.left.difference_update(result.task_id for result in fresh)
         self.listed += len(fresh)
+        self.ended += sum(result.code == ENDED for result in fresh)
         self.latest = max((result.changed_at for result in fresh), default=self.latest)
         return fresh

@@ -4,23 +4,39 @@ from azure.batch import BatchClient, models
 
 from tasks.azure.clients import POLLING_SECONDS
 from tasks.azure.states import read_state
+from tasks.base.printable import say_count
 from tasks.errors import JobError
 from tasks.watch.progress import Counts
 
 OVER = ("terminating", "completed", "deleting")
 # The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
 ALL_DONE = "AllTasksComplete"
+# The code of a task that did not end by itself.
+ENDED = "TaskEnded"
 
 
 def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
     """The job's state. Raises JobError if it is over though tasks wait: they would wait for ever."""
-    job = client.get_job(job_id, select=["id", "state", "executionInfo"])
-    state = read_state(job.state)
-    reason = (job.execution_info and job.execution_info.termination_reason) or "no reason given"
+    state, reason = _read_job(client, job_id)
     # The counts may lag behind a job that has ended as it should.
     if counts.waiting and state in OVER and reason != ALL_DONE:
         raise JobError(f"The job {job_id} is {state} ({reason}), but: {counts}.")
     return state
+
+
+def check_end(client: BatchClient, job_id: str, counts: Counts, ended: int) -> None:
+    """Raise JobError if so many tasks did not end by themselves, but with their job."""
+    state, reason = _read_job(client, job_id)
+    if state in OVER and reason != ALL_DONE:
+        tasks = say_count(ended, "Batch task")
+        raise JobError(f"The job {job_id} is {state} ({reason}), with which {tasks} ended: {counts}.")
+
+
+def _read_job(client: BatchClient, job_id: str) -> tuple[str, str]:
+    """The job's state, and why it is over."""
+    job = client.get_job(job_id, select=["id", "state", "executionInfo"])
+    reason = job.execution_info.termination_reason if job.execution_info else None
+    return read_state(job.state), reason or "no reason given"
 
 
 def disable_job(client: BatchClient, job_id: str) -> None:

@@ -244,3 +244,20 @@ def test_tasks_that_somebody_has_deleted_are_not_waited_for(kept, monkeypatch):
     rest = (time.monotonic() + 60, Patience(600, 600), lambda _: None, Spending(now))
     with pytest.raises(JobError, match=r"no longer 1 Batch task that it had: x\. Somebody"):
         list(wait_for_tasks.fn(job, watch, frozenset({"x"}), *rest))
+
+
+@pytest.mark.soak
+def test_a_job_that_was_ended_is_to_blame_and_not_its_files(serve_with, tmp_path, run_key, monkeypatch):
+    """Whoever looks when all tasks have ended with their job says so, and not that files failed."""
+    inputs = write_files(tmp_path / "in", {"one.txt": "text 1"})
+    serve_with()
+    monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 600)
+    asked: list[object] = []
+
+    def end_once_it_runs(news: object) -> None:
+        if isinstance(news, Counts) and news.running and not asked:
+            asked.append(terminate_job(names_of_run(run_key)))
+
+    told = r"by the operator\), with which 1 Batch task ended"
+    with listening(end_once_it_runs), pytest.raises(JobError, match=told):
+        fan_out(inputs, None, "sleep 600", tmp_path / "out", run_key=run_key, timeout_seconds=600)
