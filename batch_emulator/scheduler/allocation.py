@@ -20,21 +20,19 @@ def _move_allocation(world: World, pool: Pool, event: AllocationEvent) -> None:
     world.store.touch("pool", key(pool.id))
 
 
-def pool_to_change(world: World, pool_id: str) -> Pool:
-    """The pool, for whoever changes it.
-
-    A resize that has nothing to do, as of a pool without nodes, takes Azure a second or two: here it is over
-    as soon as somebody changes the pool.
-    """
-    pool = world.live_pool(pool_id)
-    check_allocation(world, key(pool.id))
-    return pool
-
-
-def require_steady(pool: Pool) -> None:
-    """PoolBeingResized, unless the pool is steady."""
-    if pool.allocation_state != "steady":
+def require_steady(world: World, pool: Pool) -> None:
+    """PoolBeingResized, unless the pool is steady, or is as soon as somebody changes it."""
+    if pool.allocation_state != "steady" and not _has_arrived(world, pool):
         raise BatchError("PoolBeingResized")
+
+
+def settle(world: World, pool: Pool) -> None:
+    """End a resize that has nothing to do, for whoever changes the pool and is not refused.
+
+    As of a pool without nodes, it takes Azure a second or two: here it is over as soon as somebody changes
+    the pool.
+    """
+    check_allocation(world, key(pool.id))
 
 
 def begin_resize(
@@ -154,9 +152,13 @@ def check_allocation(world: World, pool_key: str) -> None:
     if pool.state == "deleting":
         _remove_empty(world, pool)
         return
-    leaving = world.store.nodes(pool_key).leaving
-    if pool.allocation_state == "resizing" and not leaving and _is_at_target(world, pool):
+    if _has_arrived(world, pool):
         _move_allocation(world, pool, "settle")
+
+
+def _has_arrived(world: World, pool: Pool) -> bool:
+    leaving = world.store.nodes(key(pool.id)).leaving
+    return pool.allocation_state == "resizing" and not leaving and _is_at_target(world, pool)
 
 
 def _is_at_target(world: World, pool: Pool) -> bool:

@@ -33,11 +33,12 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
     """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once."""
-    pool = allocation.pool_to_change(world, pool_id)
+    pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
     wanted = _DEFAULTS | known | request
     refuse_formula(world, pool, wanted["autoScaleFormula"])
+    allocation.settle(world, pool)
     pool.spec = pool.spec | {"enableAutoScale": True} | wanted
     pool.auto_scale_enabled = world.now
     world.stamp(pool)
@@ -54,7 +55,7 @@ def _refuse_enabling(world: World, pool: Pool, request: Wire) -> None:
     last = pool.auto_scale_enabled
     if last is not None and world.seconds_since(last) < _LEAST_SECONDS_BETWEEN_ENABLING:
         raise BatchError("TooManyEnableAutoScaleRequests")
-    allocation.require_steady(pool)
+    allocation.require_steady(world, pool)
 
 
 def refuse_formula(world: World, pool: Pool, formula: str) -> None:

@@ -139,9 +139,10 @@ def delete_pool(world: World, pool_id: str) -> None:
 
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
     """PATCH: each named property is replaced whole."""
-    pool = allocation.pool_to_change(world, pool_id)
+    pool = world.live_pool(pool_id)
     _refuse_pool_spec(pool.spec | changes)
     refuse_missing(world, changes)
+    allocation.settle(world, pool)
     pool.spec = pool.spec | changes
     _changed(world, pool)
     return pool
@@ -158,8 +159,9 @@ _REPLACEABLE = (
 
 def replace_pool_properties(world: World, pool_id: str, properties: Wire) -> Pool:
     """Replace Pool Properties: what is not named the pool loses."""
-    pool = allocation.pool_to_change(world, pool_id)
+    pool = world.live_pool(pool_id)
     refuse_missing(world, properties)
+    allocation.settle(world, pool)
     kept = {name: value for name, value in pool.spec.items() if name not in _REPLACEABLE}
     pool.spec = kept | properties
     _changed(world, pool)
@@ -173,10 +175,11 @@ def _changed(world: World, pool: Pool) -> None:
 
 def resize_pool(world: World, pool_id: str, request: Wire) -> Pool:
     """Give a pool new targets. Refused while it resizes, or sizes itself."""
-    pool = allocation.pool_to_change(world, pool_id)
-    allocation.require_steady(pool)
+    pool = world.live_pool(pool_id)
+    allocation.require_steady(world, pool)
     if pool.spec.get("enableAutoScale"):
         raise BatchError("OperationNotValidOnPool", ("Reason", "The pool has auto-scaling enabled"))
+    allocation.settle(world, pool)
     world.stamp(pool)
     allocation.begin_resize(
         world,
@@ -200,9 +203,10 @@ def stop_resize(world: World, pool_id: str) -> Pool:
 
 def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
     """Take named nodes out of a pool; its targets shrink with them."""
-    pool = allocation.pool_to_change(world, pool_id)
-    allocation.require_steady(pool)
+    pool = world.live_pool(pool_id)
+    allocation.require_steady(world, pool)
     leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
+    allocation.settle(world, pool)
     world.stamp(pool)
     option = request.get("nodeDeallocationOption", "requeue")
     allocation.begin_resize(

@@ -25,6 +25,7 @@ from tests.certificates import make_certificate
 from tests.conformance.conftest import pool_parameters
 from tests.waiting import wait_until
 
+POOLS = "pools?api-version=2025-06-01"
 KEY = "YSBrZXkgdGhhdCBub2JvZHkgZWxzZSBoYXM="
 WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "settings": lambda given: batch_emulator.serve(Settings(**{"port": 0} | given)),
@@ -99,7 +100,7 @@ def looks_at_tokens(given: dict) -> bool:
     with batch_emulator.serve(**given) as account:
         trusted = ssl.create_default_context(cafile=account.certificate)
         headers = {"Authorization": "Bearer none"}
-        answer = httpx.get(f"{account.endpoint}/pools", headers=headers, verify=trusted)
+        answer = httpx.get(f"{account.endpoint}/{POOLS}", headers=headers, verify=trusted)
         return "JSON Web Token" in answer.text
 
 
@@ -211,7 +212,7 @@ def test_certificate_is_served():
     with batch_emulator.serve(**CERTIFICATE) as account:
         assert account.endpoint.startswith("https://")
         trusted = ssl.create_default_context(cafile="cert.pem")
-        assert httpx.get(f"{account.endpoint}/pools", verify=trusted).status_code == 403
+        assert httpx.get(f"{account.endpoint}/{POOLS}", verify=trusted).status_code == 403
 
 
 @pytest.mark.parametrize("way", WAYS)
