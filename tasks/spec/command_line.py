@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from tasks.errors import InputError
-from tasks.spec.scripts import find_scripts
+from tasks.spec.scripts import find_readers
 from tasks.spec.shell_signs import join_lines, refuse_shell_signs
 
 INPUT_VARIABLE = "FAN_OUT_INPUT"
@@ -124,9 +124,7 @@ def _advise(template: str, bad: str) -> str:
 
 def _refuse_places_in_scripts(template: str, tokens: list[str]) -> None:
     """Raise InputError for `sh -c '... {input}'`, where a file name would be read as shell, and the like."""
-    for program, script, is_shell in find_scripts(tokens):
-        if not any(place in script for place in PLACES):
-            continue
+    for program, is_shell in find_readers(tokens):
         remedy = (
             f'In a script use the variables "${INPUT_VARIABLE}", "${OUTPUT_VARIABLE}" and "${NAME_VARIABLE}".'
             if is_shell

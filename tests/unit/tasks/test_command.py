@@ -97,6 +97,83 @@ def test_an_output_s_file_on_the_node_is_no_pattern():
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "python -c\"print(open('{input}').read())\"",
+        "python3 -u -c {input}",
+        "perl -e'print \"{name}\"'",
+        "perl -0777ne {name}",
+        'perl -e 1 -e "{name}"',
+        'node --eval="f({name})"',
+        "node --eval={input}",
+        "node -r fs -e 'f({name})'",
+        "node --loader ./x.mjs -e {name}",
+        "ruby -r json -e 'puts \"{name}\"'",
+        "lua -l m -e 'print(\"{name}\")'",
+        "deno eval 'f(\"{input}\")'",
+        "deno eval --ext=ts {input}",
+        "env -S 'sh -c \"cat {input}\"'",
+        "env -i -S 'sh -c' {input}",
+        "env -uSHELL sh -c 'cat {input}'",
+        "su nobody -c 'cat {input}'",
+        "su nobody --command={input}",
+        "sudo -u nobody sh -c 'cat {input}'",
+        "timeout -k 5 60 bash -c 'cat {input}'",
+        "conda run -n words python -c 'f(\"{input}\")'",
+        "uv run --with x python -c 'f(\"{input}\")'",
+        "busybox sh -c 'cat {input}'",
+        "docker run image sh -c 'cat {input}'",
+        "xargs -n 1 sh -c 'cat {input}'",
+        "ssh host cat {input}",
+        "pwsh -NoProfile -Command cat {input}",
+        "php -B 'f(\"{name}\");' -F x.php",
+        "Rscript --vanilla -e 'f(\"{input}\")'",
+        "awk 'BEGIN {{ system(\"wc {input}\") }}'",
+        "sed 's/x/{name}/' {input}",
+        "gnuplot -e \"file='{input}'\" plot.gp",
+    ],
+)
+def test_no_program_reads_a_file_name_as_its_text(template):
+    """However a program is told its script, and whatever starts it."""
+    with pytest.raises(InputError, match="read file names"):
+        build_command(template)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "tool --engine node -p {input}",
+        "tool --lang R -e {input}",
+        "timeout 60 tool --engine node -p {input}",
+        "tool --with timeout node -p {input}",
+        "nice -n 5 -- tool --engine node -p {input}",
+        "python3 {application} --title 'Words of {name}' -c {input}",
+        "python3 -u {application} --title 'Words of {name}' -c {input}",
+        "python3 -m words -c {input} 'Words of {name}'",
+        "python3 -X dev words.py --of={input} {output}.json",
+        "Rscript --vanilla words.R 'Words of {name}' {input}",
+        "node --max-old-space-size=4096 words.js -p {input}",
+        "perl -ne 'print' {input}",
+        "perl -w words.pl -e {input}",
+        "sh -c 'cat \"$1\"' sh {input}",
+        "sh -c 'echo \"$1\"' sh 'Words of {name}'",
+        "bash -e run.sh {input} logs/{name}.log",
+        "awk -F: -v name={name} '{{print name, $1}}' {input}",
+        "sed -n -e 5p -f more.sed {input}",
+        "deno run words.ts 'Words of {name}'",
+        "env LANG=C NAME={name} sort {input}",
+        "env -S 'sort -n' {input}",
+        "su nobody -s /bin/sh -c 'wc \"$FAN_OUT_INPUT\"'",
+        "conda run -n words python words.py {input}",
+        "ffmpeg -i {input} -vf 'drawtext=text={name}' {output}",
+    ],
+)
+def test_a_place_that_is_an_argument_is_taken(template):
+    """Where no program takes it for a script, a place may stand anywhere, also within a word."""
+    assert build_command(template, "words.py").command_line
+
+
+@pytest.mark.parametrize(
     ("template", "message"),
     [
         (
