@@ -4,10 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import RemoteDisconnected
 
-try:
-    import httptools
-except ImportError:  # Where it can't be had, the storage client does all requests.
-    httptools = None
+import httptools
 
 
 class Unusual(Exception):
@@ -23,15 +20,9 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def can_read() -> bool:
-    """Whether answers can be read here at all."""
-    return httptools is not None
-
-
 def read_answer(receive: Callable[[], bytes], has_body: bool, body_max_bytes: int) -> Answer:
     """Read one answer from what comes. `has_body` is False for a HEAD's, whose length, if any, is that of a
     body that does not come. Raises Unusual for all but the plain case, OSError if it ends too soon."""
-    assert httptools is not None
     seen = _Seen()
     parser = httptools.HttpResponseParser(seen)
     while not (seen.is_whole or (seen.has_head and not has_body)):

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import certifi
 import requests.utils
 
-from tasks.azure.answers import Answer, Unusual, can_read, read_answer
+from tasks.azure.answers import Answer, Unusual, read_answer
 from tasks.base.deadlines import LEAST_SECONDS, current_deadline
 
 TIMEOUT_SECONDS = 10.0
@@ -116,7 +116,7 @@ class Endpoint:
 
     def exchange(self, request: Request, body_max_bytes: int) -> Answer:
         """Send a request that may be sent twice, and read its answer. Raises Unusual."""
-        if not can_read() or self.has_proxy or time.monotonic() < self._resting_until_seconds:
+        if self.has_proxy or time.monotonic() < self._resting_until_seconds:
             raise Unusual("the other client has to do it")
         connection = self._take_idle()
         if connection is not None:
