@@ -3,7 +3,7 @@ INPUTS ?= data
 OUTPUT ?= output
 NUM_WORDS ?= 3
 # Tests that share services stay with one worker (tests/conftest.py), which takes the slow files first.
-PYTEST_OPTIONS ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST_OPTIONS ?= --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 IN_VENV := .venv/bin/python
 INSTALLED := .venv/.installed

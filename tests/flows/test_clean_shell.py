@@ -75,6 +75,7 @@ def shell(clone: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_without_a_stack_one_is_told_how_to_get_one(clone):
     """No account, no stack: the variables and both ways to them in two lines, and no server is started."""
     ended = shell(clone, "./run python -m flows.fan_out data --command 'wc -w {input}'")

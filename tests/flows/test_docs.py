@@ -74,6 +74,7 @@ def test_a_pool_that_is_reused(folder):
     assert (folder / "output" / "taskdata1_OUTPUT.txt").exists()
 
 
+@pytest.mark.soak
 def test_a_run_again(folder, storage):
     """The second run has nothing to do, and what is remembered can lie in a blob container."""
     save_accounts("prod", read_accounts())
@@ -82,6 +83,7 @@ def test_a_run_again(folder, storage):
     assert defined["shared"].result_storage.container == "prefect-results"
 
 
+@pytest.mark.soak
 def test_flows_of_one_s_own(folder):
     """Lines and words are counted on one pool, which is gone; a failed file is no failure if one says so."""
     # The last one is of another project (test_foreign_project.py).

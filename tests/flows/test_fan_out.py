@@ -124,7 +124,11 @@ def test_a_pool_is_made_under_its_id_and_reused(accounts, inputs, tmp_path, run_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vm_size": "STANDARD_D4S_V3"}, "(?i)vm_size STANDARD_D2S_V3 instead of STANDARD_D4S_V3"),
+        pytest.param(
+            {"vm_size": "STANDARD_D4S_V3"},
+            "(?i)vm_size STANDARD_D2S_V3 instead of STANDARD_D4S_V3",
+            marks=pytest.mark.soak,
+        ),
         ({"task_slots_per_node": 2}, "task_slots_per_node 1 instead of 2"),
     ],
 )

@@ -95,6 +95,7 @@ def find_unborne(stand: Stand, cases: list[Case], folder: Path, side_by_side: in
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_short_outage_is_borne(stand, tmp_path):
     """Whichever service is away, in whatever way and at whatever step, the run succeeds with all outputs."""

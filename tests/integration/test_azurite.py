@@ -54,6 +54,7 @@ def test_blobs_are_kept(storage):
         assert container.download_blob("a/b.txt").readall() == b"text"
 
 
+@pytest.mark.soak
 def test_two_at_once_are_apart(storage):
     """A second Azurite has its own port and its own blobs."""
     with azurite.serve() as other, client(other) as service, client(storage) as first:
@@ -69,6 +70,7 @@ def test_location_keeps_the_data(tmp_path):
         assert [container.name for container in service.list_containers()] == ["first"]
 
 
+@pytest.mark.soak
 def test_nothing_is_left_after_the_block(tmp_path, monkeypatch):
     """When the block ends the port is free, the process gone and the temporary folder removed."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

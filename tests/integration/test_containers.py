@@ -114,6 +114,7 @@ TASKS = {
 }
 
 
+@pytest.mark.soak
 def test_tasks_run_in_containers(engine: str, tmp_path: Path) -> None:
     """A container task has its image, the node's folders, its working directory, its environment and options;
     its exit code and files are the task's; a missing image, wrong options and a stop end as on Azure, and no

@@ -42,6 +42,7 @@ def run_tests(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_the_tests_of_the_page_make_a_suite(tmp_path, monkeypatch):
     """With the page's `conftest.py`, which starts Azurite, they pass beside each other in a folder that knows
     nothing of this project: also the first of them after those that leave something in the account."""

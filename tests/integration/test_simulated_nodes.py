@@ -54,6 +54,7 @@ def add(client: BatchClient, task_id: str, **settings: str) -> None:
     )
 
 
+@pytest.mark.soak
 def test_thousand_nodes_run_thousands_of_tasks(client):
     """4,000 tasks go through 1,000 nodes; as many fail as the rule says, and no process is started."""
     processes = set(psutil.Process().children(recursive=True))

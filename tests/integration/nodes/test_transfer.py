@@ -117,6 +117,7 @@ async def test_no_more_requests_than_the_limit(wd: Path) -> None:
     assert most == 3
 
 
+@pytest.mark.soak
 async def test_big_files_cost_no_memory(transfers: Transfers, container: ContainerClient, wd: Path) -> None:
     """100 MB go to storage and come back unchanged while memory grows by a small part of that."""
     digest = hashlib.sha256()
