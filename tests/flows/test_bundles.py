@@ -155,6 +155,7 @@ def delete_job_once_two_are_done(caplog, run_key: str) -> None:
     batch().begin_delete_job(names_of_run(run_key).job_id, polling_interval=1).wait()
 
 
+@pytest.mark.soak
 def test_the_number_of_files_is_found(accounts, tmp_path, caplog):
     """The first run knows nothing of its files; what they took is there for the next."""
     inputs = write_files(tmp_path / "in", {f"{number}": "" for number in range(12)})

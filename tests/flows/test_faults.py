@@ -65,6 +65,7 @@ def test_an_allocation_that_failed_is_asked_for_again(serve_with, inputs, tmp_pa
     assert "Asking for the nodes again" in caplog.text
 
 
+@pytest.mark.soak
 def test_fewer_nodes_than_asked_for_do_the_work(serve_with, inputs, tmp_path, caplog):
     """A quota that leaves one node of three is a warning with the remedy, and the run succeeds."""
     serve_with(allocations=(AllocationFault(code="AccountCoreQuotaReached", nodes=1),))

@@ -162,6 +162,7 @@ def test_a_file_that_fails_leaves_no_output_of_an_earlier_command(folder, caplog
     assert states(run(folder, fails)) == {"one.txt": "unchanged", "two.txt": "succeeded"}
 
 
+@pytest.mark.soak
 def test_what_is_remembered_can_lie_in_a_blob(folder, storage, run_key):
     """With result storage in a blob container, runs on other machines know of the outputs too."""
     account = AzureStorageAccount(connection_string=storage.connection_string)

@@ -59,11 +59,12 @@ def test_a_failed_run_fails_the_command(local_stack, tmp_path):
     assert "Traceback" not in result.stdout + result.stderr
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("parameters", "refusal"),
     [
         ({"num_words": 0}, "'num_words'. Failure reason: 0 is less than the minimum"),
-        pytest.param({"words": 3}, "'words'", marks=pytest.mark.soak),
+        ({"words": 3}, "'words'"),
     ],
 )
 def test_an_invalid_value_is_refused_before_a_run_starts(local_stack, parameters, refusal):
