@@ -115,7 +115,8 @@ def _wait(
             counts = _count_tasks(client, looks.job.id, collector.awaited)
             fresh = collector.collect(client, counts)
             counts = replace(counts, files=on_completed(fresh))
-            progress.tell(counts)
+            # The list is newer than the counts.
+            progress.tell(counts.all_completed() if collector.is_complete else counts)
             yield len(fresh)
             now = time.monotonic()
             if collector.is_complete and not (spending.is_ending and counts.running):

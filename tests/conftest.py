@@ -32,9 +32,11 @@ hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as in a terminal: in the background it is ignored, and so by all that the tests start."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Take signals as in a terminal: in the background Ctrl-C is ignored, under `nohup` a hang-up, and so by
+    all that the tests start."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

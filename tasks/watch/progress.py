@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 from uuid import UUID
 
@@ -64,6 +64,10 @@ class Counts:
     def done(self) -> tuple[int, int]:
         """How much is done, of how much: files."""
         return (self.files.done, self.files.total) if self.files else (self.completed, self.total)
+
+    def all_completed(self) -> "Counts":
+        """The same once all tasks have completed."""
+        return replace(self, waiting=0, running=0, completed=self.total)
 
     @property
     def left(self) -> int:
