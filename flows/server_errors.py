@@ -1,5 +1,7 @@
 """What is wrong with the Prefect server that is to record a run, where Prefect itself has a traceback."""
 
+from urllib.parse import urlsplit
+
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
@@ -21,6 +23,6 @@ def explain_server_error(error: Exception) -> str | None:
         )
     # For this Prefect has no exception of its own.
     if isinstance(error, RuntimeError) and str(error).startswith(UNREACHED):
-        is_whole = not url or "/api" in url
+        is_whole = not url or "/api" in urlsplit(url).path
         return f"{error} - {HINT if is_whole else ADDRESS_HINT}"
     return None

@@ -119,8 +119,7 @@ def _find_spent(plan: Plan, spending: Spending) -> CostLimitError | None:
         return None
     return CostLimitError(
         f"Earlier attempts of the run {plan.names.key} have cost as much as it may (max_cost): "
-        f"{spending.sum_up(now)}. What they have made is fetched. Run again with the same run_key and a "
-        "higher max_cost for the rest."
+        f"{spending.sum_up(now)}. Run again with the same run_key and a higher max_cost for the rest."
     )
 
 

@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.02
 BUSY_SHARE = 0.5
 # Items that take longer, on average, gain by threads though the process is busy: it reads or encrypts large
 # blocks, in which others may run. Small ones of 16 shards at once take some 20 ms, as they wait for each
-# other. Looked at after the first five.
+# other. From half a second on.
 LONG_SECONDS = 0.1
 # So many Prefect tasks of a step are given out at once: more than run at once, so that none of those waits.
 SHARDS_AT_ONCE = 16

@@ -121,7 +121,7 @@ def _wait(
             now = time.monotonic()
             if collector.is_complete and not (spending.is_ending and counts.running):
                 if collector.ended:
-                    check_end(client, looks.job.id, counts, collector.ended)
+                    check_end(client, looks.job.id, counts.all_completed(), collector.ended)
                 return
             if now >= deadline_seconds:
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))

@@ -205,7 +205,7 @@ def remove_nodes(world: World, pool_id: str, request: Wire) -> Pool:
     """Take named nodes out of a pool; its targets shrink with them."""
     pool = world.live_pool(pool_id)
     allocation.require_steady(world, pool)
-    leaving = [world.node(pool_id, node_id) for node_id in request["nodeList"]]
+    leaving = [world.node(pool_id, node_id) for node_id in dict.fromkeys(request["nodeList"])]
     allocation.settle(world, pool)
     world.stamp(pool)
     option = request.get("nodeDeallocationOption", "requeue")

@@ -67,7 +67,9 @@ LOOSE_WRAPPERS = re.compile(
     r"chroot|gosu|su-exec|docker|podman|nerdctl|singularity|apptainer|find|flock|script"
 )
 # Options that are certainly not followed by a word of theirs.
-FLAG = re.compile(r"--?[\w-]+=.*|--vanilla|--no-[\w-]+|-[bBsuwxeTtv]+")
+FLAG = re.compile(r"--?[\w-]+=.*|--vanilla|--no-[\w-]+|-[bBdEIiOPqsSuwxeTv]+")
+# Behind options of whatever kind it is the script, unless they have told one.
+APPLICATION = "{application}"
 FILE = re.compile(r"\{application\}|.*[^/]\.[A-Za-z]\w{0,4}")
 
 
@@ -133,6 +135,7 @@ def _reads_place(interpreter: Interpreter, words: Sequence[str]) -> bool:
     may_be_file = interpreter.takes_file
     for before, word in zip(["", *words], words, strict=False):
         is_option, is_first = word.startswith(("-", "+")), before == ""
+        is_application = interpreter.takes_file and not is_told and word == APPLICATION
         if interpreter.module.fullmatch(word):
             return False
         if interpreter.option.fullmatch(word.partition("=")[0]):
@@ -145,7 +148,7 @@ def _reads_place(interpreter: Interpreter, words: Sequence[str]) -> bool:
             if interpreter.takes_one:
                 return False
             is_told = interpreter.takes_all
-        elif may_be_file and not is_option and (is_first or FILE.fullmatch(word)):
+        elif is_application or (may_be_file and not is_option and (is_first or FILE.fullmatch(word))):
             return False
         if PLACE.search(word) and not _is_path(word, before):
             return True
