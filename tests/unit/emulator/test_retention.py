@@ -117,3 +117,10 @@ def test_removed_node_waits_for_retained_data(driver):
     driver.do(tasks.delete_task, "job", "a")
     driver.pass_seconds(60)
     assert driver.nodes == []
+
+
+def test_a_node_that_is_named_twice_is_removed_once(driver):
+    """The pool's target shrinks by the nodes that leave, however often they are named."""
+    before, node = driver.world.live_pool("pool").target_dedicated, driver.nodes[0]
+    driver.do(pools.remove_nodes, "pool", {"nodeList": [node.id, node.id]})
+    assert driver.world.live_pool("pool").target_dedicated == before - 1

@@ -22,6 +22,7 @@ def refuse(status: int) -> PrefectHTTPStatusError:
             "api refused to be used (401): look at PREFECT_API_AUTH",
         ),
         (RuntimeError("Failed to reach API at http://server"), "http://server", "its address ends in /api"),
+        (RuntimeError("Failed to reach API at http://api.a"), "http://api.a", "its address ends in /api"),
         (
             RuntimeError("Failed to reach API at http://server/api"),
             "http://server/api",
