@@ -9,8 +9,9 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 from prefect.runtime import task_run
 
-from tasks.azure.azure_errors import explain, first_line, read_code
-from tasks.azure.clients import batch_client
+from tasks.azure.azure_errors import first_line
+from tasks.azure.clients import open_job
+from tasks.azure.error_codes import ENDED_JOB
 from tasks.azure.sas import Signer, is_lasting, make_signers, write_container_url
 from tasks.base.deadlines import turns
 from tasks.base.printable import say_count
@@ -19,7 +20,7 @@ from tasks.bodies.bundles import prepare_bundle
 from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
-from tasks.jobs import ENDED_CODES, Job, identify_job
+from tasks.jobs import Job, identify_job
 from tasks.sharding import in_threads, split
 from tasks.spec.bundles import Bundle, Unit, items_of
 from tasks.step import NOT_CACHED, RETRIED
@@ -33,7 +34,7 @@ NONE: frozenset[str] = frozenset()
 @task(name="add first tasks", task_run_name="add tasks {label}", **NOT_CACHED, **RETRIED)
 def add_first_tasks(label: str, job: Job, units: Sequence[Unit], plan: TaskPlan) -> int:
     """Add tasks to a job that this attempt has made, while inputs of others are still being uploaded."""
-    with batch_client(f"Adding tasks to the job {job.id}") as client:
+    with open_job(f"Adding tasks to the job {job.id}") as client:
         _add_all(client, job, units, plan)
     return len(units)
 
@@ -45,7 +46,7 @@ def renew_tasks(job: Job, units: Sequence[Unit], plan: TaskPlan) -> int:
 
     Those that run have theirs in use: of one that runs for longer than they last, the output is lost.
     """
-    with batch_client(f"Renewing tasks of the job {job.id}") as client:
+    with open_job(f"Renewing tasks of the job {job.id}") as client:
         listed = client.list_tasks(job.id, filter="state eq 'active'", select=["id"], max_results=1000)
         waiting = {found.id for found in listed}
         renewed = [unit for unit in units if unit.task_id in waiting]
@@ -87,7 +88,7 @@ def _find_added(
     """The job, if it has a good Batch task for each unit and none in the way of them."""
     if added:
         return None
-    with batch_client(f"Looking at the tasks of the job {job.id}") as client:
+    with open_job(f"Looking at the tasks of the job {job.id}") as client:
         counts = client.get_job_task_counts(job.id).task_counts
         if counts.active + counts.running + counts.completed < len(units):
             return None
@@ -119,7 +120,7 @@ def add_tasks(job: Job, units: list[Unit], plan: TaskPlan, added: frozenset[str]
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
-    with batch_client(f"Adding tasks to the job {job.id}") as client:
+    with open_job(f"Adding tasks to the job {job.id}") as client:
         known = Known(set(added)) if added else _sort_known(client, job, units, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
         missing = [unit for unit in units if unit.task_id not in known.kept]
@@ -200,8 +201,7 @@ def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) ->
         if error.status_code == 413 and len(bodies) > 1:
             middle = len(bodies) // 2
             return _add_once(client, job_id, bodies[:middle]) + _add_once(client, job_id, bodies[middle:])
-        explained = explain(error, "Batch", f"Adding tasks to the job {job_id}")
-        raise (JobEndedError(str(explained)) if read_code(error) in ENDED_CODES else explained) from error
+        raise
     again = set(ids_to_send_again(answer.result_values or [], job_id))
     return [body for body in bodies if body["id"] in again]
 
@@ -228,7 +228,7 @@ def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> Refus
         f"{detail.key}: {detail.value}" for detail in (result.error and result.error.error_values) or []
     ]
     said = "; ".join([f"{code}: {first_line(message or '')}", *map(first_line, values)])
-    kind = JobEndedError if code in ENDED_CODES else RefusedError
+    kind = JobEndedError if code in ENDED_JOB else RefusedError
     return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
 
 

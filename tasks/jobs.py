@@ -10,8 +10,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
 from tasks.azure.accounts import current_accounts
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.error_codes import ENDED_JOB, has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import sign_until
 from tasks.base.deadlines import turns
@@ -29,7 +29,6 @@ from tasks.step import NOT_CACHED, RETRIED
 GUARD = timedelta(seconds=GUARD_SECONDS)
 SIGNED_UNTIL = "signed_until"
 ENDED = {models.BatchJobState.TERMINATING, models.BatchJobState.COMPLETED, models.BatchJobState.DELETING}
-ENDED_CODES = ("JobCompleted", "JobTerminating", "JobNotFound", "JobBeingDeleted")
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _create(client: BatchClient, job_id: str, names: RunNames, spec: RunOptions)
     try:
         wait_for_quota(client, "job", spec.quota_minutes, lambda: client.create_job(body))
     except ResourceExistsError as error:
-        if read_code(error) != "JobExists":
+        if not has_code(error, "JobExists"):
             raise
         return None
     return _describe(client.get_job(job_id, select=["id", "creationTime", "metadata"]))
@@ -169,7 +168,7 @@ def _update(client: BatchClient, job_id: str, options: models.BatchJobUpdateOpti
     try:
         client.update_job(job_id, options)
     except (ResourceNotFoundError, ResourceExistsError) as error:
-        if read_code(error) not in ENDED_CODES:
+        if not has_code(error, *ENDED_JOB):
             raise
         return False
     return True
@@ -281,7 +280,7 @@ def _delete(client: BatchClient, job_id: str) -> bool:
     try:
         client.begin_delete_job(job_id, polling_interval=POLLING_SECONDS)
     except (ResourceNotFoundError, ResourceExistsError) as error:
-        if read_code(error) not in ("JobNotFound", "JobBeingDeleted"):
+        if not has_code(error, "JobNotFound", "JobBeingDeleted"):
             raise
         return False
     return True

@@ -7,8 +7,8 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.error_codes import has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import is_lasting
 from tasks.bodies.pools import WantedPool, WantedStart, want_lease, want_pool, want_start
@@ -115,7 +115,7 @@ def _create_pool_if_absent(client: BatchClient, body: models.BatchPoolCreateOpti
     try:
         client.create_pool(body)
     except ResourceExistsError as error:
-        if read_code(error) != "PoolExists":
+        if not has_code(error, "PoolExists"):
             raise
         return False
     return True
@@ -191,7 +191,7 @@ def delete_pool(names: RunNames) -> bool:
                 return False
             client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
         except (ResourceNotFoundError, ResourceExistsError) as error:
-            if read_code(error) not in ("PoolNotFound", "PoolBeingDeleted"):
+            if not has_code(error, "PoolNotFound", "PoolBeingDeleted"):
                 raise
             return False
     return True

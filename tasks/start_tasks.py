@@ -5,8 +5,8 @@ from typing import Any, cast
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS
+from tasks.azure.error_codes import read_code
 from tasks.base.printable import say_count
 from tasks.logs import run_logger
 from tasks.spec.command_line import APPLICATION_FOLDER, start_command_line

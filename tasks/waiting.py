@@ -9,8 +9,8 @@ from azure.batch import BatchClient
 from azure.core.exceptions import ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import batch_client
+from tasks.azure.error_codes import has_code
 from tasks.base.pacing import find_interval
 from tasks.base.printable import say_count
 from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
@@ -73,7 +73,7 @@ def wait_for_tasks(
             collector = _Collector(job.id, awaited, seen)
             yield from _wait(client, looks, collector, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
-            if read_code(error) != "JobNotFound":
+            if not has_code(error, "JobNotFound"):
                 raise
             raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
         finally:

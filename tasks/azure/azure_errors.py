@@ -18,6 +18,7 @@ from requests import RequestException
 
 from tasks.azure.accounts import current_source
 from tasks.azure.clocks import describe_skew
+from tasks.azure.error_codes import PASSING, has_code, read_code
 from tasks.azure.foreign_answers import PAGE_STATUSES, ForeignAnswerError
 from tasks.base.deadlines import is_time_up
 from tasks.errors import (
@@ -47,14 +48,6 @@ ROLES = {
 }
 # How the clients' library for connections names the other end.
 CLIENT_HOST = re.compile(r"\bhost='([^']+)', port=(\d+)")
-# 409 answers that pass by themselves, if only after minutes: the name is free once the deletion is done.
-PASSING_CODES = {
-    "ContainerBeingDeleted",
-    "PoolBeingDeleted",
-    "JobBeingDeleted",
-    "PoolBeingResized",
-    "OperationInvalidForCurrentState",
-}
 
 
 def describe_source(variables: str, service: Service) -> str:
@@ -156,19 +149,12 @@ def _explain_answer(error: HttpResponseError, service: Service, where: str) -> F
             f"{where} refused the credentials. Look at {_describe_credentials(service)}; an identity needs "
             f"the role {ROLES[service]}. It answered {said}"
         )
-    if read_code(error) in PASSING_CODES:
+    if has_code(error, *PASSING):
         return BusyError(f"{where} answered {said}")
     if status in (408, 429) or status >= 500:
         return TemporaryError(f"{where} answered {said}")
     kind = NotFoundError if status == 404 else RefusedError
     return kind(f"{where} answered {said}")
-
-
-def read_code(error: BaseException) -> str:
-    """The service's own code of an error answer, such as `PoolExists`; "" where there is none."""
-    model = getattr(error, "model", None)
-    code = getattr(model, "code", None) or getattr(error, "error_code", None) or ""
-    return str(getattr(code, "value", code))
 
 
 def _read_message(error: HttpResponseError) -> str:

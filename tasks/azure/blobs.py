@@ -17,14 +17,14 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.blob import BlobProperties, ContentSettings
 
 from tasks.azure import small_blobs
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import blob_service
+from tasks.azure.error_codes import Code, has_code
 from tasks.errors import NotFoundError, TemporaryError
 
 # Blobs up to this size may be sent at once, from memory.
 SMALL_BYTES = small_blobs.SIZE_MAX_BYTES
 # What the service answers where there is no container to delete, or another one than was meant.
-UNDELETED_CODES = {"ContainerNotFound", "ContainerBeingDeleted", "ConditionNotMet"}
+UNDELETED: tuple[Code, ...] = ("ContainerNotFound", "ContainerBeingDeleted", "ConditionNotMet")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def create_container(name: str, metadata: dict[str, str] | None = None) -> bool:
         try:
             service.create_container(name, metadata=metadata)
         except ResourceExistsError as error:
-            if read_code(error) != "ContainerAlreadyExists":
+            if not has_code(error, "ContainerAlreadyExists"):
                 raise
             return False
     return True
@@ -86,7 +86,7 @@ def find_container(name: str) -> Container | None:
         except ResourceNotFoundError:
             return None
         except ResourceExistsError as error:
-            if read_code(error) != "ContainerBeingDeleted":
+            if not has_code(error, "ContainerBeingDeleted"):
                 raise
             return None
     return Container(found.name, found.last_modified, dict(found.metadata or {}))
@@ -111,7 +111,7 @@ def delete_container(name: str, unmodified_since: datetime | None = None) -> boo
         try:
             service.delete_container(name, **options)
         except HttpResponseError as error:
-            if read_code(error) not in UNDELETED_CODES:
+            if not has_code(error, *UNDELETED):
                 raise
             return False
     return True

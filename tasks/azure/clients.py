@@ -7,16 +7,18 @@ from functools import cache
 import requests
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 from requests.adapters import HTTPAdapter
 
 from tasks.azure.accounts import Accounts, current_accounts
-from tasks.azure.azure_errors import describe_source, explained
+from tasks.azure.azure_errors import describe_source, explain, explained
+from tasks.azure.error_codes import ENDED_JOB, has_code
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.base.deadlines import glance
-from tasks.errors import SettingsError
+from tasks.errors import JobEndedError, SettingsError
 from tasks.observing import left_out_on_failure
 
 CONNECTIONS = 64
@@ -37,6 +39,21 @@ def batch_client(doing: str) -> Iterator[BatchClient]:
     client = get_batch_client(current_accounts())
     with explained("Batch", doing):
         yield client
+
+
+@contextmanager
+def open_job(doing: str) -> Iterator[BatchClient]:
+    """A client for what is done in a job that still takes tasks; `doing` says what that is.
+
+    Raises JobEndedError for whatever answer says that the job takes none any more.
+    """
+    with batch_client(doing) as client:
+        try:
+            yield client
+        except HttpResponseError as error:
+            if not has_code(error, *ENDED_JOB):
+                raise
+            raise JobEndedError(str(explain(error, "Batch", doing))) from error
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from typing import Literal, TypeVar
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.azure.azure_errors import explain, read_code
+from tasks.azure.azure_errors import explain
 from tasks.azure.clients import only_told
+from tasks.azure.error_codes import read_code
 from tasks.base.deadlines import LEAST_SECONDS, current_deadline, turns
 from tasks.base.printable import say_count
 from tasks.errors import QuotaError

@@ -11,7 +11,7 @@ from typing import Any
 from azure.batch.models import OutputFileUploadCondition
 
 from tasks.azure import blobs
-from tasks.azure.clients import batch_client
+from tasks.azure.clients import open_job
 from tasks.azure.sas import Signer, read_blob_url, write_container_url
 from tasks.base.printable import say_count
 from tasks.bodies.batch_tasks import TaskPlan, build_output_file, build_task
@@ -161,7 +161,7 @@ def find_live_bundles(
 
     Each has of its files those that are wanted.
     """
-    with batch_client(f"Looking for bundles in the job {job_id}") as client:
+    with open_job(f"Looking for bundles in the job {job_id}") as client:
         left = client.list_tasks(job_id, filter="state ne 'completed'", select=["id"], max_results=1000)
         ids = [found.id for found in left if found.id.startswith(BUNDLE)]
     by_id, done_ids = {item.task_id: item for item in wanted}, {item.task_id for item in done}

@@ -10,8 +10,8 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 
 from tasks.azure import blobs
-from tasks.azure.azure_errors import read_code
 from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.error_codes import Code, has_code
 from tasks.containers import delete_container
 from tasks.leftovers.flow_runs import RunState
 from tasks.spec.ownership import Ownership, read_batch_ownership, read_ownership
@@ -23,7 +23,7 @@ from tasks.watch.pool_jobs import read_pool_id
 FORGOTTEN = timedelta(days=1)
 POOL_SELECT = ["id", "state", "lastModified", "metadata", "autoScaleFormula"]
 JOB_SELECT = ["id", "state", "lastModified", "metadata", "poolInfo", "executionInfo"]
-CHANGED_CODES = {"ConditionNotMet", "PoolBeingDeleted", "JobBeingDeleted"}
+CHANGED: tuple[Code, ...] = ("ConditionNotMet", "PoolBeingDeleted", "JobBeingDeleted")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _is_accepted(delete: Callable[[], object]) -> bool:
     except ResourceNotFoundError:
         return False
     except HttpResponseError as error:
-        if read_code(error) not in CHANGED_CODES:
+        if not has_code(error, *CHANGED):
             raise
         return False
     return True

@@ -7,7 +7,7 @@ from typing import Literal
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError
 
-from tasks.azure.azure_errors import read_code
+from tasks.azure.error_codes import Code, has_code
 from tasks.spec.ownership import as_batch_metadata, read_batch_ownership
 from tasks.watch.lease_formula import (
     INTERVAL,
@@ -21,7 +21,7 @@ from tasks.watch.lease_formula import (
 from tasks.watch.pool_jobs import find_jobs_on
 
 # The service changes no pool that is being resized, and none twice within 30 seconds.
-LATER_CODES = {"PoolBeingResized", "TooManyEnableAutoScaleRequests"}
+LATER: tuple[Code, ...] = ("PoolBeingResized", "TooManyEnableAutoScaleRequests")
 SELECT = ["id", "metadata", "enableAutoScale", "autoScaleFormula", "autoScaleEvaluationInterval"]
 Renewal = Literal["lasts", "renewed", "later", "not ours"]
 
@@ -73,7 +73,7 @@ def _enable_formula(client: BatchClient, pool: models.BatchPool, lease: Lease) -
     try:
         client.enable_pool_auto_scale(pool.id, options, retry_total=0)
     except HttpResponseError as error:
-        if read_code(error) not in LATER_CODES:
+        if not has_code(error, *LATER):
             raise
         return False
     return True
