@@ -158,11 +158,17 @@ def die(server: Drivers, folder: Folder, case: Case, death: Death | float) -> No
     with ExitStack() as stack:
 
         def kill_later(pid: int) -> None:
-            timer = threading.Timer(death, os.kill, [pid, signal.SIGKILL])
+            timer = threading.Timer(death, kill, [pid])
             timer.start()
             stack.callback(timer.cancel)
 
         server.run(folder.drive(case, Work(), None), kill_later)
+
+
+def kill(pid: int) -> None:
+    """Kill a process, unless it has ended before its time came."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def uploads_of(case: Case) -> list[str]:
