@@ -1,14 +1,15 @@
 """The Batch tasks of a run, one for each file, and how they get into the job exactly once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 from prefect.runtime import task_run
 
+from tasks.azure import plain_batch
 from tasks.azure.azure_errors import first_line
 from tasks.azure.clients import open_job
 from tasks.azure.error_codes import ENDED_JOB
@@ -196,40 +197,37 @@ def _add_collection(
 def _add_once(client: BatchClient, job_id: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Send one collection, halved as often as its body is too large; those to be sent again."""
     try:
-        answer = client.create_task_collection(job_id, cast(Any, {"value": bodies}))
+        answer = plain_batch.post(client, f"/jobs/{job_id}/addtaskcollection", {"value": bodies})
     except HttpResponseError as error:
         if error.status_code == 413 and len(bodies) > 1:
             middle = len(bodies) // 2
             return _add_once(client, job_id, bodies[:middle]) + _add_once(client, job_id, bodies[middle:])
         raise
-    again = set(ids_to_send_again(answer.result_values or [], job_id))
+    again = set(ids_to_send_again(answer["value"], job_id))
     return [body for body in bodies if body["id"] in again]
 
 
-def ids_to_send_again(results: Iterable[models.BatchTaskCreateResult], job_id: str) -> Iterator[str]:
+def ids_to_send_again(results: Iterable[Mapping[str, Any]], job_id: str) -> Iterator[str]:
     """The ids of the tasks that the service failed to take. Raises for one that it refuses.
 
-    A task that exists is one that an earlier attempt has added. Each result is looked at here because
-    azure-batch 15.1's own check compares the status with the wrong case.
+    A task that exists is one that an earlier attempt has added.
     """
     for result in results:
-        status = str(getattr(result.status, "value", result.status)).lower()
-        code = result.error.code if result.error else ""
+        # The documentation and the service differ in its case.
+        status = result["status"].lower()
         if status == "servererror":
-            yield result.task_id
-        elif status != "success" and code != "TaskExists":
+            yield result["taskId"]
+        elif status != "success" and (result.get("error") or {}).get("code") != "TaskExists":
             raise _explain_refusal(result, job_id)
 
 
-def _explain_refusal(result: models.BatchTaskCreateResult, job_id: str) -> RefusedError | JobEndedError:
-    code = result.error.code if result.error else "no reason given"
-    message = result.error.message.value if result.error and result.error.message else ""
-    values = [
-        f"{detail.key}: {detail.value}" for detail in (result.error and result.error.error_values) or []
-    ]
+def _explain_refusal(result: Mapping[str, Any], job_id: str) -> RefusedError | JobEndedError:
+    error = result.get("error") or {}
+    code, message = error.get("code") or "no reason given", (error.get("message") or {}).get("value")
+    values = [f"{detail.get('key')}: {detail.get('value')}" for detail in error.get("values") or []]
     said = "; ".join([f"{code}: {first_line(message or '')}", *map(first_line, values)])
     kind = JobEndedError if code in ENDED_JOB else RefusedError
-    return kind(f"Azure Batch refused the task {result.task_id} of the job {job_id}: {said}")
+    return kind(f"Azure Batch refused the task {result['taskId']} of the job {job_id}: {said}")
 
 
 def _build_unit(

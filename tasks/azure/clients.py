@@ -16,14 +16,13 @@ from requests.adapters import HTTPAdapter
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explain, explained
 from tasks.azure.error_codes import ENDED_JOB, has_code
+from tasks.azure.plain_batch import API_VERSION
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.base.deadlines import glance
 from tasks.errors import JobEndedError, SettingsError
 from tasks.observing import left_out_on_failure
 
 CONNECTIONS = 64
-# Of the client, and of the lists that are read without its models.
-BATCH_API_VERSION = "2025-06-01"
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
 # For `begin_*`, for whose end nothing here waits. The client's poller asks at once, in a thread of its own,
@@ -79,7 +78,7 @@ def get_batch_client(accounts: Accounts) -> BatchClient:
     else:
         credential = _entra_credential()
     policy = RetryUntilDeadline("Batch")
-    options = {"transport": _build_transport(), "retry_policy": policy, "api_version": BATCH_API_VERSION}
+    options = {"transport": _build_transport(), "retry_policy": policy, "api_version": API_VERSION}
     return BatchClient(accounts.batch_endpoint, credential, **options)
 
 

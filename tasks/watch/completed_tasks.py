@@ -6,17 +6,14 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from azure.batch import BatchClient, models
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.core.rest import HttpRequest, HttpResponse
+from azure.batch import BatchClient
 
 from tasks.azure.azure_errors import redacted
-from tasks.azure.clients import BATCH_API_VERSION
+from tasks.azure.plain_batch import list_pages
 from tasks.spec.run_results import TaskResult
 from tasks.spec.times import read_time
 
 SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
-PAGE_MAX = 1000
 
 
 @dataclass(frozen=True)
@@ -36,38 +33,8 @@ def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> 
     condition = "state eq 'completed'"
     if since is not None:
         condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
-    query = {
-        "api-version": BATCH_API_VERSION,
-        "maxresults": PAGE_MAX,
-        "$filter": condition,
-        "$select": SELECT,
-    }
-    for page in _list_pages(client, HttpRequest("GET", f"/jobs/{job_id}/tasks", params=query)):
+    for page in list_pages(client, f"/jobs/{job_id}/tasks", {"$filter": condition, "$select": SELECT}):
         yield from map(_read_result, page)
-
-
-def _list_pages(client: BatchClient, request: HttpRequest) -> Iterator[list[dict[str, Any]]]:
-    """The pages of a list as they are in JSON: a model of the client for each task would cost three times as
-    much as all else here, and there may be 100,000 tasks."""
-    while True:
-        answer = client.send_request(request)
-        if answer.status_code != 200:
-            raise _read_error(answer)
-        page = answer.json()
-        yield page["value"]
-        if not (link := page.get("odata.nextLink")):
-            return
-        request = HttpRequest("GET", link)
-
-
-def _read_error(answer: HttpResponse) -> HttpResponseError:
-    """The error that the client's own list would raise."""
-    try:
-        model = models.BatchError(answer.json())
-    except ValueError:
-        model = None
-    kind = ResourceNotFoundError if answer.status_code == 404 else HttpResponseError
-    return kind(response=answer, model=model)
 
 
 def _read_result(found: Mapping[str, Any]) -> TaskResult:

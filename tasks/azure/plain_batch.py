@@ -1,0 +1,54 @@
+"""Requests to Azure Batch whose bodies and answers are JSON as it is: for what there is one of for each file.
+
+The client sends them, with its signatures and retries; a model of the client for each task would cost several
+times as much as all else that is done with it, and there may be 100,000 tasks.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.rest import HttpRequest, HttpResponse
+
+API_VERSION = "2025-06-01"
+PAGE_MAX = 1000
+CONTENT_TYPE = "application/json; odata=minimalmetadata"
+# What the client's own operations raise.
+KINDS = {404: ResourceNotFoundError, 409: ResourceExistsError}
+
+
+def list_pages(client: BatchClient, path: str, query: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a list."""
+    asked = {"api-version": API_VERSION, "maxresults": PAGE_MAX, **query}
+    request = HttpRequest("GET", path, params=asked)
+    while True:
+        page = _send(client, request)
+        yield page["value"]
+        if not (link := page.get("odata.nextLink")):
+            return
+        request = HttpRequest("GET", link)
+
+
+def post(client: BatchClient, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a body; the answer's."""
+    content = json.dumps(body, separators=(",", ":"))
+    headers, query = {"Content-Type": CONTENT_TYPE}, {"api-version": API_VERSION}
+    return _send(client, HttpRequest("POST", path, params=query, headers=headers, content=content))
+
+
+def _send(client: BatchClient, request: HttpRequest) -> dict[str, Any]:
+    answer = client.send_request(request)
+    if answer.status_code != 200:
+        raise _read_error(answer)
+    return answer.json()
+
+
+def _read_error(answer: HttpResponse) -> HttpResponseError:
+    """The error that the client's own operations would raise."""
+    try:
+        model = models.BatchError(answer.json())
+    except ValueError:
+        model = None
+    return KINDS.get(answer.status_code, HttpResponseError)(response=answer, model=model)
