@@ -1,7 +1,10 @@
 """Outputs from blobs into local files, under the output folder and nowhere else."""
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,7 +13,7 @@ from typing import Any
 from prefect import task
 from prefect.futures import PrefectFuture
 
-from tasks.azure import blobs
+from tasks.azure import blobs, many_blobs
 from tasks.base.partial_files import remove_partial_files, replacing
 from tasks.blob_inputs import describe_change
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
@@ -81,21 +84,21 @@ def local_path(folder: Path, name: str) -> Path:
 
 def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> str | None:
     """The output's blob, and the content of the file that it was fetched into, if both are there."""
+    return _identify_all([_find_local(container, item, folder)], container, [item])
+
+
+def _find_local(container: str, item: WorkItem, folder: Path) -> Fetched | None:
     path = local_path(folder, item.output_name)
     if not path.is_file():
         return None
     blob = blobs.find_blob(container, item.output_name)
     if blob is None or not _may_be_output(blob, item):
         return None
-    return _identify_fetched(Fetched(str(path), compute_md5(path)[0].hex(), blob.etag), container, item)
+    return Fetched(str(path), compute_md5(path)[0].hex(), blob.etag)
 
 
 def _identify_fetched(fetched: Fetched | None, container: str, item: WorkItem, **_: Any) -> str | None:
-    if fetched is None or fetched.problem:
-        return None
-    return build_identity(
-        blobs.locate_container(container), item.output_name, item.source, fetched.etag, fetched.md5
-    )
+    return _identify_all([fetched], container, [item])
 
 
 @task(
@@ -119,18 +122,24 @@ def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, *
     """The outputs of a shard, if each is on disk as it was fetched."""
     if not all(local_path(folder, item.output_name).is_file() for item in items):
         return None
-    return _identify_all(in_threads(lambda item: _identify_local(container, item, folder), items))
+    found = in_threads(lambda item: _find_local(container, item, folder), items)
+    return _identify_all(found, container, items)
 
 
 def _identify_fetched_shard(
     fetched: list[Fetched | None], container: str, items: list[WorkItem], **_: Any
 ) -> str | None:
-    pairs = zip(fetched, items, strict=True)
-    return _identify_all([_identify_fetched(one, container, item) for one, item in pairs])
+    return _identify_all(fetched, container, items)
 
 
-def _identify_all(identities: list[str | None]) -> str | None:
-    return None if None in identities else build_identity(*identities)
+def _identify_all(fetched: Sequence[Fetched | None], container: str, items: Sequence[WorkItem]) -> str | None:
+    """The identity of outputs on disk; None if one of them is not there."""
+    parts = [blobs.locate_container(container)]
+    for one, item in zip(fetched, items, strict=True):
+        if one is None or one.problem:
+            return None
+        parts += [item.output_name, item.source, one.etag, one.md5]
+    return build_identity(*parts)
 
 
 @task(
@@ -147,7 +156,33 @@ def _identify_all(identities: list[str | None]) -> str | None:
 @keyed_afterwards
 def download_shard(label: str, container: str, items: list[WorkItem], folder: Path) -> list[Fetched | None]:
     """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
-    return in_threads(lambda item: download_file(container, item, folder), items)
+    fetched = _download_small(container, items, folder)
+    left = [number for number in range(len(items)) if number not in fetched]
+    rest = in_threads(lambda number: download_file(container, items[number], folder), left)
+    fetched.update(zip(left, rest, strict=True))
+    return [fetched[number] for number in range(len(items))]
+
+
+def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict[int, Fetched | None]:
+    """Download the small ones among outputs of which nothing is on disk; by their numbers. Others, and those
+    of inputs that may have changed in blob storage, are left alone."""
+    fetched: dict[int, Fetched | None] = {}
+    paths = {number: local_path(folder, item.output_name) for number, item in enumerate(items)}
+    new = [number for number, path in paths.items() if items[number].blob is None and not path.exists()]
+    found = many_blobs.download_blobs(container, (items[number].output_name for number in new))
+    for number, small in zip(new, found, strict=True):
+        if small is None:
+            continue
+        blob, content = small
+        is_output = _may_be_output(blob, items[number])
+        fetched[number] = _write_file(folder, paths[number], content, blob.etag) if is_output else None
+    return fetched
+
+
+def _write_file(folder: Path, path: Path, content: bytes, etag: str) -> Fetched:
+    with _writable(path), replacing(folder, path) as file:
+        file.write(content)
+    return Fetched(str(path), hashlib.md5(content, usedforsecurity=False).hexdigest(), etag)
 
 
 def start_download(container: str, items: list[WorkItem], folder: Path, label: str) -> PrefectFuture[Any]:
@@ -163,12 +198,19 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
     path = local_path(folder, item.output_name)
     if problem := describe_change(item.blob):
         return Fetched("", "", "", problem)
+    with _writable(path):
+        try:
+            if path.is_file() and (held := _same_content(container, item, path)):
+                return held
+            return _receive(container, item, folder, path)
+        except NotFoundError:
+            return None
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
     try:
-        if path.is_file() and (held := _same_content(container, item, path)):
-            return held
-        return _receive(container, item, folder, path)
-    except NotFoundError:
-        return None
+        yield
     except OSError as error:
         raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
 

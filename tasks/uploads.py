@@ -2,10 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from prefect import task
 from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 
-from tasks.azure import blobs
+from tasks.azure import blobs, many_blobs
 from tasks.azure.blobs import Blob
+from tasks.azure.small_blobs import NewBlob
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
 from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split
@@ -92,11 +95,15 @@ def _identify_input(container: str, file: InputFile, there: Listing, **_: Any) -
 
 
 def _identify_file(container: str, name: str, path: str, find: Find) -> str | None:
+    found = _find_uploaded(name, path, find)
+    return found and _identify_blob(found, container, name)
+
+
+def _find_uploaded(name: str, path: str, find: Find) -> Uploaded | None:
+    """The file's blob, if there is one with the content that it has now."""
     digest = compute_md5(path)[0]
     blob = find(name_by_content(name, digest.hex()))
-    if blob is None or blob.content_md5 != digest:
-        return None
-    return _identify_blob(Uploaded(digest.hex(), blob.etag), container, name)
+    return Uploaded(digest.hex(), blob.etag) if blob and blob.content_md5 == digest else None
 
 
 def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
@@ -124,15 +131,17 @@ def _identify_shard(container: str, files: Sequence[InputFile], there: Listing, 
     """The blobs of a shard, if there is one of each with the content that its file has now."""
     if len(there) < len(files):
         return None
-    found = in_threads(lambda file: _identify_input(container, file, there), files)
-    return None if None in found else build_identity(*found)
+    found = in_threads(lambda file: _find_uploaded(file.name, file.path, there.get), files)
+    return _identify_uploaded([(one.md5, one.etag) for one in found if one], container, files)
 
 
 def _identify_uploaded(
-    uploaded: list[tuple[str, str]], container: str, files: list[InputFile], **_: Any
-) -> str:
-    pairs = zip(uploaded, files, strict=True)
-    return build_identity(*(_identify_blob(Uploaded(*one), container, file.name) for one, file in pairs))
+    uploaded: list[tuple[str, str]], container: str, files: Sequence[InputFile], **_: Any
+) -> str | None:
+    if len(uploaded) < len(files):
+        return None
+    names = [file.name for file in files]
+    return build_identity(blobs.locate_container(container), *names, *chain.from_iterable(uploaded))
 
 
 @task(
@@ -152,8 +161,40 @@ def upload_shard(
 ) -> list[tuple[str, str]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
     find = _find_in(container, there)
-    uploaded = in_threads(lambda file: _upload_by_content(container, file.name, file.path, find), files)
-    return [(one.md5, one.etag) for one in uploaded]
+    # An earlier try of this task may have uploaded the others: that is asked for each, which takes threads.
+    uploaded = {} if _is_repeated() else _upload_small(container, files, there)
+    left = [number for number in range(len(files)) if number not in uploaded]
+    rest = in_threads(
+        lambda number: _upload_by_content(container, files[number].name, files[number].path, find), left
+    )
+    uploaded.update(zip(left, rest, strict=True))
+    return [(uploaded[number].md5, uploaded[number].etag) for number in range(len(files))]
+
+
+def _upload_small(container: str, files: Sequence[InputFile], there: Listing) -> dict[int, Uploaded]:
+    """Upload the small ones among files, each unless the same content is there; by their numbers. Others are
+    left alone. Raises InputError if a file can't be read."""
+    uploaded, sent = dict[int, Uploaded](), deque[tuple[int, bytes]]()
+
+    def read() -> Iterator[NewBlob]:
+        for number, file in enumerate(files):
+            if file.size_bytes >= blobs.SMALL_BYTES:
+                continue
+            with _readable(file.path):
+                digest, _, content = _read_file(file.path)
+            blob = name_by_content(file.name, digest.hex())
+            known = there.get(blob)
+            if known is not None and known.content_md5 == digest:
+                uploaded[number] = Uploaded(digest.hex(), known.etag)
+            elif content is not None:
+                sent.append((number, digest))
+                yield NewBlob(blob, content, digest)
+
+    for etag in many_blobs.upload_blobs(container, read()):
+        number, digest = sent.popleft()
+        if etag is not None:
+            uploaded[number] = Uploaded(digest.hex(), etag)
+    return uploaded
 
 
 def _identify_program_file(container: str, name: str, path: str, **_: Any) -> str | None:
@@ -183,13 +224,19 @@ def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uplo
 
     Raises TemporaryError if a large file changes meanwhile, InputError if a file can't be read.
     """
-    try:
+    with _readable(path):
         digest, size_bytes, content = _read_file(path)
         blob = name_by_content(name, digest.hex())
         there = find(blob)
         if there is not None and there.content_md5 == digest:
             return Uploaded(digest.hex(), there.etag)
         return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest, content))
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
 
@@ -197,9 +244,12 @@ def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uplo
 def _find_in(container: str, there: Listing) -> Find:
     """Where blobs are looked for: in a listing, or one by one, as an earlier try of this task may have
     uploaded them since."""
-    if (task_run.run_count or 1) > 1:
-        return lambda blob: blobs.find_blob(container, blob)
-    return there.get
+    return (lambda blob: blobs.find_blob(container, blob)) if _is_repeated() else there.get
+
+
+def _is_repeated() -> bool:
+    """Whether Prefect runs this step again."""
+    return (task_run.run_count or 1) > 1
 
 
 def digest_input(file: InputFile) -> str:

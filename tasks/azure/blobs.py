@@ -19,6 +19,7 @@ from azure.storage.blob import BlobProperties, ContentSettings
 from tasks.azure import small_blobs
 from tasks.azure.clients import blob_service
 from tasks.azure.error_codes import Code, has_code
+from tasks.azure.small_blobs import NewBlob, SmallBlob
 from tasks.errors import NotFoundError, TemporaryError
 
 # Blobs up to this size may be sent at once, from memory.
@@ -169,7 +170,7 @@ def upload_blob(
     """
     if content is not None:
         with blob_service(f"Uploading {name}") as service:
-            etag = small_blobs.write(service, container, name, content, content_md5)
+            etag = small_blobs.write(service, container, NewBlob(name, content, content_md5))
         if etag is not None:
             return etag
     settings = ContentSettings(content_type="application/octet-stream", content_md5=bytearray(content_md5))
@@ -238,18 +239,21 @@ def download_blob(
     with blob_service(f"Downloading {name}") as service:
         small = small_blobs.read(service, container, name)
     if small is not None:
-        found = Blob(
-            size_bytes=len(small.content),
-            content_md5=small.content_md5,
-            etag=small.etag,
-            modified_at=small.modified_at,
-            metadata=small.metadata,
-        )
-        return _receive(name, found, [small.content], file, is_wanted), found.etag
+        return _receive(name, describe_small(small), [small.content], file, is_wanted), small.etag
     with blob_service(f"Downloading {name}") as service:
         download = service.get_blob_client(container, name).download_blob()
         blob = _read_blob_properties(download.properties)
         return _receive(name, blob, download.chunks(), file, is_wanted), blob.etag
+
+
+def describe_small(small: SmallBlob) -> Blob:
+    return Blob(
+        size_bytes=len(small.content),
+        content_md5=small.content_md5,
+        etag=small.etag,
+        modified_at=small.modified_at,
+        metadata=small.metadata,
+    )
 
 
 def _receive(

@@ -1,8 +1,11 @@
-"""One small request and its answer over a kept connection, read by httptools.
+"""Small requests and their answers over kept connections, read by httptools.
 
 For what is done once for each file of a run, in a tenth of the time that a general client takes. It knows the
-plain case alone: a body whose length is told, no proxy. Whatever else happens raises Unusual, and the caller
+plain case alone: a body whose length is told, no proxy. Whatever else happens is Unusual, and the caller
 asks again through the client that knows all cases, has the retries and the words for errors.
+
+Of many requests several are under way at once, sent and read by one thread: what waits for an answer then is
+the network, and not a thread that has to be woken.
 """
 
 import os
@@ -10,7 +13,8 @@ import ssl
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.client import HTTPConnection, HTTPSConnection
@@ -23,6 +27,8 @@ from tasks.azure.answers import Answer, Unusual, read_answer
 from tasks.base.deadlines import LEAST_SECONDS, current_deadline
 
 TIMEOUT_SECONDS = 10.0
+# Of many requests, so many are sent before the first is answered.
+UNDER_WAY = 8
 READ_BYTES = 1 << 16
 # A connection that was idle for longer may be closed at the other end, which is seen too late.
 IDLE_SECONDS = 20.0
@@ -45,14 +51,20 @@ class Connection:
         self._client = _connect(endpoint)
         self._host = endpoint.netloc.rpartition("@")[2]
         self.used_seconds = time.monotonic()
+        self.is_new = True
+        """Whether nothing was answered over it so far."""
 
-    def exchange(self, request: Request, body_max_bytes: int) -> Answer:
-        """Send a request and read its answer. Raises OSError or Unusual, and then is of no more use."""
+    def send(self, request: Request) -> None:
+        """Raises OSError or Unusual, and then is of no more use."""
         socket = self._client.sock
         socket.settimeout(_find_timeout())
         socket.sendall(_write_head(request, self._host) + request.body)
+
+    def receive(self, request: Request, body_max_bytes: int) -> Answer:
+        """Read the answer to what was sent. Raises OSError or Unusual, and then is of no more use."""
+        socket = self._client.sock
         answer = read_answer(lambda: socket.recv(READ_BYTES), request.method != "HEAD", body_max_bytes)
-        self.used_seconds = time.monotonic()
+        self.used_seconds, self.is_new = time.monotonic(), False
         return answer
 
     def close(self) -> None:
@@ -116,27 +128,86 @@ class Endpoint:
 
     def exchange(self, request: Request, body_max_bytes: int) -> Answer:
         """Send a request that may be sent twice, and read its answer. Raises Unusual."""
-        if self.has_proxy or time.monotonic() < self._resting_until_seconds:
+        return self._finish(self._begin(request), request, body_max_bytes)
+
+    def exchange_all(
+        self, requests: Iterable[Request | None], body_max_bytes: int
+    ) -> Generator[Answer | None, None, None]:
+        """The answers to requests that may be sent twice, in their order; None where the other client has to
+        do it, as for a request that could not be made."""
+        under_way = deque[tuple[Connection, Request] | None]()
+        try:
+            for request in requests:
+                if len(under_way) >= UNDER_WAY:
+                    yield self._end(under_way.popleft(), body_max_bytes)
+                under_way.append(self._start(request))
+            while under_way:
+                yield self._end(under_way.popleft(), body_max_bytes)
+        finally:
+            for sent in filter(None, under_way):
+                sent[0].close()
+
+    def _start(self, request: Request | None) -> tuple[Connection, Request] | None:
+        with suppress(Unusual):
+            return (self._begin(request), request) if request else None
+        return None
+
+    def _end(self, sent: tuple[Connection, Request] | None, body_max_bytes: int) -> Answer | None:
+        if sent is None:
+            return None
+        if self._is_resting:
+            # Those sent before would each be waited for as long as the one that was not answered.
+            sent[0].close()
+            return None
+        with suppress(Unusual):
+            return self._finish(*sent, body_max_bytes)
+        return None
+
+    @property
+    def _is_resting(self) -> bool:
+        return time.monotonic() < self._resting_until_seconds
+
+    def _begin(self, request: Request) -> Connection:
+        """Send a request over a kept connection, else over a new one. Raises Unusual."""
+        if self.has_proxy or self._is_resting:
             raise Unusual("the other client has to do it")
         connection = self._take_idle()
         if connection is not None:
             try:
-                return self._exchange(connection, request, body_max_bytes)
+                return _send(connection, request)
             except TimeoutError as error:
-                self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
-                raise Unusual(str(error)) from error
-            except (OSError, Unusual):
+                raise self._give_up(error) from error
+            except OSError:
                 # It may have been closed at the other end.
                 pass
-        try:
-            return self._exchange(Connection(self.url), request, body_max_bytes)
-        except OSError as error:
-            self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
-            raise Unusual(str(error)) from error
+        return self._begin_anew(request)
 
-    def _exchange(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:
+    def _begin_anew(self, request: Request) -> Connection:
         try:
-            answer = connection.exchange(request, body_max_bytes)
+            return _send(Connection(self.url), request)
+        except OSError as error:
+            raise self._give_up(error) from error
+
+    def _finish(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:
+        """Read the answer to a request. One that a kept connection has no answer to is sent over a new one.
+        Raises Unusual."""
+        was_new = connection.is_new
+        try:
+            return self._receive(connection, request, body_max_bytes)
+        except (OSError, Unusual) as error:
+            if was_new or isinstance(error, TimeoutError):
+                raise self._give_up(error) from error
+        return self._finish(self._begin_anew(request), request, body_max_bytes)
+
+    def _give_up(self, error: OSError | Unusual) -> Unusual:
+        """Leave the endpoint alone for a while, unless it has answered."""
+        if isinstance(error, OSError):
+            self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
+        return Unusual(str(error))
+
+    def _receive(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:
+        try:
+            answer = connection.receive(request, body_max_bytes)
         except BaseException:
             connection.close()
             raise
@@ -163,6 +234,16 @@ class Endpoint:
     def close(self) -> None:
         """Close the connections that are not in use."""
         _close_all(self._idle)
+
+
+def _send(connection: Connection, request: Request) -> Connection:
+    """Raises OSError or Unusual, and then the connection is closed."""
+    try:
+        connection.send(request)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _close_all(connections: deque[Connection]) -> None:

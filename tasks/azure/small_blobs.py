@@ -1,4 +1,4 @@
-"""Small blobs, written and read by one plain request each, and any blob's properties.
+"""Small blobs, written and read by one plain request each, many or one, and any blob's properties.
 
 What a run does for each of its files; all else, and these too where anything is unusual, is done by the
 storage client, which takes ten times as long. None in an answer here means that: do it by the client.
@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate, parsedate_to_datetime
@@ -20,7 +20,7 @@ from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
 
-from tasks.azure.answers import Answer, Unusual
+from tasks.azure.answers import Answer
 from tasks.azure.exchanges import Endpoint, Request
 from tasks.azure.foreign_answers import is_foreign
 
@@ -44,15 +44,36 @@ class SmallBlob:
     metadata: dict[str, str]
 
 
-def write(service: BlobServiceClient, container: str, name: str, content: bytes, md5: bytes) -> str | None:
+@dataclass(frozen=True)
+class NewBlob:
+    """A blob as it is to be."""
+
+    name: str
+    content: bytes = field(repr=False)
+    md5: bytes
+
+
+def write(service: BlobServiceClient, container: str, blob: NewBlob) -> str | None:
     """Write a blob with its MD5, which the service compares; its ETag, or None if the client has to do it."""
+    return _read_written(_exchange(service, _ask_to_write(container, blob)))
+
+
+def write_all(service: BlobServiceClient, container: str, blobs: Iterable[NewBlob]) -> Iterator[str | None]:
+    """The same for many, in their order."""
+    return map(_read_written, _exchange_all(service, (_ask_to_write(container, blob) for blob in blobs)))
+
+
+def _ask_to_write(container: str, blob: NewBlob) -> "Call":
     headers = {
-        "Content-Length": str(len(content)),
-        "Content-MD5": base64.b64encode(md5).decode(),
+        "Content-Length": str(len(blob.content)),
+        "Content-MD5": base64.b64encode(blob.md5).decode(),
         "Content-Type": CONTENT_TYPE,
         "x-ms-blob-type": "BlockBlob",
     }
-    answer = _exchange(service, "PUT", container, name, headers, content)
+    return Call("PUT", container, blob.name, headers, blob.content)
+
+
+def _read_written(answer: Answer | None) -> str | None:
     if answer is None or answer.status != 201:
         return None
     return answer.headers.get("etag", "").strip('"') or None
@@ -60,7 +81,15 @@ def write(service: BlobServiceClient, container: str, name: str, content: bytes,
 
 def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | None:
     """Read a blob; None if the client has to do it, as it has if there is no such blob, or a large one."""
-    answer = _exchange(service, "GET", container, name, {}, b"")
+    return _read_content(_exchange(service, Call("GET", container, name)))
+
+
+def read_all(service: BlobServiceClient, container: str, names: Iterable[str]) -> Iterator[SmallBlob | None]:
+    """The same for many, in their order."""
+    return map(_read_content, _exchange_all(service, (Call("GET", container, name) for name in names)))
+
+
+def _read_content(answer: Answer | None) -> SmallBlob | None:
     if answer is None or answer.status != 200 or not {"etag", "last-modified"} <= answer.headers.keys():
         return None
     return SmallBlob(answer.body, *read_properties(answer.headers))
@@ -68,7 +97,7 @@ def read(service: BlobServiceClient, container: str, name: str) -> SmallBlob | N
 
 def look(service: BlobServiceClient, container: str, name: str) -> Answer | None:
     """Ask for a blob's properties; the answer, 200 or 404, or None if the client has to do it."""
-    answer = _exchange(service, "HEAD", container, name, {}, b"")
+    answer = _exchange(service, Call("HEAD", container, name))
     if answer is None or answer.status not in (200, 404):
         return None
     is_whole = answer.status == 404 or {"etag", "last-modified", "content-length"} <= answer.headers.keys()
@@ -91,23 +120,37 @@ def read_properties(headers: Mapping[str, str]) -> tuple[bytes | None, str, date
 _read_time = lru_cache(maxsize=64)(parsedate_to_datetime)
 
 
-def _exchange(
-    service: BlobServiceClient,
-    method: str,
-    container: str,
-    name: str,
-    headers: dict[str, str],
-    content: bytes,
-) -> Answer | None:
+@dataclass(frozen=True)
+class Call:
+    """What is asked of a blob."""
+
+    method: str
+    container: str
+    name: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = field(default=b"", repr=False)
+
+
+def _exchange(service: BlobServiceClient, call: Call) -> Answer | None:
+    return next(_exchange_all(service, [call]))
+
+
+def _exchange_all(service: BlobServiceClient, calls: Iterable[Call]) -> Iterator[Answer | None]:
     channel = _open_channel(service)
     if channel is None:
-        return None
-    path = f"{channel.endpoint.url.path}/{container}/{quote(name, safe='~/')}"
+        yield from (None for _ in calls)
+        return
+    requests = (_build_request(channel, call) for call in calls)
+    for answer in channel.endpoint.exchange_all(requests, SIZE_MAX_BYTES):
+        yield None if answer is None or is_foreign("Storage", answer.headers) else answer
+
+
+def _build_request(channel: "Channel", call: Call) -> Request | None:
+    """None where it can't be signed, of which the client has the words."""
+    path = f"{channel.endpoint.url.path}/{call.container}/{quote(call.name, safe='~/')}"
     try:
-        request = Request(method, path, _sign(channel, method, path, headers), content)
-        answer = channel.endpoint.exchange(request, SIZE_MAX_BYTES)
-        return None if is_foreign("Storage", answer.headers) else answer
-    except (AzureError, Unusual):
+        return Request(call.method, path, _sign(channel, call.method, path, call.headers), call.content)
+    except AzureError:
         return None
 
 
@@ -133,7 +176,7 @@ def _open_channel(service: BlobServiceClient) -> Channel | None:
     return Channel(Endpoint(service.url), service.account_name or "", decoded, tokens)
 
 
-def _sign(channel: Channel, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+def _sign(channel: Channel, method: str, path: str, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with those that say who asks, and when."""
     sent = {**headers, "x-ms-date": formatdate(usegmt=True), "x-ms-version": API_VERSION}
     return {**sent, "Authorization": _authorize(channel, method, path, sent)}

@@ -91,7 +91,8 @@ def hook(effects: Effects) -> None:
 
     from tasks.azure.exchanges import Connection
 
-    send, exchange = requests.adapters.HTTPAdapter.send, Connection.exchange
+    send = requests.adapters.HTTPAdapter.send
+    send_small, receive_small = Connection.send, Connection.receive
     handle, handle_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
     def send_counted(self, request, **options):
@@ -100,10 +101,14 @@ def hook(effects: Effects) -> None:
         effects.end(number)
         return response
 
-    def exchange_counted(self, request, body_max_bytes):
-        number = effects.begin(request.method, request.path)
-        answer = exchange(self, request, body_max_bytes)
-        effects.end(number)
+    def send_small_counted(self, request):
+        # Of several that are under way each connection has one.
+        self.effect = effects.begin(request.method, request.path)
+        send_small(self, request)
+
+    def receive_small_counted(self, request, body_max_bytes):
+        answer = receive_small(self, request, body_max_bytes)
+        effects.end(self.effect)
         return answer
 
     def handle_counted(self, request):
@@ -119,7 +124,7 @@ def hook(effects: Effects) -> None:
         return response
 
     requests.adapters.HTTPAdapter.send = send_counted
-    Connection.exchange = exchange_counted
+    Connection.send, Connection.receive = send_small_counted, receive_small_counted
     httpx.HTTPTransport.handle_request = handle_counted
     httpx.AsyncHTTPTransport.handle_async_request = handle_async_counted
 

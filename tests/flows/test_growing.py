@@ -37,18 +37,18 @@ def test_nodes_come_with_the_tasks_and_none_begins_at_the_limit(accounts, tmp_pa
     names, hold, ran, over = names_of_run(run_key), tmp_path / "hold", tmp_path / "ran", tmp_path / "over"
     hold.touch()
     first_nodes = []
-    upload = uploads.blobs.upload_blob
+    read = uploads._read_file
 
-    def upload_last_last(container, name, *rest):
-        if name.endswith(LAST):
+    def read_last_last(path):
+        if path.endswith(LAST):
             first_nodes.append(count_wanted(names.pool_id))
             wait_until(lambda: count_wanted(names.pool_id) == 2 and ran.exists(), SECONDS, "second node")
             over.touch()
             wait_until(lambda: batch().get_job(names.job_id).state != "active", SECONDS, "disabled job")
             hold.unlink()
-        return upload(container, name, *rest)
+        return read(path)
 
-    monkeypatch.setattr(uploads.blobs, "upload_blob", upload_last_last)
+    monkeypatch.setattr(uploads, "_read_file", read_last_last)
     monkeypatch.setattr("tasks.spec.first_tasks.BOOT_SECONDS", 0)
     monkeypatch.setattr("tasks.early_looks.LOOK_SECONDS", 0)
     monkeypatch.setattr(Spending, "is_over", lambda self, now, part=1.0: over.exists())

@@ -36,14 +36,14 @@ def inputs(tmp_path) -> Path:
 def test_the_first_output_is_there_before_the_last_upload(accounts, inputs, tmp_path, run_key, monkeypatch):
     """A file that is uploaded has its task run, and its output fetched, though another file is still to be
     uploaded."""
-    upload = uploads.blobs.upload_blob
+    read = uploads._read_file
 
-    def upload_last_last(container, name, *rest):
-        if name.endswith(LAST):
+    def read_last_last(path):
+        if path.endswith(LAST):
             wait_until(lambda: any((tmp_path / "out").glob("*.txt")), FIRST_SECONDS, "first output")
-        return upload(container, name, *rest)
+        return read(path)
 
-    monkeypatch.setattr(uploads.blobs, "upload_blob", upload_last_last)
+    monkeypatch.setattr(uploads, "_read_file", read_last_last)
     pool = PoolSpec(dedicated_nodes=1, task_slots_per_node=4)
     state = fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, run_key=run_key, return_state=True)
     result = state.result()
@@ -56,14 +56,14 @@ def test_the_first_output_is_there_before_the_last_upload(accounts, inputs, tmp_
 
 def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypatch):
     """A file that can't be read ends it with that file's name; nothing is left behind."""
-    upload = uploads.blobs.upload_blob
+    read = uploads._read_file
 
-    def refuse_one(container, name, *rest):
-        if name.endswith("007.txt"):
+    def refuse_one(path):
+        if path.endswith("007.txt"):
             raise PermissionError(13, "Permission denied")
-        return upload(container, name, *rest)
+        return read(path)
 
-    monkeypatch.setattr(uploads.blobs, "upload_blob", refuse_one)
+    monkeypatch.setattr(uploads, "_read_file", refuse_one)
     state = fan_out(inputs, None, "cat {input}", tmp_path / "out", return_state=True)
     with pytest.raises(InputError, match=r"007\.txt can't be read any more"):
         state.result()

@@ -16,6 +16,7 @@ from tasks.azure.accounts import Accounts, using
 from tasks.azure.answers import Answer, Unusual, read_answer
 from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.exchanges import Endpoint, Request
+from tasks.azure.small_blobs import NewBlob
 from tasks.errors import NotFoundError, TemporaryError
 from tests.azurite_tokens import Tokens
 from tests.certificates import make_certificate
@@ -27,6 +28,10 @@ PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 def digest(content: bytes) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def blob(name: str, content: bytes) -> NewBlob:
+    return NewBlob(name, content, digest(content))
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def make_container(service: BlobServiceClient, name: str):
 def test_what_is_written_is_what_the_client_reads(service, content):
     """A blob is there under its name, whatever is in that, with content, MD5, kind and the ETag told."""
     container = make_container(service, f"plain-{len(content)}")
-    etag = small_blobs.write(service, container.container_name, NAME, content, digest(content))
+    etag = small_blobs.write(service, container.container_name, blob(NAME, content))
     found = next(iter(container.list_blobs()))
     assert (found.name, found.etag.strip('"')) == (NAME, etag)
     assert bytes(found.content_settings.content_md5) == digest(content)
@@ -79,7 +84,9 @@ def test_a_blob_that_is_not_wanted_is_not_downloaded(service, storage, tmp_path)
 def test_content_that_is_not_its_md5_is_not_stored(service):
     """The service compares: then the plain request is given up, and nothing is there."""
     container = make_container(service, "wrong-md5")
-    assert small_blobs.write(service, container.container_name, "a", b"text", digest(b"other")) is None
+    assert (
+        small_blobs.write(service, container.container_name, NewBlob("a", b"text", digest(b"other"))) is None
+    )
     assert not list(container.list_blobs())
 
 
@@ -120,7 +127,7 @@ def test_tokens_over_tls(tmp_path, monkeypatch, lasting_seconds, given):
             client.create_container("secure")
         with BlobServiceClient(storage.blob_endpoint, tokens) as client:
             for name in ("a", "b"):
-                assert small_blobs.write(client, "secure", name, b"text", digest(b"text"))
+                assert small_blobs.write(client, "secure", blob(name, b"text"))
                 found = small_blobs.read(client, "secure", name)
                 assert found is not None
                 assert found.content == b"text"
