@@ -1,8 +1,8 @@
-"""What pages and docstrings name, files, modules, functions, settings, variables; and what there is."""
+"""What pages, docstrings and comments name, files, modules, functions, classes, settings, variables; and what
+there is."""
 
 from __future__ import annotations
 
-import ast
 import builtins
 import importlib
 import re
@@ -10,19 +10,30 @@ from functools import cache
 from pathlib import Path
 
 from tests.documentation import CODE, FENCE, REPOSITORY
+from tests.sources import WORD, find_words, prose_in, words_in
 
 PACKAGES = ("batch_emulator", "bench", "deployments", "flows", "tasks")
 # Where names come from: our code, and what it is built and tested with.
 SOURCES = [*PACKAGES, "node", "tests"]
 SUFFIXES = (".json", ".md", ".py", ".toml", ".yaml", ".yml")
-# Names of other people, and of examples that are to be wrong or the reader's own.
+# Names of other people, of files that are made, and of examples that are to be wrong or the reader's own.
 OTHERS = frozenset(
     {
+        "JobStatistics",
         "PRINCIPAL_ID",
+        "PoolResizeErrorCodes",
+        "PoolStatistics",
+        "RolledBack",
+        "TaskFailureInformationCodes",
+        "TaskStatistics",
         "../mine/fan-outs.yaml",
+        "exchanges.jsonl",
         "nights.yaml",
+        "outcomes.json",
         "replay.py",
         "something_useless",
+        "standard_d4s_v3",
+        "taskdata1_OUTPUT.txt",
         "test_batch_applications",
         "test_batch_extensions_live",
         "test_batch_network_configuration",
@@ -30,7 +41,11 @@ OTHERS = frozenset(
         "test_batch_tasks",
     }
 )
-WORD = re.compile(r"[A-Za-z_]\w*")
+TOLD_IN_A_FILE = (
+    re.compile(r"`(?P<name>\w+)`\s+in\s+`(?P<file>[\w./-]+\.py)`"),
+    re.compile(r"`(?P<file>[\w./-]+\.py)`\s+\(`(?P<name>\w+)`"),
+)
+"""A name that is said to be in a file."""
 
 
 def spans_of(text: str) -> list[str]:
@@ -40,11 +55,10 @@ def spans_of(text: str) -> list[str]:
 
 
 @cache
-def docstrings() -> dict[str, str]:
-    """The docstring of each package of ours and of each module."""
-    files = [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
-    trees = {str(path.relative_to(REPOSITORY)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    return {name: text for name, tree in trees.items() if (text := ast.get_docstring(tree))}
+def prose_of_code() -> dict[str, str]:
+    """The docstrings and comments of each module of ours."""
+    paths = [path for package in [*PACKAGES, "node"] for path in sorted((REPOSITORY / package).rglob("*.py"))]
+    return {str(path.relative_to(REPOSITORY)): text for path in paths if (text := prose_in(path))}
 
 
 @cache
@@ -62,18 +76,15 @@ def files() -> frozenset[str]:
 def words() -> frozenset[str]:
     """Each word of our code and of what configures it, strings included."""
     kinds = (".py", ".yaml", ".toml", ".json", "Makefile")
-    return words_in([path for path in files() if path.endswith(kinds) and not path.startswith("tests/")])
+    paths = [path for path in files() if path.endswith(kinds) and not path.startswith("tests/")]
+    return frozenset().union(*(words_in(REPOSITORY / path) for path in paths))
 
 
 @cache
 def words_of_tests() -> frozenset[str]:
     """Each word of the tests: they read variables, but what else they say is no source of names."""
-    return words_in([path for path in files() if path.endswith(".py") and path.startswith("tests/")])
-
-
-def words_in(paths: list[str]) -> frozenset[str]:
-    texts = [(REPOSITORY / path).read_text(encoding="utf-8") for path in paths]
-    return frozenset(word for text in texts for word in WORD.findall(text))
+    paths = [path for path in files() if path.endswith(".py") and path.startswith("tests/")]
+    return find_words((REPOSITORY / path).read_text(encoding="utf-8") for path in paths)
 
 
 @cache
@@ -97,9 +108,27 @@ def problem_with(span: str, here: Path) -> str:
         return "" if match[1] in words() or hasattr(builtins, match[1]) else "no such function"
     if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", span.partition("=")[0]):
         return problem_with_variable(span.partition("=")[0])
-    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", span):
+    if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", span):
         return "" if span in words() else "no such name"
+    if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", span):
+        return "" if set(span.split(".")) <= words() else "no such name"
     return ""
+
+
+def modules_missing_in(text: str) -> set[str]:
+    """What stands in the docstring of a package as a single word, and is no module or package of ours."""
+    return {span for span in spans_of(text) if re.fullmatch(r"[a-z][a-z0-9]*", span)} - modules()
+
+
+def names_missing_in_files(text: str) -> set[str]:
+    """What is said to be in a file, as `name` in `file.py` or `file.py` (`name`), and is not."""
+    told = [(found["name"], found["file"]) for pattern in TOLD_IN_A_FILE for found in pattern.finditer(text)]
+    return {f"{name} in {file}" for name, file in told if not is_in_file(name, file)}
+
+
+def is_in_file(name: str, file: str) -> bool:
+    paths = [path for path in files() if path == file or path.endswith(f"/{file}")]
+    return any(name in words_in(REPOSITORY / path) for path in paths)
 
 
 def problem_with_variable(name: str) -> str:
