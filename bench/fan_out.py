@@ -43,11 +43,6 @@ class Drive:
     unchanged: int
     task_runs: int = 0
 
-    @property
-    def work_cpu_seconds(self) -> float:
-        """Without the imports, which are the same for any number of files."""
-        return self.cpu_seconds - self.import_cpu_seconds
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 files")

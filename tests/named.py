@@ -27,8 +27,10 @@ OTHERS = frozenset(
         "TaskFailureInformationCodes",
         "TaskStatistics",
         "../mine/fan-outs.yaml",
+        "azure.batch.BatchClient",
         "exchanges.jsonl",
         "nights.yaml",
+        "odata.nextLink",
         "outcomes.json",
         "replay.py",
         "something_useless",
@@ -111,8 +113,21 @@ def problem_with(span: str, here: Path) -> str:
     if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", span):
         return "" if span in words() else "no such name"
     if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", span):
-        return "" if set(span.split(".")) <= words() else "no such name"
+        return (
+            "" if set(span.split(".")) <= words() and is_in_module(*span.split(".")[:2]) else "no such name"
+        )
     return ""
+
+
+def is_in_module(module: str, name: str) -> bool:
+    """Whether a module or package of ours of that name has this one; true of what is no module of ours."""
+    paths = [Path(path) for path in files() if path.split("/")[0] in PACKAGES]
+    named = [path for path in paths if path.stem == module and path.suffix in ("", ".py")]
+    inside = [path for path in paths if path.parent.name == module]
+    known = {path.stem for path in inside}.union(
+        *(words_in(REPOSITORY / path) for path in named if path.suffix)
+    )
+    return not named or name in known
 
 
 def modules_missing_in(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The 72 operations of API 2025-06-01: method and path, and the name that the official client gives each.
+"""The operations of API 2025-06-01: method and path, and the name that the official client gives each.
 
 Source: the clients' generated requests; names are methods of `azure.batch.BatchClient`.
 """

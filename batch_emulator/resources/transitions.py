@@ -8,7 +8,7 @@ API 2025-06-01, recorded sequences.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 # A Batch task
 #
@@ -188,7 +188,6 @@ CERTIFICATE: Mapping[CertificateState, Mapping[CertificateEvent, CertificateStat
     "deletefailed": {"delete": "deleting", "cancel": "active"},
 }
 
-Table = Mapping[Any, Mapping[Any, Any]]
 S = TypeVar("S", bound=str)
 E = TypeVar("E", bound=str)
 

@@ -13,6 +13,7 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.storage.blob import ContainerClient, generate_blob_sas
+from pydantic.alias_generators import to_camel
 
 import batch_emulator
 from batch_emulator import Account
@@ -25,6 +26,7 @@ from batch_emulator.faults import (
     RequestFault,
     StartTaskFault,
 )
+from batch_emulator.faults.rules import KINDS
 from deployments.azurite import BlobStorage
 from tests.conformance.conftest import pool_parameters
 from tests.waiting import wait_until
@@ -313,7 +315,7 @@ def test_control_is_for_this_machine(account):
     assert httpx.put(url, json={"requests": [{"code": "NoSuchCode"}]}).status_code == 400
     assert httpx.get(url).json() == {
         "seed": 0,
-        "struck": {"requests": [], "nodes": [], "startTasks": [], "allocations": [], "disks": []},
+        "struck": {to_camel(kind): [] for kind in KINDS},
     }
 
 

@@ -2,10 +2,15 @@
 
 import os
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import pytest
+
 from batch_emulator import settings as emulator
+from deployments import azurite
+from deployments.local import services
 from deployments.local import settings as local
 from deployments.local.keys import new_keys
 from deployments.local.settings import Settings, base_environment, client_environment
@@ -63,3 +68,37 @@ def test_a_proxy_is_not_used_for_this_machine():
     """127.0.0.1 is reached directly, beside what the caller excepts already."""
     assert base_environment({"NO_PROXY": "example.com"})["no_proxy"] == "127.0.0.1,localhost,example.com"
     assert base_environment({})["NO_PROXY"] == "127.0.0.1,localhost"
+
+
+def service(start: Callable[[Settings], services.ServiceSpec], part: str) -> Callable[[Settings], str]:
+    """That part of the command which starts a service, as text."""
+    return lambda settings: str(getattr(start(settings).command, part))
+
+
+KEYS = new_keys()
+# Setting -> value, where it is looked for, what is found there.
+OBSERVED = {
+    "location": (Path("elsewhere"), service(services.batch, "argv"), "elsewhere/batch"),
+    "storage_port": (11, service(services.storage, "argv"), "'11'"),
+    "batch_port": (12, service(services.batch, "argv"), "'12'"),
+    "prefect_port": (13, service(services.prefect_server, "argv"), "'13'"),
+    "keys": (KEYS, service(services.batch, "env"), KEYS.batch),
+    "is_temporary": (True, service(services.worker, "scratch"), "here"),
+    "batch_account": ("other", service(services.batch, "argv"), "'other'"),
+}
+
+
+@pytest.mark.parametrize("name", OBSERVED)
+def test_setting_has_an_effect(name, tmp_path, monkeypatch):
+    """A setting gets to the command of the service that it is for; without it something else does."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(azurite, "install", lambda: Path("azurite"))
+    settings = replace(SETTINGS, location=Path("here"))
+    value, observe, expected = OBSERVED[name]
+    assert expected in observe(replace(settings, **{name: value}))
+    assert expected not in observe(settings)
+
+
+def test_each_setting_is_observed():
+    """Each field of Settings has an observation."""
+    assert set(OBSERVED) == {each.name for each in fields(Settings)}

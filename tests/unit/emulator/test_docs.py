@@ -34,12 +34,14 @@ def table(title: str) -> dict[str, list[str]]:
 
 
 def test_each_operation_has_a_row():
-    """The table names the 72 operations, as both official clients have them, and no other."""
-    assert len(OPERATIONS) == 72
+    """The table names all operations that both official clients have, and no other."""
     assert sorted(table("Operations")) == sorted(OPERATIONS.values())
-    for name in OPERATIONS.values():
-        assert hasattr(BatchClient, name)
-        assert hasattr(AsyncBatchClient, name)
+    assert set(OPERATIONS.values()) == methods_of(BatchClient) == methods_of(AsyncBatchClient)
+
+
+def methods_of(client: type) -> set[str]:
+    """Those that are an operation each; `create_tasks` makes several requests of another."""
+    return {name for name in dir(client) if name[0] != "_"} - {"close", "create_tasks", "send_request"}
 
 
 @pytest.mark.parametrize(("place", "name"), OPERATIONS.items(), ids=OPERATIONS.values())

@@ -21,15 +21,21 @@ from batch_emulator.__main__ import _parser, read_settings
 from batch_emulator.errors import BatchError
 from batch_emulator.faults import AllocationFault, Faults, RequestFault
 from batch_emulator.node.simulation import Simulation
-from batch_emulator.scheduler import autoscaling, jobs, node_faults, nodes, pools
+from batch_emulator.scheduler import autoscaling, jobs, node_faults, nodes, pools, schedules
 from batch_emulator.settings import KEY_VARIABLE
 from tests.integration import test_settings as served
 from tests.unit.emulator.driver import Driver
 
+SCHEDULE = {
+    "id": "schedule",
+    "schedule": {"doNotRunUntil": "2100-01-01T00:00:00Z"},
+    "jobSpecification": {"poolInfo": {"poolId": "pool"}},
+}
 
-def pending_seconds(driver: Driver, function: str) -> set[float]:
-    """How long the pending calls of a function are to wait."""
-    return {timer.seconds for _, timer in driver.timers if timer.function.__name__ == function}
+
+def pending_seconds(driver: Driver, *functions: str) -> set[float]:
+    """How long the pending calls of these functions are to wait."""
+    return {timer.seconds for _, timer in driver.timers if timer.function.__name__ in functions}
 
 
 def with_node(settings: dict, **spec) -> Driver:
@@ -46,16 +52,22 @@ def allocation(settings: dict) -> set[float]:
 
 
 def boot(settings: dict) -> set[float]:
+    """Of a node in `creating`, and in `starting`."""
     driver = Driver(**settings)
     driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
     driver.pass_seconds(0.25)
-    return pending_seconds(driver, "boot")
+    creating = pending_seconds(driver, "boot")
+    driver.pass_seconds(sum(creating))
+    return creating | pending_seconds(driver, "run_start_task")
 
 
 def reboot(settings: dict) -> set[float]:
-    driver = with_node(settings)
-    driver.do(nodes.interrupt_node, "pool", driver.nodes[0].id, "requeue", "reboot")
-    return pending_seconds(driver, "boot")
+    """Of a node that reboots, and of one that is deallocated."""
+    driver = with_node(settings, node_count=2)
+    for node, event in zip(driver.nodes, ("reboot", "deallocate"), strict=True):
+        driver.do(nodes.interrupt_node, "pool", node.id, "requeue", event)
+    assert len(driver.timers) == 2
+    return pending_seconds(driver, "boot", "_deallocated")
 
 
 def removal(settings: dict) -> set[float]:
@@ -65,17 +77,33 @@ def removal(settings: dict) -> set[float]:
 
 
 def deletion(settings: dict) -> set[float]:
-    driver = with_node(settings)
+    """Of a job, a job schedule and a pool."""
+    driver = with_node(settings, node_count=0)
     driver.add_job()
+    driver.do(schedules.add_schedule, SCHEDULE)
+    driver.timers.clear()
     driver.do(jobs.delete_job, "job")
-    return pending_seconds(driver, "_time_is_up")
+    driver.do(schedules.delete_schedule, "schedule")
+    driver.do(pools.delete_pool, "pool")
+    assert len(driver.timers) == 3
+    return {timer.seconds for _, timer in driver.timers}
 
 
 def transition(settings: dict) -> set[float]:
+    """Of jobs that are disabled, enabled and terminated, and of a job schedule that is terminated."""
     driver = with_node(settings)
-    driver.add_job()
-    driver.do(jobs.disable_job, "job", "requeue")
-    return pending_seconds(driver, "_time_is_up")
+    for name in ("job", "other"):
+        driver.add_job(name)
+        driver.do(jobs.disable_job, name, "requeue")
+    seconds = pending_seconds(driver, "_time_is_up")
+    driver.pass_seconds(10)
+    driver.do(schedules.add_schedule, SCHEDULE)
+    driver.timers.clear()
+    driver.do(jobs.enable_job, "job")
+    driver.do(jobs.terminate_job, "other", None)
+    driver.do(schedules.terminate_schedule, "schedule")
+    assert len(driver.timers) == 3
+    return seconds | {timer.seconds for _, timer in driver.timers}
 
 
 def replacement(settings: dict) -> set[float]:
