@@ -24,7 +24,18 @@ from urllib.parse import urlsplit
 from tests.waiting import wait_until
 
 Kind = Literal[
-    "refuse", "silent", "500", "503", "403 once", "429", "reset", "200 page", "403 page", "404 page"
+    "refuse",
+    "silent",
+    "500",
+    "503",
+    "403 once",
+    "429",
+    "reset",
+    "200 page",
+    "403 page",
+    "404 page",
+    "slow head",
+    "slow body",
 ]
 PAGE = b"<html><body>Sign in</body></html>"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -216,7 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
         if date := self.headers.get("ocp-date"):
             self.server.dates.append(date)
         outage = self.server.meet(f"{self.command} {self.path}")
-        if outage is not None:
+        if outage is not None and outage.kind.startswith("slow"):
+            self.pass_on(body, outage)
+        elif outage is not None:
             self.fail(outage)
         elif self.headers.get("Upgrade"):
             self.splice()
@@ -241,7 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(page)
 
-    def pass_on(self, body: bytes) -> None:
+    def pass_on(self, body: bytes, outage: Outage | None = None) -> None:
+        """By an outage a part of the answer comes a byte at a time, for as long as that lasts."""
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         self.upstream.request(self.command, self.path, body or None, headers | self.host())
         answer = self.upstream.getresponse()
@@ -253,8 +267,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if length is not None and answer.status not in (204, 304):
             self.send_header("Content-Length", length)
+        if outage is not None and outage.kind == "slow head":
+            self.trickle(b"".join(self._headers_buffer), outage)
+            self._headers_buffer = []
         self.end_headers()
-        self.wfile.write(content)
+        if outage is not None and outage.kind == "slow body":
+            self.trickle(content, outage)
+        else:
+            self.wfile.write(content)
+
+    def trickle(self, content: bytes, outage: Outage) -> None:
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            outage.over.wait(min(0.1, outage.seconds_left))
 
     def host(self) -> dict[str, str]:
         """Prefect's server takes no other name than its own."""

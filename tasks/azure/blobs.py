@@ -13,13 +13,18 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, ContentSettings
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobProperties, ContentSettings, StorageStreamDownloader
 
 from tasks.azure import small_blobs
 from tasks.azure.clients import blob_service
 from tasks.azure.error_codes import Code, has_code
 from tasks.azure.small_blobs import NewBlob, SmallBlob
+from tasks.base.deadlines import leave_time
 from tasks.errors import NotFoundError, TemporaryError
 
 # Blobs up to this size may be sent at once, from memory.
@@ -243,7 +248,14 @@ def download_blob(
     with blob_service(f"Downloading {name}") as service:
         download = service.get_blob_client(container, name).download_blob()
         blob = _read_blob_properties(download.properties)
-        return _receive(name, blob, download.chunks(), file, is_wanted), blob.etag
+        return _receive(name, blob, _read_blocks(download), file, is_wanted), blob.etag
+
+
+def _read_blocks(download: StorageStreamDownloader[bytes]) -> Iterator[bytes]:
+    """A blob's content as it comes: each block leaves time for the next one."""
+    for block in download.chunks():
+        leave_time()
+        yield block
 
 
 def describe_small(small: SmallBlob) -> Blob:
@@ -275,4 +287,4 @@ def _receive(
 def read_blob(container: str, name: str, offset: int = 0, length: int | None = None) -> bytes:
     """The content of a small blob, or a part of one; the part must not be empty. Raises NotFoundError."""
     with blob_service(f"Reading the blob {name}") as service:
-        return service.get_blob_client(container, name).download_blob(offset, length).readall()
+        return b"".join(_read_blocks(service.get_blob_client(container, name).download_blob(offset, length)))

@@ -11,11 +11,11 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
-from requests.adapters import HTTPAdapter
 
 from tasks.azure.accounts import Accounts, current_accounts
 from tasks.azure.azure_errors import describe_source, explain, explained
 from tasks.azure.error_codes import ENDED_JOB, has_code
+from tasks.azure.patience import PatientAdapter
 from tasks.azure.plain_batch import API_VERSION
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.base.deadlines import glance
@@ -104,13 +104,19 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
 
 @cache
 def _entra_credential() -> DefaultAzureCredential:
-    return DefaultAzureCredential(transport=TransportUntilDeadline())
+    return DefaultAzureCredential(
+        transport=TransportUntilDeadline(session=_open_session(), session_owner=False)
+    )
 
 
 def _build_transport() -> RequestsTransport:
+    return RequestsTransport(session=_open_session(), session_owner=False)
+
+
+def _open_session() -> requests.Session:
     """Connections for as many threads as a run uses; the default pool of 10 would open and drop them."""
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+    adapter = PatientAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    return RequestsTransport(session=session, session_owner=False)
+    return session

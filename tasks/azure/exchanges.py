@@ -24,6 +24,7 @@ import certifi
 import requests.utils
 
 from tasks.azure.answers import Answer, Unusual, read_answer
+from tasks.azure.patience import Patience
 from tasks.base.deadlines import LEAST_SECONDS, current_deadline
 
 TIMEOUT_SECONDS = 10.0
@@ -63,7 +64,12 @@ class Connection:
     def receive(self, request: Request, body_max_bytes: int) -> Answer:
         """Read the answer to what was sent. Raises OSError or Unusual, and then is of no more use."""
         socket = self._client.sock
-        answer = read_answer(lambda: socket.recv(READ_BYTES), request.method != "HEAD", body_max_bytes)
+        patience = Patience(socket)
+
+        def read() -> bytes:
+            return patience.receive(lambda: socket.recv(READ_BYTES), len)
+
+        answer = read_answer(read, request.method != "HEAD", body_max_bytes)
         self.used_seconds, self.is_new = time.monotonic(), False
         return answer
 

@@ -76,7 +76,9 @@ class RetryUntilDeadline(HTTPPolicy[Any, Any]):
                 call.meet_foreign(status, headers)
                 continue
             if not call.can_pass(status) or not call.goes_on(f"answers {status}", _read_pause(response)):
-                call.end(status)
+                # Of what is read as it comes this is the head alone: who reads it knows of the rest.
+                if status >= 400 or not request.context.options.get("stream"):
+                    call.end(status)
                 # The storage client asks its own policy's answers for it.
                 response.http_response.location_mode = "primary"
                 return response

@@ -177,6 +177,13 @@ def is_time_up() -> bool:
     return deadline is not None and deadline.is_over
 
 
+def note_if_late() -> None:
+    """What was under way has failed: if that is because time was up, let nothing else begin."""
+    deadline = current_deadline()
+    if deadline.is_over:
+        deadline.note_failure()
+
+
 def leave_time() -> None:
     """See that the run that this is in has time for what is next, whatever went before."""
     current_deadline().note_answer()

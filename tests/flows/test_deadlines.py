@@ -1,12 +1,13 @@
 """How long the clients wait for services, and how often they ask: by the deadline, and by nothing else."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from azure.batch import models
 
 import batch_emulator
-from tasks.azure import blobs
+from tasks.azure import blobs, small_blobs
 from tasks.azure.accounts import Accounts, using
 from tasks.azure.clients import batch_client
 from tasks.base.deadlines import Deadline, budget, current_deadline, glance, run_deadline, share, turns
@@ -80,6 +81,26 @@ def test_no_call_to_batch_outlasts_the_deadline(batch):
     batch.begin(Outage("silent", LONG))
     with run_deadline(1), pytest.raises(UnreachableError, match="until time was up"):
         list_jobs()
+
+
+@pytest.mark.parametrize("kind", ["slow head", "slow body"])
+def test_an_answer_that_trickles_outlasts_no_deadline(store, batch, kind):
+    """Each byte comes soon after the last, and all of them never: of small blobs, large ones and lists."""
+    blobs.create_container("trickling")
+    blobs.write_blob("trickling", "small", bytes(1000))
+    blobs.write_blob("trickling", "large", bytes(small_blobs.SIZE_MAX_BYTES + 1))
+    store.begin(Outage(kind, LONG))
+    batch.begin(Outage(kind, LONG))
+    for read in (
+        partial(blobs.read_blob, "trickling", "small"),
+        partial(blobs.read_blob, "trickling", "large"),
+    ):
+        with run_deadline(0.5), pytest.raises(TemporaryError, match="time was up"):
+            read()
+    with run_deadline(0.5), pytest.raises(UnreachableError, match="time was up"):
+        list_jobs()
+    store.recover()
+    blobs.delete_container("trickling")
 
 
 def list_jobs() -> list[object]:
