@@ -50,6 +50,24 @@ class _LimitExceeded(Exception):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What is to be run, where, and with what; it comes early to its end when `stop` is done."""
+
+    launch: Launch
+    directory: str
+    """The task's directory on the node."""
+
+    node_root: str
+    environment: dict[str, str]
+    stop: asyncio.Future[None]
+    equipment: Equipment
+
+    @property
+    def containers(self) -> Containers | None:
+        return self.equipment.containers_for(self.launch)
+
+
 async def carry_out(
     launch: Launch,
     node_root: Path,
@@ -61,14 +79,9 @@ async def carry_out(
     its command: that is `running`, or has ended."""
     directory = f"{node_root}/{launch.task_directory}"
     environment = _build_environment(launch, str(node_root), equipment.search_path)
-    containers = equipment.containers_for(launch)
+    attempt = _Attempt(launch, directory, str(node_root), environment, stop, equipment)
     try:
-        if running is None:
-            ended = await _execute(launch, directory, environment, stop, equipment)
-        else:
-            ended = await watch(running, stop, equipment.stop_grace_seconds)
-        if containers and ended.cause == "itself" and await containers.ran_nothing(launch, ended.code):
-            raise AttemptFailed("ContainerInvalidSettings", Message=_last_line(f"{directory}/stderr.txt"))
+        ended = await _run_command(attempt, running)
     except AttemptFailed as error:
         equipment.sweeper.later(directory)
         return Outcome(None, error.failure, preprocessing_failure=True)
@@ -77,23 +90,40 @@ async def carry_out(
     except _Stopped:
         return stopped_outcome()
     finally:
-        if containers:
+        if attempt.containers:
             # Its client is gone; what ran in it need not be.
-            await containers.remove(launch)
+            await attempt.containers.remove(launch)
     if launch.stage != "coordination" or ended.cause != "itself":
         equipment.sweeper.later(directory)
-    if ended.cause == "stop":
-        return stopped_outcome(ended.code)
-    failure = _exit_failure(ended)
+    return stopped_outcome(ended.code) if ended.cause == "stop" else await _conclude(attempt, ended)
+
+
+async def _run_command(attempt: _Attempt, running: Running | None) -> Exit:
+    """How the command ended, which is started if it is not `running`. Raises AttemptFailed, _Stopped or
+    _LimitExceeded for what never began."""
+    if running is None:
+        ended = await _execute(attempt)
+    else:
+        ended = await watch(running, attempt.stop, attempt.equipment.stop_grace_seconds)
+    containers = attempt.containers
+    if containers and ended.cause == "itself" and await containers.ran_nothing(attempt.launch, ended.code):
+        message = _last_line(f"{attempt.directory}/stderr.txt")
+        raise AttemptFailed("ContainerInvalidSettings", Message=message)
+    return ended
+
+
+async def _conclude(attempt: _Attempt, ended: Exit) -> Outcome:
+    """The outcome of a command that was not stopped, once its output files are uploaded."""
+    launch, equipment, failure = attempt.launch, attempt.equipment, _exit_failure(ended)
     retriable = ended.cause == "itself" and ended.code != 0
     if not launch.output_files or (retriable and launch.retries_left):
         return Outcome(ended.code, failure, retriable=retriable)
-    equipment.sweeper.now(directory)
+    equipment.sweeper.now(attempt.directory)
     upload = upload_output_files(
-        equipment.transfers, launch.output_files, Path(directory), environment, ended.code
+        equipment.transfers, launch.output_files, Path(attempt.directory), attempt.environment, ended.code
     )
     try:
-        upload_failure = await _until(stop, None, upload)
+        upload_failure = await _until(attempt.stop, None, upload)
     except _Stopped:
         return stopped_outcome(ended.code)
     return Outcome(
@@ -132,21 +162,34 @@ def _build_environment(launch: Launch, node_root: str, search_path: str) -> dict
     return environment
 
 
-async def _execute(
-    launch: Launch,
-    directory: str,
-    environment: dict[str, str],
-    stop: asyncio.Future[None],
-    equipment: Equipment,
-) -> Exit:
+async def _execute(attempt: _Attempt) -> Exit:
     """All up to the end of the process. Raises AttemptFailed, _Stopped or _LimitExceeded before its start."""
-    loop = asyncio.get_running_loop()
+    loop, launch, equipment = asyncio.get_running_loop(), attempt.launch, attempt.equipment
     limit = launch.max_wall_clock_seconds
     deadline = None if limit is None else loop.time() + limit
+    await _fill_directory(attempt, deadline)
+    if attempt.containers:
+        await _until(attempt.stop, deadline, attempt.containers.fetch(launch))
+        attempt.containers.prepare(launch, attempt.environment)
+    if attempt.stop.done():
+        raise _Stopped
+    return await run(
+        equipment.agent,
+        launch.name,
+        _build_command(attempt),
+        attempt.stop,
+        limit_seconds=None if deadline is None else max(0.0, deadline - loop.time()),
+        grace_seconds=equipment.stop_grace_seconds,
+    )
+
+
+async def _fill_directory(attempt: _Attempt, deadline: float | None) -> None:
+    """Make the task's directory, and download its resource files."""
+    launch, directory = attempt.launch, attempt.directory
     # A retry may come to another node than the attempt before it: its first node has left the pool.
     fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
     if launch.stage != "application":
-        _prepare(directory, fresh, equipment)
+        _prepare(directory, fresh, attempt.equipment)
         if launch.resource_files or launch.common_resource_files or launch.disk_full:
             _make_outputs(directory)
     if launch.disk_full:
@@ -154,36 +197,24 @@ async def _execute(
     for files, target in ((launch.common_resource_files, ""), (launch.resource_files, "wd")):
         if files and fresh:
             download = download_resource_files(
-                equipment.transfers,
-                files,
-                Path(directory, target),
-                Path(directory.removesuffix(launch.task_directory)),
+                attempt.equipment.transfers, files, Path(directory, target), Path(attempt.node_root)
             )
-            await _until(stop, deadline, _at_disk_speed(download, directory, launch.disk_bytes_per_second))
-    containers = equipment.containers_for(launch)
-    if containers is not None:
-        await _until(stop, deadline, containers.fetch(launch))
-        containers.prepare(launch, environment)
-    if stop.done():
-        raise _Stopped
-    command = Command(
+            work = _at_disk_speed(download, directory, launch.disk_bytes_per_second)
+            await _until(attempt.stop, deadline, work)
+
+
+def _build_command(attempt: _Attempt) -> Command:
+    """The process to start: the task's own, or the client of a container engine that runs it."""
+    launch, directory, containers = attempt.launch, attempt.directory, attempt.containers
+    return Command(
         launch.command_line,
         f"{directory}/wd",
-        client_environment(environment) if containers else environment,
+        client_environment(attempt.environment) if containers else attempt.environment,
         f"{directory}/stdout.txt",
         f"{directory}/stderr.txt",
         appends=launch.stage == "application",
         leaves_running=launch.stage == "coordination",
-        arguments=containers and containers.arguments(launch, directory, environment),
-    )
-    left_seconds = None if deadline is None else max(0.0, deadline - loop.time())
-    return await run(
-        equipment.agent,
-        launch.name,
-        command,
-        stop,
-        limit_seconds=left_seconds,
-        grace_seconds=equipment.stop_grace_seconds,
+        arguments=containers and containers.arguments(launch, directory, attempt.environment),
     )
 
 

@@ -75,6 +75,14 @@ def service(start: Callable[[Settings], services.ServiceSpec], part: str) -> Cal
     return lambda settings: str(getattr(start(settings).command, part))
 
 
+def locks(settings: Settings) -> str:
+    """What each service is told to ask of its clients."""
+    batch, storage = services.batch(settings).command.env, services.storage(settings).command.env
+    server = services.prefect_server(settings).command.env
+    names = ("BATCH_EMULATOR_KEY", "AZURITE_ACCOUNTS", "PREFECT_SERVER_API_AUTH_STRING")
+    return " ".join(env[name] for env, name in zip((batch, storage, server), names, strict=True))
+
+
 KEYS = new_keys()
 # Setting -> value, where it is looked for, what is found there.
 OBSERVED = {
@@ -82,7 +90,7 @@ OBSERVED = {
     "storage_port": (11, service(services.storage, "argv"), "'11'"),
     "batch_port": (12, service(services.batch, "argv"), "'12'"),
     "prefect_port": (13, service(services.prefect_server, "argv"), "'13'"),
-    "keys": (KEYS, service(services.batch, "env"), KEYS.batch),
+    "keys": (KEYS, locks, f"{KEYS.batch} devstoreaccount1:{KEYS.storage} {KEYS.prefect}"),
     "is_temporary": (True, service(services.worker, "scratch"), "here"),
     "batch_account": ("other", service(services.batch, "argv"), "'other'"),
 }
