@@ -17,13 +17,13 @@ from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.base.deadlines import run_deadline
-from tasks.base.hangups import hangup_ends_run
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.evidence import LogFolder
+from tasks.hangups import hangup_ends_run
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan

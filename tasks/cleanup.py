@@ -18,9 +18,9 @@ from tasks.base.deadlines import (
     current_deadline,
     share,
 )
-from tasks.base.hangups import hangup_ends_run
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError, OutputsLeftError
+from tasks.hangups import hangup_ends_run
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger

@@ -1,1 +1,1 @@
-"""What all else stands on, which knows neither Azure nor Prefect: time, secrets, texts, signals, files."""
+"""What all else stands on, which knows neither Azure nor Prefect: time, secrets, texts, files."""
