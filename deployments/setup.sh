@@ -58,24 +58,41 @@ unreachable() {
   exit 1
 }
 
+# What an installer says is shown line by line, as it says it: some awks wait for the end, or for 4 KiB.
+# A line for each of a hundred packages is too much; the large ones, the steps and what is wrong are shown.
+uv_steps() {
+  while IFS= read -r line; do
+    case ${line#"${line%%[! ]*}"} in
+      FAILED) return 1 ;;
+      [-+~]" "* | "Downloaded "* | "Building "* | "Built "*) ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done
+}
+# Of what is wrong pip speaks on another stream.
+pip_steps() {
+  found=0
+  while IFS= read -r line; do
+    case $line in
+      FAILED) return 1 ;;
+      "Collecting "*)
+        found=$((found + 1))
+        [ $((found % 25)) -ne 0 ] || echo "  $found packages found"
+        ;;
+      "Installing collected"*) echo "  installing them" ;;
+    esac
+  done
+}
+
 echo "Python packages for $extras, into .venv"
 if command -v uv >/dev/null; then
   [ -x $python ] || uv venv --quiet --python "$PYTHON" .venv
-  # A line for each of a hundred packages is too much; the large ones, the steps and what is wrong are shown.
-  { uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" 2>&1 || echo FAILED; } | awk '
-    { failed = /^FAILED$/ }
-    failed || /^ [-+~] / || /^ *(Downloaded|Building|Built) / { next }
-    { print; fflush() }
-    END { exit failed }' || unreachable uv
+  { uv pip install --python $python --compile-bytecode -c constraints.txt -e ".[$extras]" 2>&1 || echo FAILED; } |
+    uv_steps || unreachable uv
 else
   [ -x $python ] || "$PYTHON" -m venv .venv
-  # What pip says of each package is too much; of what is wrong it speaks on another stream.
   { $python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
-      -c constraints.txt -e ".[$extras]" || echo FAILED; } | awk '
-    /^Collecting/ && ++found % 25 == 0 { print "  " found " packages found"; fflush() }
-    /^Installing collected/ { print "  installing them"; fflush() }
-    { failed = /^FAILED$/ }
-    END { exit failed }' || unreachable pip
+      -c constraints.txt -e ".[$extras]" || echo FAILED; } | pip_steps || unreachable pip
   echo "Compiling them"
   $python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 fi

@@ -14,6 +14,7 @@ from deployments.local.settings import REPOSITORY
 from deployments.locks import locked
 from deployments.processes import free_port
 
+SETUP = REPOSITORY / "deployments" / "setup.sh"
 needs_uv = pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
 
 
@@ -30,7 +31,7 @@ def test_an_index_that_cannot_be_reached_is_said_in_our_words(tmp_path):
     copy_project(tmp_path)
     index = f"http://127.0.0.1:{free_port()}/simple"
     variables = {**os.environ, "UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(tmp_path / "cache")}
-    script = ["sh", str(REPOSITORY / "deployments" / "setup.sh"), "flows"]
+    script = ["sh", str(SETUP), "flows"]
     variables |= {"PYTHON": sys.executable, "UV_HTTP_RETRIES": "0", "TMPDIR": str(tmp_path)}
     ended = subprocess.run(script, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
@@ -38,20 +39,50 @@ def test_an_index_that_cannot_be_reached_is_said_in_our_words(tmp_path):
     assert "Mostly the package index can't be reached" in ended.stderr
 
 
+UV = ("Resolved 127 packages in 2s", ["Resolved 127 packages in 2s"])
+INSTALLER = """#!/bin/sh
+case $2 in install | pip) printf '{}\\n'; read -r line < gate ;; esac
+exit 0
+"""
+PIP = (
+    r"Collecting one\n" * 25 + "Installing collected packages",
+    ["  25 packages found", "  installing them"],
+)
+
+
+@pytest.mark.parametrize(("installer", "said"), [("uv", UV), ("pip", PIP)])
+def test_what_an_installer_does_is_shown_while_it_does_it(tmp_path, installer, said):
+    """Each line as it comes: this one goes on only after its lines were read."""
+    words, shown = said
+    for folder in ("bin", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    os.mkfifo(tmp_path / "gate")
+    for name in {"uv": ("bin/uv", ".venv/bin/python"), "pip": (".venv/bin/python",)}[installer]:
+        (tmp_path / name).write_text(INSTALLER.format(words))
+        (tmp_path / name).chmod(0o755)
+    variables = {"PYTHON": sys.executable, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    script = ["sh", str(SETUP), "flows"]
+    with (
+        subprocess.Popen(script, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, text=True) as setup,
+        open(os.open(tmp_path / "gate", os.O_RDWR), "wb", buffering=0) as gate,
+    ):
+        assert setup.stdout is not None
+        assert [setup.stdout.readline().rstrip("\n") for _ in ["", *shown]][1:] == shown
+        gate.write(b"go on\n")
+        assert setup.wait(60) == 0
+
+
 def test_a_python_that_is_too_old_is_told(tmp_path):
     """Before anything is made."""
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    script = ["sh", str(REPOSITORY / "deployments" / "setup.sh"), "flows"]
+    script = ["sh", str(SETUP), "flows"]
     variables = {**os.environ, "PYTHON": str(old)}
     ended = subprocess.run(script, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert "Python 3.10 or newer is needed" in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["python3"]
-
-
-SETUP = REPOSITORY / "deployments" / "setup.sh"
 
 
 def is_whole(folder: Path) -> bool:
