@@ -27,6 +27,8 @@ ALONE_MAX = 3
 FILES_TOGETHER = 10
 ARTIFACTS_MAX = 10
 ARTIFACT_BYTES_MAX = 400_000
+# As large as what the summary has: of fifty files it is no longer the names that fill the page.
+HEADING = "##"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class LogPage:
 
     artifact_id: UUID
     names: Sequence[str]
+    files: str
+    """From which file to which."""
+
     description: str
 
     def link(self, text: str) -> Markup:
@@ -56,29 +61,43 @@ def count_pages(failed: int) -> int:
 
 def _publish_page(result: RunResult, files: Sequence[FileResult]) -> LogPage | None:
     description = describe_logs(files)
+    names = [file.name for file in files]
     artifact_id = publish_markdown(write_logs(result, files), LOGS_KEY, description)
-    return LogPage(artifact_id, [file.name for file in files], description) if artifact_id else None
+    return LogPage(artifact_id, names, _name_range(files), description) if artifact_id else None
 
 
 def describe_logs(files: Sequence[FileResult]) -> str:
-    first, last = files[0].name, files[-1].name
     if len(files) == 1:
-        return f"What {first} printed"
-    return f"What {first} to {last} printed: {say_count(len(files), 'failed file')}"
+        return f"What {files[0].name} printed"
+    return f"What {_name_range(files)} printed: {say_count(len(files), 'failed file')}"
+
+
+def _name_range(files: Sequence[FileResult]) -> str:
+    first, last = files[0].name, files[-1].name
+    return first if len(files) == 1 else f"{first} to {last}"
+
+
+def link_logs(pages: Sequence[LogPage], failed: int) -> list[str]:
+    """A line of Markdown with a link to each page; of more files than have one, how many have."""
+    if len(pages) == 1 and len(pages[0].names) == failed:
+        return [f"{make_plain(pages[0].description)}: {pages[0].link('log')}"]
+    linked = sum(len(page.names) for page in pages)
+    those = f"the first {linked:,}" if linked < failed else "the failed ones"
+    links = ", ".join(page.link(make_plain(page.files)) for page in pages)
+    return [f"What {those} printed: {links}"] if pages else []
 
 
 def write_logs(result: RunResult, files: Sequence[FileResult]) -> str:
-    """Both streams of each file, as Markdown: whole where they fit, of the longest ones the end."""
+    """What each file printed on both streams, as Markdown: whole where it fits, of the longest the end."""
     if is_place(result.logs_dir):
         return "\n\n".join(_write_remote(result, file) for file in files)
     paths = [Path(locate_log(result, file.name, log)) for file in files for log in LOGS]
     most = share_bytes([_measure(path) for path in paths], ARTIFACT_BYTES_MAX)
     sections = []
     for file in files:
-        sections.append(f"# {make_plain(file.name)}\n\n{make_plain(file.problem)}")
-        sections += [
-            _write_log(Path(locate_log(result, file.name, log)), log, most) for log in reversed(LOGS)
-        ]
+        logs = [_write_log(Path(locate_log(result, file.name, log)), log, most) for log in reversed(LOGS)]
+        said = make_plain(file.problem) + ("" if any(logs) else "; it printed nothing")
+        sections += [f"{HEADING} {make_plain(file.name)}", said, *filter(None, logs)]
     return "\n\n".join(sections)
 
 
@@ -86,7 +105,7 @@ def _write_remote(result: RunResult, file: FileResult) -> str:
     """Of logs that are in blob storage the end that was read, and where all of them is."""
     text = shorten_node_paths(file.stderr)
     lines = [
-        f"# {make_plain(file.name)}",
+        f"{HEADING} {make_plain(file.name)}",
         make_plain(file.problem),
         f"**stderr**, its end:\n\n{_fence(text)}",
     ]
@@ -121,7 +140,7 @@ def _write_log(path: Path, log: str, most_bytes: int) -> str:
     size, stream = _measure(path), log.removesuffix(".txt")
     text = shorten_node_paths(read_end(path, most_bytes))
     if not text:
-        return f"**{stream}**: nothing"
+        return ""
     whole = f", its last {most_bytes:,} of {size:,} bytes; all of it is in {make_code(str(path))}"
     cut = whole if size > most_bytes else ""
     return f"**{stream}**{cut}\n\n{_fence(text)}"

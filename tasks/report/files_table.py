@@ -45,7 +45,12 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
 def leave_out_empty(rows: Sequence[FileRow]) -> list[FileRow]:
     """The rows without the columns that say nothing of any file, so that the others are in sight."""
     said = {column for row in rows for column, value in row.items() if _says_something(column, value)}
-    return [{column: value for column, value in row.items() if column in said} for row in rows]
+    columns = [column for column in (rows[0] if rows else ()) if column in said]
+    if "end of stderr" not in said and {"log", "problem"} <= said:
+        # The problem is then what one looks for, and the newer UI shows the whole of a link as text.
+        columns.remove("log")
+        columns.insert(columns.index("problem") + 1, "log")
+    return [{column: row[column] for column in columns} for row in rows]
 
 
 def _says_something(column: str, value: object) -> bool:
@@ -53,10 +58,11 @@ def _says_something(column: str, value: object) -> bool:
 
 
 def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
-    """Failures first, then the unfinished; by name, or where the table can't show all, the slowest first."""
+    """Failures first, then the unfinished, by name; of the others, where the table can't show all, the
+    slowest first."""
     files = sorted(files, key=lambda file: (_rank(file), _order_name(file.name)))
     if len(files) > ROWS_MAX:
-        files.sort(key=lambda file: (_rank(file), -((file.task and file.task.seconds) or 0)))
+        files.sort(key=lambda file: (_rank(file), _is_done(file) * -((file.task and file.task.seconds) or 0)))
     return files
 
 
@@ -67,6 +73,10 @@ def _order_name(name: str) -> list[str | int]:
 
 def _rank(file: FileResult) -> int:
     return {"failed": 0, "unfinished": 1}.get(file.state, 2)
+
+
+def _is_done(file: FileResult) -> bool:
+    return _rank(file) == 2
 
 
 def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:

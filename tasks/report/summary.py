@@ -10,7 +10,7 @@ from tasks.base import listeners
 from tasks.base.printable import make_plain
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
-from tasks.report.failed_logs import publish_logs
+from tasks.report.failed_logs import link_logs, publish_logs
 from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_files
 from tasks.report.node_words import shorten_node_id, shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
@@ -76,7 +76,7 @@ def publish_result(result: RunResult) -> None:
         files = by_interest(result.files)
         logs = publish_logs(result, files[:ROWS_MAX])
         links = [f"In the portal: {link}" for link in portal_links(current_accounts(), result.run_key)]
-        links += [f"{make_plain(page.description)}: {page.link('log')}" for page in logs]
+        links += link_logs(logs, result.counts["failed"])
         publish_markdown(summary_markdown(result, links), SUMMARY_KEY, "What became of the run")
         publish_files(result, files, logs)
         publish_picture(result)

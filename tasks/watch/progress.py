@@ -165,7 +165,8 @@ class Progress:
 
     def show(self, counts: Counts, description: str) -> None:
         done, total = counts.done
-        percent = 100.0 * done / max(1, total)
+        # Shown as it is, digit by digit; and 100 is said of nothing less.
+        percent = 1000 * done // max(1, total) / 10
         if self.artifact_id is None:
             made = create_progress_artifact(percent, key=ARTIFACT_KEY, description=description)
             self.artifact_id = cast(UUID, made)

@@ -82,7 +82,7 @@ def draw(spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_
     length_seconds = max(phases.length_seconds, *(span.end_seconds for span in spans))
     unit_seconds, unit = _choose_time_unit(length_seconds)
     top = -1 if phases.of_flow else 0
-    figure, upper, lower = _build_frame(top, len(rows), has_lower=len(rows) > COUNTABLE_ROWS or not are_bars)
+    figure, upper, lower = _build_frame(top, len(rows), _has_to_count(rows, are_bars))
     lowest = lower or upper
     lowest.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
     lowest.set_xlabel(f"{unit} since the run began", loc="left")
@@ -96,6 +96,11 @@ def draw(spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_
     _write_head(figure, title, note, told)
     _draw_legend(figure, list_kinds(phases), {span.succeeded for span in spans})
     return _render_svg(figure, title)
+
+
+def _has_to_count(rows: Sequence[ChartRow], are_bars: bool) -> bool:
+    """Whether the rows don't say by themselves how many tasks run."""
+    return len(rows) > COUNTABLE_ROWS or (not are_bars and sum(row.slots for row in rows) > 1)
 
 
 def _fit_as_bars(rows: Sequence[ChartRow]) -> bool:

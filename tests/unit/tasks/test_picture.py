@@ -253,11 +253,13 @@ def test_the_start_of_nodes_is_seen_when_the_run_began_before_its_first_task():
 
 
 def test_how_many_run_is_drawn_where_rows_do_not_say_it():
-    """A few rows can be counted; of many there is a line below."""
+    """A few rows can be counted; of many there is a line below, and of one task at a time nothing to say."""
     few = run_result(*(file_result(f"{n}.txt", 0, 9, f"node-{n}") for n in range(8)))
     many = run_result(*(file_result(f"{n}.txt", 0, 9, f"node-{n}") for n in range(9)))
     assert "running" not in texts(draw_picture(few))
     assert "running" in texts(draw_picture(many))
+    shades = [[file_result(f"{n}.txt", n, length) for n in range(4_000)] for length in (1, 2)]
+    assert ["running" in texts(draw_picture(run_result(*files))) for files in shades] == [False, True]
 
 
 def test_a_task_takes_the_first_free_slot():

@@ -68,6 +68,17 @@ def test_a_progress_that_is_broken_off_stops_telling_what_runs():
     assert break_off(Shown()) == []
 
 
+@pytest.mark.parametrize(("completed", "percent"), [(28, 9.3), (299, 99.6), (300, 100), (0, 0)])
+def test_the_percent_have_one_digit_and_are_a_hundred_at_the_end_alone(monkeypatch, completed, percent):
+    """Both dashboards show the number as it is."""
+    shown = []
+    monkeypatch.setattr(
+        "tasks.watch.progress.create_progress_artifact", lambda *said, **_: shown.append(said)
+    )
+    Progress().show(Counts(300, completed=completed), "")
+    assert shown == [(percent,)]
+
+
 def test_it_tells_what_the_nodes_have_cost():
     """At once if prices were given, else from the first minute on; each minute, if nothing else is new."""
     hours, counts = NodeHours(2, 0), Counts(5, 1, 2, 2)

@@ -4,11 +4,20 @@ import csv
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks.report.failed_logs import count_pages, has_log, locate_log, share_bytes, write_logs
+from tasks.report.failed_logs import (
+    LogPage,
+    count_pages,
+    has_log,
+    link_logs,
+    locate_log,
+    share_bytes,
+    write_logs,
+)
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, leave_out_empty, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
@@ -126,13 +135,17 @@ def test_summary_fits_one_screen():
 
 
 def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
-    """Those that failed come first, then the slowest; the file beside the outputs has all of them."""
+    """Those that failed come first, by name, then the slowest; the file beside the outputs has all."""
     files = [FileResult(f"{n}", task_result(seconds=float(n))) for n in range(2 * ROWS_MAX)]
     files.append(FileResult("left", task_result(seconds=1e9), problem=NOT_FETCHED))
-    files.append(FileResult('broken "one", of many', task_result(exit_code=1), problem="exit code 1"))
+    files += [
+        FileResult(name, task_result(exit_code=1, seconds=seconds), problem="exit code 1")
+        for name, seconds in (("broken-2", 9.0), ('broken "one", of many', 1.0))
+    ]
     sorted_files = by_interest(files)
-    assert [file.name for file in sorted_files[:3]] == [
+    assert [file.name for file in sorted_files[:4]] == [
         'broken "one", of many',
+        "broken-2",
         "left",
         str(2 * ROWS_MAX - 1),
     ]
@@ -142,7 +155,7 @@ def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
         rows = list(csv.DictReader(table))
     assert len(rows) == len(files)
     assert rows[0]["file"] == 'broken "one", of many'
-    assert rows[2]["seconds"] == str(float(2 * ROWS_MAX - 1))
+    assert rows[3]["seconds"] == str(float(2 * ROWS_MAX - 1))
 
 
 def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
@@ -156,7 +169,9 @@ def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
     assert [has_log(result, file) for file in [*files, FileResult("none", None)]] == [True, True, False]
     written = write_logs(result, files)
     assert "# \\_\\_a\\_\\_.txt\n\nexit code 1\n\n**stderr**\n\n`````text\nsays ```` so\n`````" in written
-    assert "**stdout**: nothing" in written
+    assert "**stdout**" not in written
+    (tmp_path / ".logs/key/b.txt/stderr.txt").write_text("")
+    assert write_logs(result, files[1:]) == "## b.txt\n\nexit code 1; it printed nothing"
     assert "xthe end\n```" in written
     assert (
         f"its last 399,988 of 600,007 bytes; all of it is in `{result.logs_dir}/b.txt/stderr.txt`" in written
@@ -192,7 +207,9 @@ def test_a_column_is_shown_where_it_says_something():
     assert [row["tries"] for row in leave_out_empty([done, again])] == [1, 2]
     shown = leave_out_empty([failed, done])
     assert list(shown[0]) == list(shown[1])
-    assert list(shown[0])[:5] == ["file", "state", "exit code", "node", "log"]
+    assert list(shown[0]) == ["file", "state", "exit code", "node", "problem", "log", "output"]
+    talkative = {**failed, "end of stderr": "no such column"}
+    assert list(leave_out_empty([done, talkative])[0])[3:6] == ["node", "end of stderr", "log"]
     assert leave_out_empty([]) == []
 
 
@@ -251,6 +268,18 @@ def test_names_with_numbers_stand_in_the_order_of_these():
     names = ["a/part-1", "a/part-2", "a/part-10", "a/part-10b", "b", "b2", "10", f"b{'9' * 5000}", "2", ""]
     ordered = [file.name for file in by_interest(FileResult(name, task_result()) for name in names)]
     assert ordered == ["", "2", "10", *names[:6], names[7]]
+
+
+def test_the_summary_links_to_all_logs_in_one_line():
+    """From which file to which each has; it says where not all have one, and a name stays a name."""
+    one, more = ([f"{n}.txt"] for n in (1, 2))
+    first = LogPage(UUID(int=1), one, "1_.txt", "What 1_.txt printed")
+    assert link_logs([], 3) == []
+    assert link_logs([first], 1) == [f"What 1\\_.txt printed: [log](/artifacts/artifact/{UUID(int=1)})"]
+    pages = [first, LogPage(UUID(int=2), more, "2.txt", "")]
+    links = f"[1\\_.txt](/artifacts/artifact/{UUID(int=1)}), [2.txt](/artifacts/artifact/{UUID(int=2)})"
+    assert link_logs(pages, 2) == [f"What the failed ones printed: {links}"]
+    assert link_logs(pages, 4_000) == [f"What the first 2 printed: {links}"]
 
 
 def test_the_logs_of_many_files_are_few_artifacts():
