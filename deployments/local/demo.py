@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from deployments.local.settings import base_environment, link_to
+from deployments.local.settings import REPOSITORY, base_environment, link_to
 from deployments.processes import Command, Service, running
 from tasks.errors import InputError
 from tasks.spec.inputs import InputFile, find_inputs
 
 DEPLOYMENT = "top-n-words/count-words"
-# How `--watch` begins the line of an event; those of a log begin with another sign.
-EVENT = "●"
+# As `./run` does it.
+PREFECT = REPOSITORY / "deployments" / "quiet_prefect.py"
 # So that no line is broken: the terminal does that better.
 WIDTH = "500"
 SHOWN_FILES = 3
@@ -61,15 +61,14 @@ def dashboard_link(variables: Mapping[str, str]) -> str:
 
 
 def show(arguments: Sequence[str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
-    """Run `prefect` and pass on what it prints but the events: the logs tell the same more readably."""
+    """Run `prefect` and pass on what it prints."""
     with tempfile.TemporaryDirectory(prefix="prefect-azure-batch-demo-") as folder:
-        argv = [sys.executable, "-m", "prefect", *arguments]
+        argv = [sys.executable, str(PREFECT), *arguments]
         environment = {**base_environment(os.environ), **variables, "COLUMNS": WIDTH}
         command = Command("prefect", argv, environment, Path(folder) / "output.log")
         with running(command) as service:
             for line in follow(service):
-                if not line.startswith(EVENT):
-                    say(line)
+                say(line)
             return service.process.returncode
 
 

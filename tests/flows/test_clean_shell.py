@@ -107,10 +107,9 @@ def test_run_is_found_from_any_folder(clone):
     assert ended.stdout.split() == [str(clone / "flows" / "__init__.py"), str(clone.parent)], ended.stderr
 
 
-@pytest.mark.parametrize("named", ["", "AZURE_BATCH_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT", "PREFECT_API_URL"])
-def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named):
-    """A variable that names an account or a server keeps all of the stack's away, and that is said."""
-    root = tmp_path / "clone"
+def bare_clone(folder: Path) -> Path:
+    """No more than what `./run` needs to run a command."""
+    root = folder / "clone"
     (root / ".local").mkdir(parents=True)
     (root / "deployments").mkdir()
     (root / ".venv" / "bin").mkdir(parents=True)
@@ -118,6 +117,35 @@ def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named)
     (root / ".venv" / "bin" / "python").symlink_to(sys.executable)
     for name in ("run", "deployments/setup.sh"):
         shutil.copy2(REPOSITORY / name, root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_quiet"),
+    [
+        ("deployment run 'a/b' --watch", True),
+        ("deployment run 'a/b' --watch --param x=1", True),
+        ("flow-run watch 1", True),
+        ("deployment run 'a/b' --param x=--watcher", False),
+        ("deployment ls", False),
+    ],
+)
+def test_run_leaves_the_events_out_where_a_run_is_watched(tmp_path, arguments, is_quiet):
+    """With the arguments as they are, and the exit code of the command."""
+    root = bare_clone(tmp_path)
+    for name in ("python", "prefect"):
+        (root / ".venv" / "bin" / name).unlink(missing_ok=True)
+        (root / ".venv" / "bin" / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit 3\n')
+        (root / ".venv" / "bin" / name).chmod(0o755)
+    ended = shell(root, f"./run prefect {arguments}")
+    started = f"python {root}/deployments/quiet_prefect.py" if is_quiet else "prefect"
+    assert (ended.stdout, ended.returncode) == (f"{started} {arguments.replace(chr(39), '')}\n", 3)
+
+
+@pytest.mark.parametrize("named", ["", "AZURE_BATCH_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT", "PREFECT_API_URL"])
+def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named):
+    """A variable that names an account or a server keeps all of the stack's away, and that is said."""
+    root = bare_clone(tmp_path)
     (root / ".local" / "stack.env").write_text(
         "export AZURE_BATCH_ENDPOINT=stack\nexport AZURE_BATCH_ACCESS_KEY=stack\n"
     )
