@@ -111,7 +111,7 @@ def make_rows(drives: Iterable[Drive]) -> Iterator[Row]:
     seen: list[Drive] = []
     for one in drives:
         seen.append(one)
-        yield from _make_rows_of(one)
+        yield from _make_size_rows(one)
     if len(seen) > 1:
         first, last = seen[0], seen[-1]
         slope = (last.cpu_seconds - first.cpu_seconds) / (last.files - first.files)
@@ -123,7 +123,7 @@ def make_rows(drives: Iterable[Drive]) -> Iterator[Row]:
         yield Row("driver's fixed processor time", fixed, "s", first.import_cpu_seconds, "imports alone")
 
 
-def _make_rows_of(one: Drive) -> Iterator[Row]:
+def _make_size_rows(one: Drive) -> Iterator[Row]:
     name, target = f"{one.files:,} files", at_most(1.0)
     peak_target = TARGET_FIXED_BYTES + TARGET_BYTES_A_FILE * one.files
     yield Row(f"driver's wall time, {name}", one.seconds, "s", one.cpu_seconds, "its processor time")

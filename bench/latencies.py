@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
-from bench.load import add_tasks, make_collections, make_job, make_pool, seconds_of, wait_for_tasks
+from bench.load import add_tasks, make_collections, make_job, make_pool, time_seconds, wait_for_tasks
 from bench.report import Row
 from bench.service import Service, run_echo, run_emulator
 
@@ -121,4 +121,4 @@ def _fastest(client: httpx.Client, request: Request, repetitions: int) -> float:
     Raises httpx.HTTPStatusError where the answer is an error.
     """
     request(client).raise_for_status()
-    return 1000 * min(seconds_of(lambda: request(client)) for _ in range(repetitions))
+    return 1000 * min(time_seconds(lambda: request(client)) for _ in range(repetitions))

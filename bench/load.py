@@ -17,7 +17,7 @@ MACHINE = {
 }
 
 
-def seconds_of(action: Callable[[], object]) -> float:
+def time_seconds(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
@@ -26,7 +26,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 def best_rate(count: int, rounds: Iterable[Callable[[], object]]) -> float:
     """Things a second in the best of several rounds, each of `count` things: other work on the machine
     disturbs that one least."""
-    return count / min(seconds_of(each) for each in rounds)
+    return count / min(time_seconds(each) for each in rounds)
 
 
 def make_task(number: int) -> dict:

@@ -16,7 +16,7 @@ from bench.service import Service, run_blob_store, run_emulator
 from deployments import azurite
 from deployments.local import services
 from deployments.local.database import create_prefect_home
-from deployments.local.keys import keys_of
+from deployments.local.keys import load_keys
 from deployments.local.settings import NO_TELEMETRY, Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
@@ -85,7 +85,7 @@ def _name_storage(connection_string: str) -> dict[str, str]:
 @contextmanager
 def run_prefect(folder: Path) -> Iterator[dict[str, str]]:
     """A Prefect server until the block ends; the variables by which clients find it."""
-    settings = Settings(folder, free_port(), free_port(), free_port(), keys_of(folder))
+    settings = Settings(folder, free_port(), free_port(), free_port(), load_keys(folder))
     settings.logs.mkdir()
     settings.temporary.mkdir()
     create_prefect_home(settings.prefect_home)

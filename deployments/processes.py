@@ -98,7 +98,7 @@ def running(command: Command) -> Iterator[Service]:
         stop(service)
 
 
-def end_of(log: Path, lines: int = 20) -> str:
+def read_end(log: Path, lines: int = 20) -> str:
     """The last lines of a log, under its path."""
     size_bytes = log.stat().st_size if log.exists() else 0
     if size_bytes == 0:

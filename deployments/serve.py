@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Schedule
 
-from deployments.files import Entry, flow_of, read_deployments
+from deployments.files import Entry, load_flow, read_deployments
 from deployments.steps import keep_changes
 
 CONCURRENT_FLOW_RUNS = 4
@@ -45,13 +45,13 @@ def served(accounts: str | None = None) -> list[RunnerDeployment]:
 
 
 def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment:
-    flow = flow_of(entry)
+    flow = load_flow(entry)
     limit = entry.get("concurrency_limit")
     deployment = flow.to_deployment(
         name=served_name(entry["name"]),
         description=entry["description"],
         tags=[*entry.get("tags", []), "served"],
-        parameters=parameters_of(entry, accounts if "accounts" in flow.parameters.properties else None),
+        parameters=merge_parameters(entry, accounts if "accounts" in flow.parameters.properties else None),
         schedules=[to_schedule(schedule) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit and ConcurrencyLimitConfig(**limit),
     )
@@ -63,7 +63,7 @@ def served_name(name: str) -> str:
     return f"{name}-served"
 
 
-def parameters_of(entry: Entry, accounts: str | None) -> dict[str, object]:
+def merge_parameters(entry: Entry, accounts: str | None) -> dict[str, object]:
     return {**entry.get("parameters", {}), **({"accounts": accounts} if accounts else {})}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from deployments.errors import ServiceDiedError, StartError
-from deployments.processes import Command, Service, end_of, start, stop
+from deployments.processes import Command, Service, read_end, start, stop
 
 POLL_SECONDS = 0.05
 # For commands that end by themselves; each has limits of its own for what it waits for.
@@ -49,7 +49,9 @@ class Supervisor:
             waiting = [spec for spec in waiting if not spec.is_ready()]
             for spec in waiting:
                 if time.monotonic() - started > spec.timeout_seconds:
-                    raise StartError(f"{spec.command.name} was not ready in time\n{end_of(spec.command.log)}")
+                    raise StartError(
+                        f"{spec.command.name} was not ready in time\n{read_end(spec.command.log)}"
+                    )
             time.sleep(POLL_SECONDS)
 
     def run(self, *commands: Command) -> None:
@@ -68,12 +70,12 @@ class Supervisor:
             self.check()
             if time.monotonic() > ends_at_seconds:
                 name, log = running[0].command.name, running[0].command.log
-                raise StartError(f"{name} did not end in time\n{end_of(log)}")
+                raise StartError(f"{name} did not end in time\n{read_end(log)}")
             time.sleep(POLL_SECONDS)
         failed = [command for command in self.commands if stop(command) != 0]
         self.commands.clear()
         for command in failed:
-            raise StartError(f"{command.command.name} failed\n{end_of(command.command.log)}")
+            raise StartError(f"{command.command.name} failed\n{read_end(command.command.log)}")
 
     def check(self) -> None:
         """Raise ServiceDiedError when a service has ended."""
@@ -81,7 +83,7 @@ class Supervisor:
             exit_code = service.process.poll()
             if exit_code is not None:
                 name, log = service.command.name, service.command.log
-                raise ServiceDiedError(f"{name} ended with exit code {exit_code}\n{end_of(log)}")
+                raise ServiceDiedError(f"{name} ended with exit code {exit_code}\n{read_end(log)}")
 
     def watch(self) -> None:
         """Never return; raise ServiceDiedError when a service ends."""

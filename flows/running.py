@@ -28,10 +28,10 @@ from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
-from tasks.report.nameless import remove_nameless_artifact
 from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
+from tasks.report.unnamed_artifacts import remove_unnamed_artifact
 from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import build_records, remembered, set_stale_aside, tell_stale
@@ -54,7 +54,7 @@ AS_A_RUN = {
     "task_runner": ThreadPoolTaskRunner(max_workers=8),
     "on_cancellation": [clean_up_after],
     "on_crashed": [clean_up_after],
-    "on_failure": [remove_nameless_artifact],
+    "on_failure": [remove_unnamed_artifact],
 }
 
 
@@ -132,17 +132,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image, start.spending)
         load_ahead()
-        bundled = map_bundled(find_bundles(submitted.units))
-        logs = LogFolder(
-            names.key,
-            submitted.job_id,
-            names.output_container,
-            plan.output_folder,
-            plan.outputs,
-            bundled,
-        )
-        items = [*submitted.items, *submitted.computed]
-        outputs = Outputs(logs, items, keeps_all_logs=spec.keep_logs == "all")
+        outputs = _expect_outputs(plan, submitted)
         with (
             _told_if_interrupted(
                 lambda: _conclude(start, submitted, outputs.results(), "it was cancelled or interrupted.")
@@ -157,6 +147,16 @@ def run_files(plan: Plan, start: Start) -> Shards:
         result = _conclude(start, submitted, outputs.results(), str(stopped or ""), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
+
+
+def _expect_outputs(plan: Plan, submitted: Submitted) -> Outputs:
+    """The outputs and logs that are to come of what was submitted."""
+    names, bundled = plan.names, map_bundled(find_bundles(submitted.units))
+    logs = LogFolder(
+        names.key, submitted.job_id, names.output_container, plan.output_folder, plan.outputs, bundled
+    )
+    items = [*submitted.items, *submitted.computed]
+    return Outputs(logs, items, keeps_all_logs=plan.spec.keep_logs == "all")
 
 
 def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:

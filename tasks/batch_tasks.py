@@ -23,7 +23,7 @@ from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
 from tasks.jobs import Job, identify_job
 from tasks.sharding import in_threads, split
-from tasks.spec.bundles import Bundle, Unit, items_of
+from tasks.spec.bundles import Bundle, Unit, list_items
 from tasks.step import NOT_CACHED, RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
@@ -73,7 +73,7 @@ def _leave_out_added(client: BatchClient, job: Job, units: Sequence[Unit]) -> Se
 
 def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> None:
     units = _leave_out_added(client, job, units)
-    blobs = (item.blob for unit in units for item in items_of(unit))
+    blobs = (item.blob for unit in units for item in list_items(unit))
     accounts = {blob.account for blob in blobs if blob}
     signer = make_signers(plan.spec.timeout_seconds, {plan.outputs.account, *accounts})
     common = build_common(plan, signer)
@@ -152,7 +152,7 @@ def _sort_known(client: BatchClient, job: Job, units: list[Unit], plan: TaskPlan
 def _is_good(task: models.BatchTask, unit: Unit, is_signed: bool, plan: TaskPlan) -> bool:
     """Whether a task has made its outputs, or still will."""
     if task.state == models.BatchTaskState.COMPLETED:
-        return not _has_failed(task) and all(has_output(plan.outputs, item) for item in items_of(unit))
+        return not _has_failed(task) and all(has_output(plan.outputs, item) for item in list_items(unit))
     return is_signed or task.state == models.BatchTaskState.RUNNING
 
 

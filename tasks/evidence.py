@@ -73,7 +73,7 @@ def keep_logs(
     `problems` says by the inputs' names why those have no output that have none.
     """
     if (place := folder.output_folder) is not None:
-        missing = in_threads(lambda item: _keep_logs_of(folder, place, item), items)
+        missing = in_threads(lambda item: _keep_both_logs(folder, place, item), items)
         with glance(NODE_LOGS_SECONDS):
             in_threads(lambda one: _keep_log_of_node(folder, place, *one), chain.from_iterable(missing))
     if not problems:
@@ -84,7 +84,7 @@ def keep_logs(
     return Failed(message=make_printable("\n".join([*said, *more])))
 
 
-def _keep_logs_of(folder: LogFolder, place: Path, item: WorkItem) -> list[tuple[WorkItem, str]]:
+def _keep_both_logs(folder: LogFolder, place: Path, item: WorkItem) -> list[tuple[WorkItem, str]]:
     """Keep both logs of a file from storage; those that are not there. One that can't be kept is left out, as
     that is no reason to fail."""
     return [(item, log) for log in LOGS if not _keep_log(folder, place, item, log)]

@@ -11,7 +11,7 @@ import pytest
 
 from deployments.local import services
 from deployments.local.database import create_prefect_home
-from deployments.local.keys import keys_of
+from deployments.local.keys import load_keys
 from deployments.local.settings import Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
@@ -27,7 +27,7 @@ def serve_prefect(location: Path, keeps_events: bool = True) -> Iterator[str]:
     Without heartbeats, whose thread makes each flow call a second longer, and without logs sent to the
     server.
     """
-    settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
+    settings = Settings(location, free_port(), free_port(), free_port(), load_keys(location))
     settings.logs.mkdir()
     settings.temporary.mkdir()
     create_prefect_home(settings.prefect_home)

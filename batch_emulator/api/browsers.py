@@ -20,11 +20,11 @@ def refuse_pages(headers: Mapping[str, str], served_host: str) -> None:
     """403 for a request that a page has sent, or that names another host than the loopback address served."""
     if "origin" in headers:
         raise forbidden("The local Batch service answers no page of a browser (Origin)")
-    if is_loopback(served_host) and not is_loopback(host_of(headers)):
+    if is_loopback(served_host) and not is_loopback(read_host(headers)):
         raise forbidden("The local Batch service answers by a loopback address only (Host)")
 
 
-def host_of(headers: Mapping[str, str]) -> str:
+def read_host(headers: Mapping[str, str]) -> str:
     """The host that a request names, without its port."""
     return _PORT.sub("", headers.get("host", ""))
 

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from batch_emulator.api.bodies.base import parse_json
-from batch_emulator.api.browsers import forbidden, host_of
+from batch_emulator.api.browsers import forbidden, read_host
 from batch_emulator.api.call import Call
 from batch_emulator.errors import BatchError
 from batch_emulator.faults.rules import Faults, Seconds
@@ -38,7 +38,7 @@ class NodeEvent(BaseModel):
 
 def check_client(call: Call, peer: str | None) -> None:
     """403 for whoever is not on this machine, or could be a page in a browser."""
-    if not is_loopback(peer or "") or not is_loopback(host_of(call.headers)):
+    if not is_loopback(peer or "") or not is_loopback(read_host(call.headers)):
         raise forbidden("The control API is for this machine, by a loopback address")
     is_json = call.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
     if call.method in ("PUT", "POST") and not is_json:

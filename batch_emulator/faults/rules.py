@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from batch_emulator.catalogue.error_codes import CATALOGUE
 from batch_emulator.catalogue.operations import OPERATIONS
-from batch_emulator.resources.transitions import Mishap
+from batch_emulator.resources.transitions import FaultEvent
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -106,7 +106,7 @@ class NodeFault(Rule):
     A node that was lost or broke comes back, starting anew, after `recover_seconds`, unless that is None.
     """
 
-    event: Mishap
+    event: FaultEvent
     pool_ids: PoolIds = ()
     after_seconds: Seconds = 0
     recover_seconds: Seconds | None = None

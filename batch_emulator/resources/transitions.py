@@ -63,11 +63,11 @@ NodeState = Literal[
 ]
 Interruption = Literal["reboot", "reimage", "deallocate", "leave"]
 """What a user, or a resize, does to a node."""
-Mishap = Literal["preempt", "lose", "break"]
-"""What befalls a node."""
+FaultEvent = Literal["preempt", "lose", "break"]
+"""What befalls a node: the events of `faults.rules.NodeFault`."""
 NodeEvent = (
     Interruption
-    | Mishap
+    | FaultEvent
     | Literal["boot", "wait", "ready", "fail", "occupy", "drain", "disable", "stop", "replace"]
 )
 

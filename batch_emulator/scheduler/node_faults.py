@@ -11,7 +11,7 @@ from typing import cast, get_args
 
 from batch_emulator.errors import BatchError
 from batch_emulator.resources.model import Node, Wire, key
-from batch_emulator.resources.transitions import NODE, Mishap, allows
+from batch_emulator.resources.transitions import NODE, FaultEvent, allows
 from batch_emulator.scheduler import background, nodes
 from batch_emulator.scheduler.world import CloseNode, Stop, World
 
@@ -40,7 +40,7 @@ def _strike(
     pool_key: str,
     node_id: str,
     boot_number: int,
-    event: Mishap,
+    event: FaultEvent,
     errors: list[Wire],
     recover_seconds: float | None,
 ) -> None:
@@ -52,7 +52,7 @@ def _strike(
 def _apply_event(
     world: World,
     node: Node,
-    event: Mishap,
+    event: FaultEvent,
     *,
     errors: Sequence[Wire] = (),
     recover_seconds: float | None = None,
@@ -85,7 +85,7 @@ def _apply_event(
         world.after(recover_seconds, nodes.boot, node.pool_key, node.id, node.boot_number)
 
 
-def _lose_machine(world: World, node: Node, event: Mishap) -> None:
+def _lose_machine(world: World, node: Node, event: FaultEvent) -> None:
     """A preempted node loses its disk; of the others only what runs is gone."""
     if event != "preempt":
         world.actions.append(Stop(node.id, "startup"))
@@ -117,7 +117,7 @@ def disk_full(world: World, node: Node) -> None:
         node.errors = [_DISK_FULL]
 
 
-EVENTS: tuple[str, ...] = (*get_args(Mishap), "filldisk", "recover")
+EVENTS: tuple[str, ...] = (*get_args(FaultEvent), "filldisk", "recover")
 
 
 def strike_node(world: World, pool_id: str, node_id: str, event: str, request: Wire) -> Node:
@@ -129,7 +129,7 @@ def strike_node(world: World, pool_id: str, node_id: str, event: str, request: W
         _recover(world, node)
     else:
         errors, seconds = request.get("errors", ()), request.get("recoverSeconds")
-        _apply_event(world, node, cast(Mishap, event), errors=errors, recover_seconds=seconds)
+        _apply_event(world, node, cast(FaultEvent, event), errors=errors, recover_seconds=seconds)
     return node
 
 

@@ -72,7 +72,7 @@ def _place_manager(world: World, job: Job, pool: Pool) -> Placement | None:
 def _place_task(world: World, job: Job, pool: Pool) -> Placement | None:
     nodes = world.store.nodes(key(pool.id))
     suits: Suits = (lambda node: not has_failed(job, node)) if job.unfit_nodes else None
-    most_free = nodes.most_free() if suits is None else _most_free_of(nodes, suits)
+    most_free = nodes.most_free() if suits is None else _count_most_free_slots(nodes, suits)
     task = world.store.tasks(job.key).ready.first(most_free)
     if task is None:
         return None
@@ -97,7 +97,7 @@ def _count(task: Task) -> int:
     return task.spec["multiInstanceSettings"]["numberOfInstances"]
 
 
-def _most_free_of(nodes: PoolNodes, suits: Suits) -> int:
+def _count_most_free_slots(nodes: PoolNodes, suits: Suits) -> int:
     node = nodes.pick(1, "spread", suits)
     return nodes.free_slots(node.id) if node else 0
 

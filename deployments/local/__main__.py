@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deployments.errors import LocalServiceError
 from deployments.local import demo, environment
-from deployments.local.keys import keys_of
+from deployments.local.keys import load_keys
 from deployments.local.settings import BATCH_ACCOUNT, Settings, client_environment
 from deployments.local.stack import install, reserved_ports, serve, temporary_location
 from deployments.supervisor import interrupted_by_signals, supervised
@@ -95,7 +95,7 @@ def run_demo(options: argparse.Namespace) -> int:
         if not variables:
             location = stack.enter_context(temporary_location())
             ports = stack.enter_context(reserved_ports(None, None, None))
-            settings = Settings(location, *ports, keys_of(location), is_temporary=True)
+            settings = Settings(location, *ports, load_keys(location), is_temporary=True)
             stack.enter_context(serve(settings, say))
             variables = client_environment(settings)
             stack.callback(say, "\nThe dashboard closes with this stack. To keep one open: make up")
@@ -116,7 +116,7 @@ def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     return Settings(
         location,
         *ports,
-        keys_of(location),
+        load_keys(location),
         is_temporary=options.location is None,
         batch_account=options.account,
     )

@@ -19,7 +19,7 @@ from deployments.errors import InstallError
 from deployments.local.settings import NO_TELEMETRY, base_environment
 from deployments.locks import locked
 from deployments.private_files import make_private_folder, open_private
-from deployments.processes import Command, end_of, running
+from deployments.processes import Command, read_end, running
 
 MIGRATION_TIMEOUT_SECONDS = 300
 
@@ -60,7 +60,7 @@ def migrate(home: Path) -> None:
         except subprocess.TimeoutExpired:
             exit_code = -1
     if exit_code != 0:
-        raise InstallError(f"Prefect could not make its database\n{end_of(command.log)}")
+        raise InstallError(f"Prefect could not make its database\n{read_end(command.log)}")
 
 
 def create_prefect_home(home: Path) -> None:

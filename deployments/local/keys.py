@@ -21,7 +21,7 @@ class Keys:
     batch: str = field(repr=False)
 
 
-def keys_of(location: Path) -> Keys:
+def load_keys(location: Path) -> Keys:
     """The keys that are kept in the folder, which only its owner can enter; new ones if there are none."""
     path = make_private_folder(location) / FILE
     if not path.exists():

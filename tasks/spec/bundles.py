@@ -37,7 +37,7 @@ def make_bundles(items: Sequence[WorkItem], size: int) -> list[Bundle]:
     return [make_bundle(items[start : start + size]) for start in range(0, len(items), size)]
 
 
-def items_of(unit: Unit) -> tuple[WorkItem, ...]:
+def list_items(unit: Unit) -> tuple[WorkItem, ...]:
     return unit.items if isinstance(unit, Bundle) else (unit,)
 
 

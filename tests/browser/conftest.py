@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from deployments.local.keys import keys_of
+from deployments.local.keys import load_keys
 from deployments.local.settings import Settings, service_environment
 from deployments.local.stack import serve
 from deployments.processes import free_port
@@ -49,7 +49,7 @@ def browser() -> Iterator[object]:
 def dashboard(browser, tmp_path_factory) -> Iterator[Dashboard]:
     """The dashboard of a local stack of this session's own."""
     location = tmp_path_factory.mktemp("stack")
-    settings = Settings(location, free_port(), free_port(), free_port(), keys_of(location))
+    settings = Settings(location, free_port(), free_port(), free_port(), load_keys(location))
     with serve(settings, lambda _text: None):
         link, variables = settings.dashboard_link, service_environment(settings)
         yield Dashboard(settings.dashboard, link, settings.keys.prefect, variables)

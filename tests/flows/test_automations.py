@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, State
 
-from deployments.automations import NOTIFY_BLOCK, apply, core_of, main, put
+from deployments.automations import NOTIFY_BLOCK, apply, main, put, strip_server_fields
 from deployments.errors import AutomationError
 from deployments.serve import served
 from flows.cleanup import cleanup
@@ -65,7 +65,7 @@ def hurry(prefect: SyncPrefectClient, name: str) -> None:
     """Shorten an automation's time to the least that Prefect takes, so that a test needn't wait for hours."""
     (found,) = prefect.read_automations_by_name(name)
     trigger = found.trigger.model_copy(update={"within": timedelta(seconds=10)})
-    assert put(prefect, core_of(found).model_copy(update={"trigger": trigger})) == "Updated"
+    assert put(prefect, strip_server_fields(found).model_copy(update={"trigger": trigger})) == "Updated"
 
 
 def state_of(prefect: SyncPrefectClient, flow_run: FlowRun) -> str:
@@ -98,19 +98,19 @@ def test_applying_again_changes_nothing(prefect, applied):
 def test_what_is_different_is_updated_and_what_is_off_stays_off(prefect, applied):
     """An automation that somebody changed is what the file says again, but not switched on."""
     (automation,) = prefect.read_automations_by_name("fan-out: over budget")
-    meant = core_of(automation)
+    meant = strip_server_fields(automation)
     changed = {"enabled": False, "description": "something else"}
     prefect.update_automation(automation.id, meant.model_copy(update=changed))
     assert [line.split()[0] for line in apply(prefect)][1] == "Updated"
     (found,) = prefect.read_automations_by_name("fan-out: over budget")
     assert found.id == automation.id
-    assert core_of(found) == meant.model_copy(update={"enabled": False})
+    assert strip_server_fields(found) == meant.model_copy(update={"enabled": False})
 
 
 def test_of_several_with_one_name_one_is_left(prefect, applied):
     """`prefect automation create` makes a second one of the same name; applying leaves one."""
     (first,) = prefect.read_automations_by_name("fan-out: over budget")
-    wanted = core_of(first)
+    wanted = strip_server_fields(first)
     prefect.create_automation(wanted)
     assert put(prefect, wanted) == "Unchanged"
     assert len(prefect.read_automations_by_name(wanted.name)) == 1

@@ -13,7 +13,7 @@ import pytest
 from batch_emulator.engine.journal import Journal
 from batch_emulator.engine.records import Record
 from deployments.local.database import create_prefect_home
-from deployments.local.keys import keys_of
+from deployments.local.keys import load_keys
 from deployments.private_files import PRIVATE_UMASK, make_private_folder, open_private, write_for_owner
 from deployments.processes import Command, running
 
@@ -40,7 +40,7 @@ def test_what_is_made_is_private(tmp_path):
     """Keys, the database, logs and what a service writes itself; also in the place of what was open."""
     location = tmp_path / "stack"
     location.mkdir()
-    keys_of(location)
+    load_keys(location)
     create_prefect_home(location / "prefect")
     write_for_owner(location / "stack.env", "export KEY=1\n")
     (location / "old.log").touch()

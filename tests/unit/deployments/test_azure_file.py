@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from deployments.files import FOLDER, flow_of, read_deployments
+from deployments.files import FOLDER, load_flow, read_deployments
 from deployments.local.services import SERVER_PATIENCE
 from deployments.serve import served
 from flows.command_line import PATIENCE
@@ -16,7 +16,7 @@ TEXT = (FOLDER / "azure.yaml").read_text(encoding="utf-8")
 
 
 def names(deployments) -> list[str]:
-    return [f"{flow_of(one).name}/{one['name']}" for one in deployments]
+    return [f"{load_flow(one).name}/{one['name']}" for one in deployments]
 
 
 def shapes(deployments) -> list[tuple]:
@@ -52,7 +52,7 @@ def test_served_flows_are_the_same_again():
 @pytest.mark.parametrize("deployment", AZURE, ids=names(AZURE))
 def test_an_azure_deployment_can_be_what_it_says(deployment):
     """It sets parameters that its flow has, goes to the work pool of the container, and starts nothing."""
-    assert set(deployment.get("parameters", {})) <= set(flow_of(deployment).parameters.properties)
+    assert set(deployment.get("parameters", {})) <= set(load_flow(deployment).parameters.properties)
     assert deployment["work_pool"]["name"] == "azure"
     assert all(schedule["active"] is False for schedule in deployment.get("schedules", []))
 
@@ -94,7 +94,7 @@ def test_what_runs_by_itself_never_overlaps():
 def test_the_automations_are_about_our_flows():
     """The automations name the flows whose runs leave something behind, and no other flow's runs."""
     automations = yaml.safe_load((FOLDER / "automations.yaml").read_text(encoding="utf-8"))["automations"]
-    runs = {flow_of(one).name for one in LOCAL} - {"check", "cleanup", "sweep"}
+    runs = {load_flow(one).name for one in LOCAL} - {"check", "cleanup", "sweep"}
     for automation in automations:
         related = automation["trigger"]["match_related"]
         assert related["prefect.resource.role"] == "flow"

@@ -93,7 +93,7 @@ def schedule(slug: str | None = "nightly", cron: str = CRON, active: bool = True
     return DeploymentSchedule(slug=slug, schedule=CronSchedule(cron=cron, timezone="UTC"), active=active)
 
 
-def change_of(cron: str = CRON, active: bool = False) -> DeploymentUpdate:
+def find_change(cron: str = CRON, active: bool = False) -> DeploymentUpdate:
     when = DeploymentScheduleUpdate(
         slug="nightly", schedule=CronSchedule(cron=cron, timezone="UTC"), active=active
     )
@@ -104,7 +104,7 @@ def test_a_schedule_that_was_resumed_stays_so():
     """Also when the file brings it another time."""
     server = deployed(schedules=[schedule()])
     assert merged(said(), server) is None
-    (only,) = sent(change_of("30 1 * * *"), server)["schedules"]
+    (only,) = sent(find_change("30 1 * * *"), server)["schedules"]
     assert only["slug"] == "nightly"
     assert only["schedule"]["cron"] == "30 1 * * *"
     assert "active" not in only or only["active"] is True
@@ -112,14 +112,14 @@ def test_a_schedule_that_was_resumed_stays_so():
 
 def test_a_schedule_that_the_file_switches_on_is_switched_on():
     """What a user's own file says goes, as long as nobody has said otherwise since."""
-    assert [one["active"] for one in sent(change_of(active=True), deployed())["schedules"]] == [True]
+    assert [one["active"] for one in sent(find_change(active=True), deployed())["schedules"]] == [True]
 
 
 def test_schedules_of_the_dashboard_stay():
     """One without a slug makes the server replace all: so all are sent, with the change."""
     server = deployed(schedules=[schedule(), schedule(None, "0 7 * * *")])
     assert merged(said(), server) is None
-    found = sent(change_of("30 1 * * *"), server)["schedules"]
+    found = sent(find_change("30 1 * * *"), server)["schedules"]
     assert {(one["slug"], one["schedule"]["cron"], one["active"]) for one in found} == {
         (None, "0 7 * * *", True),
         ("nightly", "30 1 * * *", True),

@@ -12,13 +12,13 @@ from deployments.local.settings import PREFECT_FILE, REPOSITORY, WORK_POOL
 DEPLOYMENTS = yaml.safe_load((REPOSITORY / PREFECT_FILE).read_text())["deployments"]
 
 
-def flow_of(deployment: dict) -> Flow:
+def load_flow(deployment: dict) -> Flow:
     path, _, name = deployment["entrypoint"].partition(":")
     return getattr(importlib.import_module(".".join(Path(path).with_suffix("").parts)), name)
 
 
 def names() -> list[str]:
-    return [f"{flow_of(deployment).name}/{deployment['name']}" for deployment in DEPLOYMENTS]
+    return [f"{load_flow(deployment).name}/{deployment['name']}" for deployment in DEPLOYMENTS]
 
 
 def test_names_are_stable():
@@ -30,7 +30,7 @@ def test_names_are_stable():
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names())
 def test_parameters_exist(deployment):
     """A deployment sets only parameters that its flow has."""
-    assert set(deployment.get("parameters", {})) <= set(flow_of(deployment).parameters.properties)
+    assert set(deployment.get("parameters", {})) <= set(load_flow(deployment).parameters.properties)
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names())
