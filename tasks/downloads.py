@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from prefect import task
@@ -18,7 +18,7 @@ from tasks.base.partial_files import remove_partial_files, replacing
 from tasks.blob_inputs import describe_change
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
-from tasks.sharding import in_threads
+from tasks.sharding import in_threads, turn
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
 from tasks.step import RETRIED, opaque
@@ -64,22 +64,22 @@ def prepare_output_folder(output_dir: str) -> Path:
 
 # Asked once a run, not once a file; in a tree of many folders the last are remembered.
 @lru_cache(maxsize=1024)
-def _is_inside(folder: Path, inner: Path) -> bool:
+def _is_inside(folder: str, inner: str) -> bool:
     """Whether a folder really lies in another, wherever links lead."""
-    return inner.resolve().is_relative_to(folder.resolve())
+    return Path(inner).resolve().is_relative_to(Path(folder).resolve())
 
 
 def local_path(folder: Path, name: str) -> Path:
     """Where an output lies in the folder. Raises PermanentError for a name that would lead out of it."""
-    parts = PurePosixPath(name).parts
+    # Text as far as that goes: it is asked for each file of a run, several times.
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     # A drive or a share, where there are such: elsewhere `C:report.txt` is a name like any other.
-    is_elsewhere = PurePosixPath(name).is_absolute() or (os.name == "nt" and PureWindowsPath(name).anchor)
+    is_elsewhere = name.startswith("/") or (os.name == "nt" and PureWindowsPath(name).anchor)
     if is_elsewhere or ".." in parts or not parts or "\0" in name:
         raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
-    path = folder.joinpath(*parts)
-    if not _is_inside(folder, path.parent):
+    if not _is_inside(str(folder), f"{folder}/{'/'.join(parts[:-1])}"):
         raise PermanentError(f"The output {name!r} would follow a link out of {folder}: left alone.")
-    return path
+    return Path(folder, *parts)
 
 
 def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> str | None:
@@ -168,14 +168,17 @@ def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict
     of inputs that may have changed in blob storage, are left alone."""
     fetched: dict[int, Fetched | None] = {}
     paths = {number: local_path(folder, item.output_name) for number, item in enumerate(items)}
-    new = [number for number, path in paths.items() if items[number].blob is None and not path.exists()]
+    new = [
+        number for number, path in paths.items() if items[number].blob is None and not os.path.exists(path)
+    ]
     found = many_blobs.download_blobs(container, (items[number].output_name for number in new))
-    for number, small in zip(new, found, strict=True):
-        if small is None:
-            continue
-        blob, content = small
-        is_output = _may_be_output(blob, items[number])
-        fetched[number] = _write_file(folder, paths[number], content, blob.etag) if is_output else None
+    with turn():
+        for number, small in zip(new, found, strict=True):
+            if small is None:
+                continue
+            blob, content = small
+            is_output = _may_be_output(blob, items[number])
+            fetched[number] = _write_file(folder, paths[number], content, blob.etag) if is_output else None
     return fetched
 
 

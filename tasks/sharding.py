@@ -3,13 +3,14 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from itertools import accumulate, islice
 from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture, wait
@@ -23,6 +24,8 @@ SHARDS_WANTED = 40
 SHARD_MIN = 20
 SHARD_MAX = 500
 SHARD_THREADS = 8
+# So many steps over files are at work at once as long as the process has enough to do with them.
+TURNS = 2
 # A step begins with one thread, and looks so often whether that waits, so that more would help.
 LOOK_SECONDS = 0.02
 BUSY_SHARE = 0.5
@@ -76,7 +79,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
                 raise
 
     total = len(left)
-    with ThreadPoolExecutor(SHARD_THREADS) as threads:
+    with turn(), ThreadPoolExecutor(SHARD_THREADS) as threads:
         try:
             workers = [threads.submit(copy_context().run, work)]
             if _needs_more(workers[0], left, results):
@@ -87,6 +90,29 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
         finally:
             left.clear()
     return [results[number] for number in range(total)]
+
+
+_turns = BoundedSemaphore(TURNS)
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """A block of work over many files, which waits while others have enough for the process to do.
+
+    More of them at once would take turns with one interpreter, at each of their calls. Where the process
+    mostly waits, for storage or for a disk, all begin.
+    """
+    has_turn = _turns.acquire(blocking=False)
+    while not has_turn:
+        began, used = time.perf_counter(), time.process_time()
+        has_turn = _turns.acquire(timeout=LOOK_SECONDS)
+        if not has_turn and _mostly_waits(began, used):
+            break
+    try:
+        yield
+    finally:
+        if has_turn:
+            _turns.release()
 
 
 def _needs_more(worker: Future[None], left: Collection[object], done: Collection[object]) -> bool:
@@ -101,12 +127,17 @@ def _needs_more(worker: Future[None], left: Collection[object], done: Collection
         began, used = time.perf_counter(), time.process_time()
         with suppress(NotYet):
             worker.result(timeout=LOOK_SECONDS)
-        now = time.perf_counter()
-        if time.process_time() - used < BUSY_SHARE * (now - began):
+        if _mostly_waits(began, used):
             return True
-        if now - started > LONG_SECONDS * max(5, len(done)):
+        if time.perf_counter() - started > LONG_SECONDS * max(5, len(done)):
             return True
     return False
+
+
+def _mostly_waits(began_seconds: float, used_seconds: float) -> bool:
+    """Whether the process has waited more than it worked since these readings of its clocks."""
+    used = time.process_time() - used_seconds
+    return used < BUSY_SHARE * (time.perf_counter() - began_seconds)
 
 
 def run_bounded(

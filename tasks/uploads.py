@@ -20,7 +20,7 @@ from tasks.azure.blobs import Blob
 from tasks.azure.small_blobs import NewBlob
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
-from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split
+from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split, turn
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import name_by_content
 from tasks.step import NOT_CACHED, RETRIED, opaque
@@ -190,10 +190,11 @@ def _upload_small(container: str, files: Sequence[InputFile], there: Listing) ->
                 sent.append((number, digest))
                 yield NewBlob(blob, content, digest)
 
-    for etag in many_blobs.upload_blobs(container, read()):
-        number, digest = sent.popleft()
-        if etag is not None:
-            uploaded[number] = Uploaded(digest.hex(), etag)
+    with turn():
+        for etag in many_blobs.upload_blobs(container, read()):
+            number, digest = sent.popleft()
+            if etag is not None:
+                uploaded[number] = Uploaded(digest.hex(), etag)
     return uploaded
 
 

@@ -55,7 +55,9 @@ def picture_markdown(result: RunResult, starts: Sequence[NodeStart] = ()) -> str
 
 def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """The picture as SVG; "" if no Batch task ran."""
-    # Slow to load, and needed only at a run's end.
+    if not any(file.task for file in result.files):
+        return ""
+    # Slow to load, and needed only at the end of a run in which something ran.
     from tasks.report.picture.drawing import draw
     from tasks.report.picture.phases import build_phases
     from tasks.report.picture.timeline import build_spans, find_begin

@@ -1,6 +1,7 @@
 """Intervals, shards, output paths, error messages and progress."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -90,6 +91,34 @@ def test_more_threads_come_where_one_only_waits(monkeypatch):
     in_threads(lambda _: together.wait(timeout=30), range(SHARD_THREADS))
     monkeypatch.setattr(sharding, "LONG_SECONDS", 60)
     assert len(set(in_threads(lambda _: threading.get_ident(), range(100)))) == 1
+
+
+def test_steps_over_files_take_turns_while_the_process_has_enough_to_do(monkeypatch):
+    """No more than that are at work at once, unless the process mostly waits: then all begin."""
+    at_work, most, lock = [0], [0], threading.Lock()
+
+    def work(_: int) -> None:
+        with sharding.turn():
+            with lock:
+                at_work[0] += 1
+                most[0] = max(most[0], at_work[0])
+            sum(range(10_000))
+            with lock:
+                at_work[0] -= 1
+
+    monkeypatch.setattr(sharding, "BUSY_SHARE", 0)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(200)))
+    assert most[0] <= sharding.TURNS
+    monkeypatch.setattr(sharding, "BUSY_SHARE", 2)
+    together = threading.Barrier(8)
+
+    def wait(_: int) -> None:
+        with sharding.turn():
+            together.wait(timeout=30)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(wait, range(8)))
 
 
 def test_after_a_failure_threads_begin_nothing_more():
