@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 import requests
 from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
 from tasks.azure.accounts import Accounts, current_accounts
@@ -21,6 +21,9 @@ from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.base.deadlines import glance
 from tasks.errors import JobEndedError, SettingsError
 from tasks.observing import left_out_on_failure
+
+if TYPE_CHECKING:
+    from azure.identity import DefaultAzureCredential
 
 CONNECTIONS = 64
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
@@ -103,7 +106,10 @@ def get_blob_service(accounts: Accounts) -> BlobServiceClient:
 
 
 @cache
-def _entra_credential() -> DefaultAzureCredential:
+def _entra_credential() -> "DefaultAzureCredential":
+    # Slow to load, and of no use where there are keys.
+    from azure.identity import DefaultAzureCredential
+
     return DefaultAzureCredential(
         transport=TransportUntilDeadline(session=_open_session(), session_owner=False)
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob, is_place
@@ -185,11 +186,12 @@ def find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def find_unreadable(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        if os.path.exists(path) and not os.path.isfile(path):
-            yield f"{path} is no regular file"
-            continue
         try:
-            open(path, "rb").close()
+            # What is no regular file may block whoever opens it.
+            if not S_ISREG(os.stat(path).st_mode):
+                yield f"{path} is no regular file"
+                continue
+            os.close(os.open(path, os.O_RDONLY))
         except OSError as error:
             yield f"{path} can't be read: {error.strerror}"
 
