@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,6 +12,9 @@ from typing import Any
 
 PROBE_TIMEOUT_SECONDS = 5.0
 REQUEST_TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.2
+# What the server answers, to the question for a token too, while its database is locked.
+BUSY = (500, 503)
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,35 @@ def request(
     body: Mapping[str, Any] | None = None,
     timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
 ) -> tuple[int, Any]:
-    """One request to 127.0.0.1: the status, and the decoded JSON if it succeeded."""
+    """One request to 127.0.0.1, repeated while the server is busy: the status, and the decoded JSON if it
+    succeeded."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        server = http.client.HTTPConnection("127.0.0.1", api.port, timeout=timeout_seconds)
+        with closing(server) as connection:
+            status, answer = send(connection, api, method, path, body)
+        if status not in BUSY or time.monotonic() > deadline:
+            return status, answer
+        time.sleep(POLL_SECONDS)
+
+
+def send(
+    connection: http.client.HTTPConnection,
+    api: PrefectApi,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+) -> tuple[int, Any]:
+    """The answer; that to the question for a token where there is none."""
     headers = {"Authorization": f"Basic {base64.b64encode(api.auth_string.encode()).decode()}"}
-    server = http.client.HTTPConnection("127.0.0.1", api.port, timeout=timeout_seconds)
-    with closing(server) as connection:
-        if method != "GET":
-            headers |= csrf_headers(connection, headers)
-        content = None if body is None else json.dumps(body)
-        return exchange(connection, method, path, headers, content)
-
-
-def csrf_headers(connection: http.client.HTTPConnection, headers: Mapping[str, str]) -> dict[str, str]:
-    """What a request that changes something must have beside the key: proof that an answer could be read."""
-    client = str(uuid.uuid4())
-    _, token = exchange(connection, "GET", f"/api/csrf-token?client={client}", headers)
-    return {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token["token"]} if token else {}
+    if method != "GET":
+        # What a request that changes something must have beside the key: proof that an answer could be read.
+        client = str(uuid.uuid4())
+        status, token = exchange(connection, "GET", f"/api/csrf-token?client={client}", headers)
+        if token is None:
+            return status, None
+        headers |= {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token["token"]}
+    return exchange(connection, method, path, headers, None if body is None else json.dumps(body))
 
 
 def exchange(
