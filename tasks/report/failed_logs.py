@@ -82,9 +82,9 @@ def link_logs(pages: Sequence[LogPage], failed: int) -> list[str]:
     if len(pages) == 1 and len(pages[0].names) == failed:
         return [f"{make_plain(pages[0].description)}: {pages[0].link('log')}"]
     linked = sum(len(page.names) for page in pages)
-    those = f"the first {linked:,}" if linked < failed else "the failed ones"
+    those = f"the first {linked:,}" if linked < failed else "the failed files"
     links = ", ".join(page.link(make_plain(page.files)) for page in pages)
-    return [f"What {those} printed: {links}"] if pages else []
+    return [f"Logs of {those}: {links}"] if pages else []
 
 
 def write_logs(result: RunResult, files: Sequence[FileResult]) -> str:

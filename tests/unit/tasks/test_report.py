@@ -278,8 +278,8 @@ def test_the_summary_links_to_all_logs_in_one_line():
     assert link_logs([first], 1) == [f"What 1\\_.txt printed: [log](/artifacts/artifact/{UUID(int=1)})"]
     pages = [first, LogPage(UUID(int=2), more, "2.txt", "")]
     links = f"[1\\_.txt](/artifacts/artifact/{UUID(int=1)}), [2.txt](/artifacts/artifact/{UUID(int=2)})"
-    assert link_logs(pages, 2) == [f"What the failed ones printed: {links}"]
-    assert link_logs(pages, 4_000) == [f"What the first 2 printed: {links}"]
+    assert link_logs(pages, 2) == [f"Logs of the failed files: {links}"]
+    assert link_logs(pages, 4_000) == [f"Logs of the first 2: {links}"]
 
 
 def test_the_logs_of_many_files_are_few_artifacts():
