@@ -214,6 +214,7 @@ def _conclude(
         uploaded_at=submitted.uploaded_at,
         ended_early=ended_early,
         set_aside=tuple(set_aside),
+        bundles=len(find_bundles(submitted.units)),
     )
     publish_result(result)
     emit_failed_files(result)

@@ -123,6 +123,9 @@ class RunResult:
     set_aside: tuple[str, ...] = ()
     """The names of outputs of earlier runs that were moved away, as their files have failed now."""
 
+    bundles: int = 0
+    """How many Batch tasks its files shared; 0 if each had one of its own."""
+
     @property
     def logs_dir(self) -> str:
         """The folder in which the logs of failed files are."""

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,17 @@ def test_several_programs_run_at_once_and_few_inputs_lie_on_the_disk(store, tmp_
     printed = [store.blobs[f"out/.logs/{name}/stdout.txt"].split() for name in names]
     assert max(int(on_disk) for on_disk, _ in printed) <= 4
     assert max(int(running) for _, running in printed) <= 2
+
+
+def test_programs_that_run_one_after_another_are_noted_so(store, tmp_path):
+    """By when it ended and how long it took, none begins before the one ahead of it has ended."""
+    names = [f"{number:02}" for number in range(20)]
+    store.blobs.update({f"in/{name}": b"x" for name in names})
+    assert run(tmp_path, describe(store, names, "mkdir outputs; touch outputs/out")) == 0
+    noted = [(datetime.fromisoformat(one["ended_at"]), one["seconds"]) for one in outcomes(store).values()]
+    noted.sort()
+    begins = [ended_at - timedelta(seconds=seconds) for ended_at, seconds in noted]
+    assert [begin for begin, (ended_at, _) in zip(begins[1:], noted, strict=False) if begin < ended_at] == []
 
 
 def test_a_file_has_its_own_time_limit(store, tmp_path):

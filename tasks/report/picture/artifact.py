@@ -66,7 +66,7 @@ def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     if not spans:
         return ""
     phases = build_phases(result, spans, starts, find_begin(result.files, result.started_at))
-    return draw(spans, _build_title(result), f"run {result.run_key}", phases)
+    return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles)
 
 
 def _build_title(result: RunResult) -> str:

@@ -72,10 +72,13 @@ NO_PHASES = Phases()
 _rendering = threading.Lock()
 
 
-def draw(spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_PHASES) -> str:
+def draw(
+    spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_PHASES, bundles: int = 0
+) -> str:
     """The SVG, as text, of tasks on their nodes: each task a bar or, where that would be too fine, shades.
 
-    There must be a span. The size stays under 300 kB however many there are.
+    There must be a span; it is a file if files share Batch tasks, `bundles` of them. The size stays
+    under 300 kB however many there are.
     """
     rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merge_rows(spans, ROWS_MAX)
     are_bars = rows is slots and _fit_as_bars(rows)
@@ -92,7 +95,7 @@ def draw(spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_
     if lower is not None:
         _draw_running(lower, spans, unit_seconds)
     first_seconds = min(span.start_seconds for span in spans)
-    told = [_write_subtitle(spans, rows, are_bars), describe_phases(phases, first_seconds)]
+    told = [_write_subtitle(spans, rows, are_bars, bundles), describe_phases(phases, first_seconds)]
     _write_head(figure, title, note, told)
     _draw_legend(figure, list_kinds(phases), {span.succeeded for span in spans})
     return _render_svg(figure, title)
@@ -108,14 +111,15 @@ def _fit_as_bars(rows: Sequence[ChartRow]) -> bool:
     return sum(counts) <= BARS_MAX and max(counts) <= BARS_IN_ROW_MAX
 
 
-def _write_subtitle(spans: Sequence[Span], rows: Sequence[ChartRow], are_bars: bool) -> str:
+def _write_subtitle(spans: Sequence[Span], rows: Sequence[ChartRow], are_bars: bool, bundles: int) -> str:
     nodes, slots = len(group_by_node(spans)), sum(row.slots for row in rows)
     line = {slots: "a slot of a node", nodes: "a node"}.get(len(rows), "several nodes")
     # Batch tells these of a task not apart.
-    bar = ", a bar a Batch task with its download and upload"
+    bar = ", a bar a file's program" if bundles else ", a bar a Batch task with its download and upload"
     look = bar if are_bars else ", brighter where more of it is in use"
-    tasks = f"{_plural(len(spans), 'Batch task')} on {_plural(nodes, 'node')}"
-    return f"{tasks}. A line is {line}{look}."
+    ran = _plural(bundles or len(spans), "Batch task")
+    files = f"{_plural(len(spans), 'file')} in " if bundles else ""
+    return f"{files}{ran} on {_plural(nodes, 'node')}. A line is {line}{look}."
 
 
 def _plural(count: int, noun: str) -> str:

@@ -252,6 +252,15 @@ def test_the_start_of_nodes_is_seen_when_the_run_began_before_its_first_task():
     assert "until its first task" in texts(draw_picture(replace(run_result(*files), started_at=NOON)))
 
 
+def test_files_that_share_batch_tasks_are_no_batch_tasks():
+    """The picture says how many there were, and what a bar is then."""
+    files = [file_result(f"{n}.txt", n, 1) for n in range(4)]
+    assert [
+        [text.partition(".")[0] for text in texts(draw_picture(result)) if " on 1 node" in text]
+        for result in (run_result(*files), replace(run_result(*files), bundles=2))
+    ] == [["4 Batch tasks on 1 node"], ["4 files in 2 Batch tasks on 1 node"]]
+
+
 def test_how_many_run_is_drawn_where_rows_do_not_say_it():
     """A few rows can be counted; of many there is a line below, and of one task at a time nothing to say."""
     few = run_result(*(file_result(f"{n}.txt", 0, 9, f"node-{n}") for n in range(8)))
