@@ -230,6 +230,10 @@ def server_settings() -> AbstractContextManager[Any]:
     temporary one added. Its heartbeats are left to us."""
     if get_current_settings().api.url:
         return temporary_settings(UNSENT, set_defaults=PATIENCE)
+    # Takes seconds to import, which are Prefect's own where it starts a server.
+    from flows.temporary_server import TemporaryServer
+
+    TemporaryServer()
     key = f"local:{secrets.token_urlsafe(32)}"
     # A key of the environment is that of another server.
     own_key: dict[Any, Any] = dict.fromkeys(KEY_SETTINGS, key)
