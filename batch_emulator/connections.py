@@ -77,6 +77,9 @@ class GatheringProtocol(H11Protocol):
         """Whether nothing, or only a part of a request, has come since the last answer."""
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
+    def has_half_a_request(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete and self.cycle.more_body
+
 
 def most_connections() -> int:
     """How many may be open at once: files and sockets to storage need descriptors too."""
@@ -95,6 +98,13 @@ def close_overdue(connections: Iterable[GatheringProtocol], now: float) -> None:
     """Close those whose client has not sent a whole request for too long."""
     for each in list(connections):
         if each.waits_for_client() and now - each.idle_since > _REQUEST_SECONDS:
+            each.transport.abort()
+
+
+def close_half_asked(connections: Iterable[GatheringProtocol]) -> None:
+    """Close those with a part of a request, of which the rest may never come: each would be waited for."""
+    for each in list(connections):
+        if each.has_half_a_request():
             each.transport.abort()
 
 

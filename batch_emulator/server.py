@@ -17,7 +17,7 @@ from typing import Any, cast
 import uvicorn
 
 from batch_emulator.app import create_app
-from batch_emulator.connections import GatheringProtocol, close_overdue
+from batch_emulator.connections import GatheringProtocol, close_half_asked, close_overdue
 from batch_emulator.engine.engine import Engine
 from batch_emulator.engine.journal import Journal
 from batch_emulator.node.containers import find_engine, remove_abandoned
@@ -119,6 +119,7 @@ async def running(settings: Settings) -> AsyncIterator[Account]:
         finally:
             server.should_exit = True
             tidying.cancel()
+            close_half_asked(_list_connections(server))
             try:
                 await serving
                 await _abort_connections(server)
@@ -162,8 +163,11 @@ class _Server(uvicorn.Server):
 async def _close_overdue(server: uvicorn.Server) -> None:
     while True:
         await asyncio.sleep(_TIDYING_SECONDS)
-        connections = cast("set[GatheringProtocol]", server.server_state.connections)
-        close_overdue(connections, asyncio.get_running_loop().time())
+        close_overdue(_list_connections(server), asyncio.get_running_loop().time())
+
+
+def _list_connections(server: uvicorn.Server) -> set[GatheringProtocol]:
+    return cast("set[GatheringProtocol]", server.server_state.connections)
 
 
 async def _abort_connections(server: uvicorn.Server) -> None:

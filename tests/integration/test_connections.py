@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+import batch_emulator
 from batch_emulator.connections import GatheringProtocol
 from tests.certificates import make_certificate
 
@@ -101,6 +104,20 @@ async def test_a_tls_connection_that_was_closed_twice_can_be_aborted(tmp_path):
     await asyncio.wait_for(protocol.lost.wait(), 10)
     client.close()
     listening.close()
+
+
+def test_half_a_request_keeps_no_service_from_ending(caplog):
+    """Its connection is closed, and nothing is told of it: no error, no wait for what does not come."""
+    caplog.set_level(logging.WARNING)
+    with socket.socket() as asking:
+        asking.settimeout(30)
+        with batch_emulator.serve() as account:
+            address = urlsplit(account.endpoint)
+            asking.connect((address.hostname, address.port))
+            head = f"POST /jobs HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 9"
+            asking.sendall(f"{head}\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert b"100 Continue" in asking.recv(1024)
+        assert caplog.records == []
 
 
 def connect_by_tls(address: tuple[str, int], certificate: Path) -> ssl.SSLSocket:
