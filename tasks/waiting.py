@@ -114,12 +114,12 @@ def _wait(
         while True:
             counts = _count_tasks(client, looks.job.id, collector.awaited)
             fresh = collector.collect(client, counts)
-            counts = replace(counts, files=on_completed(fresh))
-            # The list is newer than the counts.
+            counts = replace(collector.bring_up_to_date(counts), files=on_completed(fresh))
             progress.tell(counts.all_completed() if collector.is_complete else counts)
             yield len(fresh)
             now = time.monotonic()
-            if collector.is_complete and not (spending.is_ending and counts.running):
+            is_over = not (spending.is_ending and counts.running) or now >= deadline_seconds
+            if collector.is_complete and is_over:
                 if collector.ended:
                     check_end(client, looks.job.id, counts.all_completed(), collector.ended)
                 return
@@ -170,7 +170,6 @@ def _describe_timeout(client: BatchClient, looks: Looks, counts: Counts) -> str:
     """How far the run got in its time; more of it helps only where something goes on."""
     job, watch, stall = looks.job, looks.watch, looks.stall
     said = [f"Time is up: {counts}."]
-    # The counts may lag behind the list.
     if counts.running and (running := describe_running(client, job.id)):
         said.append(f"Still running: {running}.")
     if stall.is_working or stall.view is None:
@@ -204,6 +203,7 @@ class _Collector:
         self.left = set(awaited.ids - seen.ids)
         self.listed = len(awaited.ids) - len(self.left)
         self.latest = seen.latest
+        self.failed = 0
         self.ended = 0
         """How many did not end by themselves."""
 
@@ -225,6 +225,10 @@ class _Collector:
             fresh += self._list(client, None)
         return fresh
 
+    def bring_up_to_date(self, counts: Counts) -> Counts:
+        """The counts, which say no less than what has been listed."""
+        return counts.at_least(self.listed, self.failed)
+
     def refuse_deleted(self, client: BatchClient, counts: Counts) -> None:
         """Raise JobError when what is still missing will never complete: when nothing waits or runs, and the
         job has no such tasks, as somebody has deleted them."""
@@ -243,6 +247,7 @@ class _Collector:
         fresh = [result for result in found if result.task_id in self.left]
         self.left.difference_update(result.task_id for result in fresh)
         self.listed += len(fresh)
+        self.failed += sum(not result.succeeded for result in fresh)
         self.ended += sum(result.code == ENDED for result in fresh)
         self.latest = max((result.changed_at for result in fresh), default=self.latest)
         return fresh

@@ -69,6 +69,17 @@ class Counts:
         """The same once all tasks have completed."""
         return replace(self, waiting=0, running=0, completed=self.total)
 
+    def at_least(self, completed: int, failed: int) -> "Counts":
+        """The same where so many are known to have completed, and to have failed: counts lag behind lists."""
+        newer = max(0, min(completed, self.total) - self.completed)
+        return replace(
+            self,
+            completed=self.completed + newer,
+            failed=max(self.failed, failed),
+            running=max(0, self.running - newer),
+            waiting=max(0, self.waiting - max(0, newer - self.running)),
+        )
+
     @property
     def left(self) -> int:
         done, total = self.done

@@ -20,6 +20,22 @@ def test_counts_read_as_a_sentence():
     )
 
 
+@pytest.mark.parametrize(
+    ("completed", "failed", "expected"),
+    [
+        (0, 0, Counts(10, waiting=4, running=3, completed=3, failed=1)),
+        (3, 1, Counts(10, waiting=4, running=3, completed=3, failed=1)),
+        (5, 2, Counts(10, waiting=4, running=1, completed=5, failed=2)),
+        (8, 1, Counts(10, waiting=2, running=0, completed=8, failed=1)),
+        (10, 0, Counts(10, waiting=0, running=0, completed=10, failed=1)),
+    ],
+)
+def test_counts_say_no_less_than_what_was_listed(completed, failed, expected):
+    """A task that a list has shown as completed is counted so, and neither as running nor as waiting."""
+    counts = Counts(10, waiting=4, running=3, completed=3, failed=1)
+    assert counts.at_least(completed, failed) == expected
+
+
 def test_progress_tells_numbers_pace_and_time_left():
     """What can be cut off comes last; of the time before the first task runs nothing is counted."""
     counts = Counts(1000, 884, 16, 100, 2)
