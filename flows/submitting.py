@@ -88,6 +88,8 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
     rest goes into the next job. Where earlier attempts have cost as much as the run may, nothing is added.
     """
     is_repeated, spent = may_be_repeated(plan), _find_spent(plan, spending)
+    if spent and runs_all(plan):
+        return Submitted([], stopped=spent)
     # A quota of jobs is to be met before there are inputs and nodes.
     job = None if is_repeated else create_job(plan.names, plan.spec)
     program = _upload_program(plan)

@@ -9,7 +9,6 @@ import site
 import sys
 import sysconfig
 from collections.abc import Callable
-from itertools import dropwhile, takewhile
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
 from types import TracebackType
@@ -60,9 +59,8 @@ def _describe(error: FanOutError) -> str:
 
 
 def _find_call(trace: TracebackType | None) -> str | None:
-    """The script's last line before those of libraries, behind those that run it; None if it has none."""
-    own = dropwhile(_is_of_library, extract_tb(trace))
-    frames = [*takewhile(lambda frame: not _is_of_library(frame), own)]
+    """The script's innermost line, whatever libraries run it or call it back; None if it has none."""
+    frames = [frame for frame in extract_tb(trace) if not _is_of_library(frame)]
     return f'File "{frames[-1].filename}", line {frames[-1].lineno}, in {frames[-1].name}' if frames else None
 
 

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
 
 STORAGE_VERSION = "2021-12-02"
+# What is in each answer of storage, and in none of a gateway, a proxy or a page to sign in at.
+MARK = "x-ms-request-id"
 # After a request that failed; the first at once, as a connection that was kept may have been closed.
 PAUSES_SECONDS = (0, 1, 2, 4, 8, 16)
 ANSWER_SECONDS = 120
@@ -167,6 +169,10 @@ def exchange(method, url, body, headers, into):
     headers = {"x-ms-version": STORAGE_VERSION, "Content-Length": str(len(body or b"")), **headers}
     connection.request(method, f"{parts.path}?{parts.query}", body, headers)
     answer = connection.getresponse()
+    if answer.getheader(MARK) is None:
+        # Its body, which may be of any length, is not read.
+        connections.__dict__.clear()
+        raise StorageError(None, f"HTTP {answer.status} of somebody else than storage: a gateway or a proxy")
     has_answered.set()
     if answer.status >= 300:
         answer.read()

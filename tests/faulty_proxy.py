@@ -32,12 +32,16 @@ Kind = Literal[
     "429",
     "reset",
     "200 page",
+    "200 JSON",
     "403 page",
     "404 page",
     "slow head",
     "slow body",
 ]
-PAGE = b"<html><body>Sign in</body></html>"
+PAGES = {
+    "page": ("text/html", b"<html><body>Sign in</body></html>"),
+    "JSON": ("application/json; charset=utf-8", b'{"statusCode": 200, "value": "no list"}'),
+}
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 RESET = struct.pack("ii", 1, 0)
 
@@ -245,10 +249,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.close_connection = True
             return
-        page = PAGE if outage.kind.endswith("page") else b""
+        media_type, page = PAGES.get(outage.kind[4:], ("", b""))
         self.send_response(int(outage.kind[:3]))
         if page:
-            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(page)))
         self.end_headers()
         if self.command != "HEAD":

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from tasks.base.partial_files import PARTIAL_FOLDER
 from tasks.errors import InputError
+from tasks.spec.named_patterns import SLUG
 
 MADE_BY = "prefect-azure-batch"
 # Containers have 63 characters for `application-` and the key, and know no upper case or double hyphen.
-RUN_KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+RUN_KEY = re.compile(SLUG)
 RUN_KEY_MAX = 50
 # A Batch task's id has 64 characters, of which a source's digest takes 32.
 SLUG_MAX = 31

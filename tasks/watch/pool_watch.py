@@ -176,8 +176,8 @@ def check_pool(
     if now_seconds >= watch.next_renewal_at and (lacks or _has_to_renew(verdict, view.lease, watch)):
         asked = _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
         reason = reason.rstrip(".") + asked
-    if reason and reason not in watch.told:
-        watch.told.add(reason)
+    if reason and (said := reason.rstrip(".")) not in watch.told:
+        watch.told.add(said)
         news.insert(0, f"The pool {watch.pool_id}: {reason}{_tell_holders(client, watch, view)}")
     return view, news
 

@@ -156,7 +156,7 @@ def test_one_refusal_is_asked_again_and_two_are_told(store, batch):
     assert len(batch.requests) == 2
 
 
-@pytest.mark.parametrize("kind", ["200 page", "404 page"])
+@pytest.mark.parametrize("kind", ["200 page", "404 page", "200 JSON"])
 def test_a_page_of_somebody_else_s_is_no_answer(store, batch, kind, caplog):
     """A page to sign in at is no blob, and a gateway's 404 not the end of one: it is asked again, and what
     is in between is told in a line."""

@@ -34,6 +34,8 @@ class Storage(ThreadingHTTPServer):
         self.blobs: dict[str, bytes] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self.refusals: dict[str, list[int]] = {}
+        self.in_between: dict[str, list[int]] = {}
+        """With what a gateway answers by itself, by the blob's name."""
         self.asked: Counter[str] = Counter()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -41,6 +43,17 @@ class Storage(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Storage
+
+    def parse_request(self) -> bool:
+        """Let a gateway answer, if one is to; False then ends the request."""
+        if not super().parse_request():
+            return False
+        statuses = self.server.in_between.get(unquote(urlsplit(self.path).path).lstrip("/"))
+        if not statuses:
+            return True
+        self.close_connection = True
+        self.answer(statuses.pop(0), b"<html>Sign in</html>", mark=None)
+        return False
 
     def do_GET(self) -> None:
         name, status = self.look()
@@ -74,8 +87,10 @@ class Handler(BaseHTTPRequestHandler):
         refusals = self.server.refusals.get(name, [])
         return name, 403 if "sig=secret" not in parts.query else refusals.pop(0) if refusals else 0
 
-    def answer(self, status: int, content: bytes) -> None:
+    def answer(self, status: int, content: bytes, mark: str | None = "x-ms-request-id") -> None:
         self.send_response(status)
+        if mark:
+            self.send_header(mark, "1")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -316,3 +331,14 @@ def test_what_storage_refuses_fails_its_file(store, tmp_path):
     assert (found["denied"]["exit_code"], found["denied"]["code"]) == (0, "FileUploadAccessDenied")
     assert found["absent"]["exit_code"] == 127
     assert b"not found" in store.blobs["out/.logs/absent/stderr.txt"]
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_a_page_of_a_gateway_is_no_answer_of_storage_s(store, tmp_path, status):
+    """It is neither an input nor the end of one, and an output that it took is sent again."""
+    store.blobs["in/x"] = b"content"
+    store.in_between.update({"in/x": [status], "out/x.out": [status], "out/.logs/bundle": [status]})
+    assert run(tmp_path, describe(store, ["x"])) == 0
+    assert store.in_between == {"in/x": [], "out/x.out": [], "out/.logs/bundle": []}
+    assert store.blobs["out/x.out"] == b"content"
+    assert outcomes(store)["x"]["code"] == ""

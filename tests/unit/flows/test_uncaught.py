@@ -2,7 +2,6 @@
 
 import sys
 import sysconfig
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,30 @@ from flows.uncaught import ROOT, _build_hook
 from tasks.errors import FanOutError, FilesFailedError
 from tasks.logs import TOLD
 
+# As `asyncio.run` or a command of click's, which stand between two lines of a script.
+LIBRARY = """
+def call(function, argument):
+    function(argument)
+
+def run():
+    raise error
+"""
 SCRIPT = """
 def main(run):
     run()
 
-main(run)
+call(main, run)
 """
 
 
 def let_fail(error: Exception, script: str = "/home/me/go.py") -> tuple[type[Exception], Exception, object]:
     """What a hook is given of an error that a script, run as a module, got out of something else."""
-
-    def fail() -> None:
-        raise error
-
-    library: dict[str, Callable] = {"fail": fail}
-    exec(compile("def run(): fail()", f"{sysconfig.get_path('purelib')}/some.py", "exec"), library)
-    run_module: dict[str, Any] = {"code": compile(SCRIPT, script, "exec"), "run": library["run"]}
+    library: dict[str, Any] = {"error": error}
+    exec(compile(LIBRARY, f"{sysconfig.get_path('purelib')}/some.py", "exec"), library)
+    names = {"run": library["run"], "call": library["call"]}
+    run_module: dict[str, Any] = {"code": compile(SCRIPT, script, "exec"), "names": names}
     with pytest.raises(type(error)) as caught:
-        exec(compile("exec(code, {'run': run})", "<frozen runpy>", "exec"), run_module)
+        exec(compile("exec(code, names)", "<frozen runpy>", "exec"), run_module)
     # Of the traceback's frames the first is this one.
     return type(error), error, caught.tb.tb_next
 
