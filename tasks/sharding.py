@@ -19,8 +19,8 @@ from tasks.errors import FanOutError
 
 # Up to here each file is a Prefect task of its own, visible by its name; beyond, the server would lag.
 FILES_EACH_VISIBLE = 50
-# A graph of more dots than these is dust.
-SHARDS_WANTED = 40
+# A graph of more dots than twice these is dust, and each takes the driver as long as 20 small files.
+SHARDS_WANTED = 20
 SHARD_MIN = 20
 SHARD_MAX = 500
 SHARD_THREADS = 8
