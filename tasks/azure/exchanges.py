@@ -195,20 +195,19 @@ class Endpoint:
             raise self._give_up(error) from error
 
     def _finish(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:
-        """Read the answer to a request. One that a kept connection has no answer to is sent over a new one.
+        """Read the answer to a request. One that a kept connection was closed under is sent over a new one.
         Raises Unusual."""
         was_new = connection.is_new
         try:
             return self._receive(connection, request, body_max_bytes)
-        except (OSError, Unusual) as error:
+        except OSError as error:
             if was_new or isinstance(error, TimeoutError):
                 raise self._give_up(error) from error
         return self._finish(self._begin_anew(request), request, body_max_bytes)
 
-    def _give_up(self, error: OSError | Unusual) -> Unusual:
-        """Leave the endpoint alone for a while, unless it has answered."""
-        if isinstance(error, OSError):
-            self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
+    def _give_up(self, error: OSError) -> Unusual:
+        """Leave the endpoint alone for a while."""
+        self._resting_until_seconds = time.monotonic() + RESTING_SECONDS
         return Unusual(str(error))
 
     def _receive(self, connection: Connection, request: Request, body_max_bytes: int) -> Answer:

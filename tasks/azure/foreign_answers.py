@@ -26,7 +26,7 @@ def read_kind(headers: Mapping[str, str]) -> str:
 def is_foreign(service: str, headers: Mapping[str, str]) -> bool:
     """Whether an answer with these headers comes from somebody else than the service. What is no answer is
     not to be read: a page to sign in at would do for a blob, and a gateway's 404 for its end."""
-    # A gateway before Batch may leave out what it doesn't know, and nothing of a run depends on that mark. One
-    # that answers by itself knows no OData.
+    # A gateway before Batch may leave out what it doesn't know, and nothing of a run depends on that mark.
+    # One that answers by itself knows no OData.
     is_odata = service == "Batch" and "odata=" in headers.get("content-type", "").lower()
     return MARKS[service] not in headers and not is_odata

@@ -84,10 +84,12 @@ def test_those_whose_connection_was_closed_are_asked_again():
 
 
 def test_one_that_is_unusual_is_left_to_the_other_client():
-    """It takes none of the others with it."""
-    paths = [f"/{number}" for number in range(UNDER_WAY)]
-    with serving(lambda path, before: say("x" * 101 if path == "/3" else path)) as (endpoint, _):
-        assert ask(endpoint, *paths) == [None if path == "/3" else path for path in paths]
+    """It takes none of the others with it, and is asked for once, also over a connection that was kept."""
+    paths = [f"/{number}" for number in range(3 * UNDER_WAY)]
+    long = paths[2 * UNDER_WAY]
+    with serving(lambda path, before: say("x" * 101 if path == long else path)) as (endpoint, seen):
+        assert ask(endpoint, *paths) == [None if path == long else path for path in paths]
+    assert seen.count(long) == 1
 
 
 def test_an_endpoint_that_is_silent_is_given_up_for_all(monkeypatch):
