@@ -40,7 +40,7 @@ def test_nodes_come_with_the_tasks_and_none_begins_at_the_limit(accounts, tmp_pa
     read = uploads._read_file
 
     def read_last_last(path):
-        if path.endswith(LAST):
+        if str(path).endswith(LAST):
             first_nodes.append(count_wanted(names.pool_id))
             wait_until(lambda: count_wanted(names.pool_id) == 2 and ran.exists(), SECONDS, "second node")
             over.touch()

@@ -39,7 +39,7 @@ def test_the_first_output_is_there_before_the_last_upload(accounts, inputs, tmp_
     read = uploads._read_file
 
     def read_last_last(path):
-        if path.endswith(LAST):
+        if str(path).endswith(LAST):
             wait_until(lambda: any((tmp_path / "out").glob("*.txt")), FIRST_SECONDS, "first output")
         return read(path)
 
@@ -59,7 +59,7 @@ def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypat
     read = uploads._read_file
 
     def refuse_one(path):
-        if path.endswith("007.txt"):
+        if str(path).endswith("007.txt"):
             raise PermissionError(13, "Permission denied")
         return read(path)
 
