@@ -5,7 +5,7 @@ this machine would be of the same origin as the dashboard. Here a request has to
 served, and a browser's has to come from the dashboard itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse
@@ -15,9 +15,15 @@ from starlette.websockets import WebSocketClose
 from deployments.local.settings import OPEN_PATH
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
-# No page may show the dashboard in a frame, over which it would lay its own buttons.
-UNFRAMED = {"X-Frame-Options": "DENY", "Content-Security-Policy": "frame-ancestors 'none'"}
-OPEN_HEADERS = {**UNFRAMED, "Cache-Control": "no-store"}
+# What runs in the dashboard's pages can read its key, and whom these ask can be told it: so only scripts that
+# this server sends, and only its answers. (Its pages about the API, made for a CDN, stay empty; and the newer
+# dashboard's telemetry stays here, whatever the server's settings say.) No page may show it in a frame, over
+# which it would lay its own buttons.
+POLICY = (
+    "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; "
+    "connect-src 'self' blob: data: {websockets}"
+)
 POLICY_VIOLATION = 1008
 
 # Both dashboards keep their user's key under this name. It is tried before: anybody could make such a link.
@@ -26,15 +32,16 @@ OPEN_PAGE = """<!doctype html>
 <title>Prefect</title>
 <p id="told">Opening the dashboard ...</p>
 <script>
-const key = btoa(decodeURIComponent(location.hash.slice(1)));
 const page = new URLSearchParams(location.search).get("page") || "/";
-fetch("/api/admin/version", {headers: {Authorization: "Basic " + key}}).then(answer => {
+(async () => {
+  const key = btoa(decodeURIComponent(location.hash.slice(1)));
+  const answer = await fetch("/api/admin/version", {headers: {Authorization: "Basic " + key}});
   if (!answer.ok) throw new Error();
   localStorage.setItem("prefect-password", key);
   document.cookie = "opened-" + location.port + "=1; path=/; SameSite=Lax";
   const there = new URL(page, location.origin);
   location.replace(there.origin === location.origin ? there.href : "/");
-}).catch(() => {
+})().catch(() => {
   document.getElementById("told").textContent =
     "This link is of another local stack. The one that runs here has printed its own at its start.";
 });
@@ -60,6 +67,8 @@ else document.getElementById("told").textContent = "This dashboard is for whoeve
 def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
     """The application, for those who come by a loopback address and no other site's page."""
     hosts = frozenset(f"{host}:{port}" for host in HOSTS)
+    guards = build_guards(hosts)
+    opening = {**guards, "Cache-Control": "no-store"}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -67,20 +76,22 @@ def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
         elif why := why_refused(Headers(scope=scope), hosts):
             await refusal(scope, why)(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == OPEN_PATH:
-            await HTMLResponse(OPEN_PAGE, headers=OPEN_HEADERS)(scope, receive, send)
+            await HTMLResponse(OPEN_PAGE, headers=opening)(scope, receive, send)
         elif scope["type"] == "http" and is_unopened(scope["path"], Headers(scope=scope), port):
-            await HTMLResponse(CLOSED_PAGE, headers=OPEN_HEADERS)(scope, receive, send)
+            await HTMLResponse(CLOSED_PAGE, headers=opening)(scope, receive, send)
         else:
-            await app(scope, receive, unframed(send))
+            await app(scope, receive, guarded(send, guards))
 
     return answer
 
 
-def why_refused(headers: Mapping[str, str], hosts: Iterable[str]) -> str | None:
+def why_refused(headers: Headers, hosts: Collection[str]) -> str | None:
     """Why a request with these headers gets no answer; None if it may go on."""
-    if headers.get("host", "").lower() not in hosts:
+    named = headers.getlist("host")
+    if len(named) != 1 or named[0].lower() not in hosts:
         return "This server answers by its loopback address only."
-    if headers.get("origin", "http://" + headers["host"]).lower() not in {f"http://{host}" for host in hosts}:
+    origins = {f"http://{host}" for host in hosts}
+    if any(origin.lower() not in origins for origin in headers.getlist("origin")):
         return "This server answers no page but its own dashboard."
     return None
 
@@ -97,10 +108,16 @@ def refusal(scope: Scope, why: str) -> ASGIApp:
     return PlainTextResponse(why, status_code=403)
 
 
-def unframed(send: Send) -> Send:
-    async def send_unframed(message: Message) -> None:
+def build_guards(hosts: Iterable[str]) -> dict[str, str]:
+    """What each answer tells a browser to keep out of it."""
+    websockets = " ".join(f"ws://{host}" for host in sorted(hosts))
+    return {"X-Frame-Options": "DENY", "Content-Security-Policy": POLICY.format(websockets=websockets)}
+
+
+def guarded(send: Send, guards: Mapping[str, str]) -> Send:
+    async def send_guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(UNFRAMED)
+            MutableHeaders(scope=message).update(guards)
         await send(message)
 
-    return send_unframed
+    return send_guarded

@@ -168,11 +168,12 @@ def test_the_printed_link_signs_in(browser, dashboard, ui):
     context.close()
 
 
-def test_a_link_of_another_stack_is_told(browser, dashboard):
-    """A key that doesn't open this stack is not kept, and the page says what to do."""
+@pytest.mark.parametrize("key", ["local:another", "%", "local:%C5%81"])
+def test_a_link_of_another_stack_is_told(browser, dashboard, key):
+    """A key that doesn't open this stack, or is none, is not kept, and the page says what to do."""
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{dashboard.address}/open#local:another")
+    page.goto(f"{dashboard.address}/open#{key}")
     page.get_by_text("This link is of another local stack").wait_for()
     assert page.evaluate("localStorage.length") == 0
     context.close()

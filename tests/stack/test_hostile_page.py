@@ -91,6 +91,20 @@ def test_the_dashboard_is_shown_in_no_frame(local_stack):
     assert send(local_stack.address, "OPTIONS", "/api/deployments/filter", asked).status_code == REFUSED
 
 
+@pytest.mark.parametrize("path", ["/dashboard", "/v2/", "/docs", "/redoc", "/open", "/api/docs"])
+def test_no_page_runs_a_script_of_anybody_else_s(local_stack, path):
+    """It could read the key: each page says that only what comes from here is to run, whatever it names."""
+    page = send(local_stack.address, "GET", path, {"Accept": "text/html"})
+    policies = dict(
+        part.strip().partition(" ")[::2] for part in page.headers["content-security-policy"].split(";")
+    )
+    kinds = {"'self'", "'unsafe-inline'", "'unsafe-eval'", "'wasm-unsafe-eval'", "blob:"}
+    assert set(policies["script-src"].split()) <= kinds
+    assert policies["base-uri"] == "'self'"
+    asked = {urlsplit(place).hostname for place in policies["connect-src"].split() if "/" in place}
+    assert asked == {"127.0.0.1", "localhost", "::1"}
+
+
 WEBSOCKETS = ("events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled")
 
 
