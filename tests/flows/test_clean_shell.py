@@ -142,6 +142,24 @@ def test_run_leaves_the_events_out_where_a_run_is_watched(tmp_path, arguments, i
     assert (ended.stdout, ended.returncode) == (f"{started} {arguments.replace(chr(39), '')}\n", 3)
 
 
+@pytest.mark.parametrize(
+    ("setting", "is_told"),
+    [
+        ("true", True),
+        ("export PREFECT_API_URL=http://127.0.0.1:1/api", False),
+        ("mkdir -p ~/.prefect; echo PREFECT_API_URL=1 > ~/.prefect/profiles.toml", False),
+        ("echo export PREFECT_API_URL=stack > .local/stack.env", False),
+    ],
+)
+def test_run_says_at_once_where_no_server_is_named(tmp_path, setting, is_told):
+    """How to get one; the command runs nevertheless, as Prefect may know of one from elsewhere."""
+    root = bare_clone(tmp_path)
+    (root / ".venv" / "bin" / "prefect").symlink_to("/bin/echo")
+    ended = shell(root, f"{setting}; ./run prefect deployment ls")
+    assert ("make up" in ended.stderr) == is_told
+    assert ended.stdout == "deployment ls\n"
+
+
 @pytest.mark.parametrize("named", ["", "AZURE_BATCH_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT", "PREFECT_API_URL"])
 def test_run_mixes_no_account_of_the_caller_with_the_open_stack(tmp_path, named):
     """A variable that names an account or a server keeps all of the stack's away, and that is said."""
