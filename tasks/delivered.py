@@ -19,7 +19,7 @@ from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.patterns import WILDCARDS
 from tasks.spec.work import WorkItem
-from tasks.step import NOT_CACHED, RETRIED
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole
 
 SIGNED_SECONDS = 60
 # Of the blob by which is seen whether any may be written: there is never one.
@@ -53,9 +53,9 @@ def see_output(outputs: OutputPlace, item: WorkItem) -> Fetched | None:
 
 # Not cached: it only looks at what is there.
 @task(name="see outputs", task_run_name="see shard {label}", **NOT_CACHED, **RETRIED)
-def see_shard(label: str, outputs: OutputPlace, items: Sequence[WorkItem]) -> list[Fetched | None]:
+def see_shard(label: str, outputs: OutputPlace, items: Sequence[WorkItem]) -> Whole[list[Fetched | None]]:
     """See that a shard of the outputs is in its place; None for work that has left none."""
-    return in_threads(lambda item: _see(outputs, item), items)
+    return as_whole(in_threads(lambda item: _see(outputs, item), items))
 
 
 def _see(outputs: OutputPlace, item: WorkItem) -> Fetched | None:

@@ -21,7 +21,7 @@ from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.sharding import in_threads, turn
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
-from tasks.step import RETRIED, opaque
+from tasks.step import RETRIED, Whole, as_whole, opaque
 from tasks.uploads import compute_md5
 
 
@@ -127,9 +127,10 @@ def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, *
 
 
 def _identify_fetched_shard(
-    fetched: list[Fetched | None], container: str, items: list[WorkItem], **_: Any
+    fetched: Whole[list[Fetched | None]], container: str, items: list[WorkItem], **_: Any
 ) -> str | None:
-    return _identify_all(fetched, container, items)
+    [found] = fetched
+    return _identify_all(found, container, items)
 
 
 def _identify_all(fetched: Sequence[Fetched | None], container: str, items: Sequence[WorkItem]) -> str | None:
@@ -154,13 +155,15 @@ def _identify_all(fetched: Sequence[Fetched | None], container: str, items: Sequ
     **RETRIED,
 )
 @keyed_afterwards
-def download_shard(label: str, container: str, items: list[WorkItem], folder: Path) -> list[Fetched | None]:
+def download_shard(
+    label: str, container: str, items: list[WorkItem], folder: Path
+) -> Whole[list[Fetched | None]]:
     """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
     fetched = _download_small(container, items, folder)
     left = [number for number in range(len(items)) if number not in fetched]
     rest = in_threads(lambda number: download_file(container, items[number], folder), left)
     fetched.update(zip(left, rest, strict=True))
-    return [fetched[number] for number in range(len(items))]
+    return as_whole([fetched[number] for number in range(len(items))])
 
 
 def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict[int, Fetched | None]:

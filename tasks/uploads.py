@@ -23,7 +23,7 @@ from tasks.errors import InputError
 from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split, turn
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import name_by_content
-from tasks.step import NOT_CACHED, RETRIED, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def upload_inputs(container: str, files: list[InputFile]) -> Generator[UploadedS
 def _upload_files(container: str, files: list[InputFile]) -> Generator[UploadedShard, None, None]:
     """Upload files under their names, in parallel, a bounded number of shards at once; the MD5 of each,
     hexadecimal."""
-    there = list_uploaded(container)
+    [there] = list_uploaded(container)
     size = shard_size(len(files))
     shards = split(files, size)
     labels = name_shards(shards) if size > 1 else [""] * len(shards)
@@ -69,8 +69,15 @@ def _upload_files(container: str, files: list[InputFile]) -> Generator[UploadedS
                 yield [], []
                 continue
             number, uploaded = ended
-            found = uploaded if isinstance(uploaded, list) else [(uploaded.md5, uploaded.etag)]
-            yield shards[number], [md5 for md5, _ in found]
+            yield shards[number], _list_md5s(uploaded)
+
+
+def _list_md5s(uploaded: Uploaded | Whole[list[tuple[str, str]]]) -> list[str]:
+    """Of a file, or of a shard."""
+    if isinstance(uploaded, Uploaded):
+        return [uploaded.md5]
+    [found] = uploaded
+    return [md5 for md5, _ in found]
 
 
 def _start_upload(
@@ -84,9 +91,9 @@ def _start_upload(
 
 # Not cached: it is how the uploads are known that need not be repeated.
 @task(name="list uploaded", task_run_name="list uploaded", **NOT_CACHED, **RETRIED)
-def list_uploaded(container: str) -> dict[str, Blob]:
+def list_uploaded(container: str) -> Whole[dict[str, Blob]]:
     """What is in the container: one listing, instead of a request for each file."""
-    return dict(blobs.list_blobs(container))
+    return as_whole(dict(blobs.list_blobs(container)))
 
 
 def _identify_input(container: str, file: InputFile, there: Listing, **_: Any) -> str | None:
@@ -132,16 +139,17 @@ def _identify_shard(container: str, files: Sequence[InputFile], there: Listing, 
     if len(there) < len(files):
         return None
     found = in_threads(lambda file: _find_uploaded(file.name, file.path, there.get), files)
-    return _identify_uploaded([(one.md5, one.etag) for one in found if one], container, files)
+    return _identify_uploaded(as_whole([(one.md5, one.etag) for one in found if one]), container, files)
 
 
 def _identify_uploaded(
-    uploaded: list[tuple[str, str]], container: str, files: Sequence[InputFile], **_: Any
+    uploaded: Whole[list[tuple[str, str]]], container: str, files: Sequence[InputFile], **_: Any
 ) -> str | None:
-    if len(uploaded) < len(files):
+    [found] = uploaded
+    if len(found) < len(files):
         return None
     names = [file.name for file in files]
-    return build_identity(blobs.locate_container(container), *names, *chain.from_iterable(uploaded))
+    return build_identity(blobs.locate_container(container), *names, *chain.from_iterable(found))
 
 
 @task(
@@ -158,7 +166,7 @@ def _identify_uploaded(
 @keyed_afterwards
 def upload_shard(
     label: str, container: str, files: Sequence[InputFile], there: Listing
-) -> list[tuple[str, str]]:
+) -> Whole[list[tuple[str, str]]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
     find = _find_in(container, there)
     # An earlier try of this task may have uploaded the others: that is asked for each, which takes threads.
@@ -168,7 +176,7 @@ def upload_shard(
         lambda number: _upload_by_content(container, files[number].name, files[number].path, find), left
     )
     uploaded.update(zip(left, rest, strict=True))
-    return [(uploaded[number].md5, uploaded[number].etag) for number in range(len(files))]
+    return as_whole([(uploaded[number].md5, uploaded[number].etag) for number in range(len(files))])
 
 
 def _upload_small(container: str, files: Sequence[InputFile], there: Listing) -> dict[int, Uploaded]:

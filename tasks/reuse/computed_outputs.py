@@ -14,23 +14,24 @@ from tasks.spec.inputs import InputFile
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.work import WorkItem, make_item
-from tasks.step import NOT_CACHED, RETRIED, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
 from tasks.uploads import digest_input
 
 
 def find_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> list[WorkItem]:
     """Of these files those whose outputs are in their place, made by this recipe from what they are now."""
-    return list_computed(outputs, opaque(files), recipe)
+    [found] = list_computed(outputs, opaque(files), recipe)
+    return found
 
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
-def list_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> list[WorkItem]:
+def list_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> Whole[list[WorkItem]]:
     """List the outputs of earlier attempts, and see which of them are still what is asked for."""
     sources = list_sources(outputs)
     there = [file for file in files if file.output_name in sources]
     items = in_threads(lambda file: identify_work(file, recipe, outputs), there)
-    return [item for item in items if item.source == sources[item.output_name]]
+    return as_whole([item for item in items if item.source == sources[item.output_name]])
 
 
 def list_sources(outputs: OutputPlace) -> dict[str, str]:

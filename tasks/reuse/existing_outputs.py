@@ -21,7 +21,7 @@ from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.run_results import FileResult
 from tasks.spec.sources import refuse_problems
-from tasks.step import NOT_CACHED, RETRIED, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
 
 Kind = Literal["unchanged", "own", "foreign"]
 
@@ -53,7 +53,7 @@ def find_existing(plan: Plan, recipe: str, is_refreshed: bool) -> Existing:
 def find_delivered(plan: Plan, recipe: str) -> Existing:
     """What lies in a place in blob storage, by what the blobs say of themselves."""
     assert plan.given_outputs is not None
-    found = look_up_delivered(plan.given_outputs, opaque(plan.files), recipe)
+    [found] = look_up_delivered(plan.given_outputs, opaque(plan.files), recipe)
     kinds: dict[Kind, dict[str, str]] = {"unchanged": {}, "own": {}, "foreign": {}}
     for file in plan.files:
         if kind := found.get(file.name):
@@ -63,12 +63,12 @@ def find_delivered(plan: Plan, recipe: str) -> Existing:
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="look up outputs", task_run_name="look up outputs", **NOT_CACHED, **RETRIED)
-def look_up_delivered(outputs: OutputPlace, files: list[InputFile], recipe: str) -> dict[str, Kind]:
+def look_up_delivered(outputs: OutputPlace, files: list[InputFile], recipe: str) -> Whole[dict[str, Kind]]:
     """Of the files that have a blob where their output is to be, what that is."""
     there = dict(_find_blobs(outputs, files))
     found = [file for file in files if file.output_name in there]
     kinds: list[Kind] = in_threads(lambda file: _judge(file, there[file.output_name], recipe, outputs), found)
-    return {file.name: kind for file, kind in zip(found, kinds, strict=True)}
+    return as_whole({file.name: kind for file, kind in zip(found, kinds, strict=True)})
 
 
 def _find_blobs(outputs: OutputPlace, files: list[InputFile]) -> Iterator[tuple[str, Blob]]:

@@ -4,12 +4,12 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect.filesystems import NullFileSystem
 from prefect.results import ResultStore, get_default_result_storage, get_result_store
-from prefect.serializers import JSONSerializer
+from prefect.serializers import CompressedSerializer, JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.base.deadlines import budget
@@ -20,12 +20,13 @@ from tasks.spec.recipe import digest_json
 # For another run to read and write what is remembered.
 LOCK_SECONDS = 60.0
 LOCK_PAUSE_SECONDS = 0.05
+# Prefect copies what is written several times, whole: 50 MB for 100,000 outputs, were it plain JSON.
+COMPACT_JSON = CompressedSerializer(serializer=JSONSerializer(), compressionlib="zlib")
 
 
-@dataclass(frozen=True)
-class OutputRecord:
+class OutputRecord(NamedTuple):
     """How one output was made: the digest of all that made it (`tasks.spec.recipe`), the MD5 of its content,
-    hexadecimal, and how long its program ran, if that is known."""
+    hexadecimal, and how long its program ran, if that is known. JSON has it as it is, with no copy."""
 
     source: str
     md5: str
@@ -57,10 +58,8 @@ def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
     read. A failure is logged only: the outputs are there."""
     try:
         with _one_at_a_time(folder):
-            together = {**_read(folder), **made}
-            find_result_store().write(
-                {name: _list_parts(one) for name, one in together.items()}, _storage_key(folder)
-            )
+            others = {name: one for name, one in _read(folder).items() if name not in made}
+            find_result_store().write({**others, **made}, _storage_key(folder))
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
 
@@ -91,11 +90,6 @@ def _lock(descriptor: int, folder: Path) -> None:
     raise BusyError(f"Another run has held {folder} for {LOCK_SECONDS:.0f} s. Does its process hang?")
 
 
-def _list_parts(record: OutputRecord) -> list[str | float]:
-    made: list[str | float] = [record.source, record.md5]
-    return made if record.seconds is None else [*made, record.seconds]
-
-
 def find_result_store() -> ResultStore:
     """Prefect's result storage: that of the flow run or, if it keeps no results of its own, the default one.
     Either may be local, or a block such as one of blobs."""
@@ -103,7 +97,7 @@ def find_result_store() -> ResultStore:
     if isinstance(storage, NullFileSystem):
         storage = get_default_result_storage(_sync=True)  # pyright: ignore[reportCallIssue]
     return ResultStore(
-        result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False, lock_manager=None
+        result_storage=storage, serializer=COMPACT_JSON, cache_result_in_memory=False, lock_manager=None
     )
 
 

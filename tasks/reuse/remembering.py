@@ -47,9 +47,9 @@ def build_records(outputs: Outputs) -> dict[str, OutputRecord]:
     tasks = outputs.tasks
     return {
         item.name: OutputRecord(
-            item.source, got.md5, tasks[item.task_id].seconds if item.task_id in tasks else None
+            item.source, md5, tasks[item.task_id].seconds if item.task_id in tasks else None
         )
-        for item, got in outputs.made()
+        for item, md5 in outputs.made()
     }
 
 
@@ -75,8 +75,11 @@ def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
     failed = [outputs.items[task_id] for task_id in outputs.find_failed()]
     there = [item for item in failed if _is_there(folder, item)]
     records = read_records(folder) if there else {}
-    ran = {outputs.items[task_id].name for task_id in outputs.tasks}
-    stale = [item for item in there if item.name in ran or not _is_same_work(records.get(item.name), item)]
+    stale = [
+        item
+        for item in there
+        if item.task_id in outputs.tasks or not _is_same_work(records.get(item.name), item)
+    ]
     return list(_move(folder, stale))
 
 

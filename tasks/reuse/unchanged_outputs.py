@@ -22,7 +22,7 @@ from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
 from tasks.spec.inputs import InputFile
 from tasks.spec.recipe import UploadedProgram, digest_source
-from tasks.step import NOT_CACHED, RETRIED, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
 from tasks.uploads import compute_md5, digest_input
 
 # The state of a look-up whose files need not run, by its name in Prefect.
@@ -56,9 +56,8 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
             for label, shard in zip(name_shards(shards), shards, strict=True)
         ]
     wait(futures)
-    return {
-        name: path for future in futures if find_failure(future) is None for name, path in future.result()
-    }
+    held = [future.result() for future in futures if find_failure(future) is None]
+    return {name: path for [of_shard] in held for name, path in of_shard}
 
 
 # Not cached by Prefect: it is a look into a cache, which has one record for a whole folder, where Prefect
@@ -66,7 +65,7 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
 @task(name="look up output", task_run_name="look up {name}", **NOT_CACHED, **RETRIED)
 def look_up_output(
     name: str, candidate: Candidate, recipe: str, folder: Path
-) -> State[list[tuple[str, str]]]:
+) -> State[Whole[list[tuple[str, str]]]]:
     """Does the output of one file still hold? If so, its name and its output's path."""
     return _check_candidates([candidate], recipe, folder)
 
@@ -75,17 +74,17 @@ def look_up_output(
 @task(name="look up outputs", task_run_name="look up files {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
     label: str, candidates: Sequence[Candidate], recipe: str, folder: Path
-) -> State[list[tuple[str, str]]]:
+) -> State[Whole[list[tuple[str, str]]]]:
     """Do the outputs of a shard of files still hold? The names and the paths of those that do."""
     return _check_candidates(candidates, recipe, folder)
 
 
 def _check_candidates(
     candidates: Sequence[Candidate], recipe: str, folder: Path
-) -> State[list[tuple[str, str]]]:
+) -> State[Whole[list[tuple[str, str]]]]:
     paths = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
     held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
-    return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=held)
+    return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=as_whole(held))
 
 
 def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> str | None:

@@ -13,15 +13,17 @@ class WorkItem:
 
     name: str
     output_name: str
-    source: str
-    """The digest of all that makes the output (`tasks.spec.recipe`)."""
-
     task_id: str
     input_blob: str
     """In the run's own container of inputs, unless it has the next."""
 
     blob: InputBlob | None = None
     """An input that was in blob storage before the run."""
+
+    @property
+    def source(self) -> str:
+        """The digest of all that makes the output (`tasks.spec.recipe`)."""
+        return self.task_id.rpartition("-")[2]
 
 
 def make_item(
@@ -35,7 +37,7 @@ def make_item(
     """The work on an input with this content, by this recipe; `outputs` is the identity of their place."""
     source = digest_source(recipe, name, outputs + output_name, content_md5)
     input_blob = blob.name if blob else name_by_content(name, content_md5)
-    return WorkItem(name, output_name, source, name_task(name, source), input_blob, blob)
+    return WorkItem(name, output_name, name_task(name, source), input_blob, blob)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class Outputs:
         self.reports: dict[PrefectFuture, list[str]] = {}
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
-        self.fetched: dict[str, Fetched | None] = {}
+        # The MD5s of outputs that are there, by the ids of their tasks; None of work that has left none.
+        self.fetched: dict[str, str | None] = {}
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
         self.problems: dict[str, str] = {}
@@ -75,6 +76,8 @@ class Outputs:
                 self.fetch(items)
             else:
                 self._note_download(items, download)
+        # They hold what they have brought.
+        early.downloads.clear()
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
@@ -181,7 +184,7 @@ class Outputs:
         for task_id, fetched in zip(ids, _read_fetched(download), strict=True):
             if fetched is not None and fetched.problem:
                 self.changed[task_id], fetched = fetched.problem, None
-            self.fetched[task_id] = fetched
+            self.fetched[task_id] = fetched and fetched.md5
         self._fail(self.items[task_id] for task_id in ids if self.fetched[task_id] is None)
         return [task_id for task_id in ids if self.fetched[task_id] is not None]
 
@@ -220,23 +223,31 @@ class Outputs:
             remove_partial_files(self.folder)
         yield from self.take()
 
-    def made(self) -> list[tuple[WorkItem, Fetched]]:
-        """What is on disk: of each output the work that made it."""
-        return [(item, found) for task_id, item in self.items.items() if (found := self.fetched.get(task_id))]
+    def made(self) -> Iterator[tuple[WorkItem, str]]:
+        """What is on disk: of each output the work that made it, and the MD5 of its content."""
+        for task_id, item in self.items.items():
+            if (md5 := self.fetched.get(task_id)) is not None:
+                yield item, md5
 
     def results(self) -> FileResults:
         """What became of each file, in the order of the items."""
         return FileResults(map(self._result, self.items))
 
     def _result(self, task_id: str) -> FileResult:
-        task, fetched = self.tasks.get(task_id), self.fetched.get(task_id)
+        item, is_there = self.items[task_id], self.fetched.get(task_id) is not None
         return FileResult(
-            name=self.items[task_id].name,
-            task=task,
-            output_path=fetched and fetched.path,
+            name=item.name,
+            task=self.tasks.get(task_id),
+            output_path=self._locate(item) if is_there else None,
             problem=self._describe(task_id),
             stderr=self.stderrs.get(task_id, ""),
         )
+
+    def _locate(self, item: WorkItem) -> str:
+        """Where an output is: its path, or its URL."""
+        if self.folder is None:
+            return self.outputs.locate(item.output_name).url
+        return str(self.folder / item.output_name)
 
     def _describe(self, task_id: str) -> str:
         """Why a file has no output; "" if it has one."""
@@ -269,4 +280,4 @@ class Outputs:
 def _read_fetched(download: PrefectFuture) -> list[Fetched | None]:
     """What a download of one file, or of a shard, has returned."""
     found = download.result()
-    return found if isinstance(found, list) else [found]
+    return found[0] if isinstance(found, list) else [found]

@@ -127,7 +127,7 @@ def test_an_input_is_uploaded_once(names, folder, change):
     file = find_inputs(str(folder), "{name}.out")[0]
 
     def upload() -> State:
-        return upload_input(container, file, opaque(list_uploaded(container)), return_state=True)
+        return upload_input(container, file, opaque(list_uploaded(container)[0]), return_state=True)
 
     def change_it() -> None:
         if change == "file":
@@ -154,7 +154,7 @@ def test_a_shard_of_inputs_is_uploaded_once(names, folder):
     labels = iter("1234")
 
     def upload() -> State:
-        there = opaque(list_uploaded(container))
+        there = opaque(list_uploaded(container)[0])
         return upload_shard(next(labels), container, opaque(files), there, return_state=True)
 
     changed = blobs().get_blob_client(container, blob_of("two.txt", "2"))

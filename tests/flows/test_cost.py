@@ -96,7 +96,7 @@ def test_uploads_that_end_early_keep_no_output_back(kept, tmp_path, monkeypatch)
 
     def end_early(plan: Plan, *_) -> Submitted:
         recipe = digest_recipe(plan.spec, None, read_program(plan))
-        items = list_computed.fn(plan.outputs, plan.files, recipe)
+        [items] = list_computed.fn(plan.outputs, plan.files, recipe)
         return Submitted([], items, stopped=CostLimitError("enough"))
 
     monkeypatch.setattr("flows.running.submit_files", end_early)

@@ -5,12 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.downloads import Fetched
 from tasks.reuse import remembering
 from tasks.reuse.remembering import remembered, set_stale_aside
 from tasks.spec.work import WorkItem
 
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", "a-5eed", "5eed/a.txt")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-5eed", "5eed/a.txt")
 
 
 def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
@@ -21,10 +20,7 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
     def stop():
         raise OSError("no more threads")
 
-    fetched = Fetched("a_OUTPUT.txt", "0a1b", "etag")
-    outputs = SimpleNamespace(
-        fetched={"a-5eed": fetched}, tasks={}, made=lambda: [(ITEM, fetched)], stop=stop
-    )
+    outputs = SimpleNamespace(fetched={"a-5eed": "0a1b"}, tasks={}, made=lambda: [(ITEM, "0a1b")], stop=stop)
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
     assert written.keys() == {"a.txt"}
