@@ -168,7 +168,7 @@ def _submit(
     shared = name_shared_application(plan, program.content)
     first_tasks = count_first_tasks(plan.files, plan.files_per_task, is_added_early=not is_taken_up)
     pool = create_pool(names, spec, image, shared, first_tasks)
-    run_logger().info("The pool %s has what its Batch tasks need of %s", pool.id, describe_nodes(spec.pool))
+    run_logger().info("The pool %s: at most %s, as tasks need them", pool.id, describe_nodes(spec.pool))
     began_at = datetime.now(timezone.utc)
     told = make_task_plan(plan, program.content, program.files, pool.shares_application, runs_all(plan))
     task_plan = replace(told, recipe=program.recipe, runner=_upload_runner(plan))

@@ -48,6 +48,8 @@ ROLES = {
 }
 # How the clients' library for connections names the other end.
 CLIENT_HOST = re.compile(r"\bhost='([^']+)', port=(\d+)")
+# What follows are the request's own lines, which tell nobody why a key is wrong.
+SIGNED_TEXT = " Server used following string to sign"
 
 
 def describe_source(variables: str, service: Service) -> str:
@@ -162,7 +164,7 @@ def _read_message(error: HttpResponseError) -> str:
     model = getattr(error, "model", None)
     message = getattr(getattr(model, "message", None), "value", None) or error.message or ""
     values = [
-        f"{detail.key}: {first_line(detail.value or '')}"
+        f"{detail.key}: {first_line(detail.value or '').partition(SIGNED_TEXT)[0]}"
         for detail in getattr(model, "error_values", None) or []
     ]
     return redacted("; ".join([first_line(message), *values]))

@@ -64,6 +64,9 @@ def test_all_that_is_wrong_is_told_at_once(accounts, tmp_path, monkeypatch):
         check(str(tmp_path / "nowhere"), command="wc {inptu}", output_dir=str(tmp_path), pool=pool)
     message = str(caught.value)
     assert "AZURE_BATCH_ACCESS_KEY" in message
+    # Of what Batch answers, without the request's own lines.
+    assert "The MAC signature found in the HTTP request" in message
+    assert "string to sign" not in message
     assert "64 task slots are too many for STANDARD_D2S_V3: with 2 cores it takes 8" in message
     assert "There is no file or folder" in message
     assert "{inptu}" in message
