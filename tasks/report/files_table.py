@@ -35,11 +35,19 @@ def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence
     """
     note = f"Files of the run, their outputs in {result.output_dir}"
     if len(files) > ROWS_MAX:
-        shown = f"{ROWS_MAX} of {len(files):,} files: failed and unfinished ones, then the slowest."
-        note = f"{shown} {write_table(result, files)}"
+        note = f"{describe_shown(files)} {write_table(result, files)}"
     links = {name: page.link("log") for page in logs for name in page.names}
     rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in files[:ROWS_MAX]]
     publish_table(leave_out_empty(rows), key=FILES_KEY, description=note)
+
+
+def describe_shown(files: Sequence[FileResult]) -> str:
+    """Which of the files, in the order in which they are shown, the table has."""
+    states = {file.state for file in files[:ROWS_MAX]}
+    kinds = " and ".join(state for state in ("failed", "unfinished") if state in states)
+    said = [f"{kinds} ones"] if kinds else []
+    said += ["the slowest"] if states - {"failed", "unfinished"} else []
+    return f"{ROWS_MAX} of {len(files):,} files: {', then '.join(said)}."
 
 
 def leave_out_empty(rows: Sequence[FileRow]) -> list[FileRow]:

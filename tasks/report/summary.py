@@ -1,6 +1,7 @@
 """What a run tells at its end: in the log, as Prefect artifacts, and to the flow that called it."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ FAILURES_IN_MESSAGE = 10
 NAMES_ALIKE = 3
 # A name as short as this may be in a text for something else.
 NUMBER_CHARACTERS_MAX = 3
+# What the narrower of Prefect's UIs shows of a block without scrolling, in a window of 1,400 pixels.
+BLOCK_COLUMNS = 76
 
 
 def describe_failures(result: RunResult) -> str:
@@ -142,4 +145,21 @@ def summary_markdown(result: RunResult, links: Sequence[str] = ()) -> str:
 
 
 def _write_section(title: str, message: str) -> list[str]:
-    return ["", f"## {title}", "", *(f"    {line}" for line in message.splitlines())]
+    """A block whose long lines go on in the next: what one is to do about it mostly comes last."""
+    lines = [part for line in message.splitlines() for part in _wrap(line)]
+    return ["", f"## {title}", "", *(f"    {line}" for line in lines)]
+
+
+def _wrap(line: str) -> list[str]:
+    """The line as it is or, if it is too long, broken at spaces alone: paths and names stay whole."""
+    if len(line) <= BLOCK_COLUMNS:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    return textwrap.wrap(
+        line,
+        BLOCK_COLUMNS,
+        subsequent_indent=f"{indent}  ",
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [line]

@@ -60,13 +60,14 @@ def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     # Slow to load, and needed only at the end of a run in which something ran.
     from tasks.report.picture.drawing import draw
     from tasks.report.picture.phases import build_phases
-    from tasks.report.picture.timeline import build_spans, find_begin
+    from tasks.report.picture.timeline import build_spans, find_begin, has_run
 
     spans = build_spans(result.files, result.started_at)
     if not spans:
         return ""
+    left_out = sum(file.state == "unfinished" and not has_run(file) for file in result.files)
     phases = build_phases(result, spans, starts, find_begin(result.files, result.started_at))
-    return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles)
+    return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles, left_out)
 
 
 def _build_title(result: RunResult) -> str:

@@ -73,12 +73,17 @@ _rendering = threading.Lock()
 
 
 def draw(
-    spans: Sequence[Span], title: str, note: str = "", phases: Phases = NO_PHASES, bundles: int = 0
+    spans: Sequence[Span],
+    title: str,
+    note: str = "",
+    phases: Phases = NO_PHASES,
+    bundles: int = 0,
+    left_out: int = 0,
 ) -> str:
     """The SVG, as text, of tasks on their nodes: each task a bar or, where that would be too fine, shades.
 
-    There must be a span; it is a file if files share Batch tasks, `bundles` of them. The size stays
-    under 300 kB however many there are.
+    There must be a span; it is a file if files share Batch tasks, `bundles` of them; `left_out` are
+    unfinished files of which there is none. The size stays under 300 kB however many there are.
     """
     rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merge_rows(spans, ROWS_MAX)
     are_bars = rows is slots and _fit_as_bars(rows)
@@ -95,7 +100,8 @@ def draw(
     if lower is not None:
         _draw_running(lower, spans, unit_seconds)
     first_seconds = min(span.start_seconds for span in spans)
-    told = [_write_subtitle(spans, rows, are_bars, bundles), describe_phases(phases, first_seconds)]
+    subtitle = _write_subtitle(spans, rows, are_bars, bundles) + _describe_left_out(left_out)
+    told = [subtitle, describe_phases(phases, first_seconds)]
     _write_head(figure, title, note, told)
     _draw_legend(figure, list_kinds(phases), {span.succeeded for span in spans})
     return _render_svg(figure, title)
@@ -120,6 +126,10 @@ def _write_subtitle(spans: Sequence[Span], rows: Sequence[ChartRow], are_bars: b
     ran = _plural(bundles or len(spans), "Batch task")
     files = f"{_plural(len(spans), 'file')} in " if bundles else ""
     return f"{files}{ran} on {_plural(nodes, 'node')}. A line is {line}{look}."
+
+
+def _describe_left_out(count: int) -> str:
+    return f" {_plural(count, 'unfinished file')} {'is' if count == 1 else 'are'} not drawn." if count else ""
 
 
 def _plural(count: int, noun: str) -> str:

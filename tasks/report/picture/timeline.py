@@ -66,7 +66,12 @@ def find_begin(files: Sequence[FileResult], began_at: datetime | None = None) ->
 
 
 def _list_ran(files: Iterable[FileResult]) -> list[tuple[FileResult, TaskResult]]:
-    return [(file, file.task) for file in files if file.task and file.task.seconds is not None]
+    return [(file, file.task) for file in files if file.task and has_run(file)]
+
+
+def has_run(file: FileResult) -> bool:
+    """Whether one knows when and where its Batch task ran: the service says it at its end."""
+    return file.task is not None and file.task.seconds is not None
 
 
 def _find_start(task: TaskResult) -> datetime:

@@ -28,7 +28,7 @@ from tasks.report.picture.timeline import (
     running_steps,
     slot_rows,
 )
-from tasks.spec.run_results import NOT_COMPLETED, FileResult, RunResult, TaskResult
+from tasks.spec.run_results import NOT_COMPLETED, NOT_FETCHED, FileResult, RunResult, TaskResult
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -205,6 +205,19 @@ def test_tasks_that_never_ran_are_not_drawn():
     never = [FileResult("lost.txt", None, problem="no task"), file_result("late.txt", 0, None, problem="x")]
     assert picture_markdown(run_result(*never)) == ""
     assert bars(draw_picture(run_result(*never, file_result("one.txt", 0, 9))), "succeeded") == 1
+
+
+def test_the_picture_says_how_many_unfinished_files_it_lacks():
+    """Of a run that ended early; one whose output alone is missing is there."""
+    done, left = file_result("one.txt", 0, 9), FileResult("left.txt", None, problem=NOT_COMPLETED)
+    not_fetched = replace(done, name="two.txt", output_path=None, problem=NOT_FETCHED)
+    said = [
+        " ".join(texts(draw_picture(run_result(done, *others))))
+        for others in ((not_fetched,), (left, not_fetched), (left, left))
+    ]
+    assert "not drawn" not in said[0]
+    assert "1 unfinished file is not drawn." in said[1]
+    assert "2 unfinished files are not drawn." in said[2]
 
 
 def test_the_markdown_holds_the_whole_picture():
