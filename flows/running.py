@@ -34,7 +34,7 @@ from tasks.report.summary import describe_failures, publish_result
 from tasks.report.unnamed_artifacts import remove_unnamed_artifact
 from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
-from tasks.reuse.remembering import build_records, remembered, set_stale_aside, tell_stale
+from tasks.reuse.remembering import list_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.tallies import begin_spending, noted
 from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
@@ -165,7 +165,7 @@ def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
     if folder is None:
         tell_stale(outputs)
         return []
-    remember_outputs(folder, opaque(build_records(outputs)))
+    remember_outputs(folder, opaque(list_records(outputs)))
     return set_stale_aside(folder, outputs)
 
 
@@ -194,10 +194,7 @@ def _conclude(
     set_aside: Iterable[str] = (),
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
-    plan, found = start.plan, start.unchanged | {result.name: result for result in results}
-    # Of files that were not uploaded any more, as the run had to end, nothing was found.
-    missing = partial(FileResult, task=None, problem=NOT_COMPLETED)
-    files = FileResults(found.get(file.name) or missing(file.name) for file in plan.files)
+    plan, files = start.plan, _put_in_order(start, results)
     elapsed, ended_at = time.monotonic() - start.started_at_seconds, datetime.now(timezone.utc)
     result = RunResult(
         run_key=plan.names.key,
@@ -219,6 +216,14 @@ def _conclude(
     publish_result(result)
     emit_failed_files(result)
     return result
+
+
+def _put_in_order(start: Start, results: Iterable[FileResult]) -> FileResults:
+    """What became of each file, in the order of the inputs."""
+    found = start.unchanged | {result.name: result for result in results}
+    # Of files that were not uploaded any more, as the run had to end, nothing was found.
+    missing = partial(FileResult, task=None, problem=NOT_COMPLETED)
+    return FileResults(found.get(file.name) or missing(file.name) for file in start.plan.files)
 
 
 def _judge_result(

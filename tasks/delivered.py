@@ -64,8 +64,8 @@ def _see(outputs: OutputPlace, item: WorkItem) -> Fetched | None:
     if blob is None or not is_output(blob, item):
         return None
     if problem := describe_change(item.blob):
-        return Fetched("", "", "", problem)
-    return Fetched(place.url, blob.content_md5.hex() if blob.content_md5 else "", blob.etag)
+        return Fetched("", "", problem)
+    return Fetched(blob.content_md5.hex() if blob.content_md5 else "", blob.etag)
 
 
 def is_output(blob: Blob, item: WorkItem) -> bool:

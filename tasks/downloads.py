@@ -29,7 +29,6 @@ from tasks.uploads import compute_md5
 class Fetched:
     """An output on disk, whole."""
 
-    path: str
     md5: str
     """Of its content, hexadecimal."""
 
@@ -94,7 +93,7 @@ def _find_local(container: str, item: WorkItem, folder: Path) -> Fetched | None:
     blob = blobs.find_blob(container, item.output_name)
     if blob is None or not _may_be_output(blob, item):
         return None
-    return Fetched(str(path), compute_md5(path)[0].hex(), blob.etag)
+    return Fetched(compute_md5(path)[0].hex(), blob.etag)
 
 
 def _identify_fetched(fetched: Fetched | None, container: str, item: WorkItem, **_: Any) -> str | None:
@@ -188,7 +187,7 @@ def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict
 def _write_file(folder: Path, path: Path, content: bytes, etag: str) -> Fetched:
     with _writable(path), replacing(folder, path) as file:
         file.write(content)
-    return Fetched(str(path), hashlib.md5(content, usedforsecurity=False).hexdigest(), etag)
+    return Fetched(hashlib.md5(content, usedforsecurity=False).hexdigest(), etag)
 
 
 def start_download(container: str, items: list[WorkItem], folder: Path, label: str) -> PrefectFuture[Any]:
@@ -203,7 +202,7 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
     content already. None for work of which there is no blob, or one that other work has made."""
     path = local_path(folder, item.output_name)
     if problem := describe_change(item.blob):
-        return Fetched("", "", "", problem)
+        return Fetched("", "", problem)
     with _writable(path):
         try:
             if path.is_file() and (held := _same_content(container, item, path)):
@@ -227,7 +226,7 @@ def _same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
     if blob is None or blob.content_md5 is None or not _may_be_output(blob, item):
         return None
     digest = compute_md5(path)[0]
-    return Fetched(str(path), digest.hex(), blob.etag) if digest == blob.content_md5 else None
+    return Fetched(digest.hex(), blob.etag) if digest == blob.content_md5 else None
 
 
 def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
@@ -236,7 +235,7 @@ def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetche
         digest, etag = blobs.download_blob(
             container, item.output_name, file, lambda blob: _may_be_output(blob, item)
         )
-    return Fetched(str(path), digest.hex(), etag)
+    return Fetched(digest.hex(), etag)
 
 
 def _may_be_output(blob: blobs.Blob, item: WorkItem) -> bool:

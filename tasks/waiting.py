@@ -200,7 +200,8 @@ class _Collector:
     def __init__(self, job_id: str, awaited: AwaitedTasks, seen: Seen):
         self.job_id = job_id
         self.awaited = awaited
-        self.left = set(awaited.ids - seen.ids)
+        self.left = set(awaited.ids)
+        self.left.difference_update(seen.ids)
         self.listed = len(awaited.ids) - len(self.left)
         self.latest = seen.latest
         self.failed = 0

@@ -1,15 +1,21 @@
 """What runs have remembered of the outputs in a folder, in Prefect's result storage."""
 
 import fcntl
+import gzip
+import io
+import json
 import os
-from collections.abc import Iterator, Mapping
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prefect.filesystems import NullFileSystem
 from prefect.results import ResultStore, get_default_result_storage, get_result_store
-from prefect.serializers import CompressedSerializer, JSONSerializer
+from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.base.deadlines import budget
@@ -20,13 +26,13 @@ from tasks.spec.recipe import digest_json
 # For another run to read and write what is remembered.
 LOCK_SECONDS = 60.0
 LOCK_PAUSE_SECONDS = 0.05
-# Prefect copies what is written several times, whole: 50 MB for 100,000 outputs, were it plain JSON.
-COMPACT_JSON = CompressedSerializer(serializer=JSONSerializer(), compressionlib="zlib")
+# What comes of text that was not compressed, or not to its end.
+BROKEN = (gzip.BadGzipFile, zlib.error, EOFError)
 
 
 class OutputRecord(NamedTuple):
     """How one output was made: the digest of all that made it (`tasks.spec.recipe`), the MD5 of its content,
-    hexadecimal, and how long its program ran, if that is known. JSON has it as it is, with no copy."""
+    hexadecimal, and how long its program ran, if that is known."""
 
     source: str
     md5: str
@@ -45,23 +51,44 @@ def read_records(folder: Path) -> dict[str, OutputRecord]:
 def _read(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
     try:
-        remembered = find_result_store().read(_storage_key(folder)).result
-        return {name: OutputRecord(*made) for name, made in remembered.items()}
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return dict(_unpack(find_result_store().read(_storage_key(folder)).result))
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, *BROKEN):
         # Prefect raises ValueError for a file that isn't there, or isn't a result; the others are of a result
         # that isn't ours.
         return {}
 
 
-def write_records(folder: Path, made: Mapping[str, OutputRecord]) -> None:
-    """Keep how outputs were made, beside what is remembered of others: nothing is written while that can't be
-    read. A failure is logged only: the outputs are there."""
+def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> None:
+    """Keep how outputs were made, by the names of their inputs, beside what is remembered of others: nothing
+    is written while that can't be read. A failure is logged only: the outputs are there."""
     try:
         with _one_at_a_time(folder):
-            others = {name: one for name, one in _read(folder).items() if name not in made}
-            find_result_store().write({**others, **made}, _storage_key(folder))
+            others = _read(folder)
+            find_result_store().write(_pack(chain(made, others.items())), _storage_key(folder))
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
+
+
+def _pack(records: Iterable[tuple[str, OutputRecord]]) -> str:
+    """Records as one text, the first of each name: lines of JSON, compressed one by one. Prefect copies what
+    it writes several times, whole."""
+    packed, names = io.BytesIO(), set[str]()
+    with gzip.open(packed, "wt", compresslevel=1, encoding="ascii") as lines:
+        for name, record in records:
+            if name not in names:
+                names.add(name)
+                lines.write(f"{json.dumps([name, *record])}\n")
+    return b64encode(packed.getbuffer()).decode()
+
+
+def _unpack(remembered: Any) -> Iterator[tuple[str, OutputRecord]]:
+    """The records of a text, or of the table of lists that was written before there were such texts."""
+    if not isinstance(remembered, str):
+        yield from ((name, OutputRecord(*made)) for name, made in remembered.items())
+        return
+    with gzip.open(io.BytesIO(b64decode(remembered)), "rt", encoding="ascii") as lines:
+        for name, *made in map(json.loads, lines):
+            yield name, OutputRecord(*made)
 
 
 @contextmanager
@@ -97,7 +124,7 @@ def find_result_store() -> ResultStore:
     if isinstance(storage, NullFileSystem):
         storage = get_default_result_storage(_sync=True)  # pyright: ignore[reportCallIssue]
     return ResultStore(
-        result_storage=storage, serializer=COMPACT_JSON, cache_result_in_memory=False, lock_manager=None
+        result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False, lock_manager=None
     )
 
 

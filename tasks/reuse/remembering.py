@@ -36,21 +36,16 @@ class Memory:
             self.record()
 
     def record(self) -> None:
-        records = build_records(self.outputs)
-        if records and self.folder is not None:
-            write_records(self.folder, records)
+        if self.folder is not None and any(self.outputs.made()):
+            write_records(self.folder, list_records(self.outputs))
         self.recorded = len(self.outputs.fetched)
 
 
-def build_records(outputs: Outputs) -> dict[str, OutputRecord]:
+def list_records(outputs: Outputs) -> Iterator[tuple[str, OutputRecord]]:
     """What is to be remembered of the outputs that are on disk, by the names of their inputs."""
-    tasks = outputs.tasks
-    return {
-        item.name: OutputRecord(
-            item.source, md5, tasks[item.task_id].seconds if item.task_id in tasks else None
-        )
-        for item, md5 in outputs.made()
-    }
+    for item, md5 in outputs.made():
+        task = outputs.tasks.get(item.task_id)
+        yield item.name, OutputRecord(item.source, md5, task and task.seconds)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ output folder may leave a file out if all that is the same, and the output lies 
 and compared, so that nothing is taken to be there which isn't.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,10 +118,6 @@ def _read_md5(path: str) -> str:
 
 # Not cached: it is a record itself.
 @task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
-def remember_outputs(folder: Path, records: Mapping[str, OutputRecord]) -> int:
-    """Remember what made each output that was fetched, and its content; how many.
-
-    Nothing here fails a run.
-    """
-    write_records(folder, records)
-    return len(records)
+def remember_outputs(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> None:
+    """Remember what made each output that was fetched, and its content. Nothing here fails a run."""
+    write_records(folder, made)

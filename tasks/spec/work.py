@@ -14,11 +14,16 @@ class WorkItem:
     name: str
     output_name: str
     task_id: str
-    input_blob: str
-    """In the run's own container of inputs, unless it has the next."""
+    md5: bytes = b""
+    """Of the content of an input that was uploaded."""
 
     blob: InputBlob | None = None
     """An input that was in blob storage before the run."""
+
+    @property
+    def input_blob(self) -> str:
+        """The input in its container: the run's own, unless it was in blob storage before."""
+        return self.blob.name if self.blob else name_by_content(self.name, self.md5.hex())
 
     @property
     def source(self) -> str:
@@ -29,15 +34,16 @@ class WorkItem:
 def make_item(
     name: str,
     output_name: str,
-    content_md5: str,
+    content: str,
     recipe: str,
     blob: InputBlob | None = None,
     outputs: str = "",
 ) -> WorkItem:
-    """The work on an input with this content, by this recipe; `outputs` is the identity of their place."""
-    source = digest_source(recipe, name, outputs + output_name, content_md5)
-    input_blob = blob.name if blob else name_by_content(name, content_md5)
-    return WorkItem(name, output_name, name_task(name, source), input_blob, blob)
+    """The work on an input by this recipe; `content` tells what is in the input from any other, and is the
+    MD5, hexadecimal, of one that was uploaded. `outputs` is the identity of their place."""
+    source = digest_source(recipe, name, outputs + output_name, content)
+    md5 = b"" if blob else bytes.fromhex(content)
+    return WorkItem(name, output_name, name_task(name, source), md5, blob)
 
 
 @dataclass(frozen=True)

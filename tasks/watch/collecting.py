@@ -52,7 +52,7 @@ class Outputs:
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
         # The MD5s of outputs that are there, by the ids of their tasks; None of work that has left none.
-        self.fetched: dict[str, str | None] = {}
+        self.fetched: dict[str, bytes | None] = {}
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
         self.problems: dict[str, str] = {}
@@ -69,7 +69,7 @@ class Outputs:
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        self.tasks.update(early.results)
+        self.tasks = early.results
         self.fetch(early.pending)
         for items, download in early.downloads:
             if download.state.is_final() and not download.state.is_completed():
@@ -184,7 +184,7 @@ class Outputs:
         for task_id, fetched in zip(ids, _read_fetched(download), strict=True):
             if fetched is not None and fetched.problem:
                 self.changed[task_id], fetched = fetched.problem, None
-            self.fetched[task_id] = fetched and fetched.md5
+            self.fetched[task_id] = fetched and bytes.fromhex(fetched.md5)
         self._fail(self.items[task_id] for task_id in ids if self.fetched[task_id] is None)
         return [task_id for task_id in ids if self.fetched[task_id] is not None]
 
@@ -224,10 +224,10 @@ class Outputs:
         yield from self.take()
 
     def made(self) -> Iterator[tuple[WorkItem, str]]:
-        """What is on disk: of each output the work that made it, and the MD5 of its content."""
+        """What is on disk: of each output the work that made it, and the MD5 of its content, hexadecimal."""
         for task_id, item in self.items.items():
             if (md5 := self.fetched.get(task_id)) is not None:
-                yield item, md5
+                yield item, md5.hex()
 
     def results(self) -> FileResults:
         """What became of each file, in the order of the items."""

@@ -1,6 +1,6 @@
 """Which Batch tasks have completed, and how."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
@@ -20,7 +20,7 @@ SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 class Seen:
     """What is known of a job's completed tasks."""
 
-    ids: frozenset[str] = frozenset()
+    ids: Collection[str] = ()
     latest: datetime | None = None
     """When the last of them became so."""
 

@@ -60,7 +60,7 @@ class EarlyOutputs:
     @property
     def seen(self) -> Seen:
         """What the wait need not list again."""
-        return NOTHING_SEEN if self.has_failed else Seen(frozenset(self.results), self.latest)
+        return NOTHING_SEEN if self.has_failed else Seen(tuple(self.results), self.latest)
 
     def _list_completed(self) -> list[TaskResult]:
         # The downloads below have the run's time.

@@ -298,13 +298,13 @@ def test_tasks_are_added_once(jobs, job, change):
     """A Batch task that is gone is added again, and so are those of other work in its place."""
     spec = RunSpec(inputs="x", application=None, command="cat {input}")
     plan = TaskPlan(jobs, spec, build_command(spec.command, None))
-    items = [make_item(name, f"{name}.out", "md5", "recipe") for name in ["one", "two", "three"]]
+    items = [make_item(name, f"{name}.out", "0a1b", "recipe") for name in ["one", "two", "three"]]
 
     def change_it() -> None:
         if change == "deleted":
             batch().delete_task(job.id, items[0].task_id)
         else:
-            items[:] = [make_item(item.name, item.output_name, "md5", "other") for item in items]
+            items[:] = [make_item(item.name, item.output_name, "0a1b", "other") for item in items]
 
     states = attempts(lambda: add_tasks(job, opaque(items), opaque(plan), return_state=True), change_it)
     assert states == RUNS_AFTER_CHANGE
@@ -325,7 +325,7 @@ FETCHES = {
 def test_an_output_is_fetched_once(names, folder, tmp_path, change, many):
     """It is fetched again if it is no longer on disk, or in the container, as it was."""
     container, out = names.output_container, tmp_path / "out"
-    item = make_item("one", "one.out", "md5", "recipe")
+    item = make_item("one", "one.out", "0a1b", "recipe")
     output = blobs().get_blob_client(container, item.output_name)
     output.upload_blob(b"output", metadata={SOURCE_METADATA: item.source})
     labels = iter("1234")
@@ -349,6 +349,6 @@ def test_an_output_is_fetched_once(names, folder, tmp_path, change, many):
 
 def test_an_output_that_is_not_there_is_looked_for_each_time(names, folder, tmp_path):
     """That there is none is not remembered."""
-    item = make_item("one", "one.out", "md5", "recipe")
+    item = make_item("one", "one.out", "0a1b", "recipe")
     call = partial(download_output, names.output_container, item, tmp_path / "out", return_state=True)
     assert [attempt(call), attempt(call)] == ["Completed", "Completed"]

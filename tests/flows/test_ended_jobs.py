@@ -19,7 +19,7 @@ from tasks.spec.work import make_item
 from tests.flows.services import batch
 from tests.waiting import wait_until
 
-ITEM = make_item("one", "one.out", "md5", "recipe")
+ITEM = make_item("one", "one.out", "0a1b", "recipe")
 SECONDS = 30
 # A job stays in these states as long as the test takes.
 PASSING_SECONDS = 600.0

@@ -99,13 +99,13 @@ def test_what_is_remembered_outlives_a_storage_that_is_away(tmp_path, monkeypatc
     storage = Away(basepath=str(tmp_path))
     store = ResultStore(result_storage=storage)
     monkeypatch.setattr("tasks.reuse.output_records.get_result_store", lambda: store)
-    write_records(tmp_path, {"one": OutputRecord("1", "a")})
+    write_records(tmp_path, [("one", OutputRecord("1", "a"))])
     storage.is_away = True
-    write_records(tmp_path, {"two": OutputRecord("2", "b")})
+    write_records(tmp_path, [("two", OutputRecord("2", "b"))])
     assert read_records(tmp_path) == {}
     assert "can't be remembered: the storage is away" in caplog.text
     storage.is_away = False
-    write_records(tmp_path, {"three": OutputRecord("3", "c")})
+    write_records(tmp_path, [("three", OutputRecord("3", "c"))])
     assert read_records(tmp_path).keys() == {"one", "three"}
 
 
@@ -113,7 +113,7 @@ def test_two_runs_that_remember_at_once_forget_nothing_of_each_other(tmp_path, m
     """One that reads while another is about to write waits for that."""
     store = ResultStore(result_storage=Away(basepath=str(tmp_path)))
     monkeypatch.setattr("tasks.reuse.output_records.get_result_store", lambda: store)
-    made = [{f"{n}": OutputRecord(f"{n}", "a")} for n in range(20)]
+    made = [[(f"{n}", OutputRecord(f"{n}", "a"))] for n in range(20)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda one: write_records(tmp_path, one), made))
     assert read_records(tmp_path).keys() == {f"{n}" for n in range(20)}

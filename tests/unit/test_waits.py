@@ -218,5 +218,5 @@ def test_a_lock_that_somebody_keeps_is_given_up(tmp_path, monkeypatch, caplog):
     with locked(lock):
         pass
     with _one_at_a_time(tmp_path):
-        write_records(tmp_path, {"one": OutputRecord("1", "a")})
+        write_records(tmp_path, [("one", OutputRecord("1", "a"))])
     assert f"Another run has held {tmp_path}" in caplog.text

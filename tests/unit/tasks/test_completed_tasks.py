@@ -48,6 +48,6 @@ def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure(
     early = EarlyOutputs("job", "output", None, size=1)
     early.results["task-1"] = result = _read_result(ENDED)
     early.latest = result.changed_at
-    assert (early.seen.ids, early.seen.latest) == ({"task-1"}, result.changed_at)
+    assert (early.seen.ids, early.seen.latest) == (("task-1",), result.changed_at)
     early.has_failed = True
     assert early.seen == NOTHING_SEEN

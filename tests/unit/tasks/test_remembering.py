@@ -1,15 +1,17 @@
 """What is remembered of outputs when a run is stopped, and what is set aside."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tasks.reuse import remembering
+from tasks.reuse import output_records, remembering
+from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.reuse.remembering import remembered, set_stale_aside
 from tasks.spec.work import WorkItem
 
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-5eed", "5eed/a.txt")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-5eed", b"\x5e\xed")
 
 
 def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
@@ -38,3 +40,37 @@ def test_a_stale_output_that_can_not_be_moved_is_told(tmp_path, caplog, monkeypa
     assert "would follow a link out of" in caplog.text
     assert (tmp_path / "out" / "a_OUTPUT.txt").read_text() == "old"
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+class Storage:
+    """Prefect's result storage, as far as it is used here."""
+
+    def __init__(self, result=None):
+        self.result = result
+
+    def read(self, _key):
+        return self
+
+    def write(self, result, _key):
+        self.result = json.loads(json.dumps(result))
+
+
+TABLE = {"a": ["1", "aa"], "b\udcff": ["2", "bb", 0.5]}
+OF_TABLE = {"a": OutputRecord("1", "aa"), "b\udcff": OutputRecord("2", "bb", 0.5)}
+
+
+@pytest.mark.parametrize(("earlier", "expected"), [(TABLE, OF_TABLE), (None, {}), ("no records", {})])
+def test_what_is_remembered_is_read_again(tmp_path, monkeypatch, earlier, expected):
+    """Beside what was kept as a table; of what was remembered of a name, the last. What can't be read as
+    records is none."""
+    storage = Storage(earlier)
+    monkeypatch.setattr(output_records, "find_result_store", lambda: storage)
+    known = read_records(tmp_path)
+    assert known == expected
+    write_records(tmp_path, [("a", OutputRecord("3", "cc", 1.5)), ("d", OutputRecord("4", "dd"))])
+    write_records(tmp_path, [("d", OutputRecord("5", "ee"))])
+    assert read_records(tmp_path) == {
+        **known,
+        "a": OutputRecord("3", "cc", 1.5),
+        "d": OutputRecord("5", "ee"),
+    }

@@ -15,7 +15,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import WorkItem
 
-ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-5eed", "5eed/sub/a b.txt")
+ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-5eed", b"\x5e\xed")
 SIGNER = Signer(
     "acc",
     "https://acc.blob.core.windows.net",
