@@ -12,6 +12,7 @@ from tasks.azure.clients import only_told
 from tasks.azure.node_logs import read_start_task_stderr
 from tasks.azure.states import read_state
 from tasks.base.printable import say_count
+from tasks.report.node_words import shorten_node_id
 from tasks.spec.command_line import NAME_VARIABLE
 from tasks.watch.health import PoolView, describe_nodes, describe_resize_errors
 from tasks.watch.stall import Stall, describe_seconds
@@ -143,5 +144,7 @@ def _read_start(task: models.BatchTask) -> datetime:
 def _describe_task(task: models.BatchTask) -> str:
     names = [one.value for one in task.environment_settings or [] if one.name == NAME_VARIABLE]
     seconds = (datetime.now(timezone.utc) - _read_start(task)).total_seconds()
-    where = f" on node {task.node_info.node_id}" if task.node_info and task.node_info.node_id else ""
+    node_id = task.node_info.node_id if task.node_info else None
+    # The newer UI breaks no word of a state's message: by one of 72 characters all its lines leave the page.
+    where = f" on node {shorten_node_id(node_id)}" if node_id else ""
     return f"{(names or [task.id])[0]} (for {describe_seconds(max(0.0, seconds))}{where})"

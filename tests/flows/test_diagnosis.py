@@ -142,7 +142,7 @@ TABLE = {
     ),
     "program that hangs, without": Row(
         RunTimeoutError,
-        ("Still running: one.txt \\(for .* on node ", "max_wall_clock_minutes"),
+        ("Still running: one.txt \\(for .* on node \\w{1,20}….{0,4}\\)\\.", "max_wall_clock_minutes"),
         options={"timeout_seconds": 4},
     ),
     "start task failed": Row(
