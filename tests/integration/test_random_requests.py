@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import batch_emulator
 from batch_emulator.node.simulation import Simulation
-from batch_emulator.resources.transitions import JOB, PASSING, TASK, Table
+from batch_emulator.resources.transitions import JOB, PASSING, TASK
 from bench.signing import follow, open_account
 
+Table = Mapping[Any, Mapping[Any, Any]]
 EXAMPLES = int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "5"))
 # Time passes here, so that a failure need not come again, and shrinking it would lead nowhere.
 QUIETLY = settings(
