@@ -19,6 +19,9 @@ import os, runpy, signal, threading, time
 
 def end_with_the_run():
     os.read(0, 1)
+    # Nobody waits for what its services say of being broken off.
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(5)
     os._exit(1)
@@ -45,6 +48,6 @@ class TemporaryServer(SubprocessASGIServer):
 
     def stop(self) -> None:
         process = self.server_process
-        super().stop()
         if process is not None and process.stdin is not None:
             process.stdin.close()
+        super().stop()
