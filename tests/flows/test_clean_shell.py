@@ -99,6 +99,7 @@ def test_every_command_of_the_pages_works(clone, open_stack):
     assert failed == {}
 
 
+@pytest.mark.soak
 def test_run_is_found_from_any_folder(clone):
     """`./run` by its path in another folder: the command runs there, with this project's environment."""
     told = "import flows, os, sys; print(flows.__file__, os.getcwd())"

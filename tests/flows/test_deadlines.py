@@ -83,7 +83,7 @@ def test_no_call_to_batch_outlasts_the_deadline(batch):
         list_jobs()
 
 
-@pytest.mark.parametrize("kind", ["slow head", "slow body"])
+@pytest.mark.parametrize("kind", [pytest.param("slow head", marks=pytest.mark.soak), "slow body"])
 def test_an_answer_that_trickles_outlasts_no_deadline(store, batch, kind):
     """Each byte comes soon after the last, and all of them never: of small blobs, large ones and lists."""
     blobs.create_container("trickling")
