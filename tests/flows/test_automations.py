@@ -163,6 +163,8 @@ def test_a_run_without_a_heartbeat_is_crashed_and_cleaned_up(prefect, applied, d
     assert state_of(prefect, alive) == "Running"
 
 
+# Prefect looks at its triggers now and then.
+@pytest.mark.soak
 def test_a_run_over_its_budget_is_cancelled(prefect, applied):
     """A run that goes on for too long is cancelled, one that has ended in time is not."""
     hurry(prefect, "fan-out: over budget")
