@@ -58,7 +58,10 @@ class GatheringProtocol(H11Protocol):
     longest for its client is closed, or the new one, if none waits."""
 
     idle_since: float
-    """When it was opened, or its last answer was complete; of the event loop's clock."""
+    """When it was opened, its last answer was complete, or a request began; of the event loop's clock."""
+
+    has_begun = False
+    """Whether anything of a request has come since the last answer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, _Gathering(cast(asyncio.Transport, transport))))
@@ -69,9 +72,15 @@ class GatheringProtocol(H11Protocol):
             # It says so itself, but not before others have been taken.
             self.connections.discard(surplus)
 
+    def data_received(self, data: bytes) -> None:
+        # A client may write its head and its body apart: one that was idle has its time for both from here.
+        if not self.has_begun:
+            self.has_begun, self.idle_since = True, self.loop.time()
+        super().data_received(data)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.idle_since = self.loop.time()
+        self.has_begun, self.idle_since = False, self.loop.time()
 
     def waits_for_client(self) -> bool:
         """Whether nothing, or only a part of a request, has come since the last answer."""
