@@ -116,6 +116,13 @@ class Client(asyncio.Transport):
 
     def write(self, data: bytes) -> None: ...
 
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return self.ended
+
     def abort(self) -> None:
         self.ended = True
 
@@ -142,18 +149,47 @@ HEAD = b"HTTP/1.1\r\nHost: x\r\n"
 async def test_connection_without_a_whole_request_ends(sent, ends):
     """After two minutes without a whole request a connection is closed, and not before; an answer may take
     any time."""
-    config = Config(answer, lifespan="off", log_config=None)
-    config.load()
-    client, state = Client(), ServerState()
-    protocol = GatheringProtocol(config, state, {})
-    protocol.connection_made(client)
+    protocol, client = connect()
     if sent:
         protocol.data_received(sent)
     await asyncio.sleep(0)
     now = protocol.loop.time()
-    close_overdue(state.connections, now + 119)
+    close_overdue(protocol.connections, now + 119)
     assert not client.ended
-    close_overdue(state.connections, now + 121)
+    close_overdue(protocol.connections, now + 121)
     assert client.ended is ends
-    for task in [*state.tasks]:
+    for task in [*protocol.tasks]:
         task.cancel()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / " + HEAD + b"\r\n"], ids=["opened", "answered"])
+async def test_request_has_its_time_from_its_own_beginning(before):
+    """However long its connection was idle, a request that comes in parts is not cut off between them; and no
+    further part of it gives it more time."""
+    protocol, client = connect()
+    if before:
+        protocol.data_received(before)
+        await asyncio.gather(*protocol.tasks)
+    protocol.idle_since -= 1000
+    protocol.data_received(b"POST / " + HEAD)
+    began = protocol.loop.time()
+    close_overdue(protocol.connections, began + 119)
+    assert not client.ended
+    protocol.idle_since -= 60
+    protocol.data_received(b"Content-Length: 10\r\n\r\n12345")
+    close_overdue(protocol.connections, began + 59)
+    assert not client.ended
+    close_overdue(protocol.connections, began + 61)
+    assert client.ended
+    for task in [*protocol.tasks]:
+        task.cancel()
+
+
+def connect() -> tuple[GatheringProtocol, Client]:
+    """A new connection, as the service sees it, and its client's end."""
+    config = Config(answer, lifespan="off", log_config=None)
+    config.load()
+    client = Client()
+    protocol = GatheringProtocol(config, ServerState(), {})
+    protocol.connection_made(client)
+    return protocol, client
