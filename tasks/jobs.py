@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, cast
+from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
+from tasks.azure import plain_batch
 from tasks.azure.accounts import current_accounts
-from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure.clients import batch_client
 from tasks.azure.error_codes import ENDED_JOB, has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import sign_until
@@ -258,9 +259,7 @@ def terminate_jobs(names: RunNames, reason: str) -> bool:
 
 def _terminate(client: BatchClient, job_id: str, reason: str) -> bool:
     try:
-        # azure-batch 15.1 can't send this without a body, and exports no class for one.
-        options = cast(Any, {"terminateReason": reason})
-        client.begin_terminate_job(job_id, options, polling_interval=POLLING_SECONDS)
+        plain_batch.post(client, f"/jobs/{job_id}/terminate", {"terminateReason": reason})
     except (ResourceNotFoundError, ResourceExistsError):
         return False
     return True
@@ -278,7 +277,7 @@ def delete_jobs(names: RunNames) -> bool:
 
 def _delete(client: BatchClient, job_id: str) -> bool:
     try:
-        client.begin_delete_job(job_id, polling_interval=POLLING_SECONDS)
+        plain_batch.delete(client, f"/jobs/{job_id}")
     except (ResourceNotFoundError, ResourceExistsError) as error:
         if not has_code(error, "JobNotFound", "JobBeingDeleted"):
             raise

@@ -7,7 +7,8 @@ from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure import plain_batch
+from tasks.azure.clients import batch_client
 from tasks.azure.error_codes import has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import is_lasting
@@ -189,7 +190,7 @@ def delete_pool(names: RunNames) -> bool:
             if guests := [job_id for job_id in on_pool if names.number_job(job_id) is None]:
                 run_logger().info("The pool %s stays for %s", names.pool_id, ", ".join(sorted(guests)))
                 return False
-            client.begin_delete_pool(names.pool_id, polling_interval=POLLING_SECONDS)
+            plain_batch.delete(client, f"/pools/{names.pool_id}")
         except (ResourceNotFoundError, ResourceExistsError) as error:
             if not has_code(error, "PoolNotFound", "PoolBeingDeleted"):
                 raise

@@ -1,11 +1,9 @@
 """The start task of a run's pool: what it brings to the nodes, and nodes that could not get it."""
 
-from typing import Any, cast
-
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from tasks.azure.clients import POLLING_SECONDS
+from tasks.azure import plain_batch
 from tasks.azure.error_codes import read_code
 from tasks.base.printable import say_count
 from tasks.logs import run_logger
@@ -46,11 +44,10 @@ def find_failed_nodes(client: BatchClient, pool_id: str) -> list[str]:
 def reboot_failed_nodes(client: BatchClient, pool_id: str) -> None:
     """Let nodes whose start task has failed run the one that the pool has now, as they do at each boot."""
     failed = find_failed_nodes(client, pool_id)
-    # azure-batch 15.1 can't send this without a body, and exports no class for one.
-    options = cast(Any, {"nodeRebootOption": "requeue"})
     for node_id in failed:
         try:
-            client.begin_reboot_node(pool_id, node_id, options, polling_interval=POLLING_SECONDS)
+            path = f"/pools/{pool_id}/nodes/{node_id}/reboot"
+            plain_batch.post(client, path, {"nodeRebootOption": "requeue"})
         except (ResourceNotFoundError, ResourceExistsError) as error:
             # Else the node is gone, or somebody reboots it already.
             if not read_code(error).startswith("Node"):

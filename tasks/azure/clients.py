@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 CONNECTIONS = 64
 # Blobs travel in blocks of this size, so that memory is this times the threads, not the size of files.
 BLOCK_BYTES = 8 * 1024 * 1024
-# For `begin_*`, for whose end nothing here waits. The client's poller asks at once, in a thread of its own,
-# which can't be helped. It would sleep then; as less than no time can't be slept, its thread ends instead.
-POLLING_SECONDS = -1
 # For a few calls.
 TOLD_SECONDS = 15.0
 

@@ -1,11 +1,14 @@
-"""Requests to Azure Batch whose bodies and answers are JSON as it is: for what there is one of for each file.
+"""Requests to Azure Batch whose bodies and answers are JSON as it is.
 
-The client sends them, with its signatures and retries; a model of the client for each task would cost several
-times as much as all else that is done with it, and there may be 100,000 tasks.
+The client sends them, with its signatures and retries. Of what there is one of for each file a model of the
+client would cost several times as much as all else that is done with it, and there may be 100,000 tasks. Of
+what goes on for minutes the client's `begin_*` starts a thread that asks for its end, though nobody waits.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import formatdate
 from typing import Any
 
 from azure.batch import BatchClient, models
@@ -15,6 +18,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 API_VERSION = "2025-06-01"
 PAGE_MAX = 1000
 CONTENT_TYPE = "application/json; odata=minimalmetadata"
+TAKEN = (200, 202)
 # What the client's own operations raise.
 KINDS = {404: ResourceNotFoundError, 409: ResourceExistsError}
 
@@ -32,17 +36,25 @@ def list_pages(client: BatchClient, path: str, query: Mapping[str, Any]) -> Iter
 
 
 def post(client: BatchClient, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a body; the answer's."""
+    """Send a body; the answer's, which is empty if the service only takes note."""
     content = json.dumps(body, separators=(",", ":"))
     headers, query = {"Content-Type": CONTENT_TYPE}, {"api-version": API_VERSION}
     return _send(client, HttpRequest("POST", path, params=query, headers=headers, content=content))
 
 
+def delete(client: BatchClient, path: str, unmodified_since: datetime | None = None) -> None:
+    """Ask for a deletion, if the thing was not changed since that time."""
+    headers = {}
+    if unmodified_since:
+        headers["If-Unmodified-Since"] = formatdate(unmodified_since.timestamp(), usegmt=True)
+    _send(client, HttpRequest("DELETE", path, params={"api-version": API_VERSION}, headers=headers))
+
+
 def _send(client: BatchClient, request: HttpRequest) -> dict[str, Any]:
     answer = client.send_request(request)
-    if answer.status_code != 200:
+    if answer.status_code not in TAKEN:
         raise _read_error(answer)
-    return answer.json()
+    return answer.json() if answer.content else {}
 
 
 def _read_error(answer: HttpResponse) -> HttpResponseError:

@@ -1,16 +1,16 @@
 """What runs have made and nobody needs any more, found by what each resource says of itself."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from azure.batch import models
+from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from prefect import task
 
-from tasks.azure import blobs
-from tasks.azure.clients import POLLING_SECONDS, batch_client
+from tasks.azure import blobs, plain_batch
+from tasks.azure.clients import batch_client
 from tasks.azure.error_codes import Code, has_code
 from tasks.containers import delete_container
 from tasks.leftovers.flow_runs import RunState
@@ -174,16 +174,14 @@ def delete_resource(resource: Resource, is_forced: bool = False) -> bool:
     if resource.kind == "container":
         found = blobs.find_container(resource.name)
         return found is not None and delete_container(found, resource.modified_at, is_forced)
-    unchanged: dict[str, Any] = {"if_unmodified_since": resource.modified_at}
     with batch_client(f"Deleting the {resource.kind} {resource.name}") as client:
-        begin = client.begin_delete_pool if resource.kind == "pool" else client.begin_delete_job
-        return _is_accepted(lambda: begin(resource.name, polling_interval=POLLING_SECONDS, **unchanged))
+        return _delete_unchanged(client, f"/{resource.kind}s/{resource.name}", resource.modified_at)
 
 
-def _is_accepted(delete: Callable[[], object]) -> bool:
+def _delete_unchanged(client: BatchClient, path: str, unmodified_since: datetime) -> bool:
     """Whether the service took the deletion; a change since then, or one before us, is no error."""
     try:
-        delete()
+        plain_batch.delete(client, path, unmodified_since)
     except ResourceNotFoundError:
         return False
     except HttpResponseError as error:

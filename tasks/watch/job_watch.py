@@ -1,8 +1,8 @@
 """Looking at the job while waiting, so that a run whose tasks can't come any more fails soon."""
 
-from azure.batch import BatchClient, models
+from azure.batch import BatchClient
 
-from tasks.azure.clients import POLLING_SECONDS
+from tasks.azure import plain_batch
 from tasks.azure.states import read_state
 from tasks.base.printable import say_count
 from tasks.errors import JobError
@@ -41,5 +41,4 @@ def _read_job(client: BatchClient, job_id: str) -> tuple[str, str]:
 
 def disable_job(client: BatchClient, job_id: str) -> None:
     """Let no further task of the job begin. Those that run go on to their end."""
-    options = models.BatchJobDisableOptions(disable_tasks=models.DisableBatchJobOption.WAIT)
-    client.begin_disable_job(job_id, options, polling_interval=POLLING_SECONDS)
+    plain_batch.post(client, f"/jobs/{job_id}/disable", {"disableTasks": "wait"})

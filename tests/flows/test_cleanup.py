@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -27,6 +28,7 @@ from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup
+from tests.faulty_proxy import before
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 from tests.sampling import sample
 from tests.waiting import wait_until
@@ -84,15 +86,21 @@ def test_what_a_run_left_goes_and_the_second_time_nothing_is_there(left_by, stat
     assert outcomes_of(cleanup(flow_run.id)) == ["nothing to do"] * 3
 
 
-def test_no_thread_goes_on_asking_for_what_was_deleted(prefect, use_batch):
-    """Nobody waits for the end of a deletion, so nothing is left that does, though it takes long."""
-    with batch_emulator.serve(port=0, deletion_seconds=LONG_SECONDS, stop_grace_seconds=0.1) as account:
-        use_batch(account)
+def test_nothing_goes_on_asking_for_what_was_deleted(prefect, use_batch):
+    """Nobody waits for the end of a deletion, so nothing asks for it, though it takes long."""
+    with (
+        batch_emulator.serve(port=0, deletion_seconds=LONG_SECONDS, stop_grace_seconds=0.1) as account,
+        before(account.endpoint) as proxy,
+    ):
+        use_batch(replace(account, endpoint=proxy.url))
         flow_run = prefect.create_flow_run(fan_out, state=Failed())
         make_resources(str(flow_run.id))
         of_others = find_pollers()
         cleanup(flow_run.id)
-        wait_until(lambda: find_pollers() <= of_others, LONG_SECONDS / 2, "end of the clients' pollers")
+        assert find_pollers() <= of_others
+        asked = [request.partition("?")[0] for request in proxy.requests]
+        for path in (f"/jobs/fan-out-{flow_run.id}", f"/pools/fan-out-{flow_run.id}"):
+            assert f"GET {path}" not in asked[asked.index(f"DELETE {path}") :]
         assert {"job", "pool"} <= remains_of(str(flow_run.id))
 
 
