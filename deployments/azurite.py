@@ -31,6 +31,7 @@ PACKAGE_JSON = Path(__file__).with_name("package.json")
 VERSION = json.loads(PACKAGE_JSON.read_text())["dependencies"]["azurite"]
 INSTALL_TIMEOUT_SECONDS = 900
 START_TIMEOUT_SECONDS = 60
+PARTIAL = ".partial"
 TEMPORARY_PREFIX = "prefect-azure-batch-azurite-"
 
 # The account that every Azurite has, so that what it has kept is found again.
@@ -160,14 +161,21 @@ def cache_folder() -> Path:
 
 
 def install_into(target: Path) -> None:
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    remove_partial(target)
+    # A folder of its own: the npm of an installation that was killed just now may still write into another.
+    partial = Path(tempfile.mkdtemp(PARTIAL, f"{target.name}.", target.parent))
     shutil.copy(PACKAGE_JSON, partial)
     run_npm_install(partial)
     if not (partial / BLOB_SERVICE).exists():
         raise InstallError(f"npm succeeded, but there is no {partial / BLOB_SERVICE}")
     partial.rename(target)
+    remove_partial(target)
+
+
+def remove_partial(target: Path) -> None:
+    """Remove what installations have left that were killed, or failed."""
+    for left in target.parent.glob(f"{target.name}*{PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def run_npm_install(folder: Path) -> None:

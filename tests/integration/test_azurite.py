@@ -144,7 +144,7 @@ def test_installation_survives_a_kill_and_a_crowd(tmp_path):
         wait_until(lambda: list(cache.glob("*.partial/install.log")), 60, "begun installation")
         os.killpg(killed.pid, signal.SIGKILL)
     assert not list(cache.glob(f"azurite-{azurite.VERSION}"))
-    wait_until(lambda: not processes_with(str(cache)), 30, "end of npm")
+    # Its npm may still be writing.
     both = [subprocess.Popen(INSTALL, env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = [process.communicate(timeout=150)[0] for process in both]
     assert answers == [f"Azurite {azurite.VERSION} is in {cache / f'azurite-{azurite.VERSION}'}\n"] * 2
