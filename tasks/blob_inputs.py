@@ -24,7 +24,7 @@ SIGNED_SECONDS = 60
 FOLDER_ENTRY = "the entry of a folder"
 OUTPUTS = "in the output folder"
 ARCHIVED = (
-    "inputs are in the archive tier, where nobody can read them. Bring them to another tier "
+    "can't be read in the archive tier. Bring them to another tier "
     "(az storage blob set-tier --tier Hot), which takes up to 15 hours, or leave them out"
 )
 # What an account with hierarchical names says of a folder, which it lists like a blob.
@@ -54,13 +54,14 @@ class BlobFinder:
             else:
                 for place in places:
                     self._add_place(place, found)
-        refuse_problems(self.archived, ARCHIVED)
+        refuse_problems(self.archived, "input", ARCHIVED)
 
     def _add_plain(self, places: Sequence[BlobPlace], found: Sources) -> None:
         there = in_threads(find_at, places)
         refuse_problems(
             [f"{place.url} is not there" for place, blob in zip(places, there, strict=True) if blob is None],
-            "blobs in a list of inputs are missing",
+            "blob",
+            "in a list of inputs can't be found",
         )
         for place, blob in zip(places, there, strict=True):
             if blob is not None:

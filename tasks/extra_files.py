@@ -46,9 +46,8 @@ def find_extra_files(specs: Iterable[FileSpec]) -> list[ExtraFile]:
     """The local files among those that each task gets. Raises InputError for what is wrong with them."""
     files = [found for spec in specs if spec.local_path is not None for found in _find_local_files(spec)]
     counts = Counter(file.node_path for file in files)
-    refuse_problems(
-        [f"{path!r} is given {count} times" for path, count in counts.items() if count > 1], "files clash"
-    )
+    clashes = [f"{path!r} is given {count} times" for path, count in counts.items() if count > 1]
+    refuse_problems(clashes, "name on the node", "would be of several files")
     if len(files) > FILES_MAX:
         raise InputError(
             f"There are {len(files)} files for each task; {FILES_MAX} are allowed. Pack them into one, or "
@@ -62,7 +61,8 @@ def _find_local_files(spec: FileSpec) -> Iterator[ExtraFile]:
     named = expand_source(local_path)
     refuse_problems(
         [*find_bad_names(name for name, _ in named), *find_unreadable(path for _, path in named)],
-        "files can't be used",
+        "file",
+        "can't be used",
     )
     is_one = len(named) == 1 and named[0][0] == PurePosixPath(local_path).name
     for name, path in named:

@@ -18,6 +18,7 @@ from prefect.runtime import task_run
 from tasks.azure import blobs, many_blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.small_blobs import NewBlob
+from tasks.base.printable import show_name
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
 from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split, turn
@@ -247,7 +248,7 @@ def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"The file {path} can't be read any more: {error.strerror}.") from error
+        raise InputError(f"The file {show_name(path)} can't be read any more: {error.strerror}.") from error
 
 
 def _find_in(container: str, there: Listing) -> Find:

@@ -54,6 +54,13 @@ def make_code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+def show_name(name: str) -> str:
+    """A path or a name in a sentence: as it is, or in quotes if it can't be seen where it begins and ends, or
+    what is in it."""
+    is_plain = name and name.isprintable() and name == name.strip() and "  " not in name
+    return name if is_plain else repr(name)
+
+
 def say_count(count: int, noun: str) -> str:
     """A number of things in words that agree with it: "1 node", "2 nodes"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -115,7 +115,8 @@ def settle_existing(plan: Plan, existing: Existing) -> dict[str, FileResult]:
         maker = "another command, program or setting has made" if plan.given_outputs else "no run has made"
         refuse_problems(
             [f"{path}, of {name!r}" for name, path in existing.foreign.items()],
-            f"outputs would take the place of what {maker}; choose another output_dir, or say "
+            "output",
+            f"would take the place of what {maker}; choose another output_dir, or say "
             f"existing_outputs: skip or overwrite",
         )
     results = {

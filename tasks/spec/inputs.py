@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from sys import intern
 
+from tasks.base.printable import show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
@@ -63,26 +64,30 @@ def make_inputs(
 ) -> list[InputFile]:
     """The inputs among what was found, each with its output's name."""
     files = [_make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named]
-    refuse_problems(_find_bad_outputs(files, output_folder, outputs), "outputs can't be written")
-    refuse_problems(_find_clashing_outputs(files), "outputs would get in each other's way")
+    refuse_problems(_find_bad_outputs(files, output_folder, outputs), "output", "can't be written")
+    refuse_problems(_find_clashing_outputs(files), "output", "would get in another's way")
     if outputs is not None:
         refuse_problems(
             _find_overwritten_blobs(files, outputs),
-            "inputs would be overwritten; choose another output_dir or output_name",
+            "input",
+            "would be overwritten; choose another output_dir or output_name",
         )
         refuse_problems(
             _find_future_input_blobs(files, outputs, sources),
-            "outputs would be inputs of the next run; choose another output_dir, or a glob without them",
+            "output",
+            "would be input of the next run; choose another output_dir, or a glob without them",
         )
     elif output_folder is not None:
         folder = os.path.realpath(output_folder)
         refuse_problems(
             _find_overwritten(files, folder),
-            "inputs would be overwritten; choose another output_dir or output_name",
+            "input",
+            "would be overwritten; choose another output_dir or output_name",
         )
         refuse_problems(
             _find_future_inputs(files, folder, sources),
-            "outputs would be inputs of the next run; choose another output_dir, or a glob without them",
+            "output",
+            "would be input of the next run; choose another output_dir, or a glob without them",
         )
     return files
 
@@ -153,7 +158,7 @@ def _find_overwritten(files: list[InputFile], folder: str) -> Iterator[str]:
     for file in files:
         overwritten = places.get(os.path.join(folder, file.output_name))
         if overwritten is not None:
-            yield f"{overwritten}, by the output of {file.name!r}"
+            yield f"{show_name(overwritten)}, by the output of {file.name!r}"
 
 
 def _find_overwritten_blobs(files: list[InputFile], outputs: OutputPlace) -> Iterator[str]:

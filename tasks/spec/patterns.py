@@ -20,7 +20,7 @@ ANY_DEPTH = "**"
 # What becomes of a path: it is taken, or the reason why it is left out.
 TAKEN = "taken"
 HIDDEN = "hidden"
-IN_FOLDER = "a folder, for whose files write `**`"
+IN_FOLDER = "in a folder, for which write `**`"
 # Which parts of a glob the next name of a path may match.
 States = frozenset[int]
 
@@ -37,7 +37,7 @@ class LeftOut:
         self.firsts.setdefault(reason, path)
 
     def __str__(self) -> str:
-        """Such as `3 hidden (in/.DS_Store, ...), 1 a link to a folder (in/more)`; "" for nothing."""
+        """Such as `3 hidden (in/.DS_Store, ...), 1 behind a link to a folder (in/more)`; "" for nothing."""
         return ", ".join(
             f"{count:,} {reason} ({self.firsts[reason]}{', ...' if count > 1 else ''})"
             for reason, count in self.counts.items()
@@ -165,9 +165,9 @@ def walk(pattern: Pattern, excluded: str | None, left_out: LeftOut) -> Iterator[
             elif not is_folder:
                 yield relative
             elif entry.is_symlink():
-                left_out.add("a link to a folder", entry.path)
+                left_out.add("behind a link to a folder", entry.path)
             elif os.path.join(real_root, relative) == excluded:
-                left_out.add("the output folder", entry.path)
+                left_out.add("output folder", entry.path)
             elif below:
                 waiting.append((f"{relative}/", below))
             else:

@@ -1,5 +1,6 @@
 """Which files `inputs` means: folders, globs, paths, files that list paths, and places in blob storage."""
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,12 +9,18 @@ from functools import cache
 from pathlib import Path
 from stat import S_ISREG
 
+from tasks.base.printable import say_count, show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob, is_place
 from tasks.spec.file_names import find_bad_names
 from tasks.spec.patterns import WILDCARDS, LeftOut, Pattern, is_pattern, read_pattern, walk
 
 LIST_SIGN = "@"
+ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 STANDARD_INPUT = ("-", "@-")
 SHOWN = 10
 
@@ -68,7 +75,8 @@ def find_sources(
             *find_bad_names(name for name, _ in found.named),
             *find_unreadable(path for _, path in found.named if path not in found.blobs),
         ],
-        "inputs can't be used",
+        "input",
+        "can't be used",
     )
     return found
 
@@ -101,7 +109,7 @@ def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tupl
     if not is_pattern(source):
         path = Path(source).expanduser()
         if not path.exists():
-            raise InputError(f"There is no file or folder {source} (looked from {Path.cwd()}).")
+            raise InputError(f"There is no file or folder {show_name(source)} (looked from {Path.cwd()}).")
         return [(path.name, str(path))]
     pattern, left_out = read_pattern(source), LeftOut()
     found.patterns.append(pattern)
@@ -123,9 +131,9 @@ def is_below(path: str, folder: str) -> bool:
 
 def _describe_nothing(source: str, left_out: LeftOut) -> str:
     if WILDCARDS & set(source) and not Path(source).expanduser().is_dir():
-        problem = f"No file matches {source} (looked from {Path.cwd()})."
+        problem = f"No file matches {show_name(source)} (looked from {Path.cwd()})."
     else:
-        problem = f"The folder {source} has no files."
+        problem = f"The folder {show_name(source)} has no files."
     return f"{problem} Left out: {left_out}." if left_out.counts else problem
 
 
@@ -134,8 +142,8 @@ def _read_list_file(path: str) -> bytes:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
         raise InputError(
-            f"The list of inputs {path} can't be read: {error.strerror}. (A file whose own name begins with "
-            f"{LIST_SIGN} is given as ./{LIST_SIGN}{path}.)"
+            f"The list of inputs {show_name(path)} can't be read: {error.strerror}. (A file whose own name "
+            f"begins with {LIST_SIGN} is given as ./{LIST_SIGN}{path}.)"
         ) from error
 
 
@@ -146,7 +154,12 @@ def _read_standard_input() -> bytes:
 
 
 def _split_list(content: bytes) -> list[str]:
-    """The lines, or the parts that end in a NUL (`find -print0`)."""
+    """The lines, or the parts that end in a NUL (`find -print0`). A list that begins with a mark of its
+    encoding, as editors and PowerShell write it, is read by that."""
+    for mark, encoding in ENCODINGS.items():
+        if content.startswith(mark):
+            content = os.fsencode(content.removeprefix(mark).decode(encoding, "replace"))
+            break
     separator = b"\0" if b"\0" in content else b"\n"
     return [os.fsdecode(line.removesuffix(b"\r")) for line in content.split(separator)]
 
@@ -161,11 +174,11 @@ def _read_list(where: str, lines: list[str]) -> Iterator[tuple[str, str]]:
     # Two spellings of a path are one input; what `..` means behind a link only the disk knows.
     paths = [os.path.normpath(line) if line and ".." not in line else line for line in lines]
     problems = [
-        f"{where}, line {number}: {path} {'is a folder' if os.path.isdir(path) else 'is not there'}"
+        f"{where}, line {number}: {show_name(path)} is {'a folder' if os.path.isdir(path) else 'not there'}"
         for number, path in enumerate(paths, 1)
         if path and not os.path.isfile(path) and (os.path.isdir(path) or not os.path.lexists(path))
     ]
-    refuse_problems(problems, "paths in a list of inputs are no files")
+    refuse_problems(problems, "path", "in a list of inputs can't be used")
     return ((_name_path(path), path) for path in paths if path)
 
 
@@ -181,7 +194,7 @@ def find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, path in named:
         other = paths.setdefault(name, path)
         if other != path:
-            yield f"{other} and {path} would both be {name!r}"
+            yield f"{show_name(other)} and {show_name(path)} would both be {name!r}"
 
 
 def find_unreadable(paths: Iterable[str]) -> Iterator[str]:
@@ -189,16 +202,17 @@ def find_unreadable(paths: Iterable[str]) -> Iterator[str]:
         try:
             # What is no regular file may block whoever opens it.
             if not S_ISREG(os.stat(path).st_mode):
-                yield f"{path} is no regular file"
+                yield f"{show_name(path)} is no regular file"
                 continue
             os.close(os.open(path, os.O_RDONLY))
         except OSError as error:
-            yield f"{path} can't be read: {error.strerror}"
+            yield f"{show_name(path)} can't be read: {error.strerror}"
 
 
-def refuse_problems(problems: Iterable[str], what: str) -> None:
-    """Raise InputError with the first few problems, if there are any."""
+def refuse_problems(problems: Iterable[str], noun: str, what: str) -> None:
+    """Raise InputError with the first few problems, if there are any; `noun` says what has them, and `what`
+    the same of one and of many."""
     found = list(problems)
     if found:
-        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        raise InputError("\n  ".join([f"{len(found)} {what}:", *found[:SHOWN], *more]))
+        more = [f"... and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else []
+        raise InputError("\n  ".join([f"{say_count(len(found), noun)} {what}:", *found[:SHOWN], *more]))

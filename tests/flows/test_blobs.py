@@ -256,7 +256,7 @@ def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_pa
     places = {
         f"az://{one}s": "There is no container",
         f"az://{one}/*": "has wildcards",
-        f"az://{one}/a": "outputs would be inputs of the next run",
+        f"az://{one}/a": "would be input of the next run",
         "https://else.blob.core.windows.net/c/x": "storage_accounts",
         f"az://{one}/{'x' * 960}": "is too long below",
     }
