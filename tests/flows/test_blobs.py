@@ -269,7 +269,7 @@ def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_pa
     assert "output folder: There is no container" in str(told.value)
     assert "inputs: In the container" in str(told.value)
     over = RunSpec(inputs=f"az://{one}/a", command=CAT, output_dir=f"az://{one}/a", output_name="{name}")
-    with pytest.raises(InputError, match="inputs would be overwritten"):
+    with pytest.raises(InputError, match="input would be overwritten"):
         find_plan_inputs(over, find_output_place(over))
     with pytest.raises(InputError, match="is in blob storage, where only inputs"):
         plan_run(
