@@ -8,6 +8,7 @@ from pydantic import Field
 from flows.parameters import shown_in_form, takes
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
+from tasks.base.printable import say_count
 from tasks.checks import Finding, find_account_problems, find_pool_problems, find_space_problems
 from tasks.downloads import locate_output_folder
 from tasks.errors import FanOutError, PermanentError
@@ -55,7 +56,8 @@ def check(spec: CheckSpec) -> list[Finding]:
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
     wrong = [f"{finding.about}: {finding.message}" for finding in findings if finding.outcome == "wrong"]
     if wrong:
-        raise PermanentError("\n".join([f"{len(wrong)} of {len(findings)} findings are wrong.", *wrong]))
+        counted = f"Wrong: {len(wrong)} of {say_count(len(findings), 'finding')}."
+        raise PermanentError("\n".join([counted, *wrong]))
     return findings
 
 

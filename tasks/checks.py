@@ -1,7 +1,7 @@
 """All that can be known to be wrong before a run makes anything, found at once."""
 
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -150,12 +150,17 @@ def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
 
 
 def find_space_problems(folder: Path, files: list[InputFile]) -> Iterator[Finding]:
-    """Whether the outputs have room, were each as large as its input."""
-    nearest = next(one for one in (folder, *folder.parents) if one.exists())
-    free_bytes, size_bytes = shutil.disk_usage(nearest).free, sum(file.size_bytes for file in files)
-    if not os.access(nearest, os.W_OK):
-        yield Finding("output folder", "wrong", f"Nothing can be written to {nearest}.")
-    elif free_bytes < max(size_bytes, LITTLE_SPACE_BYTES):
+    """Whether outputs can be written, and have room, were each as large as its input."""
+    try:
+        nearest = next(one for one in (folder, *folder.parents) if one.exists())
+        # What permissions say isn't all: a file system may be read-only, and of some nothing can be made.
+        with tempfile.TemporaryFile(dir=nearest):
+            free_bytes = shutil.disk_usage(nearest).free
+    except OSError as error:
+        yield Finding("output folder", "wrong", f"Nothing can be written to {folder}: {error.strerror}.")
+        return
+    size_bytes = sum(file.size_bytes for file in files)
+    if free_bytes < max(size_bytes, LITTLE_SPACE_BYTES):
         yield Finding(
             "output folder",
             "warning",

@@ -1,11 +1,11 @@
 """Which accounts a run uses, by default those of the environment; the names are those of the Azure CLI."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from tasks.azure.account_values import (
     blob_endpoint,
@@ -17,7 +17,7 @@ from tasks.azure.account_values import (
     clean,
     with_scheme,
 )
-from tasks.errors import MissingSettingsError
+from tasks.errors import MissingSettingsError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,34 @@ class Accounts:
     """The name of the Prefect blocks that these were read from. None: the environment."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for what can name no account, as a key that lost its last character."""
+        """Raises SettingsError for all that can name no account, as a key that lost its last character."""
+        problems = list(self._find_problems())
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def _find_problems(self) -> Iterator[str]:
         batch, storage = "azure-batch-account", "azure-storage-account"
-        check_key(self.batch_key, self._locate("AZURE_BATCH_ACCESS_KEY", batch))
-        check_name(self.batch_account, self._locate("AZURE_BATCH_ACCOUNT", batch))
-        check_batch_endpoint(
-            self.batch_endpoint, self.batch_account, self._locate("AZURE_BATCH_ENDPOINT", batch)
-        )
-        check_key(self.storage_key, self._locate("AZURE_STORAGE_KEY", storage))
-        check_blob_endpoint(self.storage_endpoint, self._locate("AZURE_STORAGE_ACCOUNT", storage))
-        check_connection_string(
-            self.storage_connection_string, self._locate("AZURE_STORAGE_CONNECTION_STRING", storage)
-        )
+        checks: list[tuple[Callable[[str], None], str, str]] = [
+            (partial(check_key, self.batch_key), "AZURE_BATCH_ACCESS_KEY", batch),
+            (partial(check_name, self.batch_account), "AZURE_BATCH_ACCOUNT", batch),
+            (
+                partial(check_batch_endpoint, self.batch_endpoint, self.batch_account),
+                "AZURE_BATCH_ENDPOINT",
+                batch,
+            ),
+            (partial(check_key, self.storage_key), "AZURE_STORAGE_KEY", storage),
+            (partial(check_blob_endpoint, self.storage_endpoint), "AZURE_STORAGE_ACCOUNT", storage),
+            (
+                partial(check_connection_string, self.storage_connection_string),
+                "AZURE_STORAGE_CONNECTION_STRING",
+                storage,
+            ),
+        ]
+        for check, variable, block in checks:
+            try:
+                check(self._locate(variable, block))
+            except SettingsError as error:
+                yield str(error)
 
     def _locate(self, variable: str, block: str) -> str:
         return f"the block {block}/{self.source}" if self.source else variable

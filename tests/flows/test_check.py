@@ -16,7 +16,7 @@ from prefect import flow
 from deployments import azurite
 from flows.check import check
 from flows.fan_out import fan_out
-from tasks.checks import check_accounts
+from tasks.checks import check_accounts, find_space_problems
 from tasks.errors import AccessError, PermanentError
 from tasks.images import choose_image
 from tasks.spec.naming import names_of_run
@@ -70,6 +70,20 @@ def test_all_that_is_wrong_is_told_at_once(accounts, tmp_path, monkeypatch):
     assert "64 task slots are too many for STANDARD_D2S_V3: with 2 cores it takes 8" in message
     assert "There is no file or folder" in message
     assert "{inptu}" in message
+
+
+@pytest.mark.parametrize("folder", ["file/x", "/proc/x", "x" * 300])
+def test_a_folder_where_no_output_can_be_written_is_wrong(folder, tmp_path):
+    """Below a file, where nothing can be made whoever one is, and with a name that no disk takes; and nothing
+    is made to see it."""
+    (tmp_path / "file").touch()
+    [finding] = find_space_problems(tmp_path / folder, [])
+    assert finding.outcome == "wrong"
+    assert finding.message.startswith(f"Nothing can be written to {tmp_path / folder}: ")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    [finding] = find_space_problems(tmp_path / "new" / "folder", [])
+    assert finding.outcome != "wrong"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_a_plan_refuses_the_check_tells(accounts, tmp_path):

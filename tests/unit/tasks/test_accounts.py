@@ -49,6 +49,14 @@ def test_all_that_is_missing_is_named_at_once():
         read_accounts({})
 
 
+def test_all_that_can_name_no_account_is_told_at_once():
+    """A line for each, so that one does not come back with the next."""
+    wrong = {"AZURE_BATCH_ACCESS_KEY": "c2VjcmV0YQ=", "AZURE_STORAGE_CONNECTION_STRING": "nonsense"}
+    with pytest.raises(SettingsError) as caught:
+        read_accounts({**KEYS, **wrong})
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == list(wrong)
+
+
 def test_secrets_are_not_shown():
     """What prints the accounts doesn't print their keys."""
     assert "c2VjcmV0" not in repr(read_accounts(KEYS))
