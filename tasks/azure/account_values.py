@@ -82,7 +82,7 @@ def check_batch_endpoint(endpoint: str, account: str | None, place: str) -> None
     if ".blob.core." in host:
         raise SettingsError(f"{_begin(place)} is {endpoint}, of blob storage. Batch has {BATCH_ENDPOINT}.")
     own = AZURE_BATCH_HOST.fullmatch(host)
-    if own and account and own[1] != account:
+    if own and account and NAME.fullmatch(account) and own[1] != account:
         raise SettingsError(
             f"{_begin(place)} is {endpoint}, of the account {own[1]}, and the account's name is given as "
             f"{account}."

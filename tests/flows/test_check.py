@@ -213,7 +213,7 @@ def test_a_role_that_is_missing_is_told_by_its_name(without_delegation, tmp_path
     with pytest.raises(PermanentError) as caught:
         check()
     first, *wrong = str(caught.value).splitlines()
-    assert first.startswith("1 of ")
+    assert first.startswith("Wrong: 1 of ")
     assert wrong[0].startswith("signatures: Asking for a key to sign URLs with: Azure Storage refused")
     assert "Storage Blob Delegator" in wrong[0]
     inputs = write_files(tmp_path / "in", {"a.txt": "a"})
