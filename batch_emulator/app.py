@@ -116,7 +116,7 @@ def _endpoint(engine: Engine, target: _Target, respond: Respond) -> Callable[[Re
         request_id, begun = str(uuid.uuid4()), time.perf_counter()
         try:
             refuse_pages(request.headers, engine.settings.host)
-            response = await respond(await read_call(engine, request), target, request)
+            response = await respond(await read_call(engine, request, request_id), target, request)
         except BatchError as error:
             response = error_answer(engine, error, request, request_id)
         except ClientDisconnect:

@@ -32,6 +32,8 @@ class Call:
     query: list[tuple[str, str]]
     headers: dict[str, str]
     body: bytes
+    request_id: str
+    """The service's own, which its answer has."""
 
     @property
     def store(self) -> Store:

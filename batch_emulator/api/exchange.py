@@ -18,7 +18,7 @@ _MOST_BODY_BYTES = 1_048_576
 _NEWEST = "2025-06-01"
 
 
-async def read_call(engine: Engine, request: Request) -> Call:
+async def read_call(engine: Engine, request: Request, request_id: str) -> Call:
     """The whole request; 413 for a body that is too large."""
     return Call(
         engine=engine,
@@ -29,6 +29,7 @@ async def read_call(engine: Engine, request: Request) -> Call:
         query=request.query_params.multi_items(),
         headers={name.lower(): value for name, value in request.headers.items()},
         body=await _read_body(request),
+        request_id=request_id,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 
 from starlette.responses import Response
 
@@ -90,7 +89,7 @@ def _virtual_directory(call: Call, node: Node) -> str:
     account = call.engine.settings.account
     number = hashlib.sha256(account.encode()).hexdigest()[:16].upper()
     pool = call.engine.world.pool(call.parameters["pool"])
-    return f"{account}-{number}/{pool.id}/{node.id}/{uuid.uuid4()}"
+    return f"{account}-{number}/{pool.id.lower()}/{node.id}/{call.request_id}"
 
 
 def _node(call: Call) -> Node:

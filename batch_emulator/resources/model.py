@@ -70,6 +70,7 @@ class Node:
 
     `start_task_spec` is the start task that it runs, or ran, since it booted: a new one of its pool is the
     node's after the next boot. `disk_number` counts the disks that it has had: a reimage brings a new one.
+    The node agent was installed at `agent_installed`, on the disk `agent_disk_number`.
     `awaits_retention`: what is `pending` waits until the data of tasks need not be kept any more.
     `background` maps the keys of the jobs whose preparation or release task is under way here, in no slot,
     to which of the two it is.
@@ -98,7 +99,14 @@ class Node:
     pending: Interruption | None = None
     awaits_retention: bool = False
     disk_number: int = 0
+    agent_installed: int | None = None
+    agent_disk_number: int | None = None
     background: dict[str, Background] = field(default_factory=dict)
+
+    @property
+    def shown_scheduling(self) -> Literal["enabled", "disabled"]:
+        """As the service tells it: a node that is deallocated takes no tasks, until it starts again."""
+        return "disabled" if self.state in ("deallocating", "deallocated") else self.scheduling
 
     @property
     def address(self) -> str:

@@ -42,6 +42,8 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     if node is None or node.state != "starting":
         return
     node.booted = world.now
+    if node.agent_disk_number != node.disk_number:
+        node.agent_installed, node.agent_disk_number = world.now, node.disk_number
     release.resume(world, node)
     spec = node.start_task_spec = world.store.pools[pool_key].spec.get("startTask")
     node.start_task = None

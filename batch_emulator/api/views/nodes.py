@@ -18,7 +18,7 @@ def render_node(node: Node, pool: Pool, store: Store, base_url: str, version: st
         "id": node.id,
         "url": f"{base_url}/pools/{pool.id}/nodes/{node.id}",
         "state": node.state,
-        "schedulingState": node.scheduling,
+        "schedulingState": node.shown_scheduling,
         "stateTransitionTime": format_ticks(node.state_since),
     }
     if node.booted:
@@ -65,8 +65,9 @@ def _render_machine(node: Node, pool: Pool, version: str) -> Wire:
     wire["isDedicated"] = node.dedicated
     if endpoints := render_endpoints(node, pool, version):
         wire["endpointConfiguration"] = {"inboundEndpoints": endpoints}
-    if node.booted:
-        wire["nodeAgentInfo"] = {"lastUpdateTime": format_ticks(node.booted), "version": _AGENT_VERSION}
+    if node.agent_installed:
+        updated = format_ticks(node.agent_installed)
+        wire["nodeAgentInfo"] = {"lastUpdateTime": updated, "version": _AGENT_VERSION}
     if machine := pool.spec.get("virtualMachineConfiguration"):
         wire["virtualMachineInfo"] = {"imageReference": _used_image(machine["imageReference"])}
     return wire
