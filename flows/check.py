@@ -81,7 +81,17 @@ def _check_files(spec: CheckSpec, files: list[InputFile]) -> list[Finding]:
         findings += _try("options", lambda: refuse_unfit(spec, files))
     if is_remote:
         return findings
-    return [*findings, *find_space_problems(locate_output_folder(spec.output_dir), files)]
+    return [*findings, *_check_space(spec.output_dir, files)]
+
+
+def _check_space(output_dir: str, files: list[InputFile]) -> list[Finding]:
+    """What a run would find of its local output folder."""
+    found: list[Finding] = []
+    wrong = _try(
+        "output folder",
+        lambda: found.extend(find_space_problems(locate_output_folder(output_dir), files)),
+    )
+    return wrong or found
 
 
 def _check_options(spec: CheckSpec) -> list[Finding]:
@@ -109,10 +119,10 @@ def _check_cost(spec: CheckSpec, files: int) -> list[Finding]:
     try:
         prices = find_plan_prices(spec)
         check_max_cost(spec.max_cost, prices, spec.pool, spec.prices)
+        folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
     except FanOutError as error:
         return [Finding("cost", "wrong", str(error))]
     fine = [] if spec.max_cost is None else ["The limit can be held."]
-    folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
     seconds_each = measure_earlier(folder)
     hours = describe_hours(spec.pool, spec.timeout_seconds, files, seconds_each, spec.files_per_node)
     fine.append(f"{hours}.")

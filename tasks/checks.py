@@ -1,5 +1,6 @@
 """All that can be known to be wrong before a run makes anything, found at once."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -152,7 +153,7 @@ def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
 def find_space_problems(folder: Path, files: list[InputFile]) -> Iterator[Finding]:
     """Whether outputs can be written, and have room, were each as large as its input."""
     try:
-        nearest = next(one for one in (folder, *folder.parents) if one.exists())
+        nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
         # What permissions say isn't all: a file system may be read-only, and of some nothing can be made.
         with tempfile.TemporaryFile(dir=nearest):
             free_bytes = shutil.disk_usage(nearest).free

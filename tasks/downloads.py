@@ -19,6 +19,7 @@ from tasks.blob_inputs import describe_change
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
 from tasks.sharding import in_threads, turn
+from tasks.spec.local_paths import locate_path
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
 from tasks.step import RETRIED, Whole, as_whole, opaque
@@ -43,7 +44,7 @@ def locate_output_folder(output_dir: str) -> Path:
     """Raises InputError for no path at all, which would be the folder that one is in."""
     if not output_dir.strip():
         raise InputError(f"output_dir is empty: is a variable not set? This folder is `.` ({Path.cwd()}).")
-    return Path(output_dir).expanduser().absolute()
+    return locate_path(output_dir).absolute()
 
 
 def prepare_output_folder(output_dir: str) -> Path:

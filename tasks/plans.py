@@ -22,6 +22,7 @@ from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
 from tasks.spec.inputs import InputFile, make_inputs
+from tasks.spec.local_paths import locate_path
 from tasks.spec.naming import RunNames, name_by_content, names_of_run
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.prices import Prices, check_max_cost, find_prices
@@ -214,7 +215,7 @@ def find_application(application: str | None) -> Path | None:
     """The program's path, if there is to be one. Raises InputError."""
     if application is None:
         return None
-    path = Path(application).expanduser()
+    path = locate_path(application)
     if not path.is_file():
         raise InputError(f"There is no application {application} (looked from {Path.cwd()}).")
     reason = why_no_blob_name(path.name)

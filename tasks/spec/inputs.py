@@ -4,18 +4,23 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from string import Formatter
 from sys import intern
 
 from tasks.base.printable import show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
+from tasks.spec.local_paths import find_obstacles, find_real_paths, is_below, locate_outputs
 from tasks.spec.naming import RESERVED_FOLDERS
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.recipe import digest_json
-from tasks.spec.sources import Sources, find_sources, is_below, refuse_problems
+from tasks.spec.sources import Sources, find_sources, refuse_problems
+
+PLACES = ("{stem}", "{suffix}", "{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ def make_inputs(
         )
     elif output_folder is not None:
         folder = os.path.realpath(output_folder)
+        names = [file.output_name for file in files]
+        refuse_problems(find_obstacles(folder, names), "output", "can't be written to the output folder")
         refuse_problems(
             _find_overwritten(files, folder),
             "input",
@@ -109,16 +116,32 @@ def name_output(name: str, template: str) -> str:
     folder, slash, base = name.rpartition("/")
     dot = base.rfind(".")
     stem, suffix = (base[:dot], base[dot:]) if 0 < dot < len(base) - 1 else (base, "")
-    try:
-        last = template.format(stem=stem, suffix=suffix, name=base)
-    except (LookupError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"The output name {template!r} can't be used ({error}): it may have {{stem}}, {{suffix}} and "
-            f"{{name}}; write {{{{ and }}}} for braces."
-        ) from error
+    refuse_template(template)
+    last = template.format(stem=stem, suffix=suffix, name=base)
     if last in ("", ".", "..") or "/" in last or "\0" in last:
         raise InputError(f"The output name {template!r} gives {last!r} for {name!r}, which is no file name.")
     return f"{folder}{slash}{last}"
+
+
+@cache
+def refuse_template(template: str) -> None:
+    """Raise InputError for a template that has more than the plain names of an input's parts: what Python
+    makes of other fields need not be text, nor end."""
+    try:
+        fields = [field for field in Formatter().parse(template) if field[1] is not None]
+        reason = next((f"it has {_spell(*field)}" for field in fields if _spell(*field) not in PLACES), "")
+    except ValueError as error:
+        reason = str(error)
+    if reason:
+        raise InputError(
+            f"The output name {template!r} can't be used ({reason}): it may have {{stem}}, {{suffix}} and "
+            f"{{name}}; write {{{{ and }}}} for braces."
+        )
+
+
+def _spell(_text: str, field: str | None, form: str | None, conversion: str | None) -> str:
+    """A field of a template as it stands there."""
+    return f"{{{field}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}}}"
 
 
 def _find_bad_outputs(
@@ -151,14 +174,12 @@ def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
 
 
 def _find_overwritten(files: list[InputFile], folder: str) -> Iterator[str]:
-    """Inputs in whose place an output would be written."""
-    local = [file.path for file in files if not file.blob]
-    folders = {parent: os.path.realpath(parent) for parent in set(map(os.path.dirname, local))}
-    places = {os.path.join(folders[os.path.dirname(path)], os.path.basename(path)): path for path in local}
-    for file in files:
-        overwritten = places.get(os.path.join(folder, file.output_name))
-        if overwritten is not None:
-            yield f"{show_name(overwritten)}, by the output of {file.name!r}"
+    """Inputs in whose place, or in that of what they are links to, an output would be written."""
+    places = dict(find_real_paths([file.path for file in files if not file.blob]))
+    outputs = locate_outputs(folder, [file.output_name for file in files])
+    for file, output in zip(files, outputs, strict=True):
+        if output in places:
+            yield f"{show_name(places[output])}, by the output of {file.name!r}"
 
 
 def _find_overwritten_blobs(files: list[InputFile], outputs: OutputPlace) -> Iterator[str]:

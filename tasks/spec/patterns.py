@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tasks.errors import InputError
+from tasks.spec.local_paths import locate_path
 
 WILDCARDS = frozenset("*?[")
 ANY_DEPTH = "**"
@@ -120,7 +121,7 @@ def read_pattern(source: str) -> Pattern:
 
     Raises InputError for a glob that could match nothing.
     """
-    path = Path(source).expanduser()
+    path = locate_path(source)
     if path.is_dir():
         return Pattern(str(path), (ANY_DEPTH,))
     first = next(index for index, part in enumerate(path.parts) if WILDCARDS & set(part))
@@ -133,7 +134,7 @@ def read_pattern(source: str) -> Pattern:
 
 def is_pattern(source: str) -> bool:
     """Whether a source is a folder or a glob. A file is taken at its word, whatever characters it has."""
-    path = Path(source).expanduser()
+    path = locate_path(source)
     return path.is_dir() or (bool(WILDCARDS & set(source)) and not path.is_file())
 
 

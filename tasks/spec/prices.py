@@ -4,12 +4,12 @@ import csv
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from tasks.errors import InputError
+from tasks.spec.local_paths import locate_path
 from tasks.spec.named_patterns import REGION
 from tasks.spec.specs import PoolSpec, Spec
 
@@ -175,7 +175,7 @@ def describe_hours(
 def _read_row(path: str, vm_size: str) -> dict[str, float | None]:
     """A table's prices of a VM size."""
     try:
-        with Path(path).expanduser().open(newline="", encoding="utf-8-sig") as file:
+        with locate_path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = [*csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"prices.table: {path} can't be read: {error}.") from error

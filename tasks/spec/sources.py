@@ -13,6 +13,7 @@ from tasks.base.printable import say_count, show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob, is_place
 from tasks.spec.file_names import find_bad_names
+from tasks.spec.local_paths import is_below, locate_path
 from tasks.spec.patterns import WILDCARDS, LeftOut, Pattern, is_pattern, read_pattern, walk
 
 LIST_SIGN = "@"
@@ -107,7 +108,7 @@ def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tupl
         # A path to the folder that one is in, which nobody means who has left out something.
         raise InputError(f"An input is empty: is a variable not set? This folder is `.` ({Path.cwd()}).")
     if not is_pattern(source):
-        path = Path(source).expanduser()
+        path = locate_path(source)
         if not path.exists():
             raise InputError(f"There is no file or folder {show_name(source)} (looked from {Path.cwd()}).")
         return [(path.name, str(path))]
@@ -124,13 +125,8 @@ def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tupl
     return [(path, os.path.join(pattern.root, path)) for path in paths]
 
 
-def is_below(path: str, folder: str) -> bool:
-    """Whether a real path lies in a folder, however deep."""
-    return path.startswith(os.path.join(folder, "")) and path != folder
-
-
 def _describe_nothing(source: str, left_out: LeftOut) -> str:
-    if WILDCARDS & set(source) and not Path(source).expanduser().is_dir():
+    if WILDCARDS & set(source) and not locate_path(source).is_dir():
         problem = f"No file matches {show_name(source)} (looked from {Path.cwd()})."
     else:
         problem = f"The folder {show_name(source)} has no files."
@@ -139,7 +135,7 @@ def _describe_nothing(source: str, left_out: LeftOut) -> str:
 
 def _read_list_file(path: str) -> bytes:
     try:
-        return Path(path).expanduser().read_bytes()
+        return locate_path(path).read_bytes()
     except OSError as error:
         raise InputError(
             f"The list of inputs {show_name(path)} can't be read: {error.strerror}. (A file whose own name "

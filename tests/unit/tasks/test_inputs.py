@@ -129,7 +129,10 @@ def test_long_lists_of_problems_are_cut(tmp_path):
         find_inputs(str(tmp_path), DEFAULT)
 
 
-@pytest.mark.parametrize("template", ["{nope}", "{", "", "{stem}/x", "..", "{0}"])
+@pytest.mark.parametrize(
+    "template",
+    ["{nope}", "{", "", "{stem}/x", "..", "{0}", "{}", "{name[a]}", "{name.upper}", "{name:99999999999}"],
+)
 def test_an_output_name_that_is_none_is_refused(template):
     """A bad template for output names is told, with what it may have."""
     with pytest.raises(InputError, match="output name"):

@@ -1,0 +1,100 @@
+"""Paths on the local disk: those that somebody gave, and where outputs really come to lie."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+
+from tasks.base.printable import show_name
+from tasks.errors import InputError
+
+
+def locate_path(text: str) -> Path:
+    """The path that somebody gave, with `~` and `~name` resolved, whether there is anything or not. Raises
+    InputError for what the disk can't be asked about."""
+    try:
+        path = Path(text).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+    except OSError as error:
+        raise InputError(f"The path {show_name(text)} can't be used: {error.strerror}.") from error
+    except RuntimeError as error:
+        user = text.partition("/")[0]
+        raise InputError(f"The path {show_name(text)} can't be used: {user} has no home folder.") from error
+    except ValueError as error:
+        raise InputError(
+            f"The path {show_name(text)} can't be used: no path has such a character."
+        ) from error
+    return path
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a real path lies in a folder, however deep."""
+    return path.startswith(os.path.join(folder, "")) and path != folder
+
+
+def find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
+    """The real path of each folder that files of these names lie in, by the name of that folder."""
+    parents = {name.rpartition("/")[0] for name in names}
+    return {parent: os.path.realpath(os.path.join(folder, parent)) for parent in parents}
+
+
+def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
+    """What is in the way of outputs of these names on the disk, where their folder is there already."""
+    if not os.path.isdir(folder):
+        return
+    real_folders = find_real_folders(folder, names)
+    reasons = {
+        parent: _why_no_folder(os.path.realpath(folder), path) for parent, path in real_folders.items()
+    }
+    yield from (f"the folder {parent!r} {reason}" for parent, reason in reasons.items() if reason)
+    paths = {name: _locate_in(real_folders, name) for name in names if not reasons[name.rpartition("/")[0]]}
+    yield from (f"{path!r} is a folder" for path in paths.values() if _is_own_folder(path))
+    if len(set(real_folders.values())) < len(real_folders):
+        yield from _find_joined(paths)
+
+
+def locate_outputs(folder: str, names: Sequence[str]) -> Iterator[str]:
+    """The real path of each output, which takes the place of what is there and does not follow it."""
+    real_folders = find_real_folders(folder, names)
+    return (_locate_in(real_folders, name) for name in names)
+
+
+def find_real_paths(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each path as it is really called and, of a link, the path of what it leads to too, with the path."""
+    folders = {parent: os.path.realpath(parent) for parent in set(map(os.path.dirname, paths))}
+    own = ((os.path.join(folders[os.path.dirname(path)], os.path.basename(path)), path) for path in paths)
+    return chain(own, ((os.path.realpath(path), path) for path in paths if os.path.islink(path)))
+
+
+def _locate_in(real_folders: dict[str, str], name: str) -> str:
+    parent, _, last = name.rpartition("/")
+    return os.path.join(real_folders[parent], last)
+
+
+def _is_own_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _why_no_folder(folder: str, inner: str) -> str | None:
+    """Why nothing can be written to a real path in the folder, or None if something can."""
+    if inner == folder:
+        return None
+    if not is_below(inner, folder):
+        return f"is a link out of {folder}"
+    nearest = next(path for path in (inner, *map(str, Path(inner).parents)) if os.path.lexists(path))
+    if not os.path.isdir(nearest):
+        return f"can't be made: {nearest} is no folder"
+    return (
+        None if os.access(nearest, os.W_OK | os.X_OK) else f"can't be written to: {nearest} is not writable"
+    )
+
+
+def _find_joined(paths: dict[str, str]) -> Iterator[str]:
+    """Outputs that a link between their folders makes one."""
+    names: dict[str, str] = {}
+    for name, path in paths.items():
+        other = names.setdefault(path, name)
+        if other != name:
+            yield f"{other!r} and {name!r} would both be {path}, by a link"
