@@ -65,6 +65,7 @@ def proxies(storage, prefect_server, use_batch, monkeypatch) -> Iterator[dict[st
                 yield proxies
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 def test_nothing_is_lost_while_everything_fails_now_and_then(proxies, tmp_path, run_key):

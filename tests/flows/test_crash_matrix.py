@@ -246,6 +246,7 @@ def run_while(left: SimpleQueue[Case], folder: Path) -> list[str]:
     return problems
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
 def test_a_run_that_dies_anywhere_is_ended_by_the_next_attempt(accounts, count_effects, tmp_path):

@@ -27,7 +27,6 @@ from tests.flows.test_crash_matrix import FILES, POLICIES, Case, Folder, Work, e
 # A run has 20 minutes; its guards have an hour more at most.
 ENDS_WITHIN = timedelta(minutes=20 + 60 + 5)
 SERVERS = 2
-SAMPLE = (Death(0, True, "POST /jobs"), Death(0, False, "POST /pools"), Death(0, True, "addtaskcollection"))
 
 
 def kill_all(deaths: Sequence[Death], path: Path) -> list[str]:
@@ -87,12 +86,7 @@ def leave_nothing(deaths: Sequence[Death], path: Path, monkeypatch: pytest.Monke
     return there
 
 
-@pytest.mark.soak
-def test_what_a_killed_run_leaves_ends_by_itself_and_is_swept(accounts, tmp_path, monkeypatch):
-    """Some of the deaths that `make soak` has all of."""
-    assert leave_nothing(SAMPLE, tmp_path, monkeypatch) == {"containers", "job", "pool"}
-
-
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
 def test_wherever_a_run_is_killed_it_leaves_nothing(accounts, tmp_path, monkeypatch):

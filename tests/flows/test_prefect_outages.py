@@ -117,6 +117,7 @@ def worker(pool: str, api_url: str, folder: Path) -> Iterator[Path]:
         yield log
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("step", ["states", "artifacts"])
