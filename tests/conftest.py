@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,7 @@ KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
 STACK_TESTS = "tests/stack/"
 FLOW_TESTS = "tests/flows/"
+PREFECT_SERVER = "prefect.server.api.server"
 READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 
@@ -61,6 +63,13 @@ class _ByServices(LoadScopeScheduling):
             others = (scope for scope in self.workqueue if not scope.startswith(FLOW_TESTS))
             self.workqueue.move_to_end(next(others, next(iter(self.workqueue))), last=False)
         super()._assign_work_unit(node)
+
+
+def pytest_collection_finish() -> None:
+    """Each worker imports all test modules, and Prefect's server would be more than a third of that: a test
+    that needs it imports it itself."""
+    if PREFECT_SERVER in sys.modules:
+        raise pytest.UsageError(f"a test module imports {PREFECT_SERVER}; leave that to its tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

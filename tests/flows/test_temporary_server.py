@@ -8,12 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import temporary_settings
 
 from deployments.local.database import create_prefect_home
 from flows.command_line import server_settings
-from flows.temporary_server import TIED, TemporaryServer
 from tests.flows.services import wait_for_remains, write_files
 from tests.waiting import wait_until
 
@@ -24,6 +22,8 @@ ANSWERING = ["--factory", "starlette.applications:Starlette", "--port", "0"]
 
 def test_a_server_ends_with_whoever_has_started_it():
     """Also with one that was killed, of which nothing is left but the end of what it held."""
+    from flows.temporary_server import TIED
+
     argv = [sys.executable, "-c", TIED, *ANSWERING]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -37,6 +37,10 @@ def test_a_server_ends_with_whoever_has_started_it():
 
 def test_prefect_starts_ours(monkeypatch):
     """Where no server is named, the one that Prefect would start by itself is ours."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    from flows.temporary_server import TemporaryServer
+
     monkeypatch.setattr(SubprocessASGIServer, "_instances", {})
     with temporary_settings(restore_defaults={"api.url"}), server_settings():
         assert isinstance(SubprocessASGIServer(), TemporaryServer)
