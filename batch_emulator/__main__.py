@@ -58,20 +58,31 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"The account's key, base64, is taken from {KEY_VARIABLE} (by default a well-known one).",
         allow_abbrev=False,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="TCP port, 0 for a free one (%(default)s)"
-    )
-    parser.add_argument("--account", default=DEFAULT_ACCOUNT, help="name of the Batch account (%(default)s)")
-    parser.add_argument("--cert", dest="certificate", type=Path, help="PEM certificate, to serve HTTPS")
-    parser.add_argument("--key-file", dest="certificate_key", type=Path, help="PEM private key of --cert")
-    parser.add_argument("--oauth", choices=["basic"], help="take Microsoft Entra access tokens too")
-    parser.add_argument("--location", type=Path, help="folder for the nodes and kept state (a temporary one)")
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of the service in a real second")
-    parser.add_argument(
-        "--pace", choices=[*PACES], default="person", help="times of nodes, pools and jobs (%(default)s)"
-    )
-    parser.add_argument(
+    _add_address(parser)
+    _add_nodes(parser)
+    parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
+    parser.add_argument("--debug", action="store_true", help="log each request")
+    return parser
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    """Where the account is, and who may ask."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=DEFAULT_PORT, help="TCP port, 0 for a free one (%(default)s)")
+    add("--account", default=DEFAULT_ACCOUNT, help="name of the Batch account (%(default)s)")
+    add("--cert", dest="certificate", type=Path, help="PEM certificate, to serve HTTPS")
+    add("--key-file", dest="certificate_key", type=Path, help="PEM private key of --cert")
+    add("--oauth", choices=["basic"], help="take Microsoft Entra access tokens too")
+
+
+def _add_nodes(parser: argparse.ArgumentParser) -> None:
+    """How nodes run their tasks, and how fast."""
+    add = parser.add_argument
+    add("--location", type=Path, help="folder for the nodes and kept state (a temporary one)")
+    add("--speed", type=float, default=1.0, help="seconds of the service in a real second")
+    add("--pace", choices=[*PACES], default="person", help="times of nodes, pools and jobs (%(default)s)")
+    add(
         "--simulate",
         nargs="?",
         const=Simulation(),
@@ -79,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="fixed|uniform|exponential[:SECONDS[:FAILURE_RATE]]",
         help="run no process: tasks take a second, or as long as this says",
     )
-    parser.add_argument(
+    add(
         "--containers",
         nargs="?",
         choices=CONTAINERS,
@@ -87,9 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         default="refuse",
         help="run container tasks by the Docker or Podman that is here; host: as processes (%(default)s)",
     )
-    parser.add_argument("--faults", type=Path, help="JSON file that says what is to go wrong")
-    parser.add_argument("--debug", action="store_true", help="log each request")
-    return parser
 
 
 async def _serve(settings: Settings) -> None:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 from urllib.parse import urlsplit
 
 import requests
@@ -23,37 +24,43 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 
 def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> None:
+    # The nodes are the same for any number of files, and cost nothing.
+    pool = [
+        f"--pool.dedicated-nodes={nodes}",
+        f"--pool.task-slots-per-node={slots}",
+        "--pool.allow-idle-nodes",
+    ]
+    options = [f"--command={command} {{input}}", f"--output-dir={outputs}", *pool]
+    # In a file: kept in memory, and read from there, what it prints would count as its own.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        cost = run_measured([inputs, *options, "--json"], printed)
+        printed.seek(0)
+        result = json.load(printed)
+    found = {"files": len(result["outputs"]), "unchanged": result["unchanged"], **cost}
+    if result["pool_id"]:
+        found["task_runs"] = count_task_runs(result["run_key"])
+    print(json.dumps(found), flush=True)
+
+
+def run_measured(arguments: list[str], printed: TextIO) -> dict[str, float]:
+    """What the run took, from the import of the flows on. SystemExit if it fails."""
     started = time.perf_counter()
     from flows.command_line import main as run_in_terminal
     from flows.fan_out import fan_out
 
     imported = time.process_time()
-    # The nodes are the same for any number of files, and cost nothing.
-    pool = [f"--pool.dedicated-nodes={nodes}", f"--pool.task-slots-per-node={slots}"]
-    options = [f"--command={command} {{input}}", f"--output-dir={outputs}", *pool]
-    # In a file: kept in memory, and read from there, what it prints would count as its own.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
-        with counting() as hosts, redirect_stdout(printed):
-            code = run_in_terminal(fan_out, [inputs, *options, "--pool.allow-idle-nodes", "--json"])
-        if code:
-            raise SystemExit(code)
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time()
-        # Linux counts in KiB.
-        peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        printed.seek(0)
-        result = json.load(printed)
-    found = {
-        "files": len(result["outputs"]),
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
+    with counting() as hosts, redirect_stdout(printed):
+        code = run_in_terminal(fan_out, arguments)
+    if code:
+        raise SystemExit(code)
+    return {
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time(),
         "import_cpu_seconds": imported,
-        "peak_bytes": peak_bytes,
+        # Linux counts in KiB.
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "batch_calls": hosts[urlsplit(os.environ["AZURE_BATCH_ENDPOINT"]).netloc],
-        "unchanged": result["unchanged"],
     }
-    if result["pool_id"]:
-        found["task_runs"] = count_task_runs(result["run_key"])
-    print(json.dumps(found), flush=True)
 
 
 @contextmanager

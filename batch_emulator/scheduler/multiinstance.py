@@ -87,11 +87,8 @@ def coordinated(
     world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
 ) -> None:
     """The coordination command has ended on one node. After the last success the primary goes on."""
-    task = _current(world, job_key, task_key, attempt)
     node = world.store.find_node(pool_key, node_id)
-    if task is None:
-        if node is not None:
-            slots.vacate(world, node, job_key, task_key, attempt)
+    if (task := _find_waiting(world, node, job_key, task_key, attempt)) is None:
         return
     instance = _instance(task, node_id)
     instance.runs = False
@@ -103,10 +100,14 @@ def coordinated(
         _launch_application(world, task)
 
 
-def _current(world: World, job_key: str, task_key: str, attempt: int) -> Task | None:
-    """The task, if it still runs as this attempt."""
+def _find_waiting(world: World, node: Node | None, job_key: str, task_key: str, attempt: int) -> Task | None:
+    """The task that a command has ended of, if it still runs as this attempt; else its slots are vacated."""
     task = world.store.find_task(job_key, task_key)
-    return task if task and task.attempt == attempt and task.state == "running" else None
+    if task and task.attempt == attempt and task.state == "running":
+        return task
+    if node is not None:
+        slots.vacate(world, node, job_key, task_key, attempt)
+    return None
 
 
 def _instance(task: Task, node_id: str) -> Instance:
@@ -125,11 +126,8 @@ def ended(
     world: World, pool_key: str, node_id: str, job_key: str, task_key: str, attempt: int, outcome: Outcome
 ) -> None:
     """The primary has ended, and with it all instances. Its exit code is the task's."""
-    task = _current(world, job_key, task_key, attempt)
     node = world.store.find_node(pool_key, node_id)
-    if task is None:
-        if node is not None:
-            slots.vacate(world, node, job_key, task_key, attempt)
+    if (task := _find_waiting(world, node, job_key, task_key, attempt)) is None:
         return
     _instance(task, node_id).runs = False
     if outcome.failure:

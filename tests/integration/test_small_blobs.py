@@ -1,8 +1,6 @@
 """Small blobs by plain requests, on Azurite, beside the official client; and endpoints that are unusual."""
 
 import hashlib
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import RemoteDisconnected
@@ -18,6 +16,7 @@ from tasks.azure.clients import BLOCK_BYTES
 from tasks.azure.exchanges import Endpoint, Request
 from tasks.azure.small_blobs import NewBlob
 from tasks.errors import NotFoundError, TemporaryError
+from tests.answering import serve_answers
 from tests.azurite_tokens import Tokens
 from tests.certificates import make_certificate
 
@@ -141,53 +140,30 @@ def test_a_signature_in_the_url_is_left_to_the_client():
 
 
 @contextmanager
-def serve_answers(*answers: bytes) -> Iterator[tuple[str, list[int]]]:
-    """A server that gives each request the next answer; after an empty one it closes the connection. It
-    says how many requests each connection had."""
-    left, used = list(answers), []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            used.append(0)
-            with connection:
-                while connection.recv(65536):
-                    used[-1] += 1
-                    answer = left.pop(0) if left else b""
-                    if not answer:
-                        break
-                    connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", used
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+def serve_in_turn(*answers: bytes | None) -> Iterator[tuple[str, list[list[str]]]]:
+    """A server that gives each request the next answer, and at None closes the connection; the paths asked
+    for, by connection."""
+    left = iter(answers)
+    with serve_answers(lambda path, before: next(left, None)) as served:
+        yield served
 
 
 def test_a_connection_is_kept():
     """Requests one after another share a connection."""
-    with serve_answers(PLAIN, PLAIN, PLAIN) as (url, used):
+    with serve_in_turn(PLAIN, PLAIN, PLAIN) as (url, asked):
         endpoint = Endpoint(url)
         assert [endpoint.exchange(ASKED, 10).body for _ in range(3)] == [b"ok"] * 3
         endpoint.close()
-        assert used == [3]
+        assert [len(paths) for paths in asked] == [3]
 
 
 def test_a_connection_that_was_closed_is_replaced():
     """A kept connection that the other end has closed costs nothing but another one."""
-    with serve_answers(PLAIN, b"", PLAIN) as (url, used):
+    with serve_in_turn(PLAIN, None, PLAIN) as (url, asked):
         endpoint = Endpoint(url)
         assert [endpoint.exchange(ASKED, 10).status for _ in range(2)] == [200, 200]
         endpoint.close()
-        assert used == [2, 1]
+        assert [len(paths) for paths in asked] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -210,11 +186,11 @@ def test_a_connection_that_was_closed_is_replaced():
 )
 def test_unusual_answers_are_given_up(answer):
     """What is not the plain case is no answer, and its connection is not used again."""
-    with serve_answers(answer, PLAIN) as (url, used):
+    with serve_in_turn(answer, PLAIN) as (url, asked):
         endpoint = Endpoint(url)
         with pytest.raises(Unusual):
             endpoint.exchange(ASKED, 10)
-        assert used == [1]
+        assert [len(paths) for paths in asked] == [1]
 
 
 def test_what_is_missing_is_looked_for_with_one_request():
@@ -228,14 +204,14 @@ def test_what_is_missing_is_looked_for_with_one_request():
     )
     early, bare = b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nx-ms-request-id: 1\r\n\r\n"
     with (
-        serve_answers(missing, missing, bare) as (url, used),
+        serve_in_turn(missing, missing, bare) as (url, asked),
         BlobServiceClient(f"{url}/account", {"account_name": "account", "account_key": "a2V5"}) as client,
     ):
         found = [small_blobs.look(client, "c", "a") for _ in range(2)]
         assert [answer and answer.status for answer in found] == [404, 404]
-        assert used == [2]
+        assert [len(paths) for paths in asked] == [2]
         assert small_blobs.look(client, "c", "a") is None
-        assert used == [3]
+        assert [len(paths) for paths in asked] == [3]
         channel = small_blobs._open_channel(client)
         assert channel is not None
         channel.endpoint.close()
@@ -257,20 +233,20 @@ def test_an_answer_is_read_as_it_comes():
 @pytest.mark.parametrize("value", ["a\r\nb", "a\nb", "a\rb", "ä"])
 def test_a_header_is_one_line(value):
     """What would be more than a header's line is not sent."""
-    with serve_answers(PLAIN) as (url, used):
+    with serve_in_turn(PLAIN) as (url, asked):
         with pytest.raises(Unusual):
             Endpoint(url).exchange(Request("GET", "/x", {"x-ms-meta-a": value}), 10)
-        assert used in ([], [0])
+        assert asked in ([], [[]])
 
 
 def test_an_endpoint_that_fails_rests():
     """After a failure of the network nothing is sent for a while: the client's own tries are enough."""
-    with serve_answers(b"", PLAIN) as (url, used):
+    with serve_in_turn(None, PLAIN) as (url, asked):
         endpoint = Endpoint(url)
         for _ in range(3):
             with pytest.raises(Unusual):
                 endpoint.exchange(ASKED, 10)
-        assert used == [1]
+        assert [len(paths) for paths in asked] == [1]
 
 
 def test_a_proxy_is_left_to_the_client(monkeypatch):
@@ -278,7 +254,7 @@ def test_a_proxy_is_left_to_the_client(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
-    with serve_answers(PLAIN) as (url, used):
+    with serve_in_turn(PLAIN) as (url, asked):
         with pytest.raises(Unusual):
             Endpoint(url).exchange(ASKED, 10)
-        assert used == []
+        assert asked == []
