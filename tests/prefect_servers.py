@@ -15,6 +15,7 @@ from deployments.local.keys import load_keys
 from deployments.local.settings import Settings
 from deployments.processes import free_port
 from deployments.supervisor import supervised
+from tests.certificates import make_certificate
 
 WITHOUT_EVENTS = {"PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false"}
 
@@ -45,6 +46,7 @@ def using_server(settings: Settings) -> Iterator[str]:
     from prefect.events.worker import EventsWorker
     from prefect.settings import (
         PREFECT_API_AUTH_STRING,
+        PREFECT_API_SSL_CERT_FILE,
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_TO_API_ENABLED,
@@ -53,8 +55,11 @@ def using_server(settings: Settings) -> Iterator[str]:
     )
 
     api_url, results = f"{settings.dashboard}/api", settings.location / "results"
+    # Each client of Prefect's, several a flow run, would read 150 authorities' certificates, also for HTTP.
+    certificate = str(make_certificate(settings.location)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_AUTH_STRING", settings.keys.prefect)
+        patch.setenv("PREFECT_API_SSL_CERT_FILE", certificate)
         patch.setenv("PREFECT_API_URL", api_url)
         patch.setenv("PREFECT_HOME", str(settings.prefect_home))
         # For flows in processes of their own: what one leaves there, the next attempt finds.
@@ -62,6 +67,7 @@ def using_server(settings: Settings) -> Iterator[str]:
         with temporary_settings(
             {
                 PREFECT_API_AUTH_STRING: settings.keys.prefect,
+                PREFECT_API_SSL_CERT_FILE: certificate,
                 PREFECT_API_URL: api_url,
                 PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
                 PREFECT_LOGGING_TO_API_ENABLED: False,
