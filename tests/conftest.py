@@ -24,6 +24,7 @@ KEPT_IN_TEMPORARY_FOLDER = {"node-compile-cache"}
 LEAK_GRACE_SECONDS = 10
 STACK_TESTS = "tests/stack/"
 FLOW_TESTS = "tests/flows/"
+FLOW_WORKERS = 3
 PREFECT_SERVER = "prefect.server.api.server"
 READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
@@ -50,8 +51,8 @@ class _ByServices(LoadScopeScheduling):
     """A file's tests are one unit of work, and so are all that use the local stack.
 
     xdist's own groups (`--dist loadgroup`) are without effect on pytest 9.2, which no longer lets it change
-    a test's id. The worker that has the stack leaves whole flows, whose services it would have to start too,
-    to the others as long as there is something else.
+    a test's id. Whole flows need a Prefect server and Azurite, which take a worker as long to start as 10
+    runs: as long as there is something else, few workers take flows, and the one with the stack takes none.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -59,10 +60,19 @@ class _ByServices(LoadScopeScheduling):
         return STACK_TESTS if file.startswith(STACK_TESTS) else file
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if STACK_TESTS in self.assigned_work[node]:
-            others = (scope for scope in self.workqueue if not scope.startswith(FLOW_TESTS))
+        if not self._takes_flows(node):
+            others = (scope for scope in self.workqueue if not _is_of_flows(scope))
             self.workqueue.move_to_end(next(others, next(iter(self.workqueue))), last=False)
         super()._assign_work_unit(node)
+
+    def _takes_flows(self, node: WorkerController) -> bool:
+        taking = [each for each, work in self.assigned_work.items() if any(map(_is_of_flows, work))]
+        has_stack = STACK_TESTS in self.assigned_work[node]
+        return node in taking or (len(taking) < FLOW_WORKERS and not has_stack)
+
+
+def _is_of_flows(scope: str) -> bool:
+    return scope.startswith(FLOW_TESTS)
 
 
 def pytest_collection_finish() -> None:
