@@ -60,8 +60,7 @@ class Bundle:
         self.outcomes = {}
         self.slots = threading.Semaphore(manifest["at_once"])
         self.programs = set()
-        self.lock = threading.Lock()
-        self.saving = threading.Lock()
+        self.lock, self.saving = threading.Lock(), threading.Lock()
         self.stopped = threading.Event()
         # What was done before is not to be overwritten before it is known.
         self.is_saved = True

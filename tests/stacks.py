@@ -16,6 +16,7 @@ from deployments.local.settings import REPOSITORY, base_environment
 from deployments.processes import free_port
 from tests.waiting import wait_until
 
+DATA = REPOSITORY / "data"
 START_SECONDS = 150
 RUN_SECONDS = 150
 STOP_SECONDS = 60
@@ -54,6 +55,9 @@ class Stack:
         """What the stack has started, directly or not, and has the word in its command line."""
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if word in command_line(child)]
+
+    def state_of(self, flow_run_id: str) -> str:
+        return self.api("GET", f"/flow_runs/{flow_run_id}")["state_type"]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)

@@ -13,9 +13,11 @@ import batch_emulator
 from batch_emulator.server import Account
 from flows.fan_out import fan_out
 from tasks.cleanup import clean_up_after
+from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import Cleanup
 from tests.flows.attempts import flow_run_with
-from tests.flows.services import wait_for_remains
+from tests.flows.repeated_steps import delete_pool
+from tests.flows.services import batch, blobs, exists, wait_for_remains
 from tests.messages import find_nonsense
 
 run_numbers = itertools.count(1)
@@ -71,3 +73,15 @@ def kept(accounts, run_key) -> Iterator[str]:
     yield run_key
     clean_up_after(fan_out, flow_run_with(run_key, Cleanup()), Crashed())
     wait_for_remains(run_key, set())
+
+
+@pytest.fixture
+def names(accounts, run_key) -> Iterator[RunNames]:
+    """The names of a run, whose containers and pool are deleted after the test."""
+    names = names_of_run(f"cached-{run_key}")
+    yield names
+    # The step would keep an output that lies there alone.
+    for container in filter(lambda one: blobs().get_container_client(one).exists(), names.containers):
+        blobs().delete_container(container)
+    if exists(lambda: batch().get_pool(names.pool_id)):
+        delete_pool(names)

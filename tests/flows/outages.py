@@ -27,8 +27,9 @@ from tasks.reuse.computed_outputs import list_sources
 from tasks.spec.naming import names_of_run
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.run_results import RunResult
-from tests.faulty_proxy import FaultyProxy, Kind, Outage, before
+from tests.faulty_proxy import FaultyProxy, before
 from tests.flows.services import write_files
+from tests.weather import Kind, Outage
 
 KINDS: tuple[Kind, ...] = ("refuse", "silent", "500", "503", "403 once")
 # The request with which an outage begins, by the service that is away and the step of the run.

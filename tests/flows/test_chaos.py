@@ -13,9 +13,10 @@ import batch_emulator
 from batch_emulator.faults import Faults, NodeFault, RequestFault
 from flows.fan_out import fan_out
 from tasks.spec.specs import PoolSpec
-from tests.faulty_proxy import FaultyProxy, Weather
+from tests.faulty_proxy import FaultyProxy
 from tests.flows.outages import Stand, asking, proxied
 from tests.flows.services import wait_for_remains, write_files
+from tests.weather import Weather
 
 SEED = 20261126
 COUNT = 1000

@@ -19,8 +19,9 @@ from tasks.sharding import in_threads
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import ImageSpec
-from tests.faulty_proxy import FaultyProxy, Outage, before
+from tests.faulty_proxy import FaultyProxy, before
 from tests.messages import find_nonsense
+from tests.weather import Outage
 
 LONG = 3600.0
 

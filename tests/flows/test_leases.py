@@ -37,9 +37,10 @@ from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.work import make_item
 from tasks.watch.lease_formula import INTERVAL, build_formula, read_formula
 from tasks.watch.leases import renew_lease
-from tests.faulty_proxy import Outage, before
+from tests.faulty_proxy import before
 from tests.flows.services import batch, blobs, exists, tasks_of, write_files
 from tests.waiting import wait_until
+from tests.weather import Outage
 
 SECONDS = 120
 # The service takes a change of a pool's formula only each 30 seconds of its own time.

@@ -17,10 +17,10 @@ import pytest
 import tasks
 from tasks.errors import FanOutError
 from tests.documentation import REPOSITORY
-from tests.faulty_proxy import Kind
 from tests.flows.outages import FILES, KINDS, STEPS, Case, Ended, Stand, find_lost, run_again, run_case
 from tests.flows.services import write_files
 from tests.sampling import sample
+from tests.weather import Kind
 
 SIDE_BY_SIDE = 6
 FOREVER = 3600.0

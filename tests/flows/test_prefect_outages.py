@@ -19,10 +19,10 @@ from deployments.local.services import SERVER_PATIENCE
 from deployments.processes import Command, running
 from flows.fan_out import fan_out
 from tests.documentation import REPOSITORY
-from tests.faulty_proxy import Outage
 from tests.flows.outages import FILES, STEPS, Case, Stand, find_lost, proxied, run_again
 from tests.flows.services import write_files
 from tests.waiting import wait_until
+from tests.weather import Outage
 
 RUN_SECONDS = 300
 # A server that is silent is given up sooner than by default, after a minute each time.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 
 import httpx
 import pytest
 from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-from azure.storage.blob import ContainerClient, generate_blob_sas
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from pydantic.alias_generators import to_camel
 
 import batch_emulator
@@ -27,8 +25,8 @@ from batch_emulator.faults import (
     StartTaskFault,
 )
 from batch_emulator.faults.rules import KINDS
-from deployments.azurite import BlobStorage
 from tests.conformance.conftest import pool_parameters
+from tests.integration.faulty_nodes import inject, refusal, start_task, upload, wait_for_states, wait_for_task
 from tests.waiting import wait_until
 
 
@@ -50,16 +48,6 @@ def client(account: Account) -> Iterator[BatchClient]:
 def no_faults_left(account: Account) -> Iterator[None]:
     yield
     control.clear_faults(account)
-
-
-def inject(account: Account, **rules) -> None:
-    control.put_faults(account, Faults(**rules))
-
-
-def refusal(call, *arguments, **options) -> HttpResponseError:
-    with pytest.raises(HttpResponseError) as refused:
-        call(*arguments, **options)
-    return refused.value
 
 
 def test_throttling_is_retried_after_the_time_named(account, client):
@@ -172,30 +160,6 @@ def make_pool(client: BatchClient) -> Iterator:
         client.begin_delete_pool(name)
 
 
-def states(client: BatchClient, pool_id: str) -> list[str]:
-    return [node.state for node in client.list_nodes(pool_id)]
-
-
-def wait_for_states(client: BatchClient, pool_id: str, *wanted: str) -> None:
-    wait_until(lambda: sorted(states(client, pool_id)) == sorted(wanted), 30, f"nodes {wanted}")
-
-
-def start_task(client: BatchClient, pool_id: str, command: str, **changes) -> str:
-    """A job with one Batch task; its id, `t` being that of the task."""
-    job_id = f"job-{uuid.uuid4().hex[:8]}"
-    client.create_job(
-        models.BatchJobCreateOptions(id=job_id, pool_info=models.BatchPoolInfo(pool_id=pool_id))
-    )
-    client.create_task(job_id, models.BatchTaskCreateOptions(id="t", command_line=command, **changes))
-    return job_id
-
-
-def wait_for_task(client: BatchClient, job_id: str, state: str) -> models.BatchTask:
-    return wait_until(
-        lambda: (task := client.get_task(job_id, "t")).state == state and task, 30, f"a {state} task"
-    )
-
-
 def test_preemption_requeues_and_refills(account, client, make_pool):
     """A preempted Spot node's task runs again once the node has been replaced, under its old id."""
     pool_id = make_pool(target_dedicated_nodes=0, target_low_priority_nodes=1)
@@ -277,30 +241,12 @@ def test_full_disk(account, client, make_pool):
     assert (node.state, node.errors[0].code) == ("unusable", "DiskFull")
 
 
-@pytest.fixture
-def blob_url(storage: BlobStorage) -> str:
-    """A blob of 100,000 bytes, with a SAS that reads it."""
-    name = f"t{uuid.uuid4().hex}"
-    with ContainerClient.from_connection_string(storage.connection_string, name) as container:
-        container.create_container()
-        blob = container.upload_blob("f", bytes(100_000))
-    sas = generate_blob_sas(
-        storage.account_name,
-        name,
-        "f",
-        account_key=storage.account_key,
-        permission="r",
-        expiry=datetime.now(timezone.utc) + timedelta(hours=1),
-    )
-    return f"{blob.url}?{sas}"
-
-
-def test_slow_disk(account, client, make_pool, blob_url):
+def test_slow_disk(account, client, make_pool, storage):
     """Resource files take the time that a disk of that speed takes."""
     pool_id = make_pool()
     wait_for_states(client, pool_id, "idle")
     inject(account, disks=[DiskFault(bytes_per_second=100_000)])
-    file = models.ResourceFile(http_url=blob_url, file_path="f")
+    file = models.ResourceFile(http_url=upload(storage, bytes(100_000)), file_path="f")
     begun = time.monotonic()
     job_id = start_task(client, pool_id, "/bin/sh -c 'test -s f'", resource_files=[file])
     assert wait_for_task(client, job_id, "completed").execution_info.exit_code == 0

@@ -10,6 +10,7 @@ from importlinter import configuration
 from importlinter.application import use_cases
 
 REPOSITORY = Path(__file__).parents[2]
+PACKAGES = ("batch_emulator", "bench", "deployments", "flows", "node", "tasks", "tests")
 NODE_SCRIPTS = sorted((REPOSITORY / "node").glob("*.py"))
 
 
@@ -51,6 +52,13 @@ def test_the_drawing_of_the_rooms_is_the_contract():
     held = re.findall(r'"(.+)"', contracts.partition('containers = ["tasks"]')[2].partition("]")[0])
     drawing = page.partition("### The rooms of tasks/")[2].split("```")[1].strip()
     assert [re.split(r" {3,}", line)[0] for line in drawing.splitlines()] == held
+
+
+def test_no_file_is_long():
+    """Whoever looks for something reads a file of one subject, and not of several: 300 lines at most."""
+    files = [path for folder in PACKAGES for path in (REPOSITORY / folder).rglob("*.py")]
+    assert len(files) > 500
+    assert [str(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300] == []
 
 
 def names(node: ast.AST) -> list[str]:

@@ -90,3 +90,12 @@ def all_names(store: Store) -> Iterator[tuple[str, ...]]:
         yield ("job", job_key)
         yield from (("preparation", job_key, node_id) for node_id in store.preparations(job_key))
         yield from (("task", job_key, each) for each in store.tasks(job_key).by_id)
+
+
+def crash(driver: KeptDriver, went_on: bool = False) -> None:
+    driver.done.clear()
+    driver.crash(went_on)
+
+
+def done(driver: KeptDriver, kind: type) -> list[str]:
+    return [each.node_id for each in driver.done if isinstance(each, kind)]

@@ -24,11 +24,6 @@ POOL = {
 }
 
 
-@pytest.fixture
-def driver() -> Driver:
-    return Driver()
-
-
 def add_job(driver: Driver, pool: dict | None = POOL, job_id: str = "job", **auto):
     specification = {"poolLifetimeOption": "job", **({"pool": pool} if pool else {}), **auto}
     body = {"id": job_id, "poolInfo": {"autoPoolSpecification": specification}}

@@ -6,31 +6,12 @@ import pytest
 
 from batch_emulator.errors import BatchError
 from batch_emulator.node.launch import Outcome
-from batch_emulator.scheduler import autoscaling, jobs, nodes, pools, tasks
+from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from batch_emulator.scheduler.measures import measure
 from tests.unit.emulator.driver import FAILED, Driver
+from tests.unit.emulator.scaling_pools import ONE_A_TASK, add_scaling_pool, enable, size
 
 STOPPED = Outcome(exit_code=None, stopped=True)
-ONE_A_TASK = "$TargetDedicatedNodes = min(5, $PendingTasks.GetSample(1));"
-
-
-@pytest.fixture
-def driver() -> Driver:
-    return Driver()
-
-
-def add_scaling_pool(driver: Driver, formula: str, **spec) -> None:
-    spec = {"autoScaleEvaluationInterval": "PT5M", "vmSize": "standard_d2s_v3"} | spec
-    driver.do(pools.add_pool, {"id": "pool", "enableAutoScale": True, "autoScaleFormula": formula, **spec})
-
-
-def size(driver: Driver) -> tuple[int, int]:
-    of_pool = driver.world.store.nodes("pool")
-    return of_pool.total(dedicated=True), of_pool.total(dedicated=False)
-
-
-def enable(driver: Driver, **request):
-    return driver.do(autoscaling.enable, "pool", request)
 
 
 def test_new_pool_is_sized_by_its_formula(driver):
@@ -135,93 +116,6 @@ def test_bad_formula_changes_nothing(driver, formula, code):
             },
         )
     assert "other" not in driver.world.store.pools
-
-
-def test_enabling_needs_a_formula_once(driver):
-    """The first time a formula is required; later an interval alone is enough and keeps the formula."""
-    driver.add_pool()
-    with pytest.raises(BatchError, match="MissingRequiredProperty"):
-        enable(driver, autoScaleEvaluationInterval="PT10M")
-    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
-    assert driver.world.pool("pool").spec["autoScaleEvaluationInterval"] == "PT15M"
-    driver.pass_seconds(31)
-    pool = enable(driver, autoScaleEvaluationInterval="PT10M")
-    assert pool.spec["autoScaleFormula"] == "$TargetDedicatedNodes = 1;"
-    driver.pass_seconds(31)
-    with pytest.raises(BatchError, match="MissingRequiredProperty"):
-        enable(driver)
-
-
-def test_enabling_twice_in_30_seconds_is_refused(driver):
-    """Enable requests for a pool must be 30 seconds apart: 503 TooManyEnableAutoScaleRequests."""
-    driver.add_pool()
-    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
-    driver.pass_seconds(29)
-    with pytest.raises(BatchError) as refused:
-        enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
-    assert (refused.value.code, refused.value.status) == ("TooManyEnableAutoScaleRequests", 503)
-    driver.pass_seconds(2)
-    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;").target_dedicated == 2
-
-
-def test_enabling_while_resizing_is_refused(driver):
-    """A pool that is being resized cannot be told to scale itself."""
-    driver.add_pool()
-    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 3})
-    with pytest.raises(BatchError, match="PoolBeingResized"):
-        enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
-
-
-def test_resize_is_refused_while_enabled(driver):
-    """A pool that scales itself cannot be resized by hand; disabled, it can."""
-    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
-    driver.pass_seconds(10)
-    with pytest.raises(BatchError, match="OperationNotValidOnPool"):
-        driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
-    driver.do(autoscaling.disable, "pool")
-    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
-    driver.pass_seconds(10)
-    assert size(driver) == (2, 0)
-
-
-def test_disabled_pool_stays_as_it_is(driver):
-    """Disabling ends the evaluations, drops formula, interval and run, and keeps the size."""
-    add_scaling_pool(driver, ONE_A_TASK)
-    driver.do(autoscaling.disable, "pool")
-    driver.add_job()
-    driver.add_task("t")
-    driver.pass_seconds(3600)
-    pool = driver.world.pool("pool")
-    assert (pool.spec["enableAutoScale"], pool.auto_scale_run, size(driver)) == (False, None, (0, 0))
-    assert "autoScaleFormula" not in pool.spec
-    assert driver.world.samples == {}
-
-
-@pytest.mark.parametrize("operation", [autoscaling.disable, autoscaling.evaluate_formula])
-def test_pool_without_autoscale(driver, operation):
-    """Disable and evaluate are AutoScaleNotEnabled on a pool that does not scale itself."""
-    driver.add_pool()
-    arguments = ["pool"] if operation is autoscaling.disable else ["pool", "$TargetDedicatedNodes = 1;"]
-    with pytest.raises(BatchError, match="AutoScaleNotEnabled"):
-        driver.do(operation, *arguments)
-
-
-def test_evaluation_on_request_is_not_applied(driver):
-    """Evaluate answers with what the formula comes to, or with its error, and changes no size."""
-    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
-    driver.pass_seconds(10)
-    run = driver.do(autoscaling.evaluate_formula, "pool", "$TargetDedicatedNodes=3")
-    assert (
-        run["results"] == "$TargetDedicatedNodes=3;$TargetLowPriorityNodes=0;$NodeDeallocationOption=requeue"
-    )
-    bad = driver.do(autoscaling.evaluate_formula, "pool", "$something_useless")
-    assert bad["error"] == {
-        "code": "AutoScalingFormulaEvaluationError",
-        "message": "The specified auto-scaling formula has evaluation error",
-        "values": [{"name": "Message", "value": "Line 1, Col 1: Undefined symbol: $something_useless"}],
-    }
-    driver.pass_seconds(10)
-    assert size(driver) == (1, 0)
 
 
 def test_short_pool_is_asked_for_again(driver):

@@ -11,11 +11,6 @@ from batch_emulator.scheduler import jobs, nodes, pools, tasks
 from tests.unit.emulator.driver import FAILED, SUCCESS, Driver
 
 
-@pytest.fixture
-def driver() -> Driver:
-    return Driver()
-
-
 def add_job(driver: Driver, job_id: str = "job", **manager) -> None:
     body = {
         "id": job_id,

@@ -13,11 +13,6 @@ from tests.unit.emulator.driver import Driver
 from tests.unit.emulator.test_autopools import POOL
 
 
-@pytest.fixture
-def driver() -> Driver:
-    return Driver()
-
-
 def add_schedule(driver: Driver, schedule_id: str = "s", job: dict | None = None, **schedule):
     body = {
         "id": schedule_id,
