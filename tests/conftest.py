@@ -53,6 +53,7 @@ class _ByServices(LoadScopeScheduling):
     xdist's own groups (`--dist loadgroup`) are without effect on pytest 9.2, which no longer lets it change
     a test's id. Whole flows need a Prefect server and Azurite, which take a worker as long to start as 10
     runs: as long as there is something else, few workers take flows, and the one with the stack takes none.
+    In the soak all may, as its flows mostly wait.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -68,7 +69,8 @@ class _ByServices(LoadScopeScheduling):
     def _takes_flows(self, node: WorkerController) -> bool:
         taking = [each for each, work in self.assigned_work.items() if any(map(_is_of_flows, work))]
         has_stack = STACK_TESTS in self.assigned_work[node]
-        return node in taking or (len(taking) < FLOW_WORKERS and not has_stack)
+        has_room = len(taking) < FLOW_WORKERS or "not soak" not in self.config.option.markexpr
+        return node in taking or (has_room and not has_stack)
 
 
 def _is_of_flows(scope: str) -> bool:
