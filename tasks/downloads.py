@@ -69,9 +69,10 @@ def _is_inside(folder: str, inner: str) -> bool:
     return Path(inner).resolve().is_relative_to(Path(folder).resolve())
 
 
-def local_path(folder: Path, name: str) -> Path:
+def local_path(folder: Path, name: str) -> str:
     """Where an output lies in the folder. Raises PermanentError for a name that would lead out of it."""
-    # Text as far as that goes: it is asked for each file of a run, several times.
+    # Text, as it is asked for each file of a run, several times: pathlib takes longer than the calls to the
+    # disk, and has Python remember each part of each path.
     parts = [part for part in name.split("/") if part not in ("", ".")]
     # A drive or a share, where there are such: elsewhere `C:report.txt` is a name like any other.
     is_elsewhere = name.startswith("/") or (os.name == "nt" and PureWindowsPath(name).anchor)
@@ -79,7 +80,7 @@ def local_path(folder: Path, name: str) -> Path:
         raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
     if not _is_inside(str(folder), f"{folder}/{'/'.join(parts[:-1])}"):
         raise PermanentError(f"The output {name!r} would follow a link out of {folder}: left alone.")
-    return Path(folder, *parts)
+    return os.path.join(folder, *parts)
 
 
 def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> str | None:
@@ -89,7 +90,7 @@ def _identify_local(container: str, item: WorkItem, folder: Path, **_: Any) -> s
 
 def _find_local(container: str, item: WorkItem, folder: Path) -> Fetched | None:
     path = local_path(folder, item.output_name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     blob = blobs.find_blob(container, item.output_name)
     if blob is None or not _may_be_output(blob, item):
@@ -120,7 +121,7 @@ def download_output(container: str, item: WorkItem, folder: Path) -> Fetched | N
 
 def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, **_: Any) -> str | None:
     """The outputs of a shard, if each is on disk as it was fetched."""
-    if not all(local_path(folder, item.output_name).is_file() for item in items):
+    if not all(os.path.isfile(local_path(folder, item.output_name)) for item in items):
         return None
     found = in_threads(lambda item: _find_local(container, item, folder), items)
     return _identify_all(found, container, items)
@@ -185,7 +186,7 @@ def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict
     return fetched
 
 
-def _write_file(folder: Path, path: Path, content: bytes, etag: str) -> Fetched:
+def _write_file(folder: Path, path: str, content: bytes, etag: str) -> Fetched:
     with _writable(path), replacing(folder, path) as file:
         file.write(content)
     return Fetched(hashlib.md5(content, usedforsecurity=False).hexdigest(), etag)
@@ -206,7 +207,7 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
         return Fetched("", "", problem)
     with _writable(path):
         try:
-            if path.is_file() and (held := _same_content(container, item, path)):
+            if os.path.isfile(path) and (held := _same_content(container, item, path)):
                 return held
             return _receive(container, item, folder, path)
         except NotFoundError:
@@ -214,14 +215,14 @@ def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | Non
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def _writable(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise PermanentError(f"The output {path} can't be written: {error.strerror}.") from error
 
 
-def _same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
+def _same_content(container: str, item: WorkItem, path: str) -> Fetched | None:
     """The file at the path, if it has the content of the item's output."""
     blob = blobs.find_blob(container, item.output_name)
     if blob is None or blob.content_md5 is None or not _may_be_output(blob, item):
@@ -230,7 +231,7 @@ def _same_content(container: str, item: WorkItem, path: Path) -> Fetched | None:
     return Fetched(digest.hex(), blob.etag) if digest == blob.content_md5 else None
 
 
-def _receive(container: str, item: WorkItem, folder: Path, path: Path) -> Fetched:
+def _receive(container: str, item: WorkItem, folder: Path, path: str) -> Fetched:
     """Download the item's output to `path`. Raises NotFoundError if there is none but that of other work."""
     with replacing(folder, path) as file:
         digest, etag = blobs.download_blob(

@@ -60,7 +60,7 @@ class LogFolder:
 
     def locate(self, folder: Path, name: str, log: str) -> Path:
         """Where a log of an input is to lie. Raises PermanentError for a name that would lead elsewhere."""
-        return local_path(folder, name_log(self.run_key, name, log))
+        return Path(local_path(folder, name_log(self.run_key, name, log)))
 
 
 # Not cached: it is what makes a failed file red in each attempt in which it fails.

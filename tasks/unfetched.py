@@ -134,7 +134,7 @@ def _secure(container: blobs.Container, folder: Path, place: str, held: Held, fe
     host = unquote(container.metadata.get(HOST, ""))
     recipe = None if held.is_log else container.metadata.get(RECIPE_METADATA)
     try:
-        path = local_path(folder, place)
+        path = Path(local_path(folder, place))
         if _is_fetched(container.name, held, path) or _has_changed_input(held):
             return ""
         if recipe and held.blob.metadata.get(RECIPE_METADATA, recipe) != recipe:

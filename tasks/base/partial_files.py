@@ -18,7 +18,7 @@ except ImportError:  # Windows, where the partial files of a killed run stay unt
 
 
 @contextmanager
-def replacing(folder: Path, path: Path) -> Iterator[BinaryIO]:
+def replacing(folder: Path, path: str | Path) -> Iterator[BinaryIO]:
     """A file to write that takes `path`'s place at the end, or vanishes if the block fails.
 
     It is locked while it is written, so that one that a killed run has left can be told from it. The path's
@@ -37,11 +37,11 @@ def replacing(folder: Path, path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _move(partial: str, path: Path) -> None:
+def _move(partial: str, path: str | Path) -> None:
     try:
         os.replace(partial, path)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(partial, path)
 
 

@@ -1,5 +1,6 @@
 """What lies already where outputs are to be: outputs that still hold, and what would be overwritten."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -99,7 +100,7 @@ def find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
     if plan.output_folder is None or plan.spec.existing_outputs in (None, "overwrite"):
         return Existing(unchanged)
     paths = {file.name: local_path(plan.output_folder, file.output_name) for file in plan.files}
-    there = {name: str(path) for name, path in paths.items() if name not in unchanged and path.exists()}
+    there = {name: path for name, path in paths.items() if name not in unchanged and os.path.exists(path)}
     known = read_records(plan.output_folder) if there else {}
     return Existing(
         unchanged,

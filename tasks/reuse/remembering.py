@@ -1,5 +1,6 @@
 """Outputs, remembered as they arrive, also by a run that is stopped; and those that are stale."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ def tell_stale(outputs: Outputs) -> None:
 
 def _is_there(folder: Path, item: WorkItem) -> bool:
     try:
-        return local_path(folder, item.output_name).is_file()
+        return os.path.isfile(local_path(folder, item.output_name))
     except PermanentError:
         return False
 
@@ -111,8 +112,8 @@ def _move(folder: Path, items: Iterable[WorkItem]) -> Iterator[str]:
         path = local_path(folder, item.output_name)
         try:
             aside = local_path(folder, f"{EARLIER_FOLDER}/{item.output_name}")
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(aside)
+            os.makedirs(os.path.dirname(aside), exist_ok=True)
+            os.replace(path, aside)
             yield item.output_name
         except (OSError, PermanentError) as error:
             run_logger().warning(

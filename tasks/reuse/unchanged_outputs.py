@@ -91,7 +91,7 @@ def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> s
     """The path of the file's output, None if that, the file, or how it is made has changed."""
     file = candidate.file
     try:
-        path = str(local_path(folder, file.output_name))
+        path = local_path(folder, file.output_name)
         # The output first: where it is gone, the input need not be read.
         is_same = _read_md5(path) == candidate.record.md5 and (
             digest_source(recipe, file.name, file.output_name, digest_input(file)) == candidate.record.source

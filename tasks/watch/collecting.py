@@ -1,5 +1,6 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import copy_context
@@ -247,7 +248,7 @@ class Outputs:
         """Where an output is: its path, or its URL."""
         if self.folder is None:
             return self.outputs.locate(item.output_name).url
-        return str(self.folder / item.output_name)
+        return os.path.join(self.folder, item.output_name)
 
     def _describe(self, task_id: str) -> str:
         """Why a file has no output; "" if it has one."""

@@ -155,7 +155,7 @@ def test_no_name_leads_out_of_the_output_folder(name):
     """A name is either refused or leads to a file in the folder."""
     folder = Path("/some/folder")
     try:
-        path = local_path(folder, name)
+        path = Path(local_path(folder, name))
     except PermanentError:
         return
     assert path.resolve().is_relative_to(folder)
