@@ -8,7 +8,7 @@ from tasks.base.deadlines import current_deadline, leave_time
 from tasks.errors import FanOutError
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
-from tasks.reuse.computed_outputs import list_sources
+from tasks.reuse.earlier_attempts import list_sources
 from tasks.reuse.remembering import Memory
 from tasks.spec.bundles import find_bundles
 from tasks.spec.run_results import FileResult, TaskResult
@@ -16,8 +16,8 @@ from tasks.spec.run_spec import RunSpec
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.bundle_watch import BundleWatch
-from tasks.watch.collecting import Outputs
 from tasks.watch.completed_tasks import NOTHING_SEEN
+from tasks.watch.downloading import Outputs
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
 from tasks.watch.spending import Spending

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 
-from flows.keeping import Keeper
+from flows.renewing import Renewer
 from tasks.base.pacing import Pace
 from tasks.base.printable import say_count
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bodies.batch_tasks import TaskPlan
 from tasks.bodies.bundles import find_live_bundles
-from tasks.early_looks import EarlyLooks
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.plans import Plan
@@ -22,6 +21,7 @@ from tasks.spec.bundles import Unit, make_bundles
 from tasks.spec.inputs import InputFile
 from tasks.spec.work import WorkItem, make_item
 from tasks.step import opaque
+from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_inputs
 from tasks.watch.early_outputs import EarlyOutputs
 
@@ -41,13 +41,13 @@ class Feed:
     computed: list[WorkItem]
     """The work that earlier attempts have done."""
 
-    keeper: Keeper
+    renewer: Renewer
     """Sees that nothing runs out meanwhile."""
 
     early: EarlyOutputs
     """The outputs that are fetched meanwhile."""
 
-    looks: EarlyLooks
+    upload_watch: UploadWatch
     """What is looked at meanwhile, and may end the uploads."""
 
     is_new: bool
@@ -79,11 +79,11 @@ class Feed:
         with closing(upload_inputs(names.input_container, self.plan.files)) as uploads:
             for files, digests in uploads:
                 self._take(files, digests)
-                self.keeper.look(self.added.values())
+                self.renewer.look(self.added.values())
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
                 self.early.look(self.added)
-                if self.looks.look():
+                if self.upload_watch.look():
                     return self._leave_rest()
         self._note_uploaded()
         uploaded = sum(not file.blob for file in self.plan.files)
@@ -93,7 +93,7 @@ class Feed:
         left = {item.name for item in self.ready}
         ready = [item for item in items if item.name in left]
         units = [*self.added.values(), *self._share(ready)] if self.is_new else self._share_all(items)
-        self.keeper.finish(self.added.values())
+        self.renewer.finish(self.added.values())
         add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
         return items, units
 
@@ -140,7 +140,7 @@ class Feed:
         units = self._share(self.ready[:taken])
         first = len(self.items) - count + 1
         label = f"{first} to {first + taken - 1} of {len(self.plan.files)}"
-        self.keeper.note_added()
+        self.renewer.note_added()
         add_first_tasks(label, self.job, opaque(units), opaque(self.task_plan))
         self.added.update({unit.task_id: unit for unit in units})
         del self.ready[:taken]

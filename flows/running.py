@@ -32,11 +32,11 @@ from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.report.unnamed_artifacts import remove_unnamed_artifact
+from tasks.reuse.earlier_runs import read_program, remember_outputs
 from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import list_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.tallies import begin_spending, noted
-from tasks.reuse.unchanged_outputs import read_program, remember_outputs
 from tasks.spec.bundles import find_bundles, map_bundled
 from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
@@ -44,7 +44,7 @@ from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunRe
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
-from tasks.watch.collecting import Outputs
+from tasks.watch.downloading import Outputs
 from tasks.watch.spending import Spending
 
 Shards = Generator[list[FileResult], None, RunResult]

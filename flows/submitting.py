@@ -6,10 +6,9 @@ from datetime import datetime, timezone
 from prefect.runtime import flow_run
 
 from flows.feeding import Feed
-from flows.keeping import Keeper
+from flows.renewing import Renewer
 from tasks.base.printable import say_count
 from tasks.bodies.bundles import upload_runner
-from tasks.early_looks import EarlyLooks
 from tasks.errors import CostLimitError, FanOutError, JobEndedError, JobError
 from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_files
 from tasks.images import Image
@@ -17,7 +16,7 @@ from tasks.jobs import Job, close_job, create_job, find_active_job
 from tasks.logs import run_logger
 from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
-from tasks.reuse.computed_outputs import find_computed
+from tasks.reuse.earlier_attempts import find_computed
 from tasks.sharding import shard_size
 from tasks.spec.bundles import Unit
 from tasks.spec.first_tasks import count_first_tasks
@@ -25,6 +24,7 @@ from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.specs import describe_nodes
 from tasks.spec.work import WorkItem
 from tasks.unfetched import note_attempt
+from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_application
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.pool_watch import PoolWatch
@@ -175,16 +175,18 @@ def _submit(
     are_single, size = plan.files_per_task == 1, shard_size(len(plan.files))
     folder = plan.output_folder if are_single else None
     early = EarlyOutputs(job.id, names.output_container, folder, size)
-    keeper = Keeper(plan, task_plan, job, pool, shared)
-    looks = EarlyLooks(job, pool, spec, spending)
-    feed = Feed(plan, task_plan, job, computed, keeper, early, looks, is_new=not is_taken_up)
+    renewer = Renewer(plan, task_plan, job, pool, shared)
+    upload_watch = UploadWatch(job, pool, spec, spending)
+    feed = Feed(plan, task_plan, job, computed, renewer, early, upload_watch, is_new=not is_taken_up)
     with early.ended_on_failure():
         items, units = feed.run()
         close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
-    if looks.stopped is None:
+    if upload_watch.stopped is None:
         _tell_tasks(plan, job, items, units)
-    return Submitted(computed, items, units, job, pool, uploaded_at, early, looks.watch, looks.stopped)
+    return Submitted(
+        computed, items, units, job, pool, uploaded_at, early, upload_watch.watch, upload_watch.stopped
+    )
 
 
 def _tell_tasks(plan: Plan, job: Job, items: list[WorkItem], units: list[Unit]) -> None:

@@ -28,7 +28,7 @@ from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall, describe_seconds
-from tasks.watch.standstill import describe_running, describe_stall
+from tasks.watch.stall_report import describe_running, describe_stall
 
 FIRST_INTERVAL_SECONDS = 0.15
 BUSY_INTERVAL_MAX_SECONDS = 5.0

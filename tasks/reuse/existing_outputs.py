@@ -13,9 +13,9 @@ from tasks.azure.storage_accounts import at_account
 from tasks.blob_inputs import find_at
 from tasks.downloads import local_path
 from tasks.plans import Plan
-from tasks.reuse.computed_outputs import identify_work
+from tasks.reuse.earlier_attempts import identify_work
+from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
-from tasks.reuse.unchanged_outputs import find_unchanged
 from tasks.sharding import FILES_EACH_VISIBLE, in_threads
 from tasks.spec.inputs import InputFile
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA

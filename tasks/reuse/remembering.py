@@ -16,7 +16,7 @@ from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.work import WorkItem
-from tasks.watch.collecting import Outputs
+from tasks.watch.downloading import Outputs
 
 # The record of a folder is written as a whole: each time for at least twice as many as before.
 FIRST_RECORDED = 50

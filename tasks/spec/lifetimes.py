@@ -2,8 +2,8 @@
 
 None may run out before what uses it may need it. Batch tasks have the run's timeout from when all are added,
 and nobody knows beforehand how long the uploads before that take. So while there are uploads somebody looks
-every now and then, and makes last what would not (`flows/keeping.py`): what lasts at a look does for all that
-begins until the next. When the job is closed it lasts for good.
+every now and then, and makes last what would not (`flows/renewing.py`): what lasts at a look does for all
+that begins until the next. When the job is closed it lasts for good.
 """
 
 from datetime import datetime, timedelta

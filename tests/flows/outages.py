@@ -23,7 +23,7 @@ from tasks.azure.accounts import Accounts, using
 from tasks.azure.blocks import save_accounts
 from tasks.base.deadlines import run_deadline
 from tasks.errors import NotFoundError
-from tasks.reuse.computed_outputs import list_sources
+from tasks.reuse.earlier_attempts import list_sources
 from tasks.spec.naming import names_of_run
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.run_results import RunResult

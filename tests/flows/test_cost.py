@@ -15,8 +15,8 @@ from tasks.base.listeners import listening
 from tasks.errors import CostLimitError, InputError
 from tasks.plans import Plan
 from tasks.report.failed_logs import make_plain
-from tasks.reuse.computed_outputs import list_computed
-from tasks.reuse.unchanged_outputs import read_program
+from tasks.reuse.earlier_attempts import list_computed
+from tasks.reuse.earlier_runs import read_program
 from tasks.spec.naming import names_of_run
 from tasks.spec.prices import PriceSpec
 from tasks.spec.recipe import digest_recipe

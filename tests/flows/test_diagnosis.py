@@ -39,7 +39,7 @@ from tasks.watch.pool_watch import PoolWatch
 from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall
-from tasks.watch.standstill import describe_running, describe_stall
+from tasks.watch.stall_report import describe_running, describe_stall
 from tests.flows.services import batch, wait_for_remains, write_files
 from tests.messages import find_nonsense
 from tests.sampling import sample

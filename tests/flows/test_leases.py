@@ -16,7 +16,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 import batch_emulator
 from flows.fan_out import fan_out
-from flows.keeping import Keeper
+from flows.renewing import Renewer
 from tasks.azure.sas import read_expiry
 from tasks.base.deadlines import run_deadline
 from tasks.batch_tasks import add_first_tasks, renew_tasks
@@ -120,7 +120,7 @@ def test_a_second_attempt_mends_nodes_that_came_after_the_signature(too_late, mo
     assert identify_pool(names, options, image, APPLICATION)
 
 
-@pytest.mark.parametrize("renew", [Keeper.look, Keeper.finish], ids=["meanwhile", "at the end"])
+@pytest.mark.parametrize("renew", [Renewer.look, Renewer.finish], ids=["meanwhile", "at the end"])
 def test_a_run_whose_uploads_outlast_its_signatures_renews_them(
     too_late, prefect_server, inputs, tmp_path, monkeypatch, run_key, renew
 ):
@@ -131,17 +131,17 @@ def test_a_run_whose_uploads_outlast_its_signatures_renews_them(
     spec = spec.model_copy(update={"output_dir": str(tmp_path / "out")})
     task_plan = TaskPlan(names, spec, build_command(spec.command, None))
     job = create_job.fn(names, spec)
-    keeper = Keeper(plan_run(spec), task_plan, job, pool, APPLICATION)
-    keeper.note_added()
+    renewer = Renewer(plan_run(spec), task_plan, job, pool, APPLICATION)
+    renewer.note_added()
     add_first_tasks.fn("", job, [ITEM], task_plan)
     # By now a second has gone.
     wait_for_node(names, "starttaskfailed")
     monkeypatch.setattr("tasks.azure.sas.MARGIN_SECONDS", 3600)
-    renew(keeper, [ITEM])
+    renew(renewer, [ITEM])
     completed = wait_until(lambda: find_completed(job.id), SECONDS, "completed Batch task")
     assert [task.execution_info.failure_info for task in completed] == [None]
     lasting = pool.signed_until + timedelta(minutes=59)
-    assert min(keeper.pool.signed_until, keeper.tasks_signed_until) > lasting
+    assert min(renewer.pool.signed_until, renewer.tasks_signed_until) > lasting
     # What has run is left alone.
     assert renew_tasks.fn(job, [ITEM], task_plan) == 0
 

@@ -72,7 +72,7 @@ def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypat
 
 def test_a_job_is_kept_alive_while_uploads_last(kept, inputs, tmp_path, monkeypatch):
     """Its own limit, which counts from its start, is moved again and again, and once more at the end."""
-    monkeypatch.setattr("flows.keeping.seconds_to_look", lambda timeout_seconds: 0.0)
+    monkeypatch.setattr("flows.renewing.seconds_to_look", lambda timeout_seconds: 0.0)
     names = {path.name: path.read_text() for path in sorted(inputs.iterdir())[:2]}
     few = write_files(tmp_path / "few", names)
     options = {"run_key": kept, "cleanup": KEEP_ALL, "return_state": True}

@@ -18,7 +18,6 @@ from flows.fan_out import fan_out
 from tasks.azure.clients import batch_client
 from tasks.base.deadlines import run_deadline
 from tasks.cleanup import clean_up
-from tasks.early_looks import EarlyLooks
 from tasks.errors import PoolError, QuotaError
 from tasks.images import choose_image
 from tasks.jobs import create_job
@@ -26,6 +25,7 @@ from tasks.pools import Pool, create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
+from tasks.upload_watch import UploadWatch
 from tasks.waiting import wait_for_tasks
 from tasks.watch.health import PoolView
 from tasks.watch.pool_watch import PoolWatch, QuotaWait, check_pool
@@ -181,19 +181,19 @@ def test_the_budget_for_a_quota_is_one_for_uploads_and_tasks(serve_with, run_key
     names = names_of_run(run_key)
     job, pool = create_job.fn(names, options), make_pool(run_key, options)
     batch().create_task(job.id, models.BatchTaskCreateOptions(id="x", command_line="true"))
-    looks = EarlyLooks(job, pool, options, Spending(datetime.now(timezone.utc)))
+    upload_watch = UploadWatch(job, pool, options, Spending(datetime.now(timezone.utc)))
 
     def look() -> QuotaWait | None:
-        looks._look(time.monotonic())
-        return looks.watch.quota_wait
+        upload_watch._look(time.monotonic())
+        return upload_watch.watch.quota_wait
 
     # An hour ago, as far as anybody remembers.
     wait_until(look, 60, "wait for the quota").began_seconds -= 3600
     monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0)
     patience = Patience(600, 600, quota_seconds=3600)
-    rest = (time.monotonic() + 60, patience, lambda _: None, looks.spending)
+    rest = (time.monotonic() + 60, patience, lambda _: None, upload_watch.spending)
     with pytest.raises(PoolError, match=r"fan-out-holder(.|\n)*ask for more quota"):
-        list(wait_for_tasks.fn(job, looks.watch, frozenset({"x"}), *rest))
+        list(wait_for_tasks.fn(job, upload_watch.watch, frozenset({"x"}), *rest))
 
 
 def watch_of(pool: Pool) -> PoolWatch:

@@ -85,16 +85,16 @@ ENDING = {
     "tasks/checks.py: wait(futures)": "Each request of both has the run's deadline.",
     "tasks/checks.py: futures[0].result()": "It has ended: it was waited for, and each request has the run's "
     "deadline.",
-    "tasks/reuse/unchanged_outputs.py: future.result()": "It is found to have succeeded before.",
-    "tasks/reuse/unchanged_outputs.py: wait(futures)": "They look at files; each request has a deadline.",
+    "tasks/reuse/earlier_runs.py: future.result()": "It is found to have succeeded before.",
+    "tasks/reuse/earlier_runs.py: wait(futures)": "They look at files; each request has a deadline.",
     "tasks/sharding.py: future.result(raise_on_failure=False)": "It has ended, or those who ask have waited.",
     "tasks/sharding.py: wait(list(futures))": "Each request of the Prefect tasks has the run's deadline.",
     "tasks/sharding.py: wait(list(under_way))": "Each request of the Prefect tasks has the run's deadline.",
     "tasks/sharding.py: worker.result()": "Each request of the threads has the run's deadline.",
     "tasks/sharding.py: future.result()": "It has ended.",
-    "tasks/watch/collecting.py: download.result()": "It has ended.",
-    "tasks/watch/collecting.py: self._wait(self.downloads)": "Each request of theirs has the run's deadline.",
-    "tasks/watch/collecting.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
+    "tasks/watch/downloading.py: download.result()": "It has ended.",
+    "tasks/watch/downloading.py: self._wait(self.downloads)": "Each request has the run's deadline.",
+    "tasks/watch/downloading.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
     "tasks/watch/early_outputs.py: wait([future for _, future in self.downloads])": "Each request of a "
     "download has the run's deadline.",
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.keeping import Keeper
+from flows.renewing import Renewer
 from tasks.azure import sas
 from tasks.azure.sas import (
     ENTRA_MAX_SECONDS,
@@ -64,8 +64,8 @@ class Clock(datetime):
 def test_whatever_begins_while_inputs_are_uploaded_is_signed_for(monkeypatch, timeout_seconds, most):
     """However long uploads take, what waits begins with a signature that lasts until its job ends; and
     signatures are renewed no more often than each few hours."""
-    keeper, signed = make_keeper(monkeypatch, timeout_seconds, most)
-    keeper.note_added()
+    renewer, signed = make_renewer(monkeypatch, timeout_seconds, most)
+    renewer.note_added()
     days = 3
     while Clock.seconds < days * DAY:
         # The last moment before the next look.
@@ -73,20 +73,20 @@ def test_whatever_begins_while_inputs_are_uploaded_is_signed_for(monkeypatch, ti
         needed = Clock.now() + timedelta(seconds=timeout_seconds + GUARD_SECONDS)
         assert signed["tasks"][-1] >= needed
         assert signed["pool"][-1] >= needed
-        keeper.look([])
-    keeper.finish([])
+        renewer.look([])
+    renewer.finish([])
     for renewed in map(len, signed.values()):
         assert 1 < renewed <= days * DAY / 3600
         assert most is not None or renewed <= days * 3
 
 
-def make_keeper(
+def make_renewer(
     monkeypatch: pytest.MonkeyPatch, timeout_seconds: float, most: float | None
-) -> tuple[Keeper, dict[str, list[datetime]]]:
-    """A keeper at the beginning of the clock's time, and until when it has signed what, each time."""
+) -> tuple[Renewer, dict[str, list[datetime]]]:
+    """A renewer at the beginning of the clock's time, and until when it has signed what, each time."""
     monkeypatch.setattr(sas, "datetime", Clock)
     monkeypatch.setattr(Clock, "seconds", 0.0)
-    monkeypatch.setattr("flows.keeping.time", SimpleNamespace(monotonic=lambda: Clock.seconds))
+    monkeypatch.setattr("flows.renewing.time", SimpleNamespace(monotonic=lambda: Clock.seconds))
 
     def sign() -> datetime:
         return validity(Clock.now(), timeout_seconds, most)[1]
@@ -98,14 +98,14 @@ def make_keeper(
         return replace(pool, signed_until=signed["pool"][-1])
 
     signed = {"tasks": [sign()], "pool": [sign()]}
-    monkeypatch.setattr("flows.keeping.extend_job", lambda *_: True)
-    monkeypatch.setattr("flows.keeping.extend_pool", extend_pool)
-    monkeypatch.setattr("flows.keeping.renew_tasks", lambda *_: signed["tasks"].append(sign()) or 0)
+    monkeypatch.setattr("flows.renewing.extend_job", lambda *_: True)
+    monkeypatch.setattr("flows.renewing.extend_pool", extend_pool)
+    monkeypatch.setattr("flows.renewing.renew_tasks", lambda *_: signed["tasks"].append(sign()) or 0)
     spec = RunSpec(inputs="in", command="cat {input}", timeout_seconds=timeout_seconds)
     plan = Plan(spec, NAMES, [], None, True, None)
     job = Job("job", NOW)
     pool = Pool("pool", is_own=True, signed_until=sign())
-    return Keeper(plan, make_plan(), job, pool, None, looked_seconds=0.0), signed
+    return Renewer(plan, make_plan(), job, pool, None, looked_seconds=0.0), signed
 
 
 def make_signer(**key: Any) -> Signer:

@@ -20,7 +20,7 @@ from tasks.step import opaque
 
 
 @dataclass
-class Keeper:
+class Renewer:
     """Looks after job, pool and Batch tasks of an attempt until all its tasks are added."""
 
     plan: Plan

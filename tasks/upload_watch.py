@@ -24,7 +24,7 @@ LOOK_SECONDS = 5.0
 
 
 @dataclass
-class EarlyLooks:
+class UploadWatch:
     """What is looked at from time to time, so that the pool grows with the tasks that are there already, and
     nothing more is begun when the nodes have cost as much as they may."""
 
