@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from batch_emulator.settings import DEFAULT_ACCOUNT, DEFAULT_KEY
+from tests.shared_key import authorize
 
 HOST = "localhost:10003"
 URL = f"http://{HOST}"
@@ -38,20 +36,6 @@ WINDOWS = {
     },
     "nodeAgentSKUId": "batch.node.windows amd64",
 }
-
-_SIGNED = (
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-)
 
 
 class Wire:
@@ -79,7 +63,7 @@ class Wire:
             sent["content-length"] = str(len(content))
         if content:
             sent.setdefault("content-type", "application/json; odata=minimalmetadata")
-        sent["authorization"] = f"SharedKey {DEFAULT_ACCOUNT}:{sign(method, path, parameters, sent)}"
+        sent["authorization"] = authorize(DEFAULT_ACCOUNT, DEFAULT_KEY, method, path, parameters, sent)
         text = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters.items())
         return await self.client.request(method, f"{path}?{text}", content=content, headers=sent)
 
@@ -116,16 +100,6 @@ class Wire:
             return nodes[0]["id"] if nodes and nodes[0]["state"] == "idle" else None
 
         return await eventually(find)
-
-
-def sign(method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> str:
-    """The signature of a request. Source: REST documentation, "Authenticate Requests"."""
-    standard = "\n".join(headers.get(name, "") for name in _SIGNED)
-    extensions = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("ocp-"))
-    parameters = "".join(f"\n{name.lower()}:{query[name]}" for name in sorted(query, key=str.lower))
-    text = f"{method}\n{standard}\n{extensions}/{DEFAULT_ACCOUNT}{path}{parameters}"
-    digest = hmac.digest(base64.b64decode(DEFAULT_KEY), text.encode(), hashlib.sha256)
-    return base64.b64encode(digest).decode()
 
 
 def error(answer: httpx.Response) -> tuple[int, str, dict[str, str]]:

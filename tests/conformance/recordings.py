@@ -7,9 +7,6 @@ first answer that shows it. Names that the service chose (nodes, skip tokens) ar
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 import time
@@ -24,20 +21,8 @@ import httpx
 
 from batch_emulator import Account
 from tests.conformance.staging import meet_nodes, stage
+from tests.shared_key import authorize
 
-_SIGNED = (
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-)
 _SENT = (
     "accept",
     "content-type",
@@ -108,7 +93,8 @@ class Service:
         headers["ocp-date"] = formatdate(usegmt=True)
         if exchange.method not in ("GET", "HEAD"):
             headers["content-length"] = str(len(content))
-        headers["authorization"] = self._sign(exchange.method, path, dict(query), headers)
+        name, key = self.account.name, self.account.key
+        headers["authorization"] = authorize(name, key, exchange.method, path, dict(query), headers)
         text = "&".join(f"{quote(name, '$')}={quote(value)}" for name, value in query)
         url = f"{self.account.endpoint}{path}?{text}"
         found = self.client.request(exchange.method, url, content=content, headers=headers)
@@ -135,15 +121,6 @@ class Service:
 
     def _option(self, name: str, value: str) -> str:
         return self.next_token if name == "$skiptoken" else self.rename(value)
-
-    def _sign(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> str:
-        """Source: REST documentation, "Authenticate Requests to the Azure Batch Service"."""
-        lines = [method, *(headers.get(name, "") for name in _SIGNED)]
-        lines += [f"{name}:{headers[name]}" for name in sorted(headers) if name.startswith("ocp-")]
-        lines.append(f"/{self.account.name}{path}")
-        lines += [f"{name.lower()}:{query[name]}" for name in sorted(query, key=str.lower)]
-        digest = hmac.digest(base64.b64decode(self.account.key), "\n".join(lines).encode(), hashlib.sha256)
-        return f"SharedKey {self.account.name}:{base64.b64encode(digest).decode()}"
 
 
 def read_recording(file: Path) -> list[Exchange]:
