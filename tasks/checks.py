@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -153,7 +154,7 @@ def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
 def find_space_problems(folder: Path, files: list[InputFile]) -> Iterator[Finding]:
     """Whether outputs can be written, and have room, were each as large as its input."""
     try:
-        nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+        nearest = next(one for one in (folder, *folder.parents) if _is_there(one))
         # What permissions say isn't all: a file system may be read-only, and of some nothing can be made.
         with tempfile.TemporaryFile(dir=nearest):
             free_bytes = shutil.disk_usage(nearest).free
@@ -169,3 +170,10 @@ def find_space_problems(folder: Path, files: list[InputFile]) -> Iterator[Findin
         )
     else:
         yield Finding("output folder", "fine", f"{nearest} has {free_bytes / 1e9:,.1f} GB left.")
+
+
+def _is_there(path: Path) -> bool:
+    """Also a link that leads nowhere. OSError where nothing can ever be: below a file, by a name too long."""
+    with suppress(FileNotFoundError):
+        return bool(os.lstat(path))
+    return False

@@ -110,9 +110,10 @@ def test_an_output_that_cannot_be_written_stays_in_its_container(serve_with, tmp
     inputs = write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"})
     ran = tmp_path / "ran"
     in_the_way = tmp_path / "out" / "one_OUTPUT.txt"
-    in_the_way.mkdir(parents=True)
     serve_with()
-    run = (inputs, None, f"sh -c 'echo x >> {ran}; cat $FAN_OUT_INPUT'", tmp_path / "out")
+    # Made while the run goes on: what is there beforehand is refused.
+    command = f"sh -c 'echo x >> {ran}; mkdir -p {in_the_way}; cat $FAN_OUT_INPUT'"
+    run = (inputs, None, command, tmp_path / "out")
     with pytest.raises(FilesFailedError, match="can't be written"):
         fan_out(*run, run_key=run_key)
     assert blobs().get_container_client(names_of_run(run_key).output_container).exists()
