@@ -15,6 +15,7 @@ from batch_emulator.api.bodies.pools import (
     PoolPatch,
     PoolReplace,
     PoolResize,
+    fill_accounts,
 )
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
@@ -68,6 +69,7 @@ def change_pool(call: Call) -> Response:
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(body)
     pool = _pool(call)
+    body = fill_accounts(pool.spec | body, body)
     check_system(pool.spec | body)
     call.check(pool)
     return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))

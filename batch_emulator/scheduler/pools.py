@@ -17,6 +17,19 @@ from batch_emulator.scheduler.world import World
 _NIL = "00000000-0000-0000-0000-000000000000"
 _SLOTS_PER_CORE = 4
 _MOST_SLOTS = 256
+# What can be updated only when the pool is empty (REST operation Update Pool, since 2024-07-01).
+_KEPT_BY_NODES = (
+    "displayName",
+    "enableInterNodeCommunication",
+    "mountConfiguration",
+    "networkConfiguration",
+    "taskSchedulingPolicy",
+    "taskSlotsPerNode",
+    "upgradePolicy",
+    "userAccounts",
+    "virtualMachineConfiguration",
+    "vmSize",
+)
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes")
 
 
@@ -138,8 +151,11 @@ def delete_pool(world: World, pool_id: str) -> None:
 
 
 def change_pool(world: World, pool_id: str, changes: Wire) -> Pool:
-    """PATCH: each named property is replaced whole."""
+    """PATCH: each named property is replaced whole; 409 for one that a pool with nodes keeps."""
     pool = world.live_pool(pool_id)
+    if world.store.nodes(key(pool_id)) and (kept := [name for name in changes if name in _KEPT_BY_NODES]):
+        reason = f"{', '.join(kept)} can be updated only when the pool is empty"
+        raise BatchError("OperationInvalidForCurrentState", ("Reason", reason))
     _refuse_pool_spec(pool.spec | changes)
     refuse_missing(world, changes)
     allocation.settle(world, pool)

@@ -42,6 +42,18 @@ async def test_new_pool_has_every_default(wire: Wire) -> None:
     assert (pool["enableAutoScale"], pool["enableInterNodeCommunication"]) == (False, False)
 
 
+async def test_display_name_stands_behind_the_id(wire: Wire) -> None:
+    """Of whatever has one: pools, jobs and their schedules, and tasks."""
+    named = {"displayName": "n"}
+    await wire.add_pool(**named)
+    await wire.add_job(**named)
+    await wire.add_task(**named)
+    job = {"poolInfo": {"poolId": "p"}}
+    await wire.post("/jobschedules", {"id": "s", "schedule": {}, "jobSpecification": job} | named)
+    for path in ("/pools/p", "/jobs/j", "/jobs/j/tasks/t", "/jobschedules/s"):
+        assert list(await wire.get(path))[1:4] == ["id", "displayName", "url"]
+
+
 async def test_new_start_task_has_every_default(wire: Wire) -> None:
     """What a start task does not say is filled in."""
     await wire.add_pool(startTask={"commandLine": "true"})
@@ -101,11 +113,13 @@ async def test_secrets_are_never_answered(wire: Wire) -> None:
 
 async def test_accounts_on_windows_say_how_they_log_in(wire: Wire) -> None:
     """A Windows pool's accounts log in as batch jobs do, unless they say otherwise."""
-    accounts = [{"name": "me", "password": "x"}]
+    accounts = [{"name": "me", "password": "x", "linuxUserConfiguration": {"sshPrivateKey": "AAAA=="}}]
+    filled = {"name": "me", "elevationLevel": "nonadmin", "windowsUserConfiguration": {"loginMode": "batch"}}
     await wire.add_pool("windows", virtualMachineConfiguration=WINDOWS, userAccounts=accounts)
     await wire.add_pool("linux", userAccounts=accounts)
-    account = (await wire.get("/pools/windows"))["userAccounts"][0]
-    assert account["windowsUserConfiguration"] == {"loginMode": "batch"}
+    assert (await wire.get("/pools/windows"))["userAccounts"] == [filled]
+    await wire.send("PATCH", "/pools/windows", {"userAccounts": [accounts[0] | {"name": "you"}]})
+    assert (await wire.get("/pools/windows"))["userAccounts"] == [filled | {"name": "you"}]
     assert "windowsUserConfiguration" not in (await wire.get("/pools/linux"))["userAccounts"][0]
 
 

@@ -80,6 +80,26 @@ async def test_an_active_task_has_no_files(wire: Wire, path: str) -> None:
     assert "not valid for the current state" in answer.json()["message"]["value"]
 
 
+async def test_a_pool_with_nodes_keeps_what_they_are_made_of(wire: Wire) -> None:
+    """Its VM size, image, slots, name and so on change only while it is empty; the rest at any time."""
+    await wire.add_pool(targetDedicatedNodes=1)
+    await wire.idle_node()
+    for changes in (
+        {"vmSize": "standard_d4s_v3"},
+        {"taskSlotsPerNode": 2, "metadata": []},
+        {"displayName": "x"},
+    ):
+        assert error(await wire.send("PATCH", "/pools/p", changes))[:2] == (
+            409,
+            "OperationInvalidForCurrentState",
+        )
+    assert (await wire.get("/pools/p"))["vmSize"] == "standard_d2s_v3"
+    taken = await wire.send("PATCH", "/pools/p", {"metadata": [], "startTask": {"commandLine": "true"}})
+    assert taken.status_code == 200
+    await wire.add_pool("empty")
+    assert (await wire.send("PATCH", "/pools/empty", {"vmSize": "standard_d4s_v3"})).status_code == 200
+
+
 async def test_a_deallocated_node_takes_no_users_and_shows_no_files(wire: Wire) -> None:
     """Users are for idle and running nodes, files for nodes that have a machine; both come back with it."""
     await wire.add_pool(targetDedicatedNodes=1)

@@ -121,13 +121,7 @@ class PoolSpecification(Body):
     @model_validator(mode="before")
     @classmethod
     def fill_accounts(cls, value: Any) -> Any:
-        """On Windows an account that does not say how to log in does so as is usual for the kind of pool."""
-        mode = _default_login_mode(value) if isinstance(value, dict) else None
-        if mode is None or not isinstance(value.get("userAccounts"), list):
-            return value
-        usual = {"windowsUserConfiguration": {"loginMode": mode}}
-        accounts = [usual | each if isinstance(each, dict) else each for each in value["userAccounts"]]
-        return value | {"userAccounts": accounts}
+        return fill_accounts(value, value)
 
     @model_validator(mode="before")
     @classmethod
@@ -251,6 +245,23 @@ class AutoScaleEvaluate(Body):
     def check_length(self) -> AutoScaleEvaluate:
         _check_formula(self.auto_scale_formula)
         return self
+
+
+def fill_accounts(pool: Any, body: Any) -> Any:
+    """A body of that pool, whose accounts on Windows have what is usual there: one that does not say how to
+    log in does so as the kind of pool has it, and what is said of Linux is ignored."""
+    mode = _default_login_mode(pool) if isinstance(pool, dict) else None
+    if mode is None or not isinstance(body.get("userAccounts"), list):
+        return body
+    accounts = [
+        _fill_account(each, mode) if isinstance(each, dict) else each for each in body["userAccounts"]
+    ]
+    return body | {"userAccounts": accounts}
+
+
+def _fill_account(account: dict[str, Any], mode: str) -> dict[str, Any]:
+    own = {name: value for name, value in account.items() if name != "linuxUserConfiguration"}
+    return {"windowsUserConfiguration": {"loginMode": mode}} | own
 
 
 def _default_login_mode(pool: dict[str, Any]) -> str | None:

@@ -33,8 +33,10 @@ _COUNTED = (
 def render_pool(pool: Pool, store: Store, base_url: str, version: str) -> Wire:
     """A pool, as Get Pool of an API version answers it."""
     nodes = store.nodes(key(pool.id))
-    wire: Wire = {
-        "id": pool.id,
+    wire: Wire = {"id": pool.id}
+    if "displayName" in pool.spec:
+        wire["displayName"] = pool.spec["displayName"]
+    wire |= {
         "url": f"{base_url}/pools/{pool.id}",
         "eTag": etag(pool.modified),
         "lastModified": format_ticks(pool.modified),
@@ -44,8 +46,6 @@ def render_pool(pool: Pool, store: Store, base_url: str, version: str) -> Wire:
         "allocationState": pool.allocation_state,
         "allocationStateTransitionTime": format_ticks(pool.allocation_since),
     }
-    if "displayName" in pool.spec:
-        wire["displayName"] = pool.spec["displayName"]
     return wire | arrange(_defaults(version) | pool.spec | _render_size(pool, nodes), order.POOL)
 
 
