@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from prefect import Flow
 from prefect.settings import get_current_settings, temporary_settings
 
+from flows.arguments import find_other_bytes, spell_inputs
 from flows.display import expected_errors_hidden, live_display
 from flows.heartbeats import UNSENT, heartbeats_sent
 from flows.server_errors import explain_server_error
@@ -82,6 +83,9 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
     """Run a flow with these arguments, by default those of the process. Returns the exit code."""
     app = build_app(flow)
     given = spell_inputs(sys.argv[1:] if arguments is None else arguments)
+    if problem := find_other_bytes(given):
+        print(f"Error: {problem}", file=sys.stderr)
+        return WRONG_USAGE
     try:
         # After --help there is nothing to return.
         code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
@@ -89,11 +93,6 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {_explain_usage(error)}\nSee --help.", file=sys.stderr)
         return WRONG_USAGE
     return code or SUCCEEDED
-
-
-def spell_inputs(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `@-` for `-`, which else would be taken for an option."""
-    return ["@-" if argument == "-" else argument for argument in arguments]
 
 
 def build_app(flow: Flow) -> App:

@@ -23,7 +23,7 @@ from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.health import PoolView
-from tasks.watch.job_watch import ENDED, check_end, check_job
+from tasks.watch.job_watch import ENDED, check_end, check_job, refuse_lost_container
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
@@ -117,6 +117,7 @@ def _wait(
             counts = replace(collector.bring_up_to_date(counts), files=on_completed(fresh))
             progress.tell(counts.all_completed() if collector.is_complete else counts)
             yield len(fresh)
+            refuse_lost_container(fresh, counts)
             now = time.monotonic()
             is_over = not (spending.is_ending and counts.running) or now >= deadline_seconds
             if collector.is_complete and is_over:

@@ -163,7 +163,9 @@ def describe_problem(task: TaskResult | None, has_output: bool) -> str:
         # An earlier attempt may have made it, whose Batch task is gone.
         return "" if has_output else NOT_COMPLETED
     if not task.succeeded:
-        exit_code = "did not run" if task.exit_code is None else f"exit code {task.exit_code}"
+        exit_code = f"exit code {task.exit_code}"
+        if task.exit_code is None:
+            exit_code = "did not run" if task.seconds is None else "did not run to its end"
         said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]
         service = ": ".join(part for part in said if part)
         return f"{exit_code} ({service})" if service else exit_code

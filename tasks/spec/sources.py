@@ -146,7 +146,14 @@ def _read_list_file(path: str) -> bytes:
 @cache
 def _read_standard_input() -> bytes:
     """All of it, kept: another attempt of the flow in this process would find nothing more."""
-    return sys.stdin.buffer.read()
+    try:
+        if sys.stdin is None:
+            raise InputError("There is no standard input to read a list of inputs from: it is closed.")
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise InputError(
+            f"The list of inputs can't be read from standard input: {error.strerror}."
+        ) from error
 
 
 def _split_list(content: bytes) -> list[str]:

@@ -1,11 +1,14 @@
 """Looking at the job while waiting, so that a run whose tasks can't come any more fails soon."""
 
+from collections.abc import Iterable
+
 from azure.batch import BatchClient
 
 from tasks.azure import plain_batch
 from tasks.azure.states import read_state
 from tasks.base.printable import say_count
 from tasks.errors import JobError
+from tasks.spec.run_results import TaskResult
 from tasks.watch.progress import Counts
 
 OVER = ("terminating", "completed", "deleting")
@@ -13,6 +16,8 @@ OVER = ("terminating", "completed", "deleting")
 ALL_DONE = "AllTasksComplete"
 # The code of a task that did not end by itself.
 ENDED = "TaskEnded"
+# That of a task whose output has nowhere to go: there is one container for the outputs of all.
+NOWHERE = "FileUploadContainerNotFound"
 
 
 def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
@@ -30,6 +35,17 @@ def check_end(client: BatchClient, job_id: str, counts: Counts, ended: int) -> N
     if state in OVER and reason != ALL_DONE:
         tasks = say_count(ended, "Batch task")
         raise JobError(f"The job {job_id} is {state} ({reason}), with which {tasks} ended: {counts}.")
+
+
+def refuse_lost_container(results: Iterable[TaskResult], counts: Counts) -> None:
+    """Raise JobError if the container of the outputs is gone: every further task would run for nothing."""
+    lost = next((result for result in results if result.code == NOWHERE), None)
+    if lost is not None:
+        raise JobError(
+            f"{counts}. The container that outputs are written to is gone; somebody has deleted it, with the "
+            f"outputs that had not been fetched. Run again with the same run_key for what is missing.\n"
+            f"{lost.code}: {lost.message}"
+        )
 
 
 def _read_job(client: BatchClient, job_id: str) -> tuple[str, str]:

@@ -25,6 +25,9 @@ NODE_SELECT = ["id", "state", "stateTransitionTime", "schedulingState", "startTa
 REMEDIES = {
     "job disabled": "enable the job again",
     "no nodes wanted": "resize the pool, or give it a formula that asks for nodes",
+    "no nodes to be had": "ask for another vm_size, or wait for longer (stall_minutes)",
+    "nobody asks for nodes": "resize the pool again, or give it a formula that asks for nodes",
+    "deallocated": "start the nodes again, or remove them so that others come",
     "offline": "enable scheduling on the nodes again",
     "unknown": "the service has lost contact with the nodes: reboot or remove them",
     "waiting for start task": "see what the start task waits for, or give it more time (pool.start_minutes)",
@@ -84,6 +87,8 @@ def _find_remedies(view: PoolView, job_state: str, requeues: int) -> Iterator[st
         yield REMEDIES["job disabled"]
     elif not sum(view.targets):
         yield REMEDIES["no nodes wanted"]
+    elif not view.node_count and view.is_steady:
+        yield REMEDIES["no nodes to be had" if view.has_autoscale else "nobody asks for nodes"]
     else:
         yield from dict.fromkeys(REMEDIES[state] for state in seen if state in REMEDIES)
 

@@ -40,7 +40,7 @@ from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall
 from tasks.watch.stall_report import describe_running, describe_stall
-from tests.flows.services import batch, wait_for_remains, write_files
+from tests.flows.services import batch, blobs, wait_for_remains, write_files
 from tests.messages import find_nonsense
 from tests.sampling import sample
 
@@ -70,6 +70,24 @@ def set_offline(names: RunNames) -> None:
     options = models.BatchNodeDisableSchedulingOptions(node_disable_scheduling_option="requeue")
     for node in nodes:
         batch().disable_node_scheduling(names.pool_id, node.id, options)
+
+
+def deallocate_nodes(names: RunNames) -> None:
+    nodes = list(batch().list_nodes(names.pool_id))
+    if not nodes or any(node.state not in ("idle", "running") for node in nodes):
+        raise HttpResponseError("not there yet")
+    for node in nodes:
+        how = {"nodeDeallocateOption": "requeue"}
+        batch().begin_deallocate_node(names.pool_id, node.id, how, polling_interval=1)
+
+
+def stop_resize(names: RunNames) -> None:
+    batch().begin_stop_pool_resize(names.pool_id, polling_interval=1)
+    batch().disable_pool_auto_scale(names.pool_id)
+
+
+def delete_outputs(names: RunNames) -> None:
+    blobs().delete_container(names.output_container)
 
 
 def delete_tasks(names: RunNames) -> None:
@@ -109,6 +127,18 @@ TABLE = {
     "nodes offline": Row(
         StallError, ("has 1 offline", "Node .* has been offline for", "enable scheduling"), inject=set_offline
     ),
+    "nodes deallocated": Row(
+        StallError, ("has 1 deallocated", "What helps: start the nodes again"), inject=deallocate_nodes
+    ),
+    "resize stopped": Row(
+        StallError, ("and has none; ResizeStopped", "What helps: resize the pool again"), inject=stop_resize
+    ),
+    "container of outputs deleted": Row(
+        JobError,
+        ("The container that outputs are written to is gone", "FileUploadContainerNotFound"),
+        inject=delete_outputs,
+        command="sleep 1",
+    ),
     "start task that hangs": Row(
         StallError,
         ("has 1 waiting for start task", "start task still runs", "asking a mirror", "start_minutes"),
@@ -121,7 +151,11 @@ TABLE = {
     ),
     "no nodes to be had": Row(
         StallError,
-        ("is to have 1 dedicated and 0 Spot nodes, and has none", "AllocationFailed"),
+        (
+            "is to have 1 dedicated and 0 Spot nodes, and has none",
+            "AllocationFailed",
+            "ask for another vm_size",
+        ),
         {"allocations": (AllocationFault(code="AllocationFailed"),)},
     ),
     "Spot taken away for ever": Row(

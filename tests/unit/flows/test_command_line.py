@@ -13,8 +13,10 @@ from prefect import Flow
 from prefect.settings import get_current_settings, temporary_settings
 from pydantic import BaseModel
 
+from flows.arguments import find_other_bytes, spell_inputs
 from flows.command_line import (
     PATHS_ON_TERMINAL,
+    WRONG_USAGE,
     Outcome,
     _is_confirmed,
     build_app,
@@ -23,7 +25,6 @@ from flows.command_line import (
     print_paths,
     report,
     server_settings,
-    spell_inputs,
 )
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
@@ -128,6 +129,13 @@ def test_wrong_options_are_refused(arguments: str, message: str, capsys: pytest.
     assert message in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
+
+
+def test_an_argument_that_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]):
+    """Prefect, which records parameters, could not even be asked."""
+    assert main(fan_out, ["in/\udcff.txt", "--command", "wc"]) == WRONG_USAGE
+    assert r"'in/\udcff.txt' is not UTF-8" in capsys.readouterr().err
+    assert find_other_bytes(["日本語", "😀", "-"]) is None
 
 
 def test_what_a_flow_needs_must_be_there(capsys: pytest.CaptureFixture[str]):

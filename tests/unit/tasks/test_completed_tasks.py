@@ -1,7 +1,14 @@
 """How Batch tasks have ended, as their lists in JSON say it."""
 
+from dataclasses import replace
+
+import pytest
+
+from tasks.errors import JobError
 from tasks.watch.completed_tasks import NOTHING_SEEN, _read_result
 from tasks.watch.early_outputs import EarlyOutputs
+from tasks.watch.job_watch import refuse_lost_container
+from tasks.watch.progress import Counts
 
 ENDED = {
     "id": "task-1",
@@ -51,3 +58,14 @@ def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure(
     assert (early.seen.ids, early.seen.latest) == (("task-1",), result.changed_at)
     early.has_failed = True
     assert early.seen == NOTHING_SEEN
+
+
+def test_one_task_without_the_container_of_outputs_ends_the_wait_for_all():
+    """Every other task would run for nothing as well; what only one program lacks ends nothing."""
+    result = _read_result(ENDED)
+    refuse_lost_container([result, replace(result, code="FileUploadMiscError")], Counts(2, 0, 1, 1, 1))
+    with pytest.raises(JobError, match=r"1 running(.|\n)*gone(.|\n)*FileUploadContainerNotFound: not found"):
+        refuse_lost_container(
+            [result, replace(result, code="FileUploadContainerNotFound", message="not found")],
+            Counts(2, 0, 1, 1, 1),
+        )

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.spec.inputs import find_inputs
+from tasks.spec.sources import _read_standard_input
 from tests.unit.tasks.input_files import DEFAULT, make, names_of
 
 
@@ -54,3 +55,11 @@ def test_lines_that_are_no_files_are_told(tmp_path, monkeypatch):
         find_inputs("@list", DEFAULT)
     with pytest.raises(InputError, match=r"list of inputs nowhere can't be read(.|\n)*\./@nowhere"):
         find_inputs("@nowhere", DEFAULT)
+
+
+def test_standard_input_that_is_not_there_is_told(monkeypatch):
+    """As `<&-` closes it, and some services start what they start."""
+    _read_standard_input.cache_clear()
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="no standard input to read a list of inputs from"):
+        find_inputs("-", DEFAULT)

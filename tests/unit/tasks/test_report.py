@@ -54,6 +54,11 @@ def task_result(**changes) -> TaskResult:
             False,
             "did not run (",
         ),
+        (
+            task_result(exit_code=None, seconds=2.0, category="UserError", code="TaskEnded"),
+            False,
+            "did not run to its end (UserError: TaskEnded",
+        ),
         (None, False, "its Batch task did not complete"),
     ],
 )
