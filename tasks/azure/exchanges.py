@@ -26,6 +26,7 @@ import requests.utils
 from tasks.azure.answers import Answer, Unusual, read_answer
 from tasks.azure.patience import Patience
 from tasks.base.deadlines import LEAST_SECONDS, current_deadline
+from tasks.base.limits import open_within
 
 TIMEOUT_SECONDS = 10.0
 # Of many requests, so many are sent before the first is answered.
@@ -95,6 +96,10 @@ def _connect(endpoint: SplitResult) -> HTTPConnection:
         )
     else:
         client = HTTPConnection(host, port, timeout=timeout)
+    return open_within(timeout, lambda: _open(client))
+
+
+def _open(client: HTTPConnection) -> HTTPConnection:
     client.connect()
     return client
 

@@ -9,14 +9,15 @@ import io
 import socket
 import time
 from collections.abc import Callable
+from functools import cache
 from http.client import HTTPResponse
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 
 from tasks.base.deadlines import note_if_late
+from tasks.base.limits import open_within
 
 # Slower than any line that 64 threads could share in earnest.
 SLOWEST_BYTES_PER_SECOND = 512
@@ -74,23 +75,25 @@ class _PatientResponse(HTTPResponse):
         self.fp = io.BufferedReader(_PatientReader(self.fp.detach(), sock))
 
 
-class _PatientConnection(HTTPConnection):
+class _Patient:
+    """Of a connection: how it is opened, and what reads its answers."""
+
     response_class = _PatientResponse
 
-
-class _PatientTlsConnection(HTTPSConnection):
-    response_class = _PatientResponse
-
-
-class _PatientPool(HTTPConnectionPool):
-    ConnectionCls: Any = _PatientConnection
-
-
-class _PatientTlsPool(HTTPSConnectionPool):
-    ConnectionCls: Any = _PatientTlsConnection
+    def _new_conn(self: Any) -> socket.socket:
+        connection: Any = super()
+        try:
+            return open_within(self.timeout, connection._new_conn)
+        except TimeoutError as error:
+            # Looking for the host's address knows no timeout, and each of several addresses has its own.
+            raise ConnectTimeoutError(self, f"Connection to {self.host}: {error}") from error
 
 
-_POOLS = {"http": _PatientPool, "https": _PatientTlsPool}
+@cache
+def _make_patient(pool: Any) -> Any:
+    """A kind of pool with patient connections, of whatever kind these are: to a service, a proxy or Socks."""
+    connection = type("PatientConnection", (_Patient, pool.ConnectionCls), {})
+    return type("PatientPool", (pool,), {"ConnectionCls": connection})
 
 
 class PatientAdapter(HTTPAdapter):
@@ -98,11 +101,15 @@ class PatientAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        _make_all_patient(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)
-        # Socks has connections of its own, which an answer's parts alone limit.
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
+        return _make_all_patient(manager) if is_new else manager
+
+
+def _make_all_patient(manager: Any) -> Any:
+    pools = manager.pool_classes_by_scheme.items()
+    manager.pool_classes_by_scheme = {scheme: _make_patient(pool) for scheme, pool in pools}
+    return manager
