@@ -17,13 +17,13 @@ from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
-from tasks.spec.run_results import TaskResult
+from tasks.spec.run_results import ENDED, TaskResult
 from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.health import PoolView
-from tasks.watch.job_watch import ENDED, check_end, check_job, refuse_lost_container
+from tasks.watch.job_watch import check_end, check_job, refuse_lost_container
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending

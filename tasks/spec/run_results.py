@@ -12,6 +12,8 @@ from tasks.spec.spent import Spent
 
 # The service's code for a program that ended with another exit code than 0, which says nothing more.
 PLAIN_FAILURE = "FailureExitCode"
+# Of one that did not end by itself: somebody, a limit or the end of its job has ended it.
+ENDED = "TaskEnded"
 # Of files whose run ended before their Batch tasks did, or before their outputs were there.
 NOT_COMPLETED = "its Batch task did not complete"
 NOT_FETCHED = "its Batch task succeeded, its output was not fetched"
@@ -165,7 +167,8 @@ def describe_problem(task: TaskResult | None, has_output: bool) -> str:
     if not task.succeeded:
         exit_code = f"exit code {task.exit_code}"
         if task.exit_code is None:
-            exit_code = "did not run" if task.seconds is None else "did not run to its end"
+            was_ended = task.code == ENDED and task.seconds is not None
+            exit_code = "did not run to its end" if was_ended else "did not run"
         said = [task.category] if task.code == PLAIN_FAILURE else [task.category, task.code, task.message]
         service = ": ".join(part for part in said if part)
         return f"{exit_code} ({service})" if service else exit_code

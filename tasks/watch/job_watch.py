@@ -14,8 +14,6 @@ from tasks.watch.progress import Counts
 OVER = ("terminating", "completed", "deleting")
 # The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
 ALL_DONE = "AllTasksComplete"
-# The code of a task that did not end by itself.
-ENDED = "TaskEnded"
 # That of a task whose output has nowhere to go: there is one container for the outputs of all.
 NOWHERE = "FileUploadContainerNotFound"
 

@@ -59,6 +59,11 @@ def task_result(**changes) -> TaskResult:
             False,
             "did not run to its end (UserError: TaskEnded",
         ),
+        (
+            task_result(exit_code=None, seconds=2.0, category="UserError", code="BlobNotFound"),
+            False,
+            "did not run (UserError: BlobNotFound",
+        ),
         (None, False, "its Batch task did not complete"),
     ],
 )
