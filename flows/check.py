@@ -25,7 +25,7 @@ from tasks.plans import (
 from tasks.reuse.earlier_seconds import measure_earlier
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
-from tasks.spec.inputs import InputFile
+from tasks.spec.inputs import InputFile, refuse_template
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours
 from tasks.spec.run_spec import RunSpec, Text, Texts
@@ -51,6 +51,7 @@ def check(spec: CheckSpec) -> list[Finding]:
         findings = [*find_account_problems(pool, spec.timeout_seconds), *find_pool_problems(pool)]
         findings += [*_check_files(spec, files), *_check_options(spec), *_check_secrets(spec)]
         findings += _check_cost(spec, len(files))
+    findings = _tell_once(findings)
     for finding in findings:
         log = run_logger().info if finding.outcome == "fine" else run_logger().warning
         log("%s: %s: %s", finding.outcome.capitalize(), finding.about, finding.message)
@@ -59,6 +60,18 @@ def check(spec: CheckSpec) -> list[Finding]:
         counted = f"Wrong: {len(wrong)} of {say_count(len(findings), 'finding')}."
         raise PermanentError("\n".join([counted, *wrong]))
     return findings
+
+
+def _tell_once(findings: list[Finding]) -> list[Finding]:
+    """What is wrong with one thing is in the way of others: it is told of the first."""
+    wrong: set[str] = set()
+    told = []
+    for finding in findings:
+        if finding.message not in wrong:
+            told.append(finding)
+        if finding.outcome == "wrong":
+            wrong.add(finding.message)
+    return told
 
 
 def _check_files(spec: CheckSpec, files: list[InputFile]) -> list[Finding]:
@@ -73,6 +86,9 @@ def _check_files(spec: CheckSpec, files: list[InputFile]) -> list[Finding]:
         findings += _try(
             "output folder", lambda: places.append(find_output_place(spec)), "Blobs can be written there."
         )
+    else:
+        findings += _try("output folder", lambda: locate_output_folder(spec.output_dir))
+    findings += _try("output name", lambda: refuse_template(spec.output_name))
     if spec.inputs:
         findings += _try(
             "inputs", lambda: files.extend(find_plan_inputs(spec, *places)), "Their names can be used."

@@ -26,7 +26,7 @@ from tasks.azure.accounts import read_accounts
 from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
-from tasks.spec.named_patterns import describe_refusal
+from tasks.spec.named_patterns import describe_refusal, name_fields
 from tasks.spec.run_results import FileResult, RunResult
 from tasks.watch.progress import Counts
 
@@ -168,12 +168,11 @@ def _explain_usage(error: CycloptsError) -> str:
     refused = error.__cause__
     if error.argument is None or not isinstance(refused, pydantic.ValidationError):
         return str(error)
-    lines = []
+    refusals: dict[str, list[str]] = {}
     for detail in refused.errors():
-        field = ".".join(str(part).replace("_", "-") for part in detail["loc"])
-        option = ".".join(filter(None, [error.argument.name, field]))
-        lines.append(f"{option}: {describe_refusal(detail)}")
-    return "\n".join(lines)
+        option = ".".join(filter(None, [error.argument.name, *name_fields(detail["loc"])]))
+        refusals.setdefault(option, []).append(describe_refusal(detail))
+    return "\n".join(f"{option}: {', or: '.join(reasons)}" for option, reasons in refusals.items())
 
 
 def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:

@@ -1,6 +1,6 @@
 """Texts that have a form: forms check them by the pattern, and people are told the words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -20,6 +20,10 @@ WORDS = {
 }
 
 
+# What pydantic calls types at the end of a location, besides what can be no field's name.
+TYPES = {"str", "int", "float", "bool", "none", "url"}
+
+
 def describe_refusal(detail: Mapping[str, Any]) -> str:
     """What is wrong with one value, in words; `detail` is an error of a pydantic.ValidationError."""
     words = WORDS.get(detail.get("ctx", {}).get("pattern", ""))
@@ -27,4 +31,15 @@ def describe_refusal(detail: Mapping[str, Any]) -> str:
         return f"It takes {words}"
     if detail["type"] == "string_too_short" and not detail["input"]:
         return "It must not be empty"
+    if detail["type"] == "model_type":
+        return "It has fields of its own, which are given one by one: see --help"
     return detail["msg"].removeprefix("Value error, ")
+
+
+def name_fields(location: Sequence[str | int]) -> Iterator[str]:
+    """The fields on the way to a refused value, as options are spelled; of a value that may be of several
+    types pydantic's location ends with how it calls the type."""
+    for part in map(str, location):
+        if not part.isidentifier() or part in TYPES:
+            return
+        yield part.replace("_", "-")

@@ -104,6 +104,18 @@ def test_what_a_plan_refuses_the_check_tells(accounts, tmp_path):
     assert "task.files: " in message
 
 
+def test_what_is_in_the_way_of_others_is_told_once(accounts, tmp_path):
+    """A path that can't be, which inputs, room and cost are asked about too, hides no other finding."""
+    write_files(tmp_path / "in", {"a.txt": "a"})
+    with pytest.raises(PermanentError) as caught:
+        check(str(tmp_path / "in"), output_dir=f"{tmp_path}/{'x' * 300}", output_name="{name.upper}")
+    message = str(caught.value)
+    assert message.count("File name too long") == 1
+    assert message.startswith("Wrong: 2 of ")
+    assert "\noutput folder: The path" in message
+    assert "\noutput name: The output name '{name.upper}' can't be used" in message
+
+
 @pytest.fixture
 def server_of_another_time() -> Iterator[str]:
     """The endpoint of a service whose clock is 20 minutes ahead of ours, and which refuses every request."""

@@ -117,6 +117,8 @@ def test_defaults_are_those_of_the_flow(flow: Flow):
         ("--pool.dedicated-nodes 0", "--pool: a pool needs a node"),
         ("--pool.pool-id a/b", "--pool.pool-id: It takes letters, digits, - and _"),
         ("--cleanup.job sometimes", "--cleanup.job: Input should be 'always', 'on_success' or 'never'"),
+        ("--pool.task-slots-per-node 300", "slots-per-node: Input should be less than or equal to 256, or:"),
+        ("--pool.image windows", "--pool.image: It has fields of its own"),
         ("--pool.colour red", "--pool.colour"),
         ("--no-such-option", "--no-such-option"),
         ("--output-dir", "--output-dir requires an argument"),

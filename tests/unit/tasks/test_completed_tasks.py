@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.errors import JobError
+from tasks.spec.run_results import describe_problem
 from tasks.watch.completed_tasks import NOTHING_SEEN, _read_result
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.job_watch import refuse_lost_container
@@ -69,3 +70,13 @@ def test_one_task_without_the_container_of_outputs_ends_the_wait_for_all():
             [result, replace(result, code="FileUploadContainerNotFound", message="not found")],
             Counts(2, 0, 1, 1, 1),
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("TaskEnded", "did not run to its end ("), ("BlobNotFound", "did not run (")]
+)
+def test_a_program_that_was_ended_did_run(code, said):
+    """Other tasks without an exit code have a start as well, which is that of their preparation."""
+    without = {**ENDED["executionInfo"], "failureInfo": {"category": "UserError", "code": code}}  # pyright: ignore
+    del without["exitCode"]
+    assert describe_problem(_read_result({**ENDED, "executionInfo": without}), False).startswith(said)

@@ -54,16 +54,6 @@ def task_result(**changes) -> TaskResult:
             False,
             "did not run (",
         ),
-        (
-            task_result(exit_code=None, seconds=2.0, category="UserError", code="TaskEnded"),
-            False,
-            "did not run to its end (UserError: TaskEnded",
-        ),
-        (
-            task_result(exit_code=None, seconds=2.0, category="UserError", code="BlobNotFound"),
-            False,
-            "did not run (UserError: BlobNotFound",
-        ),
         (None, False, "its Batch task did not complete"),
     ],
 )
