@@ -54,6 +54,16 @@ async def test_display_name_stands_behind_the_id(wire: Wire) -> None:
         assert list(await wire.get(path))[1:4] == ["id", "displayName", "url"]
 
 
+async def test_encrypted_disks_are_told_in_the_recorded_order(wire: Wire) -> None:
+    """A set of keys comes behind what secures the disk, in whatever order both were sent."""
+    encryption = {"id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/diskEncryptionSets/d"}
+    secured = {"securityEncryptionType": "VMGuestStateOnly"}
+    sent = {"managedDisk": {"diskEncryptionSet": encryption, "securityProfile": secured}}
+    await wire.add_pool(virtualMachineConfiguration=LINUX | {"osDisk": sent})
+    disk = (await wire.get("/pools/p"))["virtualMachineConfiguration"]["osDisk"]["managedDisk"]
+    assert list(disk) == ["storageAccountType", "securityProfile", "diskEncryptionSet"]
+
+
 async def test_new_start_task_has_every_default(wire: Wire) -> None:
     """What a start task does not say is filled in."""
     await wire.add_pool(startTask={"commandLine": "true"})

@@ -101,8 +101,8 @@ class DiskSecurityProfile(Body):
 
 class ManagedDisk(Body):
     storage_account_type: StorageAccountType = _DEFAULT_STORAGE
-    disk_encryption_set: DiskEncryptionSet | None = None
     security_profile: DiskSecurityProfile | None = None
+    disk_encryption_set: DiskEncryptionSet | None = None
 
 
 class DataDisk(Body):
