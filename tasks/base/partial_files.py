@@ -1,6 +1,7 @@
 """Files on their way: under a name of their own until they are whole, in a folder that a run empties."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 # In the output folder: outputs on their way, which get their names once they are whole.
 PARTIAL_FOLDER = ".partial"
+NAME = re.compile("[0-9a-f]{32}")
 
 
 try:
@@ -85,7 +87,9 @@ def remove_partial_files(folder: Path) -> None:
     partials = folder / PARTIAL_FOLDER
     try:
         for partial in partials.iterdir():
-            _remove_unless_locked(partial)
+            # A link may lead to files of others, which have other names than these.
+            if NAME.fullmatch(partial.name):
+                _remove_unless_locked(partial)
         partials.rmdir()
     except OSError:
         # It isn't there, or another run uses it.

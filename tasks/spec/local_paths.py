@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.base.printable import show_name
 from tasks.errors import InputError
+from tasks.spec.naming import RESERVED_FOLDERS
 
 
 def locate_path(text: str) -> Path:
@@ -44,7 +45,9 @@ def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
     """What is in the way of outputs of these names on the disk, where their folder is there already."""
     if not os.path.isdir(folder):
         return
-    real_folders = find_real_folders(folder, names)
+    # Runs write into folders of their own as well, and empty some of them.
+    own = (f"{reserved}/" for reserved in RESERVED_FOLDERS)
+    real_folders = find_real_folders(folder, chain(names, own))
     reasons = {
         parent: _why_no_folder(os.path.realpath(folder), path) for parent, path in real_folders.items()
     }

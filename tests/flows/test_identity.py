@@ -144,7 +144,7 @@ def test_a_blob_of_other_work_is_no_output(kept, tmp_path):
 
 def test_partial_files_of_a_killed_run_are_removed(kept, tmp_path):
     """What a killed driver had begun to download lies in no user's way, and is nobody's input."""
-    partial = tmp_path / "out" / ".partial" / "half"
+    partial = tmp_path / "out" / ".partial" / ("0" * 32)
     partial.parent.mkdir(parents=True)
     partial.write_text("half")
     run(tmp_path, kept)

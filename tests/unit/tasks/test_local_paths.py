@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from tasks.base.partial_files import PARTIAL_FOLDER, remove_partial_files
 from tasks.downloads import locate_output_folder
 from tasks.errors import InputError
 from tasks.plans import find_application
@@ -40,6 +41,8 @@ def test_a_path_that_the_disk_can_not_be_asked_about_is_refused(locate, path, me
         ({"out/s": "../in/a.txt"}, "the folder 's' is a link out of"),
         ({"out/s": "gone/../../in"}, "the folder 's' is a link out of"),
         ({"out/s": "s"}, r"the folder 's' can't be made: .*out/s is no folder"),
+        ({"out/.partial": "../in"}, r"the folder '\.partial' is a link out of"),
+        ({"out/.logs": "../elsewhere"}, r"the folder '\.logs' is a link out of"),
         ({"in/b.txt": "../out/a.txt"}, r"in/b\.txt, by the output of 'a\.txt'"),
         ({"out": "in/s"}, None),
         ({"out/a.txt": "../in/a.txt"}, None),
@@ -81,3 +84,12 @@ def test_what_is_in_an_output_s_way_is_told_beforehand(there, message, tmp_path)
         return
     with pytest.raises(InputError, match=f"1 output can't be written to the output folder:\n.*{message}"):
         find_inputs(str(tmp_path / "in"), "{name}", tmp_path / "out")
+
+
+def test_only_what_runs_have_begun_to_write_is_removed(tmp_path):
+    """Files of others, that a link leads to or somebody has put there, are no leftovers."""
+    make(tmp_path, "in/a.txt", f"in/{'0' * 32}")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / PARTIAL_FOLDER).symlink_to(tmp_path / "in")
+    remove_partial_files(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.txt"]
