@@ -62,3 +62,9 @@ def _publish_deletions(deletions: list[Deletion], description: str) -> None:
         for deletion in deletions
     ]
     publish_table(rows, key=ARTIFACT_KEY, description=description)
+
+
+if __name__ == "__main__":
+    from flows.command_line import main
+
+    raise SystemExit(main(cleanup))

@@ -124,3 +124,9 @@ def _build_row(swept: Swept) -> dict[str, str]:
         "outcome": swept.outcome,
         "why": swept.problem or swept.verdict.reason,
     }
+
+
+if __name__ == "__main__":
+    from flows.command_line import main
+
+    raise SystemExit(main(sweep))
