@@ -17,6 +17,8 @@ from deployments.processes import free_port
 from deployments.supervisor import supervised
 from tests.certificates import make_certificate
 
+# For events to a server that is gone: each is tried again and again.
+DRAIN_SECONDS = 30
 WITHOUT_EVENTS = {"PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false"}
 
 
@@ -75,6 +77,6 @@ def using_server(settings: Settings) -> Iterator[str]:
             }
         ):
             # It stays with the server that it has found.
-            EventsWorker.drain_all()
+            EventsWorker.drain_all(timeout=DRAIN_SECONDS)
             yield api_url
-            EventsWorker.drain_all()
+            EventsWorker.drain_all(timeout=DRAIN_SECONDS)

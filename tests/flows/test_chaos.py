@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
 
 import batch_emulator
 from batch_emulator.faults import Faults, NodeFault, RequestFault
@@ -16,6 +17,7 @@ from tasks.spec.specs import PoolSpec
 from tests.faulty_proxy import FaultyProxy
 from tests.flows.outages import Stand, asking, proxied
 from tests.flows.services import wait_for_remains, write_files
+from tests.prefect_servers import DRAIN_SECONDS
 from tests.weather import Weather
 
 SEED = 20261126
@@ -64,6 +66,9 @@ def proxies(storage, prefect_server, use_batch, monkeypatch) -> Iterator[dict[st
             proxies["prefect"].weather = Weather(SEED, UNSETTLED)
             with asking(proxies["prefect"]):
                 yield proxies
+                # Once the proxy is gone each event that is still to be sent would be tried again for long.
+                proxies["prefect"].weather = None
+                EventsWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
 @pytest.mark.slow

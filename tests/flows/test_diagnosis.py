@@ -40,63 +40,23 @@ from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience, Stall
 from tasks.watch.stall_report import describe_running, describe_stall
-from tests.flows.services import batch, blobs, wait_for_remains, write_files
+from tests.flows.injections import (
+    Injection,
+    change_formula,
+    deallocate_nodes,
+    delete_outputs,
+    delete_pool,
+    delete_tasks,
+    disable_job,
+    set_offline,
+    stop_resize,
+    terminate_job,
+)
+from tests.flows.services import batch, wait_for_remains, write_files
 from tests.messages import find_nonsense
 from tests.sampling import sample
 
-Injection = Callable[[RunNames], None]
 HANGS = "sleep 600"
-ZERO = "$TargetDedicatedNodes = 0;"
-
-
-def disable_job(names: RunNames) -> None:
-    options = models.BatchJobDisableOptions(disable_tasks="requeue")
-    batch().begin_disable_job(names.job_id, options, polling_interval=1)
-
-
-def terminate_job(names: RunNames) -> None:
-    batch().begin_terminate_job(names.job_id, {"terminateReason": "by the operator"}, polling_interval=1)
-
-
-def change_formula(names: RunNames) -> None:
-    options = models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=ZERO)
-    batch().enable_pool_auto_scale(names.pool_id, options, retry_total=0)
-
-
-def set_offline(names: RunNames) -> None:
-    nodes = list(batch().list_nodes(names.pool_id))
-    if not nodes or any(node.state not in ("idle", "running") for node in nodes):
-        raise HttpResponseError("not there yet")
-    options = models.BatchNodeDisableSchedulingOptions(node_disable_scheduling_option="requeue")
-    for node in nodes:
-        batch().disable_node_scheduling(names.pool_id, node.id, options)
-
-
-def deallocate_nodes(names: RunNames) -> None:
-    nodes = list(batch().list_nodes(names.pool_id))
-    if not nodes or any(node.state not in ("idle", "running") for node in nodes):
-        raise HttpResponseError("not there yet")
-    for node in nodes:
-        how = {"nodeDeallocateOption": "requeue"}
-        batch().begin_deallocate_node(names.pool_id, node.id, how, polling_interval=1)
-
-
-def stop_resize(names: RunNames) -> None:
-    batch().begin_stop_pool_resize(names.pool_id, polling_interval=1)
-    batch().disable_pool_auto_scale(names.pool_id)
-
-
-def delete_outputs(names: RunNames) -> None:
-    blobs().delete_container(names.output_container)
-
-
-def delete_tasks(names: RunNames) -> None:
-    for task in list(batch().list_tasks(names.job_id)):
-        batch().delete_task(names.job_id, task.id)
-
-
-def delete_pool(names: RunNames) -> None:
-    batch().begin_delete_pool(names.pool_id, polling_interval=1)
 
 
 @dataclass(frozen=True)
@@ -106,6 +66,9 @@ class Row:
     error: type[FanOutError]
     said: tuple[str, ...]
     faults: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the service."""
+
     inject: Injection | None = None
     """Done at the first poll at which the service lets it be done."""
 
@@ -131,7 +94,13 @@ TABLE = {
         StallError, ("has 1 deallocated", "What helps: start the nodes again"), inject=deallocate_nodes
     ),
     "resize stopped": Row(
-        StallError, ("and has none; ResizeStopped", "What helps: resize the pool again"), inject=stop_resize
+        StallError,
+        ("and has none; ResizeStopped", "What helps: resize the pool again"),
+        inject=stop_resize,
+        # Else a node might come before it is stopped; and a stop takes as long as what it stops.
+        settings={"node_allocation_seconds": 8},
+        options={"stall_minutes": 0.2},
+        polls_max=80,
     ),
     "container of outputs deleted": Row(
         JobError,
@@ -230,9 +199,9 @@ def serve_with(storage, prefect_server, use_batch, monkeypatch) -> Iterator[Call
     monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0.2)
     with ExitStack() as stack:
 
-        def serve(**faults) -> None:
-            settings: dict[str, Any] = {"port": 0, "faults": Faults(**faults), "stop_grace_seconds": 0.1}
-            use_batch(stack.enter_context(batch_emulator.serve(**settings)))
+        def serve(faults: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> None:
+            wanted: dict[str, Any] = {"port": 0, "stop_grace_seconds": 0.1, **(settings or {})}
+            use_batch(stack.enter_context(batch_emulator.serve(faults=Faults(**faults or {}), **wanted)))
 
         yield serve
 
@@ -242,7 +211,7 @@ def serve_with(storage, prefect_server, use_batch, monkeypatch) -> Iterator[Call
 def test_what_keeps_a_run_from_going_on_is_told_and_ends_it(serve_with, tmp_path, run_key, row):
     """The run ends within so many polls, says what job, pool and nodes are in, and leaves nothing."""
     inputs = write_files(tmp_path / "in", {"one.txt": "text 1"})
-    serve_with(**row.faults)
+    serve_with(row.faults, row.settings)
     pool = row.pool.model_copy(update={"start_minutes": 0.02})
     options = {"stall_minutes": 0.02, "timeout_seconds": 600, **row.options}
     polls = Polls(row.inject, names_of_run(run_key))

@@ -33,9 +33,7 @@ def hanging_names(monkeypatch):
     "proxies", [{}, {"http": f"http://{HOST}:3128"}, {"http": f"socks5h://{HOST}:1080"}], ids=str
 )
 def test_a_request_does_not_wait_for_a_name_beyond_its_timeout(hanging_names, proxies):
-    """Neither for the service's nor for a proxy's, also one of Socks where there is what speaks that."""
-    if "socks" in str(proxies):
-        pytest.importorskip("socks")
+    """Neither for the service's nor for a proxy's, also one of Socks."""
     with requests.Session() as session:
         session.trust_env = False
         session.mount("http://", PatientAdapter(max_retries=0))
