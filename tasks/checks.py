@@ -27,7 +27,7 @@ from tasks.spec.inputs import InputFile
 from tasks.spec.naming import RunNames
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
-from tasks.spec.vm_sizes import why_too_many_slots
+from tasks.spec.vm_sizes import read_cores, why_too_many_slots
 
 SOON = timedelta(days=90)
 LITTLE_SPACE_BYTES = 100 * 1024 * 1024
@@ -146,6 +146,10 @@ def _check_signing(timeout_seconds: float) -> Iterator[Finding]:
 
 
 def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
+    if read_cores(pool.vm_size) is None:
+        # Which sizes there are only the management plane knows.
+        told = f"{pool.vm_size} is not spelled as Azure's sizes are, such as STANDARD_D2S_V3: is it meant?"
+        yield Finding("VM size", "warning", told)
     problem = why_too_many_slots(pool.vm_size, pool.slots_per_node)
     if problem is not None:
         yield Finding("task slots", "wrong", problem)

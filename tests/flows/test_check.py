@@ -16,7 +16,7 @@ from prefect import flow
 from deployments import azurite
 from flows.check import check
 from flows.fan_out import fan_out
-from tasks.checks import check_accounts, find_space_problems
+from tasks.checks import check_accounts, find_pool_problems, find_space_problems
 from tasks.errors import AccessError, PermanentError
 from tasks.images import choose_image
 from tasks.spec.naming import names_of_run
@@ -70,6 +70,23 @@ def test_all_that_is_wrong_is_told_at_once(accounts, tmp_path, monkeypatch):
     assert "64 task slots are too many for STANDARD_D2S_V3: with 2 cores it takes 8" in message
     assert "There is no file or folder" in message
     assert "{inptu}" in message
+
+
+@pytest.mark.parametrize(
+    ("vm_size", "is_warned_of"),
+    [
+        ("STANDARD_D2S_V3", False),
+        ("Standard_NC24ads_A100_v4", False),
+        ("standard_a1_v2", False),
+        ("standard_nope_v9", True),
+        ("D2s v3", True),
+    ],
+)
+def test_a_size_that_azure_would_not_spell_so_is_warned_of(vm_size, is_warned_of):
+    """Only the making of a pool tells which sizes there are; of a slip of the keyboard one learns before."""
+    findings = list(find_pool_problems(PoolSpec(vm_size=vm_size, task_slots_per_node=1)))
+    assert [(one.about, one.outcome) for one in findings] == [("VM size", "warning")] * is_warned_of
+    assert all(vm_size in one.message for one in findings)
 
 
 @pytest.mark.parametrize("folder", ["file/x", "/proc/x", "x" * 300])
