@@ -86,7 +86,7 @@ class Settings:
     """Time a pool or job without anything running stays in `deleting`."""
 
     job_transition_seconds: float = _Paced(0.1)
-    """Time a job without running tasks stays in `terminating`, `disabling` or `enabling`."""
+    """Time a job without running tasks stays in `terminating` or `disabling`."""
 
     node_replacement_seconds: float = _Paced(1.0)
     """Time a preempted Spot node stays `preempted` until there is capacity to replace it."""

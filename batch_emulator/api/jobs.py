@@ -18,8 +18,8 @@ from batch_emulator.api.paging import invalid_query
 from batch_emulator.api.views.jobs import render_job, render_task_counts
 from batch_emulator.api.views.runs import render_preparation
 from batch_emulator.errors import BatchError
-from batch_emulator.resources.model import Job, key
-from batch_emulator.scheduler import jobs
+from batch_emulator.resources.model import Job, Wire, key
+from batch_emulator.scheduler import jobs, jobstates
 
 _FIRST, _LAST = "0", "1"
 _PLACE = re.compile(r"([01])(\d{1,30})/(.*)", re.DOTALL)
@@ -34,9 +34,7 @@ def add_job(call: Call) -> Response:
 def list_jobs(call: Call) -> Response:
     after = start_key(call) or f"{_FIRST}{call.engine.now()}/"
     candidates = _in_order(call.store.jobs, *_read_place(after))
-    return list_page(
-        call, "jobs", candidates, lambda job: render_job(job, call.base_url), read_filter(call, JOBS)
-    )
+    return list_page(call, "jobs", candidates, lambda job: _tell(call, job), read_filter(call, JOBS))
 
 
 def _read_place(after: str) -> tuple[str, int, str]:
@@ -60,7 +58,12 @@ def _in_order(jobs: SortedDict[str, Job], half: str, began: int, after: str) -> 
 
 def get_job(call: Call) -> Response:
     job = _job(call)
-    return element(call, "jobs", job, render_job(job, call.base_url))
+    return element(call, "jobs", job, _tell(call, job))
+
+
+def _tell(call: Call, job: Job) -> Wire:
+    """A job as it stands, in JSON."""
+    return render_job(job, call.base_url, jobstates.awaited_nodes(call.engine.world, job))
 
 
 def _job(call: Call) -> Job:

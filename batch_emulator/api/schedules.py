@@ -12,8 +12,8 @@ from batch_emulator.api.fields import JOBS_OF_SCHEDULE, SCHEDULES
 from batch_emulator.api.listing import behind, list_page, read_filter, start_key
 from batch_emulator.api.views.jobs import render_job
 from batch_emulator.api.views.schedules import render_schedule
-from batch_emulator.resources.model import JobSchedule
-from batch_emulator.scheduler import schedules
+from batch_emulator.resources.model import Job, JobSchedule, Wire
+from batch_emulator.scheduler import jobstates, schedules
 
 
 def add_schedule(call: Call) -> Response:
@@ -73,10 +73,13 @@ def delete_schedule(call: Call) -> Response:
 
 
 def list_jobs(call: Call) -> Response:
+    def render(job: Job) -> Wire:
+        return render_job(job, call.base_url, jobstates.awaited_nodes(call.engine.world, job))
+
     jobs = call.store.jobs_of_schedule(_schedule(call).key, start_key(call))
     candidates = ((job.key, job) for job in jobs)
     wanted = read_filter(call, JOBS_OF_SCHEDULE)
-    return list_page(call, "jobs", candidates, lambda job: render_job(job, call.base_url), wanted)
+    return list_page(call, "jobs", candidates, render, wanted)
 
 
 _SCHEDULE = "/jobschedules/{schedule}"

@@ -132,8 +132,9 @@ POOL: Mapping[PoolState, Mapping[PoolEvent, PoolState]] = {"active": {"delete": 
 
 # A job
 #
-# Every operation on a job takes time, because something must stop first, hence the states in -ing; the job
-# leaves them by itself (`disabled`, `enabled`, `complete`) when nothing runs any more. A job that is being
+# Operations on a job take time, because something must stop first, hence the states in -ing; the job leaves
+# them by itself (`disabled`, `enabled`, `complete`) when nothing runs any more; `enabling`, where nothing has
+# to stop, in the same moment, as recorded. A job that is being
 # disabled may already be enabled again, or disabled in another way: as recorded, nobody waits for the end
 # of the first. Termination wins over both and is final: no way leads back to `active`, so a job terminates
 # once and runs its release tasks once. `fail` is a new job whose auto pool cannot be made: it has run

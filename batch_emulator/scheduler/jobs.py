@@ -188,7 +188,7 @@ def enable_job(world: World, job_id: str) -> Job:
         raise BatchError(refusal)
     if job.state not in ("disabling", "disabled"):
         raise BatchError("JobNotDisabled")
-    jobstates.begin_enabling(world, job)
+    jobstates.enable(world, job)
     return job
 
 

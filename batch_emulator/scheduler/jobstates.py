@@ -21,9 +21,10 @@ def begin_disabling(world: World, job: Job, disable_tasks: DisableTasks) -> None
     _settle_later(world, job, world.settings.job_transition_seconds)
 
 
-def begin_enabling(world: World, job: Job) -> None:
+def enable(world: World, job: Job) -> None:
+    """As recorded, a job is active again in the moment in which it is enabled: nothing has to stop."""
     world.store.move_job(job, "enable", world.now)
-    _settle_later(world, job, world.settings.job_transition_seconds)
+    _enabled(world, job)
 
 
 def begin_termination(world: World, job: Job, reason: str) -> None:
@@ -74,6 +75,14 @@ def settle(world: World, job: Job) -> None:
     settled = _SETTLED.get(job.state)
     if settled is not None and job.may_settle and not _is_held_up(world, job):
         settled(world, job)
+
+
+def awaited_nodes(world: World, job: Job) -> int:
+    """How many nodes still have to end what a job runs there, once its time in `terminating` or `deleting` is
+    over."""
+    if job.state not in ("terminating", "deleting") or not job.may_settle:
+        return 0
+    return len(set(job.background).union(*(task.node_ids for task in _busy_tasks(world, job))))
 
 
 def _is_held_up(world: World, job: Job) -> bool:

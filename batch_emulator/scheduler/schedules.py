@@ -18,6 +18,9 @@ _OVER = {
     "deleting": "JobScheduleBeingDeleted",
 }
 
+#: Why the job of a terminated schedule ended: as recorded, by its former name, and not as the page has it.
+_TERMINATED = "TerminateWorkitem"
+
 
 def add_schedule(world: World, spec: Wire) -> JobSchedule:
     """Add a job schedule (`spec` normalised). Where a job is due at once it is made at once."""
@@ -98,8 +101,8 @@ def _begin_termination(world: World, schedule: JobSchedule) -> None:
     world.store.move_schedule(schedule, "terminate", world.now)
     job = _running_job(world, schedule)
     if job is not None and job.state not in ("terminating", "deleting"):
-        jobstates.begin_termination(world, job, "TerminateJobSchedule")
-    world.after(world.settings.job_transition_seconds, _complete, schedule.key, schedule.created)
+        jobstates.begin_termination(world, job, _TERMINATED)
+    _complete(world, schedule.key, schedule.created)
 
 
 def delete_schedule(world: World, schedule_id: str) -> None:
@@ -107,7 +110,6 @@ def delete_schedule(world: World, schedule_id: str) -> None:
     schedule = world.schedule(schedule_id)
     if schedule.state == "deleting":
         raise BatchError("JobScheduleBeingDeleted")
-    _stamp(world, schedule)
     world.store.move_schedule(schedule, "delete", world.now)
     for job in list(world.store.jobs_of_schedule(schedule.key)):
         if job.state != "deleting":
@@ -224,7 +226,7 @@ def _complete(world: World, schedule_key: str, created: int) -> None:
     if schedule is None or schedule.created != created or schedule.state != "terminating":
         return
     if _running_job(world, schedule) is None:
-        schedule.ended, schedule.due = world.now, None
+        schedule.ended = world.now
         world.store.move_schedule(schedule, "complete", world.now)
         autopools.release_schedule_pool(world, schedule)
 

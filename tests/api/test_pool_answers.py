@@ -206,7 +206,7 @@ _OF_WINDOWS = {"licenseType": "Windows_Server", "windowsConfiguration": {"enable
     [
         ("networkConfiguration", _NETWORK),
         ("mountConfiguration", _MOUNTS),
-        ("upgradePolicy", {"mode": "manual"}),
+        ("upgradePolicy", {"mode": "manual", "rollingUpgradePolicy": {"pauseTimeBetweenBatches": "P0D"}}),
         ("displayName", "My pool"),
         ("metadata", [{"name": "a", "value": "b"}]),
     ],

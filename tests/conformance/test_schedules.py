@@ -130,7 +130,7 @@ def test_termination_ends_its_job(client, new_schedule):
     assert schedule.state == "completed"
     assert schedule.execution_info.end_time is not None
     job = client.get_job(f"{name}:job-1")
-    assert (job.state, job.execution_info.termination_reason) == ("completed", "TerminateJobSchedule")
+    assert (job.state, job.execution_info.termination_reason) == ("completed", "TerminateWorkitem")
     with pytest.raises(HttpResponseError) as refused:
         client.enable_job_schedule(name)
     assert (refused.value.status_code, refused.value.error.code) == (409, "JobScheduleCompleted")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from batch_emulator.api.bodies.base import Body, missing_property
 from batch_emulator.api.bodies.common import ContainerRegistry
-from batch_emulator.api.bodies.scalars import Bool, Choice, Duration, NonEmpty, Number, within
+from batch_emulator.api.bodies.scalars import Bool, Choice, KeptDuration, NonEmpty, Number, within
 from batch_emulator.errors import BatchError, invalid_property
 
 StorageAccountType = Choice[Literal["standard_lrs", "premium_lrs", "standardssd_lrs"]]
@@ -248,7 +248,7 @@ class RollingUpgradePolicy(Body):
     max_batch_instance_percent: Annotated[Number, within(5, 100)] | None = None
     max_unhealthy_instance_percent: Annotated[Number, within(5, 100)] | None = None
     max_unhealthy_upgraded_instance_percent: Annotated[Number, within(0, 100)] | None = None
-    pause_time_between_batches: Duration | None = None
+    pause_time_between_batches: KeptDuration | None = None
     prioritize_unhealthy_instances: Bool | None = None
     rollback_failed_instances_on_policy_breach: Bool | None = None
 

@@ -85,6 +85,11 @@ def duration(least: str | None = None, greatest: str | None = None) -> AfterVali
     return AfterValidator(check)
 
 
+def _check_duration(value: str) -> str:
+    parse_duration_ticks(value)
+    return value
+
+
 def _read_limit(value: Any) -> Any:
     """The service takes -1 for "no limit", and answers with the longest duration that it has."""
     return UNLIMITED if value == "-1" else value
@@ -132,6 +137,10 @@ Retries = Annotated[Number, within(-1)]
 """-1 is without limit."""
 
 Duration = Annotated[str, duration()]
+
+KeptDuration = Annotated[str, AfterValidator(_check_duration)]
+"""A duration that the service answers as it was written, as recorded."""
+
 Limit = Annotated[Duration, BeforeValidator(_read_limit)]
 """A duration; -1 is without limit."""
 

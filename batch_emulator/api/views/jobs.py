@@ -10,9 +10,11 @@ from batch_emulator.resources.job_tasks import JobTasks
 from batch_emulator.resources.model import Job, Wire
 from batch_emulator.ticks import etag, format_ticks
 
+_ACTS = {"terminating": "termination", "deleting": "deletion"}
 
-def render_job(job: Job, base_url: str) -> Wire:
-    """A job, as Get Job answers it."""
+
+def render_job(job: Job, base_url: str, awaited_nodes: int) -> Wire:
+    """A job, as Get Job answers it. So many nodes still have to end what it runs."""
     wire: Wire = {"id": job.id}
     if "displayName" in job.spec:
         wire["displayName"] = job.spec["displayName"]
@@ -27,19 +29,32 @@ def render_job(job: Job, base_url: str) -> Wire:
     if job.previous_state:
         wire["previousState"] = job.previous_state
         wire["previousStateTransitionTime"] = format_ticks(job.previous_state_since)
-    return wire | arrange({**job.spec, "executionInfo": _render_execution(job)}, order.JOB)
+    return wire | arrange({**job.spec, "executionInfo": _render_execution(job, awaited_nodes)}, order.JOB)
 
 
-def _render_execution(job: Job) -> Wire:
+def _render_execution(job: Job, awaited_nodes: int) -> Wire:
     wire: Wire = {"startTime": format_ticks(job.started or job.created)}
     if job.ended:
         wire["endTime"] = format_ticks(job.ended)
     wire["poolId"] = job.pool_id
-    if job.scheduling_error:
-        wire["schedulingError"] = job.scheduling_error
+    if error := job.scheduling_error or _awaiting(job, awaited_nodes):
+        wire["schedulingError"] = error
     if job.terminate_reason:
         wire["terminateReason"] = job.terminate_reason
     return wire
+
+
+def _awaiting(job: Job, nodes: int) -> Wire | None:
+    """The error that isn't one, of a job that waits for nodes to end."""
+    if not nodes:
+        return None
+    act = _ACTS[job.state]
+    return {
+        "category": "ServerError",
+        "code": f"Job{act.title()}AwaitingNodeProcessing",
+        "message": f"The Job {act} operation is waiting for processing from one or more node.",
+        "details": [{"name": "Number of nodes awaiting processing", "value": str(nodes)}],
+    }
 
 
 def render_task_counts(tasks: JobTasks) -> Wire:

@@ -200,7 +200,7 @@ def test_a_failed_task_ends_its_job(driver):
 
 def test_states_in_between_are_never_previous_ones(driver):
     """As recorded: what came before is the state that stood last, and when it began; the job's last change is
-    what was asked of it, but for its deletion, not its coming to an end."""
+    what was asked of it, but for its deletion, not its coming to an end. It is enabled in one moment."""
     driver.add_pool()
     driver.add_job()
     job = driver.world.job("job")
@@ -215,7 +215,8 @@ def test_states_in_between_are_never_previous_ones(driver):
         modified = job.modified
         driver.pass_seconds(1)
         assert (job.state, job.previous_state, job.previous_state_since) == (state, before, before_since)
-        assert modified == job.modified < job.state_since
+        assert modified == job.modified
+        assert (modified == job.state_since) == (change is jobs.enable_job)
     assert active_since < job.previous_state_since
     modified, ended = job.modified, job.state_since
     driver.do(jobs.delete_job, "job")

@@ -148,7 +148,7 @@ def test_disabled_schedule_makes_no_jobs(driver):
 
 
 def test_termination_ends_the_job_that_runs(driver):
-    """A terminated schedule ends its job with reason TerminateJobSchedule, then it is completed, for good."""
+    """A terminated schedule ends its job with reason TerminateWorkitem, then it is completed, for good."""
     schedule = add_schedule(driver, recurrenceInterval="PT10M")
     driver.do(schedules.terminate_schedule, "s")
     assert schedule.state == "terminating"
@@ -157,7 +157,7 @@ def test_termination_ends_the_job_that_runs(driver):
     assert (schedule.state, job.state, job.terminate_reason) == (
         "completed",
         "completed",
-        "TerminateJobSchedule",
+        "TerminateWorkitem",
     )
     driver.pass_seconds(10_000)
     assert job_ids(driver) == ["s:job-1"]
