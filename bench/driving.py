@@ -1,7 +1,8 @@
 """One run of `fan_out` as from a terminal, whose cost is then that of the driver and of no service.
 
-`python -m bench.driving INPUTS OUTPUTS NODES SLOTS COMMAND` with the accounts and Prefect's server in the
-environment; what it took is the last line, in JSON.
+`python -m bench.driving INPUTS OUTPUTS NODES SLOTS COMMAND [count]` with the accounts and Prefect's server
+in the environment; what it took is the last line, in JSON. With `count` it also counts Prefect's task runs,
+which whoever times the process leaves alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import requests
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 
-def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> None:
+def main(inputs: str, outputs: str, nodes: str, slots: str, command: str, count: str = "") -> None:
     # The nodes are the same for any number of files, and cost nothing.
     pool = [
         f"--pool.dedicated-nodes={nodes}",
@@ -37,7 +38,7 @@ def main(inputs: str, outputs: str, nodes: str, slots: str, command: str) -> Non
         printed.seek(0)
         result = json.load(printed)
     found = {"files": len(result["outputs"]), "unchanged": result["unchanged"], **cost}
-    if result["pool_id"]:
+    if count and result["pool_id"]:
         found["task_runs"] = count_task_runs(result["run_key"])
     print(json.dumps(found), flush=True)
 
@@ -88,4 +89,4 @@ def count_task_runs(flow_run_id: str) -> int:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:6])
+    main(*sys.argv[1:7])

@@ -69,7 +69,7 @@ def measure(stack: Stack, sizes: Iterable[int], folder: Path) -> Iterator[Drive]
     """A run of each size, one after another on the same services."""
     for size in sizes:
         inputs = make_inputs(folder / f"in-{size}", size)
-        yield drive(stack, inputs, folder / f"out-{size}")
+        yield drive(stack, inputs, folder / f"out-{size}", counts_task_runs=True)
 
 
 def make_inputs(folder: Path, count: int, content: bytes = b"some words of a text\n") -> Path:
@@ -98,10 +98,17 @@ def change_one(inputs: Path) -> None:
 
 
 def drive(
-    stack: Stack, inputs: Path, outputs: Path, nodes: int = 100, slots: int = 4, command: str = "wc -w"
+    stack: Stack,
+    inputs: Path,
+    outputs: Path,
+    nodes: int = 100,
+    slots: int = 4,
+    command: str = "wc -w",
+    counts_task_runs: bool = False,
 ) -> Drive:
     """Run `fan_out` over a folder in a process of its own."""
     argv = [sys.executable, "-m", "bench.driving", str(inputs), str(outputs), str(nodes), str(slots), command]
+    argv += ["count"] if counts_task_runs else []
     printed = run_group(argv, stack.environment, is_read=True)
     return Drive(**json.loads(printed.splitlines()[-1]))
 

@@ -28,7 +28,6 @@ from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.report.events import emit_failed_files
-from tasks.report.picture.artifact import load_ahead
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result
 from tasks.report.unnamed_artifacts import remove_unnamed_artifact
@@ -131,7 +130,6 @@ def run_files(plan: Plan, start: Start) -> Shards:
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image, start.spending)
-        load_ahead()
         outputs = _expect_outputs(plan, submitted)
         with (
             _told_if_interrupted(

@@ -3,26 +3,17 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import timedelta
-from threading import Thread
 
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
+from tasks.report.picture.drawing import draw
 from tasks.report.picture.node_starts import NodeStart, list_node_starts
+from tasks.report.picture.phases import build_phases
+from tasks.report.picture.timeline import build_spans, find_begin, has_run
 from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
-
-
-def load_ahead() -> None:
-    """Load what draws the picture, in a thread that ends by itself: a run has time for it while it waits, and
-    would be a second longer if it were done at its end."""
-    Thread(target=_load, name="load-picture").start()
-
-
-def _load() -> None:
-    with left_out_on_failure("The picture of this run"):
-        import tasks.report.picture.drawing  # noqa: F401 - it is loaded for draw_picture
 
 
 def publish_picture(result: RunResult) -> None:
@@ -57,11 +48,6 @@ def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """The picture as SVG; "" if no Batch task ran."""
     if not any(file.task for file in result.files):
         return ""
-    # Slow to load, and needed only at the end of a run in which something ran.
-    from tasks.report.picture.drawing import draw
-    from tasks.report.picture.phases import build_phases
-    from tasks.report.picture.timeline import build_spans, find_begin, has_run
-
     spans = build_spans(result.files, result.started_at)
     if not spans:
         return ""

@@ -4,24 +4,12 @@ It has a ground of its own, because Prefect's pages are dark or light; failed ta
 hue, pattern and a mark, for those who tell no red from green.
 """
 
-import io
-import threading
-import warnings
-from collections.abc import Sequence
-from typing import Any
-
-import matplotlib
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from collections.abc import Iterable, Iterator, Sequence
+from xml.sax.saxutils import escape
 
 from tasks.report.picture.phase_bars import (
+    COLOURS,
     FLOW_LABEL,
-    LOOKS,
     WORDS,
     describe_phases,
     draw_phases,
@@ -29,16 +17,27 @@ from tasks.report.picture.phase_bars import (
 )
 from tasks.report.picture.phases import Kind, Phases
 from tasks.report.picture.rows import (
-    FAILED_LOOK,
+    FAILED_FILL,
     GROUND,
-    MARK_LOOK,
+    MARK,
     QUIET,
     RULE,
+    STRIPES,
     SUCCEEDED,
     TEXT,
     draw_bars,
     draw_shades,
     printable,
+)
+from tasks.report.picture.svg import (
+    FONT,
+    Plot,
+    draw_line,
+    element,
+    find_ticks,
+    group,
+    measure_text,
+    write_text,
 )
 from tasks.report.picture.timeline import (
     ChartRow,
@@ -59,17 +58,17 @@ NODE_LABELS_MAX = 24
 # How many run at once one sees in so few rows.
 COUNTABLE_ROWS = 8
 
-# Nearly as wide as Prefect's page of an artifact, so that letters keep their size.
-WIDTH_INCHES = 9.5
-ROW_HEIGHT_INCHES = 0.34
-ROWS_HEIGHT_INCHES = (0.9, 7.0)
-RUNNING_HEIGHT_INCHES = 0.9
-LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, GAP_INCHES, BOTTOM_INCHES = 1.5, 0.3, 1.2, 0.25, 0.95
+# In points. Nearly as wide as Prefect's page of an artifact, so that letters keep their size.
+WIDTH = 684.0
+ROW_HEIGHT = 24.5
+ROWS_HEIGHT = (65.0, 504.0)
+RUNNING_HEIGHT = 65.0
+LEFT, RIGHT, TOP, GAP, BOTTOM = 108.0, 21.6, 86.4, 18.0, 68.4
+MARGIN = 18.0
+LEGEND_SIZE = 8.0
+TICKS_MAX = 10
 
 NO_PHASES = Phases()
-
-# Matplotlib's settings and Python's warning filters belong to the process.
-_rendering = threading.Lock()
 
 
 def draw(
@@ -87,24 +86,28 @@ def draw(
     """
     rows = slots if len(slots := slot_rows(spans)) <= ROWS_MAX else merge_rows(spans, ROWS_MAX)
     are_bars = rows is slots and _fit_as_bars(rows)
-    length_seconds = max(phases.length_seconds, *(span.end_seconds for span in spans))
-    unit_seconds, unit = _choose_time_unit(length_seconds)
-    top = -1 if phases.of_flow else 0
-    figure, upper, lower = _build_frame(top, len(rows), _has_to_count(rows, are_bars))
+    length_seconds = max(phases.length_seconds, 1e-3, *(span.end_seconds for span in spans))
+    upper = _place_rows(-1 if phases.of_flow else 0, len(rows), length_seconds)
+    lower = _place_running(upper, spans) if _has_to_count(rows, are_bars) else None
     lowest = lower or upper
-    lowest.set_xlim(0, max(length_seconds, 1e-3) / unit_seconds)
-    lowest.set_xlabel(f"{unit} since the run began", loc="left")
-    _label_rows(upper, rows, has_flow=bool(phases.of_flow))
-    (draw_bars if are_bars else draw_shades)(upper, rows, unit_seconds)
-    draw_phases(upper, rows, phases, unit_seconds)
-    if lower is not None:
-        _draw_running(lower, spans, unit_seconds)
-    first_seconds = min(span.start_seconds for span in spans)
     subtitle = _write_subtitle(spans, rows, are_bars, bundles) + _describe_left_out(left_out)
-    told = [subtitle, describe_phases(phases, first_seconds)]
-    _write_head(figure, title, note, told)
-    _draw_legend(figure, list_kinds(phases), {span.succeeded for span in spans})
-    return _render_svg(figure, title)
+    told = [subtitle, describe_phases(phases, min(span.start_seconds for span in spans))]
+    height = lowest.bottom + BOTTOM
+    return _write_svg(
+        title,
+        height,
+        [
+            *_draw_time_axis(lowest, upper, length_seconds),
+            *_label_rows(upper, rows, has_flow=bool(phases.of_flow)),
+            *(draw_shades(upper, rows) if not are_bars else ()),
+            *draw_phases(upper, rows, phases),
+            *(draw_bars(upper, rows) if are_bars else ()),
+            *(_draw_running(lower, spans) if lower else ()),
+            *_write_head(title, told),
+            *_draw_legend(height, list_kinds(phases), {span.succeeded for span in spans}),
+            write_text(WIDTH - RIGHT, height - 37, note, 8.0, QUIET, text_anchor="end"),
+        ],
+    )
 
 
 def _has_to_count(rows: Sequence[ChartRow], are_bars: bool) -> bool:
@@ -143,48 +146,50 @@ def _choose_time_unit(length_seconds: float) -> tuple[float, str]:
     return (60.0, "minutes") if length_seconds <= 3 * 3600 else (3600.0, "hours")
 
 
-def _build_frame(top: int, rows: int, has_lower: bool) -> tuple[Figure, Axes, Axes | None]:
-    """A figure with axes for the rows from `top` on, the first uppermost; below, where they say more than
-    the rows, axes for the number of running tasks."""
-    least, most = ROWS_HEIGHT_INCHES
-    rows_height = min(most, max(least, (rows - top) * ROW_HEIGHT_INCHES))
-    upper_bottom = BOTTOM_INCHES + (RUNNING_HEIGHT_INCHES + GAP_INCHES) * has_lower
-    figure = Figure(figsize=(WIDTH_INCHES, upper_bottom + rows_height + TOP_INCHES), facecolor=GROUND)
-    lower = _add_axes(figure, BOTTOM_INCHES, RUNNING_HEIGHT_INCHES) if has_lower else None
-    upper = _add_axes(figure, upper_bottom, rows_height, sharex=lower)
-    upper.tick_params(labelbottom=not has_lower)
-    upper.set_ylim(rows, top)
-    return figure, upper, lower
+def _place_rows(top: int, rows: int, length_seconds: float) -> Plot:
+    """Where the rows lie, from `top` on, the first uppermost."""
+    least, most = ROWS_HEIGHT
+    height = min(most, max(least, (rows - top) * ROW_HEIGHT))
+    return Plot(LEFT, TOP, WIDTH - LEFT - RIGHT, height, length_seconds, top, rows)
 
 
-def _add_axes(figure: Figure, bottom_inches: float, height_inches: float, **options: Any) -> Axes:
-    width, height = figure.get_size_inches()
-    inner = width - LEFT_INCHES - RIGHT_INCHES
-    box = (LEFT_INCHES / width, bottom_inches / height, inner / width, height_inches / height)
-    axes = figure.add_axes(box, facecolor=GROUND, **options)
-    axes.tick_params(colors=QUIET, labelsize=8, length=3)
-    axes.xaxis.label.set(color=QUIET, fontsize=9)
-    axes.grid(axis="x", color=RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set(color=RULE, visible=side in ("left", "bottom"))
-    return axes
+def _place_running(upper: Plot, spans: Sequence[Span]) -> Plot:
+    """Where, below the rows and where they don't say it, the number of running tasks is."""
+    most = max(1.0, *(running for _, running in _count_running(spans)))
+    return Plot(
+        upper.left, upper.bottom + GAP, upper.width, RUNNING_HEIGHT, upper.length_seconds, 1.15 * most, 0.0
+    )
 
 
-def _label_rows(axes: Axes, rows: Sequence[ChartRow], has_flow: bool) -> None:
+def _count_running(spans: Sequence[Span]) -> Sequence[tuple[float, float]]:
+    """Averages where the steps would be too fine."""
+    return running_steps(spans) if 2 * len(spans) <= STEPS_MAX else running_means(spans, STEPS_MAX // 2)
+
+
+def _draw_time_axis(lowest: Plot, upper: Plot, length_seconds: float) -> Iterator[str]:
+    """The axis below all, its grid behind them."""
+    unit_seconds, unit = _choose_time_unit(length_seconds)
+    for tick in find_ticks(length_seconds / unit_seconds, TICKS_MAX):
+        x = lowest.x(tick * unit_seconds)
+        yield draw_line([(x, upper.top), (x, lowest.bottom + 3)], stroke=RULE, stroke_width=0.6)
+        yield write_text(x, lowest.bottom + 10, f"{tick:g}", 8.0, QUIET, text_anchor="middle")
+    for plot in {id(upper): upper, id(lowest): lowest}.values():
+        corner = [(plot.left, plot.top), (plot.left, plot.bottom), (plot.right, plot.bottom)]
+        yield draw_line(corner, stroke=RULE, stroke_width=0.8, fill="none")
+    yield write_text(lowest.left, lowest.bottom + 23, f"{unit} since the run began", 9.0, QUIET)
+
+
+def _label_rows(plot: Plot, rows: Sequence[ChartRow], has_flow: bool) -> Iterator[str]:
     """Name each node beside its rows, or every few nodes if there are many; draw a rule between nodes."""
     groups = group_rows(rows)
     every = -(-len(groups) // NODE_LABELS_MAX)
-    named = groups[::every]
-    places = {at + count / 2: _shorten_label(label) for label, at, count in named}
-    if has_flow:
-        places[-0.5] = FLOW_LABEL
-    axes.set_yticks(list(places), list(places.values()))
-    axes.tick_params(axis="y", length=0, labelcolor=TEXT)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)
+    places = [(at + count / 2, _shorten_label(label)) for label, at, count in groups[::every]]
+    for at, label in [*places, *([(-0.5, FLOW_LABEL)] if has_flow else [])]:
+        yield write_text(plot.left - 5, plot.y(at), label, 8.0, TEXT, text_anchor="end")
     if len(rows) > len(groups):
-        axes.hlines([at for _, at, _ in groups[1:]], 0, 1, RULE, lw=0.8, transform=axes.get_yaxis_transform())
+        for _, at, _ in groups[1:]:
+            ends = [(plot.left, plot.y(at)), (plot.right, plot.y(at))]
+            yield draw_line(ends, stroke=RULE, stroke_width=0.8)
 
 
 def _shorten_label(label: str) -> str:
@@ -193,55 +198,59 @@ def _shorten_label(label: str) -> str:
     return label if len(label) <= 20 else f"{label[:14]}…{label[-2:]}"
 
 
-def _draw_running(axes: Axes, spans: Sequence[Span], unit_seconds: float) -> None:
-    """How many tasks run, as a step line; averages where the steps would be too fine."""
-    moments, running = running_steps(spans)
-    if len(moments) > STEPS_MAX:
-        moments, running = running_means(spans, STEPS_MAX // 2)
-    axes.step(moments / unit_seconds, running, where="post", color=TEXT, linewidth=1.1, gid="running")
-    axes.fill_between(moments / unit_seconds, running, step="post", color=SUCCEEDED, alpha=0.25, linewidth=0)
-    axes.set_ylim(0, max(1, running.max()) * 1.15)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-    axes.set_ylabel("running", color=QUIET, fontsize=9)
+def _draw_running(plot: Plot, spans: Sequence[Span]) -> Iterator[str]:
+    """How many tasks run, as a step line over its area."""
+    steps = _list_corners(plot, _count_running(spans))
+    area = [(steps[0][0], plot.bottom), *steps, (steps[-1][0], plot.bottom)]
+    yield draw_line(area, fill=SUCCEEDED, fill_opacity=0.25)
+    yield group("running", [draw_line(steps, stroke=TEXT, stroke_width=1.1, fill="none")])
+    for tick in find_ticks(plot.first, 3):
+        if tick == int(tick):
+            yield write_text(plot.left - 5, plot.y(tick), f"{tick:,.0f}", 8.0, QUIET, text_anchor="end")
+    yield write_text(MARGIN, plot.top + plot.height / 2, "running", 9.0, QUIET)
 
 
-def _write_head(figure: Figure, title: str, note: str, told: Sequence[str]) -> None:
-    width, height = figure.get_size_inches()
-    left, right = 0.25 / width, 1 - RIGHT_INCHES / width
-    figure.text(left, 1 - 0.32 / height, title, color=TEXT, size=13, weight="bold", va="center")
-    figure.text(right, 0.52 / height, note, color=QUIET, size=8, va="center", ha="right")
+def _list_corners(plot: Plot, steps: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those of a line that goes on at each number until the next moment."""
+    corners: list[tuple[float, float]] = []
+    for seconds, running in steps:
+        x = plot.x(seconds)
+        corners += [(x, corners[-1][1])] if corners else []
+        corners.append((x, plot.y(running)))
+    return corners
+
+
+def _write_head(title: str, told: Sequence[str]) -> Iterator[str]:
+    yield write_text(MARGIN, 23.0, title, 13.0, TEXT, font_weight="bold")
     for number, line in enumerate(told):
-        figure.text(left, 1 - (0.62 + 0.22 * number) / height, line, color=QUIET, size=9, va="center")
+        yield write_text(MARGIN, 44.6 + 15.8 * number, line, 9.0, QUIET)
 
 
-def _draw_legend(figure: Figure, phases: Sequence[Kind], outcomes: set[bool]) -> None:
-    """What the colours mean that the picture has: True stands for tasks that succeeded."""
-    width, height = figure.get_size_inches()
-    kinds: list[Artist] = [Patch(**LOOKS[kind], label=WORDS[kind]) for kind in phases]
-    kinds += [Patch(facecolor=SUCCEEDED, label="succeeded")] if True in outcomes else []
-    if False in outcomes:
-        kinds += [Patch(**FAILED_LOOK, label="failed"), Line2D([], [], **MARK_LOOK, label="failed here")]
-    figure.legend(
-        handles=kinds,
-        loc="center right",
-        bbox_to_anchor=(1 - RIGHT_INCHES / width, 0.24 / height),
-        ncols=len(kinds),
-        frameon=False,
-        fontsize=8,
-        columnspacing=1.2,
-        handlelength=1.4,
-        handletextpad=0.5,
-        labelcolor=TEXT,
-        borderpad=0,
-        borderaxespad=0,
+def _draw_legend(height: float, phases: Sequence[Kind], outcomes: set[bool]) -> Iterator[str]:
+    """What the colours mean that the picture has, from the right: True stands for tasks that succeeded."""
+    y, x = height - 17, WIDTH - RIGHT
+    kinds = [(WORDS[kind], COLOURS[kind]) for kind in phases]
+    kinds += [("succeeded", SUCCEEDED)] if True in outcomes else []
+    kinds += [("failed", FAILED_FILL), ("failed here", "")] if False in outcomes else []
+    for words, fill in reversed(kinds):
+        x -= measure_text(words, LEGEND_SIZE)
+        yield write_text(x, y, words, LEGEND_SIZE, TEXT)
+        if fill:
+            yield element("rect", x=x - 15, y=y - 3, width=11, height=6, fill=fill)
+        else:
+            yield element("use", href="#mark", x=x - 9.5, y=y)
+        x -= 24
+
+
+def _write_svg(title: str, height: float, drawn: Iterable[str]) -> str:
+    """The picture, whose text is text: small, and in the reader's fonts whatever script a name has."""
+    ground = element("rect", width=WIDTH, height=height, fill=GROUND)
+    return element(
+        "svg",
+        "".join([element("title", escape(title)), element("defs", STRIPES + MARK), ground, *drawn]),
+        xmlns="http://www.w3.org/2000/svg",
+        width=f"{WIDTH:.0f}pt",
+        height=f"{height:.0f}pt",
+        viewBox=f"0 0 {WIDTH:.2f} {height:.2f}",
+        font_family=FONT,
     )
-
-
-def _render_svg(figure: Figure, title: str) -> str:
-    """The figure as SVG whose text is text: small, and in the reader's fonts whatever script a name has."""
-    file = io.StringIO()
-    with _rendering, matplotlib.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
-        # Only the measuring lacks those glyphs.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Title": title, "Date": None})
-    return file.getvalue()

@@ -1,24 +1,22 @@
 """What a run does beside its Batch tasks, drawn: the flow itself, and nodes until their first task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Any
-
-from matplotlib.axes import Axes
 
 from tasks.report.picture.phases import Kind, Phase, Phases
 from tasks.report.picture.rows import BAR_MARGIN, RULE
+from tasks.report.picture.svg import Box, Plot, draw_boxes, draw_line
 from tasks.report.picture.timeline import ChartRow
 
 FLOW_LABEL = "the flow"
 # The flow's in violet, the nodes' in grey: none is taken for a Batch task.
-LOOKS: dict[Kind, dict[str, Any]] = {
-    "prepares": {"facecolor": "#5d4f86"},
-    "uploads": {"facecolor": "#a08fd6"},
-    "fetches": {"facecolor": "#d9a5cf"},
-    "boots": {"facecolor": "#323d54"},
-    "start task": {"facecolor": "#7c89a3"},
-    "waits": {"facecolor": "#252d3c"},
+COLOURS: dict[Kind, str] = {
+    "prepares": "#5d4f86",
+    "uploads": "#a08fd6",
+    "fetches": "#d9a5cf",
+    "boots": "#323d54",
+    "start task": "#7c89a3",
+    "waits": "#252d3c",
 }
 WORDS: dict[Kind, str] = {
     "prepares": "flow prepares",
@@ -32,30 +30,29 @@ WORDS: dict[Kind, str] = {
 BAR_WIDTH_MIN = 1 / 400
 
 
-def draw_phases(axes: Axes, rows: Sequence[ChartRow], phases: Phases, unit_seconds: float) -> None:
-    """Draw into axes whose limits are set: the flow's line is the one above the first."""
-    for number, row in enumerate(rows):
-        _draw_line(axes, number, phases.of_nodes.get(row.label, ()), unit_seconds)
+def draw_phases(plot: Plot, rows: Sequence[ChartRow], phases: Phases) -> Iterator[str]:
+    """The flow's line is the one above the first."""
+    lines = [(number, phases.of_nodes.get(row.label, ())) for number, row in enumerate(rows)]
+    lines.append((-1, phases.of_flow))
+    for kind, colour in COLOURS.items():
+        boxes = [_find_box(plot, at, phase) for at, line in lines for phase in line if phase.kind == kind]
+        yield draw_boxes(kind, boxes, fill=colour)
     if phases.of_flow:
-        _draw_line(axes, -1, phases.of_flow, unit_seconds)
-        axes.hlines([0], 0, 1, RULE, lw=0.8, transform=axes.get_yaxis_transform())
+        yield draw_line([(plot.left, plot.y(0)), (plot.right, plot.y(0))], stroke=RULE, stroke_width=0.8)
 
 
-def _draw_line(axes: Axes, at: int, phases: Sequence[Phase], unit_seconds: float) -> None:
-    height, least = 1 - 2 * BAR_MARGIN, axes.get_xlim()[1] * BAR_WIDTH_MIN
-    for phase in phases:
-        left = min(phase.start_seconds / unit_seconds, axes.get_xlim()[1] - least)
-        width = max(phase.seconds / unit_seconds, least)
-        axes.barh(
-            at + 0.5, width, height, left=left, linewidth=0, zorder=1.5, gid=phase.kind, **LOOKS[phase.kind]
-        )
+def _find_box(plot: Plot, at: int, phase: Phase) -> Box:
+    least = plot.width * BAR_WIDTH_MIN
+    left = min(plot.x(phase.start_seconds), plot.right - least)
+    right = max(plot.x(phase.end_seconds), left + least)
+    return left, plot.y(at + BAR_MARGIN), right, plot.y(at + 1 - BAR_MARGIN)
 
 
 def list_kinds(phases: Phases) -> list[Kind]:
     """Those that the picture has, in the order of a run."""
     all_phases = [*phases.of_flow, *(phase for of_node in phases.of_nodes.values() for phase in of_node)]
     found = {phase.kind for phase in all_phases}
-    return [kind for kind in LOOKS if kind in found]
+    return [kind for kind in COLOURS if kind in found]
 
 
 def describe_phases(phases: Phases, first_task_seconds: float) -> str:

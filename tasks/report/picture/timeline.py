@@ -1,13 +1,13 @@
 """When each Batch task ran and where, as rows of a chart: what a picture of a run is drawn from."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
-
-import numpy as np
 
 from tasks.spec.run_results import FileResult, TaskResult
 
@@ -125,50 +125,51 @@ def _merge_nodes(nodes: Sequence[tuple[str, list[Span]]], at: int) -> ChartRow:
     return ChartRow(label, spans, sum(len(_fill_slots(of_node)) for _, of_node in nodes))
 
 
-def running_steps(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
+def divide(length: float, parts: int) -> list[float]:
+    """The bounds of so many equal parts."""
+    return [length * number / parts for number in range(parts + 1)]
+
+
+def running_steps(spans: Sequence[Span]) -> list[tuple[float, int]]:
     """How many tasks run from each moment on: the moments in seconds, and the numbers."""
-    starts, ends = _sort_edges(spans)
-    moments = np.unique(np.concatenate([starts, ends]))
-    running = np.searchsorted(starts, moments, side="right") - np.searchsorted(ends, moments, side="right")
-    return moments, running
+    changes = Counter(span.start_seconds for span in spans)
+    changes.subtract(Counter(span.end_seconds for span in spans))
+    moments = sorted(changes)
+    return [*zip(moments, accumulate(changes[moment] for moment in moments), strict=True)]
 
 
-def running_means(spans: Sequence[Span], bins: int) -> tuple[np.ndarray, np.ndarray]:
+def running_means(spans: Sequence[Span], bins: int) -> list[tuple[float, float]]:
     """As `running_steps`, but the averages in that many equal bins from 0 to the end."""
-    bounds = np.linspace(0, max(span.end_seconds for span in spans), bins + 1)
+    bounds = divide(max(span.end_seconds for span in spans), bins)
     means = running_between(spans, bounds)
-    return bounds, np.append(means, means[-1:])
+    return [*zip(bounds, [*means, means[-1]], strict=True)]
 
 
-def running_between(spans: Sequence[Span], bounds: np.ndarray) -> np.ndarray:
+def running_between(spans: Sequence[Span], bounds: Sequence[float]) -> list[float]:
     """How many tasks run on average between each bound, in seconds, and the next."""
-    starts, ends = _sort_edges(spans)
-    return np.diff(_sum_seconds_since(starts, bounds) - _sum_seconds_since(ends, bounds)) / np.diff(bounds)
+    begun = _sum_seconds_since([span.start_seconds for span in spans], bounds)
+    ended = _sum_seconds_since([span.end_seconds for span in spans], bounds)
+    run = [since_start - since_end for since_start, since_end in zip(begun, ended, strict=True)]
+    widths = [after - before for before, after in pairwise(bounds)]
+    return [(after - before) / width for (before, after), width in zip(pairwise(run), widths, strict=True)]
 
 
-def _sum_seconds_since(moments: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """For each bound the sum, over the (sorted) moments before it, of the seconds from moment to bound."""
-    before = np.searchsorted(moments, bounds)
-    sums = np.concatenate([[0.0], np.cumsum(moments)])
-    return before * bounds - sums[before]
+def _sum_seconds_since(moments: Iterable[float], bounds: Sequence[float]) -> list[float]:
+    """For each bound the sum, over the moments before it, of the seconds from moment to bound."""
+    moments = sorted(moments)
+    sums = [0.0, *accumulate(moments)]
+    before = [bisect_left(moments, bound) for bound in bounds]
+    return [count * bound - sums[count] for count, bound in zip(before, bounds, strict=True)]
 
 
-def _sort_edges(spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
-    """The starts and the ends, each sorted."""
-    return (
-        np.sort(np.array([span.start_seconds for span in spans], dtype=float)),
-        np.sort(np.array([span.end_seconds for span in spans], dtype=float)),
-    )
-
-
-def failed_cells(rows: Sequence[ChartRow], bounds: np.ndarray) -> set[tuple[int, int]]:
+def failed_cells(rows: Sequence[ChartRow], bounds: Sequence[float]) -> set[tuple[int, int]]:
     """Where failed tasks ended: the number of the row, and of the bin between two bounds."""
-    cells = set()
-    for number, row in enumerate(rows):
-        ends = [span.end_seconds for span in row.spans if not span.succeeded]
-        bins = np.clip(np.searchsorted(bounds, ends, side="left") - 1, 0, len(bounds) - 2)
-        cells.update((number, int(bin_)) for bin_ in bins)
-    return cells
+    return {
+        (number, min(max(bisect_left(bounds, span.end_seconds) - 1, 0), len(bounds) - 2))
+        for number, row in enumerate(rows)
+        for span in row.spans
+        if not span.succeeded
+    }
 
 
 def group_rows(rows: Sequence[ChartRow]) -> list[tuple[str, int, int]]:
