@@ -14,6 +14,7 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.conditions import check_conditions
 from batch_emulator.api.fields import FILES
 from batch_emulator.api.listing import list_page, read_filter, start_key
+from batch_emulator.api.odata import Filter
 from batch_emulator.api.views.files import content_type, file_headers, render_file
 from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.errors import BatchError
@@ -88,7 +89,9 @@ def _why_none(call: Call) -> list[tuple[str, str]]:
 
 def _list(call: Call, folder: Folder) -> Response:
     recursive = (call.option("recursive") or "").lower() == "true"
-    numbered = enumerate(nodefiles.list_files(folder.path, recursive=recursive))
+    wanted = read_filter(call, FILES)
+    within = "" if recursive else _folder_of(wanted)
+    numbered = enumerate(nodefiles.list_files(folder.path, within=within, recursive=recursive))
     after = start_key(call) or ""
     candidates = ((f"{number:09d}", file) for number, file in numbered)
     return list_page(
@@ -96,8 +99,14 @@ def _list(call: Call, folder: Folder) -> Response:
         "files",
         (each for each in candidates if each[0] > after),
         lambda file: render_file(file, call.url, on_windows=folder.on_windows),
-        read_filter(call, FILES),
+        wanted,
     )
+
+
+def _folder_of(wanted: Filter | None) -> str:
+    """The folder that a list which is not recursive is of: the one that the prefix in its filter names."""
+    prefix = wanted.required_prefixes().get("name", "") if wanted else ""
+    return prefix[: prefix.rfind("/") + 1]
 
 
 def _get(call: Call, folder: Folder) -> Response:

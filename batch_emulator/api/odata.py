@@ -111,14 +111,18 @@ def compile_filter(text: str, fields: Mapping[str, Field]) -> Filter:
 
 
 def parse_select(text: str | None) -> frozenset[str] | None:
-    """The properties named by `$select`, None where all are wanted."""
-    names = frozenset(name for part in (text or "").split(",") if (name := part.strip()))
-    return names or None
+    """The properties named by `$select`, None where all are wanted: `*`, as in OData, or none named."""
+    names = _names(text)
+    return None if "*" in names else names or None
+
+
+def _names(text: str | None) -> frozenset[str]:
+    return frozenset(name for part in (text or "").split(",") if (name := part.strip()))
 
 
 def parse_expand(text: str | None) -> frozenset[str]:
     """The properties named by `$expand`; the service has one, `stats`."""
-    return parse_select(text) or frozenset()
+    return _names(text)
 
 
 def project(wire: dict[str, Any], select: frozenset[str] | None) -> dict[str, Any]:

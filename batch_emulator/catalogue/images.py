@@ -6,7 +6,6 @@ images for those that are gone from that list.
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 _GEN2 = "Generation2VMImage"
@@ -177,23 +176,13 @@ def _name(reference: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(reference.get(part, "")).lower() for part in ("publisher", "offer", "sku"))
 
 
-#: Publishers, offers and SKUs that the list has had since 2024 or 2025.
-_LATE = re.compile(
-    r"almalinux-(arm|hpc)|confidential|-cvm|\bcvm|arm64|aarch64|2404|2204-rocm|azure-linux|resf|2025-|redhat"
-)
-
-
-def _is_late(offer: _Offer) -> bool:
-    return bool(_LATE.search(f"{offer.publisher} {offer.offer} {offer.skus}"))
-
-
 SUPPORTED_IMAGES = _images((*_LINUX, *_WINDOWS))
 """What List Supported Images answers. Read them, never change them."""
 
-FORMER_IMAGES = _images((*(each for each in (*_LINUX, *_WINDOWS) if not _is_late(each)), *_RETIRED))
-"""The same as it was, with what has been retired since: for API versions that still get those."""
+FORMER_IMAGES = _images((*_LINUX, *_WINDOWS, *_RETIRED))
+"""The same with what has been retired since: for API versions that still get those."""
 
-_KNOWN = {_name(image["imageReference"]): image for image in (*_images(_RETIRED), *SUPPORTED_IMAGES)}
+_KNOWN = {_name(image["imageReference"]): image for image in FORMER_IMAGES}
 
 
 def find_image(reference: dict[str, Any]) -> dict[str, Any] | None:

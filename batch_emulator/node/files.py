@@ -34,19 +34,20 @@ class NodeFile:
     mode: int
 
 
-def list_files(root: Path, *, recursive: bool = False) -> Iterator[NodeFile]:
-    """What lies in `root`, by name; recursively each level after the one above it, folders before what they
-    hold. Files that come or go meanwhile may be missed. Raises BatchError FileNotFound without `root`."""
+def list_files(root: Path, *, within: str = "", recursive: bool = False) -> Iterator[NodeFile]:
+    """What lies in `root`, or in the folder `within` it (`""` or with `/` at its end), by name; recursively
+    each level after the one above it, folders before what they hold. Files that come or go meanwhile may be
+    missed. Raises BatchError FileNotFound without `root`."""
     if not root.is_dir():
         raise BatchError("FileNotFound")
-    return _walk(Path(os.path.realpath(root)), recursive)
+    return _walk(Path(os.path.realpath(root)), within, recursive)
 
 
-def _walk(root: Path, recursive: bool) -> Iterator[NodeFile]:
-    directories = deque([""])
+def _walk(root: Path, within: str, recursive: bool) -> Iterator[NodeFile]:
+    directories = deque([within])
     while directories:
         prefix = directories.popleft()
-        for name in _names(root / prefix):
+        for name in _names(root, prefix):
             file = _inspect(root, prefix + name)
             if file is None:
                 continue
@@ -55,10 +56,10 @@ def _walk(root: Path, recursive: bool) -> Iterator[NodeFile]:
                 directories.append(f"{file.name}/")
 
 
-def _names(directory: Path) -> list[str]:
+def _names(root: Path, folder: str) -> list[str]:
     try:
-        return sorted(os.listdir(directory))
-    except OSError:
+        return sorted(os.listdir(_locate(root, folder, follow=True) if folder else root))
+    except (OSError, BatchError):
         return []
 
 

@@ -18,7 +18,7 @@ from batch_emulator.autoscale import (
 from batch_emulator.autoscale.parser import parse
 from batch_emulator.durations import parse_duration
 from batch_emulator.errors import BatchError
-from batch_emulator.resources.model import Pool, Wire, key
+from batch_emulator.resources.model import Deallocation, Pool, Wire, key
 from batch_emulator.scheduler import allocation
 from batch_emulator.scheduler.measures import measure
 from batch_emulator.scheduler.world import World
@@ -73,7 +73,7 @@ def refuse_formula(world: World, pool: Pool, formula: str) -> None:
 
 
 def disable(world: World, pool_id: str) -> Pool:
-    """Leave a pool at the size that it was given last."""
+    """Leave a pool at the size that it was given last, to which it resizes, as recorded."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
     kept = {name: value for name, value in pool.spec.items() if name not in _SETTINGS}
@@ -82,6 +82,8 @@ def disable(world: World, pool_id: str) -> Pool:
     pool.auto_scale_number = world.store.next_number()
     world.samples.pop(key(pool.id), None)
     world.stamp(pool)
+    if pool.allocation_state == "steady":
+        _resize(world, pool, pool.target_dedicated, pool.target_spot, option="requeue")
     world.store.touch("pool", key(pool.id))
     return pool
 
@@ -196,12 +198,12 @@ def _apply(world: World, pool: Pool, evaluation: Evaluation) -> None:
     on_its_way = pool.allocation_state == "resizing" and wanted == (pool.target_dedicated, pool.target_spot)
     if on_its_way or pool.allocation_state == "stopping" or wanted == _present_size(world, pool):
         return
+    _resize(world, pool, *wanted, option=evaluation.node_deallocation_option)
+
+
+def _resize(world: World, pool: Pool, dedicated: int, spot: int, *, option: Deallocation) -> None:
     allocation.begin_resize(
-        world,
-        pool,
-        *wanted,
-        option=evaluation.node_deallocation_option,
-        timeout_seconds=_RESIZE_TIMEOUT_SECONDS,
+        world, pool, dedicated, spot, option=option, timeout_seconds=_RESIZE_TIMEOUT_SECONDS
     )
 
 

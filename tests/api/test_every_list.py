@@ -169,6 +169,7 @@ async def test_selection(account: Account, listed: List) -> None:
         found = await walk(wire, path, {"$select": ",".join(wanted)})
         told = {*wanted, *TOLD_ANYWAY}
         assert found == [{name: each[name] for name in each if name in told} for each in items], wanted
+    assert await walk(wire, path, {"$select": "*"}) == items
     for text in ("colour", "id,colour", "ID"):
         answer = await wire.send("GET", path, query={"$select": text})
         assert error(answer)[:2] == REFUSED, text

@@ -56,6 +56,25 @@ async def test_files_of_a_windows_pool_are_told_and_asked_for_as_there(wire: Wir
     assert (await wire.send("GET", name)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("prefix", "recursive", "found"),
+    [
+        ("wd", "false", ["wd"]),
+        ("wd/", "false", ["wd/a b.bin"]),
+        ("wd/a", "false", ["wd/a b.bin"]),
+        ("wd", "true", ["wd", "wd/a b.bin"]),
+        ("../", "false", []),
+    ],
+)
+async def test_list_goes_into_the_folder_that_a_prefix_names(
+    ran: Wire, prefix: str, recursive: str, found: list[str]
+) -> None:
+    """Azure PowerShell asks for `wd` and gets the folder alone, Batch Explorer for `wd/` and gets its files."""
+    query = {"recursive": recursive, "$filter": f"startswith(name, '{prefix}')"}
+    listed = await ran.get("/jobs/j/tasks/t/files", query=query)
+    assert [file["name"] for file in listed["value"]] == found
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_file_has_its_properties_in_headers(ran: Wire, method: str) -> None:
     """A file is answered with its URL percent-encoded, its kind, its mode and its type."""

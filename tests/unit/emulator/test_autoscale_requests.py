@@ -69,6 +69,18 @@ def test_disabled_pool_stays_as_it_is(driver):
     assert driver.world.samples == {}
 
 
+def test_disabled_pool_resizes_to_the_size_that_it_has(driver):
+    """Whoever waits for the allocation that follows sees it begin and end, and need not wait for a resize."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 1;")
+    driver.pass_seconds(10)
+    since = driver.world.now
+    pool = driver.do(autoscaling.disable, "pool")
+    assert pool.allocation_state == "resizing"
+    driver.pass_seconds(1)
+    assert (pool.allocation_state, pool.resize_errors, size(driver)) == ("steady", [], (1, 0))
+    assert pool.allocation_since > since
+
+
 @pytest.mark.parametrize("operation", [autoscaling.disable, autoscaling.evaluate_formula])
 def test_pool_without_autoscale(driver, operation):
     """Disable and evaluate are AutoScaleNotEnabled on a pool that does not scale itself."""

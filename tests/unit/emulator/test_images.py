@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batch_emulator.catalogue.images import (
+    FORMER_IMAGES,
     SUPPORTED_IMAGES,
     find_image,
     has_old_agent,
@@ -72,3 +73,10 @@ def test_retired_images_are_known_but_not_listed() -> None:
     assert is_retired(found)
     assert found not in SUPPORTED_IMAGES
     assert not any(is_retired(image) for image in SUPPORTED_IMAGES)
+
+
+def test_each_version_is_listed_all_images_with_support() -> None:
+    """Clients of older versions choose an image from the list, as Nextflow does: today's are all in it."""
+    assert all(image in FORMER_IMAGES for image in SUPPORTED_IMAGES)
+    names = [tuple(image["imageReference"].values()) for image in FORMER_IMAGES]
+    assert names == sorted(set(names))

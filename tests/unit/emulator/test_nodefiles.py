@@ -75,6 +75,19 @@ def test_recursive_list_goes_level_by_level(root: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("within", "found"),
+    [
+        ("wd/", ["wd/a.txt", "wd/b"]),
+        ("wd/b/", ["wd/b/c.txt"]),
+        *[(each, []) for each in ("wd/a.txt/", "absent/", "../", "/etc/", "link-to-folder/", "wd/../../")],
+    ],
+)
+def test_list_of_a_folder_within(root: Path, within: str, found: list[str]) -> None:
+    """A folder within is listed by the names that its files have below the root; none outside is."""
+    assert [file.name for file in nodefiles.list_files(root, within=within)] == found
+
+
 def test_links_are_listed_only_inside_and_never_entered(root: Path) -> None:
     """A link to a folder inside is listed but not descended into, so that a loop of links ends."""
     (root / "wd" / "loop").symlink_to(".")

@@ -256,6 +256,7 @@ def test_select_keeps_what_is_asked_and_the_metadata() -> None:
     }
     assert project(wire, parse_select(None)) is wire
     assert project(wire, parse_select("")) is wire
+    assert project(wire, parse_select("*")) is project(wire, parse_select("id, *")) is wire
 
 
 def test_expand_names_properties() -> None:
