@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from batch_emulator.api.answers import json_answer
@@ -9,16 +11,23 @@ from batch_emulator.api.call import Call
 from batch_emulator.api.fields import IMAGES
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.versions import FIRST_WITHOUT_RETIRED
-from batch_emulator.catalogue.images import FORMER_IMAGES, SUPPORTED_IMAGES
+from batch_emulator.catalogue.images import FORMER_IMAGES, OLDEST_IMAGES, SUPPORTED_IMAGES
 from batch_emulator.errors import BatchError
+
+_FIRST_WITH_ALMALINUX_HPC = "2024-07-01.20.0"
 
 
 def list_supported_images(call: Call) -> Response:
-    images = SUPPORTED_IMAGES if call.version >= FIRST_WITHOUT_RETIRED else FORMER_IMAGES
-    numbered = ((f"{number:06d}", image) for number, image in enumerate(images))
+    numbered = ((f"{number:06d}", image) for number, image in enumerate(_images(call.version)))
     after = start_key(call) or ""
     candidates = [each for each in numbered if each[0] > after]
     return list_page(call, "supportedimages", candidates, dict, read_filter(call, IMAGES))
+
+
+def _images(version: str) -> list[dict[str, Any]]:
+    if version >= FIRST_WITHOUT_RETIRED:
+        return SUPPORTED_IMAGES
+    return FORMER_IMAGES if version >= _FIRST_WITH_ALMALINUX_HPC else OLDEST_IMAGES
 
 
 def list_applications(call: Call) -> Response:

@@ -32,7 +32,8 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
-    """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once."""
+    """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once. The pool
+    keeps its ETag, as recorded."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
@@ -41,7 +42,6 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
     allocation.settle(world, pool)
     pool.spec = pool.spec | {"enableAutoScale": True} | wanted
     pool.auto_scale_enabled = world.now
-    world.stamp(pool)
     begin(world, pool)
     return pool
 

@@ -24,6 +24,15 @@ def test_enabling_needs_a_formula_once(driver):
         enable(driver)
 
 
+def test_enabling_keeps_the_etag(driver):
+    """A pool that begins to scale itself has the ETag that it had, as recorded; disabling changes it."""
+    driver.add_pool()
+    driver.pass_seconds(10)
+    modified = driver.world.pool("pool").modified
+    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;").modified == modified
+    assert driver.do(autoscaling.disable, "pool").modified > modified
+
+
 def test_enabling_twice_in_30_seconds_is_refused(driver):
     """Enable requests for a pool must be 30 seconds apart: 503 TooManyEnableAutoScaleRequests."""
     driver.add_pool()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from batch_emulator.catalogue.images import (
     FORMER_IMAGES,
+    OLDEST_IMAGES,
     SUPPORTED_IMAGES,
     find_image,
     has_old_agent,
@@ -75,8 +80,19 @@ def test_retired_images_are_known_but_not_listed() -> None:
     assert not any(is_retired(image) for image in SUPPORTED_IMAGES)
 
 
-def test_each_version_is_listed_all_images_with_support() -> None:
-    """Clients of older versions choose an image from the list, as Nextflow does: today's are all in it."""
+def test_older_versions_are_listed_all_images_with_support() -> None:
+    """Clients of older versions choose an image from the list, as Nextflow does: today's are all in it, but
+    for AlmaLinux of ARM and HPC before 2024-07."""
     assert all(image in FORMER_IMAGES for image in SUPPORTED_IMAGES)
+    missing = [image for image in FORMER_IMAGES if image not in OLDEST_IMAGES]
+    assert {image["imageReference"]["offer"] for image in missing} == {"almalinux-arm", "almalinux-hpc"}
     names = [tuple(image["imageReference"].values()) for image in FORMER_IMAGES]
     assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("image", FORMER_IMAGES, ids=lambda image: "-".join(image["imageReference"].values()))
+def test_image_of_the_second_generation_says_so(image: dict) -> None:
+    """What is named `gen2` or `g2` is for machines of that generation, as recorded; one image is not."""
+    name = image["imageReference"]["sku"]
+    if re.search(r"[-_]g(en)?2$", name) and image["imageReference"]["offer"] != "ubuntu-2004":
+        assert "Generation2VMImage" in image["capabilities"]
