@@ -69,7 +69,7 @@ async def test_files_of_a_windows_pool_are_told_and_asked_for_as_there(wire: Wir
 async def test_list_goes_into_the_folder_that_a_prefix_names(
     ran: Wire, prefix: str, recursive: str, found: list[str]
 ) -> None:
-    """Azure PowerShell asks for `wd` and gets the folder alone, Batch Explorer for `wd/` and gets the files."""
+    """Azure PowerShell asks for `wd` and gets the folder, Batch Explorer for `wd/` and gets its files."""
     query = {"recursive": recursive, "$filter": f"startswith(name, '{prefix}')"}
     listed = await ran.get("/jobs/j/tasks/t/files", query=query)
     assert [file["name"] for file in listed["value"]] == found
