@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -73,6 +74,7 @@ def has_test(file: str, name: str) -> bool:
     return (REPOSITORY / file).is_file() and (not name or name in read_tests(file))
 
 
+@cache
 def read_tests(file: str) -> dict[str, bool]:
     """The functions of a file of tests, and whether each is marked `soak` whatever its parameters."""
     tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))

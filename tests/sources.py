@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 WORD = re.compile(r"[A-Za-z_]\w*")
-LINE_BEGINS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-NO_PART_OF_A_LINE = {tokenize.NL, tokenize.COMMENT}
+OPENING, CLOSING = "([{", ")]}"
+# Comments, strings and brackets: all that it takes to find prose, in a tenth of the time of `tokenize`.
+PIECE = re.compile(
+    r"""\#[^\n]*
+    | (?:\b[rbfuRBFU]{1,2})?
+      (?: '''(?:[^\\']|\\.|'(?!''))*''' | \"""(?:[^\\"]|\\.|"(?!""))*\"""
+        | '(?:[^\\'\n]|\\.)*' | "(?:[^\\"\n]|\\.)*" )
+    | [()\[\]{}]""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def prose_in(path: Path) -> str:
@@ -24,8 +30,7 @@ def prose_in(path: Path) -> str:
 def words_in(path: Path) -> frozenset[str]:
     """The words of a file's code, strings included. What is said of them does not count: a docstring would
     vouch for what it names."""
-    texts = (token.string for token in _split(path)[1])
-    return find_words([path.read_text(encoding="utf-8")] if path.suffix != ".py" else texts)
+    return find_words([path.read_text(encoding="utf-8")] if path.suffix != ".py" else _split(path)[1])
 
 
 def find_words(texts: Iterable[str]) -> frozenset[str]:
@@ -33,23 +38,33 @@ def find_words(texts: Iterable[str]) -> frozenset[str]:
 
 
 @cache
-def _split(path: Path) -> tuple[list[tokenize.TokenInfo], list[tokenize.TokenInfo]]:
-    """The tokens of a file: comments and texts that stand by themselves, and all others."""
+def _split(path: Path) -> tuple[list[str], list[str]]:
+    """A file's comments and texts that stand by themselves, and the code between them."""
+    text, end = path.read_text(encoding="utf-8"), 0
     prose, code = [], []
-    for token, is_prose in _tokens(path):
-        (prose if is_prose else code).append(token)
-    return prose, code
+    for found in _find_prose(text):
+        prose.append(found[0])
+        code.append(text[end : found.start()])
+        end = found.end()
+    return prose, [*code, text[end:]]
 
 
-def _tokens(path: Path) -> Iterator[tuple[tokenize.TokenInfo, bool]]:
-    """Each token of a file, and whether it is a comment or a text that stands by itself."""
-    begins = True
-    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
-        is_comment = token.type == tokenize.COMMENT
-        yield token, is_comment or (begins and token.type == tokenize.STRING)
-        if token.type not in NO_PART_OF_A_LINE:
-            begins = token.type in LINE_BEGINS
+def _find_prose(text: str) -> Iterator[re.Match[str]]:
+    """Each comment, and each string that begins a line of code."""
+    depth = 0
+    for found in PIECE.finditer(text):
+        piece = found[0]
+        depth += (piece in OPENING) - (piece in CLOSING)
+        if piece.startswith("#") or (
+            depth == 0 and piece not in CLOSING and _begins_line(text, found.start())
+        ):
+            yield found
 
 
-def _read(token: tokenize.TokenInfo) -> str:
-    return token.string if token.type == tokenize.COMMENT else str(ast.literal_eval(token.string))
+def _begins_line(text: str, at: int) -> bool:
+    begin = text.rfind("\n", 0, at) + 1
+    return not text[begin:at].strip() and not text.endswith("\\\n", 0, begin)
+
+
+def _read(piece: str) -> str:
+    return piece if piece.startswith("#") else str(ast.literal_eval(piece))

@@ -83,7 +83,9 @@ def test_a_name_in_another_file_is_found():
 def test_prose_does_not_vouch_for_what_it_names(tmp_path):
     """Only code has names, with its strings: what a docstring or a comment alone says is not there."""
     path = tmp_path / "module.py"
-    path.write_text('"""See `said`."""\n\nkept = [\n    "string",  # See `noted`.\n]\n"""Is `told`."""\n')
+    path.write_text(
+        '"""See `said`."""\n\nkept = [\n    "string # (",  # See `noted`.\n]\n# )\n"""Is `told`."""\n'
+    )
     assert spans_of(prose_in(path)) == ["said", "noted", "told"]
     assert words_in(path) == {"kept", "string"}
 
