@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from prefect.settings import temporary_settings
+from prefect.settings import get_current_settings, temporary_settings
 
 from deployments.local.database import create_prefect_home
 from flows.command_line import server_settings
@@ -44,6 +44,16 @@ def test_prefect_starts_ours(monkeypatch):
     monkeypatch.setattr(SubprocessASGIServer, "_instances", {})
     with temporary_settings(restore_defaults={"api.url"}), server_settings():
         assert isinstance(SubprocessASGIServer(), TemporaryServer)
+
+
+def test_a_temporary_server_has_time_to_start():
+    """Without a server, a temporary one is allowed, with time to start; what the user has set stands."""
+    with temporary_settings(restore_defaults={"api.url"}), server_settings():
+        ephemeral = get_current_settings().server.ephemeral
+        assert (ephemeral.enabled, ephemeral.startup_timeout_seconds) == (True, 120)
+    own = {"server.ephemeral.startup_timeout_seconds": 33}
+    with temporary_settings(own, restore_defaults={"api.url"}), server_settings():
+        assert get_current_settings().server.ephemeral.startup_timeout_seconds == 33
 
 
 @pytest.mark.soak

@@ -286,13 +286,3 @@ def test_a_named_server_is_used_as_it_is():
             assert (now.api, now.server) == (before.api, before.server)
         with temporary_settings({"client.max_retries": 2}), server_settings():
             assert get_current_settings().client.max_retries == 2
-
-
-def test_a_temporary_server_has_time_to_start():
-    """Without a server, a temporary one is allowed, with time to start; what the user has set stands."""
-    with temporary_settings(restore_defaults={"api.url"}), server_settings():
-        ephemeral = get_current_settings().server.ephemeral
-        assert (ephemeral.enabled, ephemeral.startup_timeout_seconds) == (True, 120)
-    own = {"server.ephemeral.startup_timeout_seconds": 33}
-    with temporary_settings(own, restore_defaults={"api.url"}), server_settings():
-        assert get_current_settings().server.ephemeral.startup_timeout_seconds == 33

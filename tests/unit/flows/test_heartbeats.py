@@ -15,7 +15,8 @@ from flows.command_line import server_settings
 from flows.heartbeats import HEARTBEAT, _beat, heartbeats_sent
 from tasks.leftovers import silent_runs
 
-EVERY_MINUTE: dict[Any, Any] = {"flows.heartbeat_frequency": 60}
+# With a server that is named, which is not asked.
+EVERY_MINUTE: dict[Any, Any] = {"flows.heartbeat_frequency": 60, "api.url": "http://127.0.0.1:1/api"}
 NEVER: dict[Any, Any] = {"flows.heartbeat_frequency": None}
 
 
