@@ -2,11 +2,13 @@
 
 import inspect
 import json
+from functools import cache
 
 import pytest
+from jsonschema.exceptions import best_match
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
-from prefect.utilities.schema_tools.validation import ValidationError, validate
+from prefect.utilities.schema_tools.validation import is_valid_schema, validate
 
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
@@ -48,16 +50,24 @@ ACCEPTED = [
 ]
 
 
-def check(flow, parameters: dict) -> None:
-    """As the server does before it makes a flow run."""
-    validate(parameters, parameter_schema(flow).model_dump(), raise_on_error=True)
+@cache
+def schema_of(flow) -> dict:
+    schema = parameter_schema(flow).model_dump()
+    # Once: it takes 50 times as long as to check parameters.
+    is_valid_schema(schema)
+    return schema
+
+
+def refusal(flow, parameters: dict) -> str:
+    """What the server says before it makes a flow run; "" if it makes one."""
+    worst = best_match(validate(parameters, schema_of(flow)))
+    return "" if worst is None else f"{worst.json_path.removeprefix('$.')!r}: {worst.message}"
 
 
 @pytest.mark.parametrize(("parameters", "field"), REFUSED)
 def test_the_server_can_refuse_what_the_flow_would(parameters, field):
     """The schema alone is enough to refuse a value, and the message has the name of its field."""
-    with pytest.raises(ValidationError, match=f"'{field}'"):
-        check(top_n_words, parameters)
+    assert f"'{field}'" in refusal(top_n_words, parameters)
     with pytest.raises(ParameterTypeError, match="received invalid parameters"):
         top_n_words.validate_parameters({**defaults(top_n_words), **parameters})
 
@@ -65,13 +75,13 @@ def test_the_server_can_refuse_what_the_flow_would(parameters, field):
 @pytest.mark.parametrize("parameters", ACCEPTED)
 def test_the_server_lets_pass_what_the_flow_takes(parameters):
     """What the flow validates is no error by the schema either."""
-    check(top_n_words, parameters)
+    assert refusal(top_n_words, parameters) == ""
     top_n_words.validate_parameters({**defaults(top_n_words), **parameters})
 
 
 def defaults(flow) -> dict:
     """The values that the form begins with, which are those of the schema."""
-    properties = parameter_schema(flow).properties
+    properties = schema_of(flow)["properties"]
     return json.loads(
         json.dumps({name: one["default"] for name, one in properties.items() if "default" in one})
     )
@@ -80,8 +90,8 @@ def defaults(flow) -> dict:
 @pytest.mark.parametrize("flow", [top_n_words, fan_out], ids=lambda flow: flow.name)
 def test_the_forms_defaults_are_the_flows(flow):
     """What the form begins with passes the schema, and comes to the flow as its own defaults."""
-    given = {**defaults(flow), **dict.fromkeys(parameter_schema(flow).required, "given")}
-    check(flow, given)
+    given = {**defaults(flow), **dict.fromkeys(schema_of(flow)["required"], "given")}
+    assert refusal(flow, given) == ""
     validated = flow.validate_parameters(given)
     assert validated["pool"] == PoolSpec()
     assert {name: validated[name] for name in defaults(flow)} == defaults_of_signature(flow)
