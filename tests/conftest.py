@@ -30,8 +30,10 @@ PREFECT_SERVER = "prefect.server.api.server"
 READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 
-# No timing assertions: an example may take as long as a busy machine needs.
-hypothesis.settings.register_profile("patient", deadline=None)
+# No timing assertions: an example may take as long as a busy machine needs. Few are enough, as each run has
+# others; who changes what they are about gives `--hypothesis-profile=thorough`.
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("patient")
 
 

@@ -31,28 +31,21 @@ def test_page_numbers_and_plot_are_written(tmp_path):
     assert (tmp_path / "results" / "noon.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_was_measured_outlives_an_interruption(tmp_path):
-    """What there was before the measurements were interrupted is kept, and the page says so."""
-    measured = Measured(dict(FACTS))
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_what_was_measured_outlives_what_ended_it(error, tmp_path, capsys):
+    """What there was before is on the page, which says what ended it, and that is raised although the plot
+    can't be drawn."""
+    measured = Measured(dict(FACTS), drives=[replace(DRIVE, files=cast(int, "many"))])
 
     def measure() -> None:
         with keeping(measured, tmp_path, "noon"):
             measured.rows.append(ROW)
-            raise KeyboardInterrupt
+            raise error("the real one")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error, match="the real one"):
         measure()
     page = (tmp_path / "noon.md").read_text()
-    assert "- ended early: KeyboardInterrupt\n" in page
+    assert f"- ended early: {error.__name__}\n" in page
     assert "| 3 s |" in page
-
-
-def test_what_ended_a_measurement_is_what_is_raised(tmp_path, capsys):
-    """Where the plot can't be drawn after an error, page and numbers are there, and the error is that."""
-    broken = replace(DRIVE, files=cast(int, "many"))
-    measured = Measured(dict(FACTS), [ROW], [broken])
-    with pytest.raises(OSError, match="the real one"), keeping(measured, tmp_path, "noon"):
-        raise OSError("the real one")
-    assert "- ended early: OSError\n" in (tmp_path / "noon.md").read_text()
-    assert json.loads((tmp_path / "noon.json").read_text())["facts"]["ended early"] == "OSError"
+    assert json.loads((tmp_path / "noon.json").read_text())["facts"]["ended early"] == error.__name__
     assert "can't be written" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from batch_emulator.autoscale.functions import FUNCTIONS
 from batch_emulator.autoscale.metrics import METHODS
 from batch_emulator.autoscale.symbols import CONSTANTS, READ_WRITE, TARGET_ALIASES, TIMESTAMP_FIELDS
 
+USUAL = settings().max_examples
 NOW = datetime(2024, 2, 29, 13, 0, 0, tzinfo=timezone.utc)
 
 SAMPLES = Samples()
@@ -72,7 +73,7 @@ def check(found: Evaluation | FormulaError) -> None:
 
 
 @given(st.one_of(st.text(), token_soup))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * USUAL)
 @example("\ud800")
 @example('a = "\x00"')
 @example("a = ²")
@@ -83,7 +84,7 @@ def test_any_text_is_evaluated_or_refused(formula):
 
 
 @given(formulas)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=2 * USUAL)
 def test_any_well_formed_formula_is_evaluated_or_refused(formula):
     """Every mix of operators, functions, methods and types has a sound outcome, twice the same."""
     found, again = outcome(formula), outcome(formula)
@@ -93,7 +94,7 @@ def test_any_well_formed_formula_is_evaluated_or_refused(formula):
 
 
 @given(st.text("()[]-!?:+*1a,. ;=&|", min_size=1, max_size=12), st.text("()[]1;", max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=USUAL // 2)
 def test_long_repetitions_of_marks_cannot_exhaust_the_stack(pattern, end):
     """Whatever opens, nests or chains without end."""
     check(outcome("a=1;" + pattern * (8000 // len(pattern)) + end))

@@ -65,7 +65,7 @@ def test_nothing_to_do_is_an_error(inputs, message, tmp_path, monkeypatch):
 
 def test_of_an_input_in_blob_storage_a_few_hundred_bytes_are_kept():
     """Its names, its ETag and its size, each once: its URL is made of them."""
-    count = 5000
+    count = 1000
     gc.collect()
     tracemalloc.start()
     try:

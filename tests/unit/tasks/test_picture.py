@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,8 @@ from tasks.spec.run_results import NOT_COMPLETED, NOT_FETCHED, FileResult, RunRe
 from tests.unit.tasks.pictured_runs import NOON, SVG, elements, file_result, run_result, texts
 
 SIZE_MAX_BYTES = 300_000
+LARGE_RUN = (10_000, 100, 4, 10_000)
+"""Tasks, nodes, slots, and of how many tasks one fails."""
 
 
 def large_run(tasks: int, nodes: int, slots: int, failed_every: int) -> RunResult:
@@ -31,6 +34,11 @@ def large_run(tasks: int, nodes: int, slots: int, failed_every: int) -> RunResul
         files.append(file_result(f"{number}.txt", free[slot], seconds, f"node-{slot // slots}", problem))
         free[slot] += seconds
     return run_result(*files)
+
+
+@cache
+def large_picture(tasks: int, nodes: int, slots: int, failed_every: int) -> str:
+    return draw_picture(large_run(tasks, nodes, slots, failed_every))
 
 
 def bars(svg: str, kind: str) -> int:
@@ -122,11 +130,11 @@ def test_long_runs_count_in_minutes():
 
 @pytest.mark.parametrize(
     ("tasks", "nodes", "slots", "failed_every"),
-    [(1500, 20, 2, 1), (10_000, 100, 4, 100), (10_000, 1, 8, 1)],
+    [(1500, 20, 2, 1), LARGE_RUN, (10_000, 1, 8, 1)],
 )
 def test_any_number_of_tasks_makes_a_small_picture(tasks: int, nodes: int, slots: int, failed_every: int):
     """A thousand or ten thousand tasks, few or all of them failed: less than 300 kB, with failures marked."""
-    svg = draw_picture(large_run(tasks, nodes, slots, failed_every))
+    svg = large_picture(tasks, nodes, slots, failed_every)
     assert len(svg.encode()) < SIZE_MAX_BYTES
     assert marks(svg) > 0
     assert any(text.startswith(f"{tasks:,} Batch tasks on {nodes:,} node") for text in texts(svg))
@@ -140,7 +148,7 @@ def test_a_thousand_tasks_are_still_a_bar_each():
 
 def test_one_failure_among_ten_thousand_is_marked():
     """One failed task of ten thousand on a hundred nodes has its mark."""
-    assert marks(draw_picture(large_run(10_000, 100, 4, 10_000))) == 1
+    assert marks(large_picture(*LARGE_RUN)) == 1
 
 
 def test_file_names_are_shown_as_they_are():
