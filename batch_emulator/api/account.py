@@ -8,12 +8,13 @@ from starlette.responses import Response
 
 from batch_emulator.api.answers import json_answer
 from batch_emulator.api.call import Call
-from batch_emulator.api.fields import IMAGES
+from batch_emulator.api.fields import IMAGES, NODE_AGENTS
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.versions import FIRST_WITHOUT_RETIRED
-from batch_emulator.catalogue.images import FORMER_IMAGES, OLDEST_IMAGES, SUPPORTED_IMAGES
+from batch_emulator.catalogue.images import FORMER_IMAGES, OLDEST_IMAGES, SUPPORTED_IMAGES, node_agents
 from batch_emulator.errors import BatchError
 
+_FIRST_WITH_IMAGES = "2019-06"
 _FIRST_WITH_ALMALINUX_HPC = "2024-07-01.20.0"
 
 
@@ -30,6 +31,14 @@ def _images(version: str) -> list[dict[str, Any]]:
     return FORMER_IMAGES if version >= _FIRST_WITH_ALMALINUX_HPC else OLDEST_IMAGES
 
 
+def list_node_agents(call: Call) -> Response:
+    """The verified images of each node agent, which versions before 2019-06 had in place of the images."""
+    call.require_before(_FIRST_WITH_IMAGES)
+    after = start_key(call) or ""
+    candidates = [(agent["id"], agent) for agent in node_agents() if agent["id"] > after]
+    return list_page(call, "nodeagentskus", candidates, dict, read_filter(call, NODE_AGENTS))
+
+
 def list_applications(call: Call) -> Response:
     """Applications are made in Azure Resource Manager, which is not here: the account has none."""
     return json_answer(call, "listapplicationsummariesresponses", {"value": []})
@@ -41,6 +50,7 @@ def get_application(call: Call) -> Response:
 
 ROUTES = [
     ("GET", "/supportedimages", list_supported_images),
+    ("GET", "/nodeagentskus", list_node_agents),
     ("GET", "/applications", list_applications),
     ("GET", "/applications/{application}", get_application),
 ]

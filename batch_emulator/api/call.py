@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from batch_emulator.api.bodies.base import Body, parse_json, parse_object, unknown_property
 from batch_emulator.api.conditions import check_conditions
+from batch_emulator.api.former_defaults import with_former_defaults
 from batch_emulator.api.former_names import find_todays_name, in_todays_names
 from batch_emulator.api.refusals import allowed_by
 from batch_emulator.api.versions import find_unknown
@@ -86,5 +87,5 @@ def read_object(call: Call, model: type[B], value: Any, kind: str) -> B:
     name = find_unknown(kind, value, call.version) or find_todays_name(value, call.version)
     if name is not None:
         raise unknown_property(name)
-    value = in_todays_names(value, call.version)
+    value = with_former_defaults(in_todays_names(value, call.version), call.version)
     return parse_object(model, value, allowed_by(call.engine.settings.containers))

@@ -147,3 +147,5 @@ IMAGES: Fields = {
     "verificationType": _enum(lambda image: image["verificationType"], ("verified", "unverified")),
     "nodeAgentSKUId": _id(lambda image: image["nodeAgentSKUId"], EQUALITY),
 }
+
+NODE_AGENTS: Fields = {"osType": IMAGES["osType"]}

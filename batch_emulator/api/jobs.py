@@ -22,6 +22,7 @@ from batch_emulator.resources.model import Job, Wire, key
 from batch_emulator.scheduler import jobs, jobstates
 
 _FIRST, _LAST = "0", "1"
+_FIRST_WITH_SLOTS = "2020-09"
 _PLACE = re.compile(r"([01])(\d{1,30})/(.*)", re.DOTALL)
 
 
@@ -109,6 +110,8 @@ def terminate_job(call: Call) -> Response:
 
 def count_tasks(call: Call) -> Response:
     counts = render_task_counts(call.store.tasks(key(_job(call).id)))
+    if call.version < _FIRST_WITH_SLOTS:
+        return json_answer(call, "taskcounts/@Element", counts["taskCounts"])
     return json_answer(call, "taskcountsresult/@Element", counts)
 
 

@@ -47,7 +47,10 @@ def get_pool_statistics(call: Call) -> Response:
     call.require_before(_ENDED)
     usage = _measured(call) | {"dedicatedCoreTime": _NO_TIME}
     operations = {"diskReadIOps": "0", "diskWriteIOps": "0"}
-    resources = _measured(call) | operations | dict.fromkeys(_RESOURCE_MEASURES, 0.0)
+    measured = _measured(call)
+    # In the recorded order, which is no other answer's.
+    since = {"startTime": measured.pop("startTime")}
+    resources = since | operations | measured | dict.fromkeys(_RESOURCE_MEASURES, 0.0)
     body = {"url": call.url, "usageStats": usage, "resourceStats": resources}
     return json_answer(call, "poolstats/@Element", body)
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from batch_emulator.api.former_defaults import without_untold
 from batch_emulator.api.former_names import in_former_names
 from batch_emulator.resources.model import Wire
 
@@ -170,7 +171,7 @@ def trim(kind: str, wire: Wire, version: str) -> Wire:
     for path in unknown_paths(kind, version):
         if path[0] in wire:
             wire = _without(wire, path)
-    return in_former_names(wire, version)
+    return without_untold(in_former_names(wire, version), version)
 
 
 def _without(value: Any, path: tuple[str, ...]) -> Any:

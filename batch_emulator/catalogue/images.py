@@ -50,6 +50,23 @@ OLDEST_IMAGES = [each for each in FORMER_IMAGES if each["imageReference"]["offer
 _KNOWN = {_name(image["imageReference"]): image for image in FORMER_IMAGES}
 
 
+def node_agents() -> list[dict[str, Any]]:
+    """The node agents of the oldest images in order of their ids, each with the images verified with it."""
+    verified = [image for image in OLDEST_IMAGES if image["verificationType"] == "verified"]
+    return [
+        {
+            "id": agent,
+            "verifiedImageReferences": [each["imageReference"] for each in verified if _has(each, agent)],
+            "osType": "windows" if "windows" in agent else "linux",
+        }
+        for agent in sorted({image["nodeAgentSKUId"] for image in verified})
+    ]
+
+
+def _has(image: dict[str, Any], agent: str) -> bool:
+    return image["nodeAgentSKUId"] == agent
+
+
 def find_image(reference: dict[str, Any]) -> dict[str, Any] | None:
     """The image of a publisher, offer and sku (case does not matter), retired ones too, or None."""
     return _KNOWN.get(_name(reference))

@@ -37,7 +37,8 @@ def _finish(world: World, task: Task, exit_code: int | None, reason: Wire | None
 def _count_on_node(world: World, node: Node, task: Task) -> None:
     node.tasks_run += 1
     node.tasks_succeeded += task.result == "success"
-    node.recent_tasks = [(task.job_key, task.key), *node.recent_tasks[:9]]
+    # The last ten, the latest last, as recorded.
+    node.recent_tasks = [*node.recent_tasks[-9:], (task.job_key, task.key)]
     world.store.touch("node", node.pool_key, node.id)
 
 

@@ -53,3 +53,21 @@ async def test_log_of_a_node_lies_under_the_request_that_uploads_it(wire: Wire) 
     answer = await wire.post(f"{node}/uploadbatchservicelogs", wanted)
     folder = answer.json()["virtualDirectoryName"].split("/")
     assert folder[1:] == ["pool", node.rpartition("/")[2], answer.headers["request-id"]]
+
+
+async def test_recent_tasks_of_a_node_are_in_the_order_in_which_they_ended(wire: Wire) -> None:
+    """The latest is last, as recorded in 2018."""
+    node = await add_node(wire)
+    await wire.add_job()
+
+    async def recent() -> list[str]:
+        return [each["taskId"] for each in (await wire.get(node)).get("recentTasks", ())]
+
+    async def both() -> bool:
+        return len(await recent()) == 2
+
+    await wire.add_task("zz")
+    await eventually(recent)
+    await wire.add_task("aa")
+    await eventually(both)
+    assert await recent() == ["zz", "aa"]

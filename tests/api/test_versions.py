@@ -67,6 +67,8 @@ async def test_lifetime_statistics_are_of_old_versions(wire: Wire) -> None:
     assert (job_statistics["numSucceededTasks"], job_statistics["userCPUTime"]) == ("0", "PT0S")
     pool_statistics = await wire.get("/lifetimepoolstats", version=OLDEST)
     assert pool_statistics["usageStats"]["dedicatedCoreTime"] == "PT0S"
+    in_order = list(pool_statistics["resourceStats"])
+    assert in_order[:4] == ["startTime", "diskReadIOps", "diskWriteIOps", "lastUpdateTime"]
     assert error(await wire.send("GET", "/lifetimejobstats"))[:2] == (400, "InvalidUri")
 
 
@@ -202,3 +204,60 @@ async def test_what_never_was_is_told_as_recorded(wire: Wire) -> None:
     specification = {"jobSpecification": {"poolInfo": {"poolId": "p"}}}
     await wire.post("/jobschedules", {"id": "s", "schedule": {}, **specification})
     assert "schedule" not in await wire.get("/jobschedules/s")
+
+
+async def test_old_versions_have_their_own_defaults(wire: Wire) -> None:
+    """Before 2019-08 a node did not wait for its start task, and two defaults of today were not told, as
+    recorded in 2018; who asked for them otherwise got what he asked for."""
+    version = "2018-12-01.8.0"
+    await wire.add_pool(startTask={"commandLine": "true"}, networkConfiguration={}, version=version)
+    old = await wire.get("/pools/p", version=version)
+    assert old["startTask"]["waitForSuccess"] is False
+    assert old["startTask"]["userIdentity"] == {"autoUser": {"elevationLevel": "nonadmin"}}
+    assert "dynamicVNetAssignmentScope" not in old.get("networkConfiguration", {})
+    new = await wire.get("/pools/p")
+    assert new["startTask"]["userIdentity"]["autoUser"] == {"scope": "pool", "elevationLevel": "nonadmin"}
+    waits = {"commandLine": "true", "waitForSuccess": True, "userIdentity": {"autoUser": {"scope": "task"}}}
+    await wire.add_pool("q", startTask=waits, version=version)
+    told = (await wire.get("/pools/q", version=version))["startTask"]
+    assert (told["waitForSuccess"], told["userIdentity"]["autoUser"]["scope"]) == (True, "task")
+    await wire.add_pool("r", startTask={"commandLine": "true"}, version="2019-08-01.10.0")
+    assert (await wire.get("/pools/r"))["startTask"]["waitForSuccess"] is True
+
+
+async def test_task_counts_of_old_versions_have_no_slots(wire: Wire) -> None:
+    """Before 2020-09 tasks were counted without their slots, in an object less, as recorded."""
+    await wire.add_job()
+    counts = await wire.get("/jobs/j/taskcounts", version="2020-03-01.11.0")
+    assert counts.pop("odata.metadata").endswith("$metadata#taskcounts/@Element")
+    assert list(counts) == ["active", "running", "completed", "succeeded", "failed"]
+    assert "taskSlotCounts" in await wire.get("/jobs/j/taskcounts", version="2020-09-01.12.0")
+
+
+async def test_old_versions_list_node_agents(wire: Wire) -> None:
+    """Before 2019-06 clients asked for node agents and the images verified with each, not for images."""
+    version = "2018-12-01.8.0"
+    answer = await wire.get("/nodeagentskus", version=version, query={"$filter": "osType eq 'linux'"})
+    assert answer["odata.metadata"].endswith("$metadata#nodeagentskus")
+    agents = {agent["id"]: agent["verifiedImageReferences"] for agent in answer["value"]}
+    assert list(agents) == sorted(agents)
+    assert {"publisher", "offer", "sku", "version"} == set(agents["batch.node.ubuntu 22.04"][0])
+    assert {agent["osType"] for agent in answer["value"]} == {"linux"}
+    assert error(await wire.send("GET", "/nodeagentskus", version="2019-06-01.9.0"))[:2] == (
+        400,
+        "InvalidUri",
+    )
+
+
+async def test_resource_files_of_old_versions_name_a_blob(wire: Wire) -> None:
+    """Before 2018-12 a resource file had `blobSource`, which later versions call `httpUrl`."""
+    await wire.add_job()
+    version = "2018-08-01.7.0"
+    file = {"filePath": "f", "blobSource": "https://example.com/f"}
+    task = {"id": "t", "commandLine": "true", "resourceFiles": [file]}
+    await wire.post("/jobs/j/tasks", task, version=version)
+    assert (await wire.get("/jobs/j/tasks/t", version=version))["resourceFiles"] == [file]
+    assert (await wire.get("/jobs/j/tasks/t"))["resourceFiles"][0]["httpUrl"] == file["blobSource"]
+    other = task | {"id": "u", "resourceFiles": [{"filePath": "f", "httpUrl": "https://example.com/f"}]}
+    assert error(await wire.send("POST", "/jobs/j/tasks", other, version=version))[1] == "InvalidRequestBody"
+    assert error(await wire.send("POST", "/jobs/j/tasks", task | {"id": "u"}))[1] == "InvalidRequestBody"
