@@ -25,6 +25,8 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
 _LEAST_SECONDS_BETWEEN_ENABLING = 30.0
+# What is read of a pool half a second after enabling tells no evaluation yet, as recorded.
+_SECONDS_TO_FIRST_EVALUATION = 0.5
 # A pool's resizeTimeout "applies only to manual scaling" (REST operation Pool Add).
 _RESIZE_TIMEOUT_SECONDS = 15 * 60.0
 _DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
@@ -32,8 +34,8 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
-    """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once. The pool
-    keeps its ETag, as recorded."""
+    """Let a pool scale itself, or change how it does; its formula is evaluated and applied soon after. The
+    pool keeps its ETag, as recorded."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
@@ -42,7 +44,9 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
     allocation.settle(world, pool)
     pool.spec = pool.spec | {"enableAutoScale": True} | wanted
     pool.auto_scale_enabled = world.now
-    begin(world, pool)
+    number = _begin_sampling(world, pool)
+    world.store.touch("pool", key(pool.id))
+    world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
     return pool
 
 
@@ -103,9 +107,14 @@ def evaluate_formula(world: World, pool_id: str, formula: str) -> Wire:
 
 def begin(world: World, pool: Pool) -> None:
     """Take a sample, evaluate the formula and apply it, and go on doing so."""
+    _scale(world, key(pool.id), _begin_sampling(world, pool))
+
+
+def _begin_sampling(world: World, pool: Pool) -> int:
+    """The number of the timers of a pool whose samples are taken from now on."""
     number = _take_over(world, pool)
     _sample(world, key(pool.id), number)
-    _scale(world, key(pool.id), number)
+    return number
 
 
 def resume(world: World, pool: Pool) -> None:
