@@ -22,11 +22,12 @@ LEVELS = {
 @contextmanager
 def only_named_settings_read() -> Iterator[None]:
     """Have Prefect's logging set up so in this block, which is the one that first imports Prefect's flows."""
-    configuration.get_current_settings = _Settings  # pyright: ignore[reportAttributeAccessIssue]
+    asked = configuration.__dict__
+    asked["get_current_settings"] = _Settings
     try:
         yield
     finally:
-        configuration.get_current_settings = get_current_settings
+        asked["get_current_settings"] = get_current_settings
 
 
 class _Settings:
