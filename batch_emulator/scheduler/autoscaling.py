@@ -99,10 +99,18 @@ def _require_enabled(pool: Pool) -> None:
 
 
 def evaluate_formula(world: World, pool_id: str, formula: str) -> Wire:
-    """The AutoScaleRun of a formula for a pool now; it is not applied."""
+    """The AutoScaleRun of a formula for a pool now; it is not applied. The pool's targets are those that its
+    own formula gives it, as recorded, before that has been applied for the first time too."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
-    return _run(world, pool, formula)[0]
+    return _run(world, pool, formula, _first_targets(world, pool))[0]
+
+
+def _first_targets(world: World, pool: Pool) -> tuple[int, int] | None:
+    if pool.auto_scale_run is not None:
+        return None
+    first = _run(world, pool, pool.spec["autoScaleFormula"])[1]
+    return (first.target_dedicated_nodes, first.target_low_priority_nodes) if first else None
 
 
 def begin(world: World, pool: Pool) -> None:
@@ -163,10 +171,12 @@ def _interval_seconds(pool: Pool) -> float:
     return parse_duration(pool.spec["autoScaleEvaluationInterval"]).total_seconds()
 
 
-def _run(world: World, pool: Pool, formula: str) -> tuple[Wire, Evaluation | None]:
+def _run(
+    world: World, pool: Pool, formula: str, targets: tuple[int, int] | None = None
+) -> tuple[Wire, Evaluation | None]:
     """An AutoScaleRun, and what it came to unless there was an error."""
     try:
-        evaluation = _evaluate(world, pool, formula)
+        evaluation = _evaluate(world, pool, formula, targets)
     except FormulaError as error:
         return _describe(world, error.partial) | {"error": _describe_error(error)}, None
     return _describe(world, evaluation), evaluation
@@ -185,15 +195,16 @@ def _describe_error(error: FormulaError) -> Wire:
     }
 
 
-def _evaluate(world: World, pool: Pool, formula: str) -> Evaluation:
+def _evaluate(world: World, pool: Pool, formula: str, targets: tuple[int, int] | None = None) -> Evaluation:
     """Raises FormulaError. A pool without a history is evaluated as if its first sample had been taken."""
+    dedicated, spot = targets or (pool.target_dedicated, pool.target_spot)
     samples = world.samples.get(key(pool.id))
     if samples is None:
         samples = Samples()
         _record(world, pool, samples)
     present = {
-        "$TargetDedicatedNodes": pool.target_dedicated,
-        "$TargetLowPriorityNodes": pool.target_spot,
+        "$TargetDedicatedNodes": dedicated,
+        "$TargetLowPriorityNodes": spot,
         "$NodeDeallocationOption": "requeue",
     }
     now = to_datetime(world.now)
