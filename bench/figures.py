@@ -57,8 +57,6 @@ def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]
 
 
 def _noting(drives: list[Drive], measured: Iterable[Drive]) -> Iterator[Drive]:
-    """As they are measured, with a note of those that are first runs."""
     for one in measured:
-        if not one.unchanged:
-            drives.append(one)
+        drives.append(one)
         yield one

@@ -25,7 +25,8 @@ from tasks.plans import (
 from tasks.reuse.earlier_seconds import measure_earlier
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
-from tasks.spec.inputs import InputFile, refuse_template
+from tasks.spec.input_files import InputFile
+from tasks.spec.inputs import refuse_template
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours
 from tasks.spec.run_spec import RunSpec, Text, Texts

@@ -11,7 +11,7 @@ from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import list_sources
 from tasks.reuse.remembering import Memory
 from tasks.spec.bundles import find_bundles
-from tasks.spec.run_results import FileResult, TaskResult
+from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.run_spec import RunSpec
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
@@ -56,7 +56,7 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: Bun
     with left_out_on_failure("A last look at the output container"):
         outputs.begin(watch.read_so_far())
         sources = list_sources(plan.outputs)
-        unseen = [item for item in submitted.items if item.task_id not in outputs.tasks]
+        unseen = [item for item in outputs.submitted if item.task_id not in outputs.tasks]
         outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
 
 
@@ -66,7 +66,6 @@ def _wait_for_files(
     """Wait for the Batch tasks; if there are none, all outputs have been made by earlier attempts."""
     if submitted.job is None or submitted.watch is None:
         return
-    task_ids = opaque(frozenset(unit.task_id for unit in submitted.units))
     # The Batch tasks have this time for themselves, however long the uploads took.
     current_deadline().allow(spec.timeout_seconds)
     deadline_seconds = time.monotonic() + spec.timeout_seconds
@@ -74,13 +73,13 @@ def _wait_for_files(
 
     def take(completed: list[TaskResult]) -> FileCounts:
         outputs.begin(watch.read(completed))
-        return outputs.count_files(len(submitted.items))
+        return outputs.count_files(len(outputs.submitted))
 
     on_completed = take if watch.bundles else outputs.begin
     yield from wait_for_tasks(
         submitted.job,
         opaque(submitted.watch),
-        task_ids,
+        opaque(submitted.units),
         deadline_seconds,
         patience,
         on_completed,

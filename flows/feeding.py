@@ -10,6 +10,7 @@ from functools import partial
 
 from flows.renewing import Renewer
 from tasks.base.pacing import Pace
+from tasks.base.packed import KnownTexts, Selection
 from tasks.base.printable import say_count
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bodies.batch_tasks import TaskPlan
@@ -17,9 +18,9 @@ from tasks.bodies.bundles import find_live_bundles
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.plans import Plan
-from tasks.spec.bundles import Unit, make_bundles
-from tasks.spec.inputs import InputFile
-from tasks.spec.work import WorkItem, make_item
+from tasks.spec.bundles import Bundle, Unit, find_bundles, make_bundles
+from tasks.spec.input_files import InputFile
+from tasks.spec.work import WorkItem, WorkItems, make_item
 from tasks.step import opaque
 from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_inputs
@@ -38,7 +39,7 @@ class Feed:
     plan: Plan
     task_plan: TaskPlan
     job: Job
-    computed: list[WorkItem]
+    computed: Sequence[WorkItem]
     """The work that earlier attempts have done."""
 
     renewer: Renewer
@@ -54,23 +55,28 @@ class Feed:
     """Whether the job has no tasks of earlier attempts. Only then can tasks be added before all are known:
     which of the others are good, or in the way, is a matter of the whole."""
 
-    items: dict[str, WorkItem] = field(default_factory=dict)
-    """By the names of their files."""
+    items: WorkItems = field(default_factory=WorkItems)
+    """In the order in which their inputs were uploaded."""
 
-    ready: list[WorkItem] = field(default_factory=list)
-    """Those whose inputs are uploaded, and whose tasks are not added."""
+    added_count: int = 0
+    """Of how many of them, the first, the tasks are added."""
 
-    added: dict[str, Unit] = field(default_factory=dict)
-    """The tasks that are added, by their ids: a file each, or several."""
+    bundles: list[Bundle] = field(default_factory=list)
+    """The same tasks, where several files share each."""
 
     uploaded_at: datetime = field(default_factory=partial(datetime.now, timezone.utc))
     """When the last input had been uploaded that was."""
 
     pace: Pace = field(default_factory=lambda: Pace(GATHERING_SECONDS))
 
-    def run(self) -> tuple[list[WorkItem], list[Unit]]:
-        """Upload all files, and see that each has its Batch task; the work, in the order of the files, and
-        what tasks do it. If the uploads had to be ended, only what has a task by then.
+    @property
+    def added(self) -> Sequence[Unit]:
+        """The Batch tasks that are added: a file each, or several."""
+        return self.bundles if self.plan.files_per_task > 1 else self.items[: self.added_count]
+
+    def run(self) -> tuple[WorkItems, Sequence[Unit]]:
+        """Upload all files, and see that each has its Batch task; the work, and what tasks do it. If the
+        uploads had to be ended, only what has a task by then.
 
         Raises the first error of a shard when those under way have ended. Raises JobEndedError if the job
         ends meanwhile.
@@ -79,69 +85,75 @@ class Feed:
         with closing(upload_inputs(names.input_container, self.plan.files)) as uploads:
             for files, digests in uploads:
                 self._take(files, digests)
-                self.renewer.look(self.added.values())
+                self.renewer.look(self.added)
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
-                self.early.look(self.added)
+                self.early.look(self.items if self.added_count else WorkItems())
                 if self.upload_watch.look():
                     return self._leave_rest()
         self._note_uploaded()
         uploaded = sum(not file.blob for file in self.plan.files)
         run_logger().info("Uploaded: %s", say_count(uploaded, "input"))
-        items = [self.items[file.name] for file in self.plan.files]
-        # In the order of the files, in which Batch runs them: uploads end in any.
-        left = {item.name for item in self.ready}
-        ready = [item for item in items if item.name in left]
-        units = [*self.added.values(), *self._share(ready)] if self.is_new else self._share_all(items)
-        self.renewer.finish(self.added.values())
-        add_tasks(self.job, opaque(units), opaque(self.task_plan), opaque(frozenset(self.added)))
-        return items, units
+        self.renewer.finish(self.added)
+        return self._add_rest()
 
-    def _leave_rest(self) -> tuple[list[WorkItem], list[Unit]]:
+    def _add_rest(self) -> tuple[WorkItems, Sequence[Unit]]:
+        # In the order of the files, in which Batch runs them: uploads end in any.
+        numbers = self._put_in_order()
+        left = Selection(self.items, (number for number in numbers if number >= self.added_count))
+        rest = self._share(left) if self.is_new else self._share_all(Selection(self.items, numbers))
+        add_tasks(self.job, opaque(rest), opaque(self.task_plan), are_others_added=self.added_count > 0)
+        are_single = self.plan.files_per_task == 1
+        return self.items, self.items[:] if are_single else [*self.bundles, *rest]
+
+    def _leave_rest(self) -> tuple[WorkItems, Sequence[Unit]]:
         """Only what has a Batch task by now: the others are to have none. Which of those have one that are in
         a job of an earlier attempt, their outputs say: none is waited for by its name."""
         self._note_uploaded()
-        waiting = {item.name for item in self.ready} if self.is_new else set[str]()
-        added = [self.items[file.name] for file in self.plan.files if file.name in self.items]
-        return [item for item in added if item.name not in waiting], [*self.added.values()]
+        return WorkItems(self.items[: self.added_count] if self.is_new else self.items), self.added
+
+    def _put_in_order(self) -> Sequence[int]:
+        """The numbers of the work, in the order of the files."""
+        known = KnownTexts(item.name for item in self.items)
+        found = (known.find(file.name) for file in self.plan.files)
+        return [number for number in found if number is not None]
 
     def _note_uploaded(self) -> None:
         self.uploaded_at = datetime.now(timezone.utc)
 
-    def _share(self, items: list[WorkItem]) -> list[Unit]:
+    def _share(self, items: Sequence[WorkItem]) -> Sequence[Unit]:
         """Which files share a Batch task."""
         size = self.plan.files_per_task
-        return [*items] if size == 1 else [*make_bundles(items, size)]
+        return items if size == 1 else make_bundles(items, size)
 
-    def _share_all(self, items: list[WorkItem]) -> list[Unit]:
+    def _share_all(self, items: Sequence[WorkItem]) -> Sequence[Unit]:
         """The same where an earlier attempt may have bundles under way: they stay as they are."""
         if self.plan.files_per_task == 1:
-            return [*items]
+            return items
         live = find_live_bundles(self.plan.names, self.job.id, items, self.computed)
         under_way = {item.task_id for bundle in live for item in bundle.items}
         return [*live, *self._share([item for item in items if item.task_id not in under_way])]
 
     def _take(self, files: Sequence[InputFile], digests: list[str]) -> None:
+        recipe, outputs = self.task_plan.recipe, self.plan.outputs.identity
         for file, digest in zip(files, digests, strict=True):
-            recipe, outputs = self.task_plan.recipe, self.plan.outputs.identity
-            item = make_item(file.name, file.output_name, digest, recipe, file.blob, outputs)
-            self.items[file.name] = item
-            self.ready.append(item)
+            self.items.append(make_item(file.name, file.output_name, digest, recipe, file.blob, outputs))
 
     def _is_worth_a_request(self) -> bool:
-        each = self.plan.files_per_task
-        is_due = len(self.ready) >= each and self.pace.is_due
-        return is_due or len(self.ready) >= max(COLLECTION_MAX * each, len(self.plan.files) / ADDED_TIMES)
+        each, ready = self.plan.files_per_task, len(self.items) - self.added_count
+        is_due = ready >= each and self.pace.is_due
+        return is_due or ready >= max(COLLECTION_MAX * each, len(self.plan.files) / ADDED_TIMES)
 
     def _add_first(self) -> None:
         """Add what is ready: whole requests if there is one, else what has waited, but no half bundles."""
-        each, count = self.plan.files_per_task, len(self.ready)
-        taken = count - count % (COLLECTION_MAX * each) or count - count % each
-        units = self._share(self.ready[:taken])
-        first = len(self.items) - count + 1
-        label = f"{first} to {first + taken - 1} of {len(self.plan.files)}"
+        each, first = self.plan.files_per_task, self.added_count
+        ready = len(self.items) - first
+        end = first + (ready - ready % (COLLECTION_MAX * each) or ready - ready % each)
+        units = self._share(self.items[first:end])
+        label = f"{first + 1} to {end} of {len(self.plan.files)}"
         self.renewer.note_added()
         add_first_tasks(label, self.job, opaque(units), opaque(self.task_plan))
-        self.added.update({unit.task_id: unit for unit in units})
-        del self.ready[:taken]
+        if each > 1:
+            self.bundles += find_bundles(units)
+        self.added_count = end
         self.pace.note()

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
@@ -17,6 +18,7 @@ from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.base.deadlines import run_deadline
+from tasks.base.packed import select
 from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
@@ -37,9 +39,11 @@ from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import list_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.tallies import begin_spending, noted
 from tasks.spec.bundles import find_bundles, map_bundled
+from tasks.spec.file_results import NOT_COMPLETED, FileResult
+from tasks.spec.packed_results import FileResults
 from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
-from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult
+from tasks.spec.run_results import RunResult
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import describe_nodes
 from tasks.step import opaque
@@ -80,14 +84,14 @@ def run_in_shards(plan: Plan) -> Shards:
     ):
         label_flow_run(plan.files)
         start = _begin(plan)
-        left = [file for file in plan.files if file.name not in start.unchanged]
+        left = select(plan.files, lambda file: file.name not in start.unchanged)
         with nullcontext() if left else _cleaned_behind_others(plan):
             if start.unchanged:
                 yield list(start.unchanged.values())
             if left:
                 with noted(start.spending, plan.names.key != flow_run.id):
                     return (yield from run_files(replace(plan, files=left), start))
-            return _conclude(start, Submitted([]), [])
+            return _conclude(start, Submitted([]), None)
 
 
 def _cleaned_behind_others(plan: Plan) -> AbstractContextManager[None]:
@@ -133,7 +137,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
         outputs = _expect_outputs(plan, submitted)
         with (
             _told_if_interrupted(
-                lambda: _conclude(start, submitted, outputs.results(), "it was cancelled or interrupted.")
+                lambda: _conclude(start, submitted, outputs, "it was cancelled or interrupted.")
             ),
             remembered(plan.output_folder, outputs) as memory,
         ):
@@ -142,7 +146,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
             outputs.fetch(submitted.computed)
             stopped = yield from collect_outputs(plan, start.spending, submitted, outputs, memory)
         stale = _remember_and_set_aside(plan.output_folder, outputs)
-        result = _conclude(start, submitted, outputs.results(), str(stopped or ""), stale)
+        result = _conclude(start, submitted, outputs, str(stopped or ""), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
         return result
 
@@ -153,8 +157,7 @@ def _expect_outputs(plan: Plan, submitted: Submitted) -> Outputs:
     logs = LogFolder(
         names.key, submitted.job_id, names.output_container, plan.output_folder, plan.outputs, bundled
     )
-    items = [*submitted.items, *submitted.computed]
-    return Outputs(logs, items, keeps_all_logs=plan.spec.keep_logs == "all")
+    return Outputs(logs, submitted.items, submitted.computed, keeps_all_logs=plan.spec.keep_logs == "all")
 
 
 def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
@@ -187,12 +190,12 @@ def _told_if_interrupted(conclude: Callable[[], object]) -> Iterator[None]:
 def _conclude(
     start: Start,
     submitted: Submitted,
-    results: Iterable[FileResult],
+    outputs: Outputs | None,
     ended_early: str = "",
     set_aside: Iterable[str] = (),
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
-    plan, files = start.plan, _put_in_order(start, results)
+    plan, files = start.plan, FileResults(_list_results(start, outputs))
     elapsed, ended_at = time.monotonic() - start.started_at_seconds, datetime.now(timezone.utc)
     result = RunResult(
         run_key=plan.names.key,
@@ -216,12 +219,14 @@ def _conclude(
     return result
 
 
-def _put_in_order(start: Start, results: Iterable[FileResult]) -> FileResults:
+def _list_results(start: Start, outputs: Outputs | None) -> Iterator[FileResult]:
     """What became of each file, in the order of the inputs."""
-    found = start.unchanged | {result.name: result for result in results}
-    # Of files that were not uploaded any more, as the run had to end, nothing was found.
-    missing = partial(FileResult, task=None, problem=NOT_COMPLETED)
-    return FileResults(found.get(file.name) or missing(file.name) for file in start.plan.files)
+    files = start.plan.files
+    found = outputs.results(file.name for file in files) if outputs else repeat(None, len(files))
+    for file, result in zip(files, found, strict=True):
+        known = result or start.unchanged.get(file.name)
+        # Of files that were not uploaded any more, as the run had to end, nothing was found.
+        yield known or FileResult(file.name, None, problem=NOT_COMPLETED)
 
 
 def _judge_result(

@@ -10,7 +10,7 @@ from flows.fan_out import fan_out
 from flows.parameters import takes
 from flows.running import AS_A_RUN, Shards, run_in_shards
 from tasks.plans import plan_run
-from tasks.spec.run_results import FileResult
+from tasks.spec.file_results import FileResult
 from tasks.spec.run_spec import RunSpec
 
 

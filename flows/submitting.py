@@ -1,5 +1,6 @@
 """How files get to the nodes: what is not made yet is uploaded, and has a Batch task to come."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
@@ -7,6 +8,7 @@ from prefect.runtime import flow_run
 
 from flows.feeding import Feed
 from flows.renewing import Renewer
+from tasks.base.packed import KnownTexts, select
 from tasks.base.printable import say_count
 from tasks.bodies.bundles import upload_runner
 from tasks.errors import CostLimitError, FanOutError, JobEndedError, JobError
@@ -20,9 +22,10 @@ from tasks.reuse.earlier_attempts import find_computed
 from tasks.sharding import shard_size
 from tasks.spec.bundles import Unit
 from tasks.spec.first_tasks import count_first_tasks
+from tasks.spec.input_files import InputFile
 from tasks.spec.recipe import UploadedProgram, digest_recipe
 from tasks.spec.specs import describe_nodes
-from tasks.spec.work import WorkItem
+from tasks.spec.work import WorkItem, WorkItems
 from tasks.unfetched import note_attempt
 from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_application
@@ -38,11 +41,11 @@ JOBS_TRIED = 3
 class Submitted:
     """What became of the files of a run: outputs that are there, and Batch tasks to wait for."""
 
-    computed: list[WorkItem]
+    computed: Sequence[WorkItem]
     """The work that earlier attempts have done."""
 
-    items: list[WorkItem] = field(default_factory=list)
-    units: list[Unit] = field(default_factory=list)
+    items: WorkItems = field(default_factory=WorkItems)
+    units: Sequence[Unit] = ()
     """The Batch tasks in which these are: each by itself, or several in one."""
 
     job: Job | None = None
@@ -99,8 +102,7 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
         # Before the outputs are listed: what completes from here on, completes in this job.
         active_id = find_active_job(plan.names) if is_repeated else None
         computed = _find_outputs(plan, program) if is_repeated and not runs_all(plan) else []
-        done = {item.name for item in computed}
-        left = [file for file in plan.files if file.name not in done]
+        left = _leave_out(plan.files, computed)
         if not left or spent:
             return Submitted(computed, stopped=spent if left else None)
         try:
@@ -113,6 +115,12 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
             run_logger().info("%s", error)
             job, is_repeated = None, True
     raise JobError(f"The jobs of the run {plan.names.key} end before tasks can be added to them.")
+
+
+def _leave_out(files: Sequence[InputFile], done: Sequence[WorkItem]) -> Sequence[InputFile]:
+    """The files that are not done."""
+    names = KnownTexts(item.name for item in done)
+    return select(files, lambda file: file.name not in names)
 
 
 def _find_spent(plan: Plan, spending: Spending) -> CostLimitError | None:
@@ -189,7 +197,7 @@ def _submit(
     )
 
 
-def _tell_tasks(plan: Plan, job: Job, items: list[WorkItem], units: list[Unit]) -> None:
+def _tell_tasks(plan: Plan, job: Job, items: WorkItems, units: Sequence[Unit]) -> None:
     of_files = f" for {say_count(len(items), 'file')}" if plan.files_per_task > 1 else ""
     run_logger().info("In the job %s: %s%s", job.id, say_count(len(units), "Batch task"), of_files)
 

@@ -28,7 +28,6 @@ from tasks.step import NOT_CACHED, RETRIED
 
 # The service takes no more in one collection (REST operation Task Add Collection).
 COLLECTION_MAX = 100
-NONE: frozenset[str] = frozenset()
 
 
 # Not cached: the step `add tasks` at the end sees to all of them.
@@ -84,10 +83,10 @@ def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPla
 
 
 def _find_added(
-    job: Job, units: list[Unit], plan: TaskPlan, added: frozenset[str] = NONE, **_: Any
+    job: Job, units: Sequence[Unit], plan: TaskPlan, are_others_added: bool = False, **_: Any
 ) -> str | None:
     """The job, if it has a good Batch task for each unit and none in the way of them."""
-    if added:
+    if are_others_added:
         return None
     with open_job(f"Looking at the tasks of the job {job.id}") as client:
         counts = client.get_job_task_counts(job.id).task_counts
@@ -111,20 +110,20 @@ def _find_added(
     **RETRIED,
 )
 @keyed_afterwards
-def add_tasks(job: Job, units: list[Unit], plan: TaskPlan, added: frozenset[str] = NONE) -> int:
+def add_tasks(job: Job, units: Sequence[Unit], plan: TaskPlan, are_others_added: bool = False) -> int:
     """See that the job has a Batch task to come, or running, for each unit; how many were added.
 
     A task of an earlier attempt stays if it still waits or runs for one of these units, unless its
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
     that have completed without, and those that would write an output that is no longer asked for.
-    `added` are the ids of those that this attempt has added already, to a job that had no others.
+    `are_others_added` says that this attempt has added more tasks already, to a job that had none.
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
     with open_job(f"Adding tasks to the job {job.id}") as client:
-        known = Known(set(added)) if added else _sort_known(client, job, units, plan)
+        known = Known() if are_others_added else _sort_known(client, job, units, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
-        missing = [unit for unit in units if unit.task_id not in known.kept]
+        missing = [unit for unit in units if unit.task_id not in known.kept] if known.kept else units
         _add_all(client, job, missing, plan)
     return len(missing)
 
@@ -137,7 +136,7 @@ class Known:
     stale: set[str] = field(default_factory=set)
 
 
-def _sort_known(client: BatchClient, job: Job, units: list[Unit], plan: TaskPlan) -> Known:
+def _sort_known(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPlan) -> Known:
     is_signed = is_lasting(job.signed_until, plan.spec.timeout_seconds)
     wanted, known = {unit.task_id: unit for unit in units}, Known()
     for found in client.list_tasks(job.id, select=["id", "state", "executionInfo"], max_results=1000):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -23,7 +23,7 @@ from tasks.containers import check_storage
 from tasks.errors import FanOutError
 from tasks.images import Image, choose_image, pick_image
 from tasks.sharding import find_failure, in_threads
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 from tasks.spec.naming import RunNames
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
@@ -155,7 +155,7 @@ def find_pool_problems(pool: PoolSpec) -> Iterator[Finding]:
         yield Finding("task slots", "wrong", problem)
 
 
-def find_space_problems(folder: Path, files: list[InputFile]) -> Iterator[Finding]:
+def find_space_problems(folder: Path, files: Sequence[InputFile]) -> Iterator[Finding]:
     """Whether outputs can be written, and have room, were each as large as its input."""
     try:
         nearest = next(one for one in (folder, *folder.parents) if _is_there(one))

@@ -22,7 +22,7 @@ from tasks.sharding import in_threads, turn
 from tasks.spec.local_paths import locate_path
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.work import WorkItem
-from tasks.step import RETRIED, Whole, as_whole, opaque
+from tasks.step import RETRIED, Whole, as_whole, opaque, take_whole
 from tasks.uploads import compute_md5
 
 
@@ -197,6 +197,12 @@ def start_download(container: str, items: list[WorkItem], folder: Path, label: s
     if not label:
         return download_output.submit(container, items[0], folder)
     return download_shard.submit(label, container, opaque(items), folder)
+
+
+def read_fetched(download: PrefectFuture[Any]) -> list[Fetched | None]:
+    """What a download of one output, or of a shard, has returned, taken out once."""
+    found = download.result()
+    return take_whole(found) if isinstance(found, list) else [found]
 
 
 def download_file(container: str, item: WorkItem, folder: Path) -> Fetched | None:

@@ -21,7 +21,8 @@ from tasks.public_prices import find_public_prices
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name
-from tasks.spec.inputs import InputFile, make_inputs
+from tasks.spec.input_files import InputFile
+from tasks.spec.inputs import make_inputs
 from tasks.spec.local_paths import locate_path
 from tasks.spec.naming import RunNames, name_by_content, names_of_run
 from tasks.spec.output_places import OutputPlace
@@ -42,7 +43,7 @@ class Plan:
 
     spec: RunSpec
     names: RunNames
-    files: list[InputFile]
+    files: Sequence[InputFile]
     application: Path | None
     is_shared: bool
     """Whether the start task brings the application to the nodes, or each Batch task its own copy."""
@@ -116,7 +117,7 @@ def refuse_contradictions(spec: RunSpec) -> None:
     _refuse_wide_tasks(spec)
 
 
-def refuse_unfit(spec: RunSpec, files: list[InputFile]) -> None:
+def refuse_unfit(spec: RunSpec, files: Sequence[InputFile]) -> None:
     """Raise InputError for options that these inputs are not for."""
     _check_stream_output(spec.stream_output, files)
     _refuse_idle_nodes(spec, len(files), _first_files_per_task(spec))
@@ -134,7 +135,7 @@ def find_output_place(spec: RunSpec) -> OutputPlace | None:
         return open_output_place(spec.output_dir)
 
 
-def find_plan_inputs(spec: RunSpec, outputs: OutputPlace | None = None) -> list[InputFile]:
+def find_plan_inputs(spec: RunSpec, outputs: OutputPlace | None = None) -> Sequence[InputFile]:
     """The inputs; the log says what a folder or a glob has left out."""
     folder = None if is_place(spec.output_dir) else locate_output_folder(spec.output_dir)
     inputs = [spec.inputs] if isinstance(spec.inputs, str) else spec.inputs
@@ -173,9 +174,9 @@ def _refuse_idle_nodes(spec: RunSpec, file_count: int, files_per_task: int) -> N
         )
 
 
-def _check_stream_output(name: str | None, files: list[InputFile]) -> None:
+def _check_stream_output(name: str | None, files: Sequence[InputFile]) -> None:
     """Raise InputError for a name that no input has."""
-    if name is not None and name not in {file.name for file in files}:
+    if name is not None and all(file.name != name for file in files):
         raise InputError(
             f"stream_output: none of the {len(files)} inputs is named {name!r}; the first is "
             f"{files[0].name!r}."

@@ -170,7 +170,7 @@ def run_bounded(
                 failed.append(future)
     finally:
         wait(list(under_way))
-    _gather_results([*failed, *(future for future in under_way if find_failure(future) is not None)])
+    gather_results([*failed, *(future for future in under_way if find_failure(future) is not None)])
 
 
 def _find_ended(
@@ -182,10 +182,10 @@ def _find_ended(
         while (future := told.get(timeout=TICK_SECONDS)) not in under_way:
             pass
         return future
-    return next(filter(_has_ended, under_way), None)
+    return next(filter(has_ended, under_way), None)
 
 
-def _has_ended(future: PrefectFuture) -> bool:
+def has_ended(future: PrefectFuture) -> bool:
     # Not prefect.futures.wait: its time limit takes the process's alarm.
     try:
         future.result(timeout=0, raise_on_failure=False)
@@ -194,7 +194,7 @@ def _has_ended(future: PrefectFuture) -> bool:
     return True
 
 
-def _gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
+def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
     """The results of Prefect tasks, once all have ended. Raises the first failure, and says how many."""
     wait(list(futures))
     failures = [error for future in futures if (error := find_failure(future)) is not None]

@@ -51,9 +51,17 @@ def opaque(value: Value) -> Value:
 
 
 def as_whole(value: Value) -> Whole[Value]:
-    """The result of a step over many files, which whoever called the step takes out: `[found] = step()`.
+    """The result of a step over many files, which whoever called the step takes out (`take_whole`).
 
     While a flow runs, Prefect keeps a note of each item of a list, or a dictionary, that a task has returned:
     a quarter of a kilobyte. Into the items it doesn't look.
     """
     return [value]
+
+
+def take_whole(whole: Whole[Value]) -> Value:
+    """What a step over many files has returned, taken out once.
+
+    Prefect keeps what a task has returned until the flow ends. Of this that is an empty list.
+    """
+    return whole.pop()

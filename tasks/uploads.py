@@ -18,13 +18,14 @@ from prefect.runtime import task_run
 from tasks.azure import blobs, many_blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.small_blobs import NewBlob
+from tasks.base.packed import select
 from tasks.base.printable import show_name
 from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
 from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split, turn
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 from tasks.spec.naming import name_by_content
-from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,21 @@ Find = Callable[[str], Blob | None]
 UploadedShard = tuple[Sequence[InputFile], list[str]]
 
 
-def upload_inputs(container: str, files: list[InputFile]) -> Generator[UploadedShard, None, None]:
+def upload_inputs(container: str, files: Sequence[InputFile]) -> Generator[UploadedShard, None, None]:
     """See that each input is in a blob. Gives a shard of them as soon as it is, in whatever order, with what
     tells the content of each from any other; an empty one for each second in which there is none."""
     there_before = [(file, file.digest) for file in files if file.digest]
     if there_before:
         yield [file for file, _ in there_before], [digest for _, digest in there_before]
-    local = [file for file in files if not file.blob]
+    local = select(files, lambda file: not file.blob)
     if local:
         yield from _upload_files(container, local)
 
 
-def _upload_files(container: str, files: list[InputFile]) -> Generator[UploadedShard, None, None]:
+def _upload_files(container: str, files: Sequence[InputFile]) -> Generator[UploadedShard, None, None]:
     """Upload files under their names, in parallel, a bounded number of shards at once; the MD5 of each,
     hexadecimal."""
-    [there] = list_uploaded(container)
+    there = take_whole(list_uploaded(container))
     size = shard_size(len(files))
     shards = split(files, size)
     labels = name_shards(shards) if size > 1 else [""] * len(shards)
@@ -77,8 +78,7 @@ def _list_md5s(uploaded: Uploaded | Whole[list[tuple[str, str]]]) -> list[str]:
     """Of a file, or of a shard."""
     if isinstance(uploaded, Uploaded):
         return [uploaded.md5]
-    [found] = uploaded
-    return [md5 for md5, _ in found]
+    return [md5 for md5, _ in take_whole(uploaded)]
 
 
 def _start_upload(

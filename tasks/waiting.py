@@ -1,7 +1,7 @@
 """Waiting for the Batch tasks, at a cost that doesn't grow with their number."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
@@ -17,9 +17,10 @@ from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure
-from tasks.spec.run_results import ENDED, TaskResult
-from tasks.spec.work import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
+from tasks.spec.bundles import Unit
+from tasks.spec.file_results import ENDED, TaskResult
 from tasks.step import NOT_CACHED, RETRIED
+from tasks.watch.awaited_tasks import NO_OTHER_TASKS, AwaitedTasks, OtherTasks
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.health import PoolView
@@ -46,14 +47,14 @@ TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that
 def wait_for_tasks(
     job: Job,
     watch: PoolWatch,
-    task_ids: frozenset[str],
+    units: Sequence[Unit],
     deadline_seconds: float,
     patience: Patience,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
     spending: Spending,
     seen: Seen = NOTHING_SEEN,
 ) -> Iterator[int]:
-    """Wait until the Batch tasks have completed, handing on each result as soon as it is there.
+    """Wait until the Batch tasks of the units have completed, handing on each result as soon as it is there.
 
     Where several files share a Batch task, `on_completed` tells how many of them are done. Tasks that were
     `seen` to complete before are not handed on. `watch` is how the pool was seen so far.
@@ -67,10 +68,10 @@ def wait_for_tasks(
     with batch_client(f"Waiting for the job {job.id}") as client:
         watch.until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         try:
-            awaited = AwaitedTasks(task_ids, _count_others(client, job.id, task_ids))
-            stall = Stall(patience)
-            looks = Looks(job, watch, stall, spending)
-            collector = _Collector(job.id, awaited, seen)
+            awaited = AwaitedTasks(units, seen)
+            awaited.others = _count_others(client, job.id, awaited)
+            looks = Looks(job, watch, Stall(patience), spending)
+            collector = _Collector(job.id, awaited, seen.latest)
             yield from _wait(client, looks, collector, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
             if not has_code(error, "JobNotFound"):
@@ -81,14 +82,14 @@ def wait_for_tasks(
                 spending.look(client, watch.pool_id, None, datetime.now(timezone.utc))
 
 
-def _count_others(client: BatchClient, job_id: str, task_ids: frozenset[str]) -> OtherTasks:
+def _count_others(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> OtherTasks:
     """What an earlier attempt has left in the job: completed tasks that are not waited for."""
     counts = client.get_job_task_counts(job_id).task_counts
-    others = counts.active + counts.running + counts.completed - len(task_ids)
+    others = counts.active + counts.running + counts.completed - len(awaited.units)
     if others <= 0:
         return NO_OTHER_TASKS
     failed = client.list_tasks(job_id, filter="executionInfo/result eq 'failure'", select=["id"])
-    return OtherTasks(others, sum(found.id not in task_ids for found in failed))
+    return OtherTasks(others, sum(found.id not in awaited for found in failed))
 
 
 @dataclass
@@ -190,7 +191,7 @@ def next_interval(has_moved: bool, elapsed_seconds: float) -> float:
 def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Counts:
     """The job's task counts; they may lag a little behind the truth."""
     counts = client.get_job_task_counts(job_id).task_counts
-    total, others = len(awaited.ids), awaited.others
+    total, others = len(awaited.units), awaited.others
     completed = max(0, min(counts.completed - others.completed, total))
     return Counts(total, counts.active, counts.running, completed, max(0, counts.failed - others.failed))
 
@@ -198,20 +199,21 @@ def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Cou
 class _Collector:
     """The results that a _wait has seen so far, so that each task is listed about once."""
 
-    def __init__(self, job_id: str, awaited: AwaitedTasks, seen: Seen):
+    def __init__(self, job_id: str, awaited: AwaitedTasks, latest: datetime | None):
         self.job_id = job_id
         self.awaited = awaited
-        self.left = set(awaited.ids)
-        self.left.difference_update(seen.ids)
-        self.listed = len(awaited.ids) - len(self.left)
-        self.latest = seen.latest
+        self.latest = latest
         self.failed = 0
         self.ended = 0
         """How many did not end by themselves."""
 
     @property
     def is_complete(self) -> bool:
-        return not self.left
+        return not self.awaited.left_count
+
+    @property
+    def listed(self) -> int:
+        return len(self.awaited.units) - self.awaited.left_count
 
     def collect(self, client: BatchClient, counts: Counts) -> list[TaskResult]:
         """The results of tasks that completed since the last call.
@@ -223,7 +225,7 @@ class _Collector:
         if not is_last and counts.completed <= self.listed:
             return []
         fresh = self._list(client, self.latest)
-        if is_last and self.left:
+        if is_last and not self.is_complete:
             fresh += self._list(client, None)
         return fresh
 
@@ -234,10 +236,10 @@ class _Collector:
     def refuse_deleted(self, client: BatchClient, counts: Counts) -> None:
         """Raise JobError when what is still missing will never complete: when nothing waits or runs, and the
         job has no such tasks, as somebody has deleted them."""
-        if counts.waiting or counts.running or not self.left:
+        if counts.waiting or counts.running or self.is_complete:
             return
         there = {found.id for found in client.list_tasks(self.job_id, select=["id"], max_results=1000)}
-        if gone := sorted(self.left - there):
+        if gone := sorted(id for id in self.awaited.list_left() if id not in there):
             first = ", ".join(gone[:GONE_SHOWN]) + (", ..." if len(gone) > GONE_SHOWN else "")
             raise JobError(
                 f"{counts}. The job {self.job_id} has no longer {say_count(len(gone), 'Batch task')} that it "
@@ -246,9 +248,7 @@ class _Collector:
 
     def _list(self, client: BatchClient, since: datetime | None) -> list[TaskResult]:
         found = list_completed(client, self.job_id, since)
-        fresh = [result for result in found if result.task_id in self.left]
-        self.left.difference_update(result.task_id for result in fresh)
-        self.listed += len(fresh)
+        fresh = [result for result in found if self.awaited.take(result.task_id)]
         self.failed += sum(not result.succeeded for result in fresh)
         self.ended += sum(result.code == ENDED for result in fresh)
         self.latest = max((result.changed_at for result in fresh), default=self.latest)

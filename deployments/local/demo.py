@@ -12,7 +12,8 @@ from pathlib import Path
 from deployments.local.settings import REPOSITORY, base_environment, link_to
 from deployments.processes import Command, Service, running
 from tasks.errors import InputError
-from tasks.spec.inputs import InputFile, find_inputs
+from tasks.spec.input_files import InputFile
+from tasks.spec.inputs import find_inputs
 
 DEPLOYMENT = "top-n-words/count-words"
 # As `./run` does it.

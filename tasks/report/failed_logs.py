@@ -18,8 +18,9 @@ from tasks.observing import publish_markdown
 from tasks.report.node_words import shorten_node_paths
 from tasks.sharding import split
 from tasks.spec.blob_places import is_place
+from tasks.spec.file_results import FileResult
 from tasks.spec.naming import LOGS
-from tasks.spec.run_results import FileResult, RunResult
+from tasks.spec.run_results import RunResult
 
 LOGS_KEY = "fan-out-logs"
 # Each is a row of the server's database, and a card on the page of the run: of a few files each has its own.
@@ -60,13 +61,13 @@ def count_pages(failed: int) -> int:
 
 
 def _publish_page(result: RunResult, files: Sequence[FileResult]) -> LogPage | None:
-    description = _describe_logs(files)
+    description = describe_logs(files)
     names = [file.name for file in files]
     artifact_id = publish_markdown(write_logs(result, files), LOGS_KEY, description)
     return LogPage(artifact_id, names, _name_range(files), description) if artifact_id else None
 
 
-def _describe_logs(files: Sequence[FileResult]) -> str:
+def describe_logs(files: Sequence[FileResult]) -> str:
     if len(files) == 1:
         return f"What {files[0].name} printed"
     return f"What {_name_range(files)} printed: {say_count(len(files), 'failed file')}"

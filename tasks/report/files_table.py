@@ -4,7 +4,8 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from heapq import nsmallest
 from typing import TextIO
 
 from tasks.azure import blobs
@@ -15,7 +16,8 @@ from tasks.observing import publish_table
 from tasks.report.failed_logs import LogPage, locate_log
 from tasks.report.node_words import find_last_line, shorten_node_id
 from tasks.spec.blob_places import is_place, read_place
-from tasks.spec.run_results import FileResult, RunResult
+from tasks.spec.file_results import FileResult
+from tasks.spec.run_results import RunResult
 
 FILES_KEY = "fan-out-files"
 # A table beyond this is no longer readable in Prefect's UI; failures and the slowest files come first.
@@ -28,26 +30,26 @@ NOTHING = {"tries": 1}
 FileRow = dict[str, str | int | float | None]
 
 
-def publish_files(result: RunResult, files: Sequence[FileResult], logs: Sequence[LogPage]) -> None:
+def publish_files(result: RunResult, shown: Sequence[FileResult], logs: Sequence[LogPage]) -> None:
     """Publish the table of files; of a run with more than it can show, write the whole beside the outputs.
 
-    The files are in the order in which they are shown; those that failed have links to their logs.
+    Those that are `shown` are in their order; those that failed have links to their logs.
     """
     note = f"Files of the run, their outputs in {result.output_dir}"
-    if len(files) > ROWS_MAX:
-        note = f"{describe_shown(files)} {write_table(result, files)}"
+    if len(result.files) > len(shown):
+        note = f"{describe_shown(shown, len(result.files))} {write_table(result)}"
     links = {name: page.link("log") for page in logs for name in page.names}
-    rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in files[:ROWS_MAX]]
+    rows = [file_row(file, result.output_dir, links.get(file.name, "")) for file in shown]
     publish_table(leave_out_empty(rows), key=FILES_KEY, description=note)
 
 
-def describe_shown(files: Sequence[FileResult]) -> str:
-    """Which of the files, in the order in which they are shown, the table has."""
-    states = {file.state for file in files[:ROWS_MAX]}
+def describe_shown(shown: Sequence[FileResult], total: int) -> str:
+    """Which of so many files the table has."""
+    states = {file.state for file in shown}
     kinds = " and ".join(state for state in ("failed", "unfinished") if state in states)
     said = [f"{kinds} ones"] if kinds else []
     said += ["the slowest"] if states - {"failed", "unfinished"} else []
-    return f"{ROWS_MAX} of {len(files):,} files: {', then '.join(said)}."
+    return f"{len(shown)} of {total:,} files: {', then '.join(said)}."
 
 
 def leave_out_empty(rows: Sequence[FileRow]) -> list[FileRow]:
@@ -65,26 +67,21 @@ def _says_something(column: str, value: object) -> bool:
     return value not in (None, "", NOTHING.get(column))
 
 
-def by_interest(files: Iterable[FileResult]) -> list[FileResult]:
-    """Failures first, then the unfinished, by name; of the others, where the table can't show all, the
-    slowest first."""
-    files = sorted(files, key=lambda file: (_rank(file), _order_name(file.name)))
-    if len(files) > ROWS_MAX:
-        files.sort(key=lambda file: (_rank(file), _is_done(file) * -((file.task and file.task.seconds) or 0)))
-    return files
+def by_interest(files: Sequence[FileResult]) -> list[FileResult]:
+    """The files that the table shows: failures first, then the unfinished, by name; of the others, where it
+    can't show all, the slowest first."""
+    is_all = len(files) <= ROWS_MAX
+    return nsmallest(ROWS_MAX, files, key=lambda file: _order(file, is_all))
+
+
+def _order(file: FileResult, is_by_name: bool) -> tuple[int, float, list[str | int]]:
+    rank, seconds = {"failed": 0, "unfinished": 1}.get(file.state, 2), file.task and file.task.seconds
+    return rank, 0.0 if is_by_name or rank < 2 else -(seconds or 0.0), _order_name(file.name)
 
 
 def _order_name(name: str) -> list[str | int]:
     """By what a name is put in order as people do it: `part-2` before `part-10`."""
     return [int(part) if number % 2 else part for number, part in enumerate(NUMBERS.split(name))]
-
-
-def _rank(file: FileResult) -> int:
-    return {"failed": 0, "unfinished": 1}.get(file.state, 2)
-
-
-def _is_done(file: FileResult) -> bool:
-    return _rank(file) == 2
 
 
 def file_row(file: FileResult, output_dir: str, log: str = "") -> FileRow:
@@ -110,29 +107,30 @@ def _name_log(result: RunResult, file: FileResult) -> str:
     return locate_log(result, file.name, "stderr.txt") if file.state == "failed" else ""
 
 
-def _write_rows(file: TextIO, result: RunResult, files: Sequence[FileResult]) -> None:
-    writer = csv.DictWriter(file, list(file_row(files[0], "")))
+def _write_rows(file: TextIO, result: RunResult) -> None:
+    writer = csv.DictWriter(file, list(file_row(result.files[0], "")))
     writer.writeheader()
-    writer.writerows(file_row(one, result.output_dir, _name_log(result, one)) for one in files)
+    writer.writerows(file_row(one, result.output_dir, _name_log(result, one)) for one in result.files)
 
 
-def _write_blob(url: str, result: RunResult, files: Sequence[FileResult]) -> None:
+def _write_blob(url: str, result: RunResult) -> None:
     text = io.StringIO(newline="")
-    _write_rows(text, result, files)
+    _write_rows(text, result)
     place = read_place(url, blobs.locate_account(), find_other_accounts())
     with at_account(place.account):
         blobs.write_blob(place.container, place.name, text.getvalue().encode())
 
 
-def write_table(result: RunResult, files: Sequence[FileResult]) -> str:
-    """Write all rows as CSV; a sentence that says where. A full disk doesn't fail a run that is done."""
+def write_table(result: RunResult) -> str:
+    """Write the rows of all files as CSV, in the order of the inputs; a sentence that says where. A full
+    disk doesn't fail a run that is done."""
     path = f"{result.output_dir}/{FILES_KEY}-{result.run_key}.csv"
     try:
         if is_place(path):
-            _write_blob(path, result, files)
+            _write_blob(path, result)
         else:
             with open(path, "w", newline="", encoding="utf-8") as file:
-                _write_rows(file, result, files)
+                _write_rows(file, result)
     except (OSError, FanOutError) as error:
         reason = getattr(error, "strerror", None) or error
         run_logger().warning("The table of all files can't be written to %s: %s", path, reason)

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from tasks.base.printable import make_printable
 from tasks.observing import left_out_on_failure
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 
 
 def label_flow_run(files: Sequence[InputFile]) -> None:

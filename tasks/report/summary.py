@@ -12,11 +12,12 @@ from tasks.base.printable import make_plain
 from tasks.logs import run_logger
 from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.failed_logs import link_logs, publish_logs
-from tasks.report.files_table import FILES_KEY, ROWS_MAX, by_interest, publish_files
+from tasks.report.files_table import FILES_KEY, by_interest, publish_files
 from tasks.report.node_words import shorten_node_id, shorten_node_paths
 from tasks.report.picture.artifact import publish_picture
+from tasks.spec.file_results import FileResult
 from tasks.spec.naming import EARLIER_FOLDER
-from tasks.spec.run_results import FileResult, RunResult
+from tasks.spec.run_results import RunResult
 
 SUMMARY_KEY = "fan-out-summary"
 FAILURES_IN_MESSAGE = 10
@@ -76,12 +77,12 @@ def publish_result(result: RunResult) -> None:
     for line in summary_lines(result):
         run_logger().info("%s", line)
     with left_out_on_failure("What the dashboard shows of this run"):
-        files = by_interest(result.files)
-        logs = publish_logs(result, files[:ROWS_MAX])
+        shown = by_interest(result.files)
+        logs = publish_logs(result, shown)
         links = [f"In the portal: {link}" for link in portal_links(current_accounts(), result.run_key)]
         links += link_logs(logs, result.counts["failed"])
         publish_markdown(summary_markdown(result, links), SUMMARY_KEY, "What became of the run")
-        publish_files(result, files, logs)
+        publish_files(result, shown, logs)
         publish_picture(result)
 
 

@@ -4,29 +4,30 @@ Each blob says of itself what made it. That counts, and not what a job says of i
 ended well and its output be gone, or its job be gone and the output be there.
 """
 
+from collections.abc import Sequence
+
 from prefect import task
 
 from tasks.azure import blobs
 from tasks.azure.storage_accounts import at_account
 from tasks.errors import InputError
 from tasks.sharding import in_threads
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 from tasks.spec.naming import SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.work import WorkItem, make_item
-from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 from tasks.uploads import digest_input
 
 
-def find_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> list[WorkItem]:
+def find_computed(outputs: OutputPlace, files: Sequence[InputFile], recipe: str) -> list[WorkItem]:
     """Of these files those whose outputs are in their place, made by this recipe from what they are now."""
-    [found] = list_computed(outputs, opaque(files), recipe)
-    return found
+    return take_whole(list_computed(outputs, opaque(files), recipe))
 
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="find computed outputs", task_run_name="find computed outputs", **NOT_CACHED, **RETRIED)
-def list_computed(outputs: OutputPlace, files: list[InputFile], recipe: str) -> Whole[list[WorkItem]]:
+def list_computed(outputs: OutputPlace, files: Sequence[InputFile], recipe: str) -> Whole[list[WorkItem]]:
     """List the outputs of earlier attempts, and see which of them are still what is asked for."""
     sources = list_sources(outputs)
     there = [file for file in files if file.output_name in sources]

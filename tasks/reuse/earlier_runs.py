@@ -8,6 +8,7 @@ and compared, so that nothing is taken to be there which isn't.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -20,9 +21,9 @@ from tasks.extra_files import identify_remote_files
 from tasks.plans import Plan
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 from tasks.spec.recipe import UploadedProgram, digest_source
-from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 from tasks.uploads import compute_md5, digest_input
 
 # The state of a look-up whose files need not run, by its name in Prefect.
@@ -56,8 +57,8 @@ def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
             for label, shard in zip(name_shards(shards), shards, strict=True)
         ]
     wait(futures)
-    held = [future.result() for future in futures if find_failure(future) is None]
-    return {name: path for [of_shard] in held for name, path in of_shard}
+    held: list[Any] = [future.result() for future in futures if find_failure(future) is None]
+    return {name: path for of_shard in held for name, path in take_whole(of_shard)}
 
 
 # Not cached by Prefect: it is a look into a cache, which has one record for a whole folder, where Prefect

@@ -1,7 +1,7 @@
 """What lies already where outputs are to be: outputs that still hold, and what would be overwritten."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,12 +17,12 @@ from tasks.reuse.earlier_attempts import identify_work
 from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
 from tasks.sharding import FILES_EACH_VISIBLE, in_threads
-from tasks.spec.inputs import InputFile
+from tasks.spec.file_results import FileResult
+from tasks.spec.input_files import InputFile
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.run_results import FileResult
 from tasks.spec.sources import refuse_problems
-from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque
+from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 
 Kind = Literal["unchanged", "own", "foreign"]
 
@@ -45,16 +45,16 @@ class Existing:
 def find_existing(plan: Plan, recipe: str, is_refreshed: bool) -> Existing:
     """What lies where outputs are to be; nothing of it still holds if all files are to be run."""
     if plan.given_outputs is not None:
-        found = _find_delivered(plan, recipe)
+        found = find_delivered(plan, recipe)
     else:
-        found = _find_local(plan, {} if is_refreshed else find_unchanged(plan, recipe))
+        found = find_local(plan, {} if is_refreshed else find_unchanged(plan, recipe))
     return Existing({}, {**found.own, **found.unchanged}, found.foreign) if is_refreshed else found
 
 
-def _find_delivered(plan: Plan, recipe: str) -> Existing:
+def find_delivered(plan: Plan, recipe: str) -> Existing:
     """What lies in a place in blob storage, by what the blobs say of themselves."""
     assert plan.given_outputs is not None
-    [found] = look_up_delivered(plan.given_outputs, opaque(plan.files), recipe)
+    found = take_whole(look_up_delivered(plan.given_outputs, opaque(plan.files), recipe))
     kinds: dict[Kind, dict[str, str]] = {"unchanged": {}, "own": {}, "foreign": {}}
     for file in plan.files:
         if kind := found.get(file.name):
@@ -64,7 +64,9 @@ def _find_delivered(plan: Plan, recipe: str) -> Existing:
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="look up outputs", task_run_name="look up outputs", **NOT_CACHED, **RETRIED)
-def look_up_delivered(outputs: OutputPlace, files: list[InputFile], recipe: str) -> Whole[dict[str, Kind]]:
+def look_up_delivered(
+    outputs: OutputPlace, files: Sequence[InputFile], recipe: str
+) -> Whole[dict[str, Kind]]:
     """Of the files that have a blob where their output is to be, what that is."""
     there = dict(_find_blobs(outputs, files))
     found = [file for file in files if file.output_name in there]
@@ -72,7 +74,7 @@ def look_up_delivered(outputs: OutputPlace, files: list[InputFile], recipe: str)
     return as_whole({file.name: kind for file, kind in zip(found, kinds, strict=True)})
 
 
-def _find_blobs(outputs: OutputPlace, files: list[InputFile]) -> Iterator[tuple[str, Blob]]:
+def _find_blobs(outputs: OutputPlace, files: Sequence[InputFile]) -> Iterator[tuple[str, Blob]]:
     """The blobs under the names of outputs: few by a request each, many by one listing."""
     names = {file.output_name for file in files}
     if len(names) <= FILES_EACH_VISIBLE:
@@ -94,7 +96,7 @@ def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> Ki
     return "foreign" if blob.is_archived else "own"
 
 
-def _find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
+def find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
     """What lies in a local folder, besides outputs that still hold. Nothing is looked at if all is to be
     overwritten."""
     if plan.output_folder is None or plan.spec.existing_outputs in (None, "overwrite"):

@@ -68,7 +68,7 @@ def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
 
     One stays that is of the very same work, if that has not been run now. The names of those moved.
     """
-    failed = [outputs.items[task_id] for task_id in outputs.find_failed()]
+    failed = outputs.find_failed()
     there = [item for item in failed if _is_there(folder, item)]
     records = read_records(folder) if there else {}
     stale = [
@@ -76,14 +76,14 @@ def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
         for item in there
         if item.task_id in outputs.tasks or not _is_same_work(records.get(item.name), item)
     ]
-    return list(_move(folder, stale))
+    return sorted(_move(folder, stale))
 
 
 def tell_stale(outputs: Outputs) -> None:
     """Say which outputs of earlier runs stand in blob storage under the names of files that have failed now:
     nothing there is moved or deleted."""
     with left_out_on_failure("A look for outputs of earlier runs"):
-        failed = [outputs.items[task_id] for task_id in outputs.find_failed()]
+        failed = outputs.find_failed()
         there = in_threads(lambda item: find_at(outputs.outputs.locate(item.output_name)), failed)
         pairs = zip(failed, there, strict=True)
         stale = [item.output_name for item, blob in pairs if blob and not is_output(blob, item)]

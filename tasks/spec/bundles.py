@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tasks.spec.command_line import BUNDLE_FOLDER
 from tasks.spec.naming import LOGS_FOLDER, name_task
 from tasks.spec.recipe import SOURCE_DIGITS, digest_json
-from tasks.spec.work import WorkItem
+from tasks.spec.work import WorkItem, WorkItems
 
 BUNDLES_FOLDER = ".bundles"
 # What the ids of bundles begin with.
@@ -18,7 +18,7 @@ class Bundle:
     """Some files of a run, of which one Batch task makes the outputs."""
 
     task_id: str
-    items: tuple[WorkItem, ...]
+    items: Sequence[WorkItem]
 
 
 # What one Batch task does.
@@ -27,7 +27,7 @@ Unit = WorkItem | Bundle
 
 def make_bundle(items: Iterable[WorkItem]) -> Bundle:
     """The bundle of these files: its id is a digest of all that makes their outputs, whatever their order."""
-    items = tuple(items)
+    items = WorkItems(items)
     source = digest_json(sorted(item.source for item in items))[:SOURCE_DIGITS]
     return Bundle(name_task(f"{BUNDLE}{len(items)}", source), items)
 
@@ -37,7 +37,7 @@ def make_bundles(items: Sequence[WorkItem], size: int) -> list[Bundle]:
     return [make_bundle(items[start : start + size]) for start in range(0, len(items), size)]
 
 
-def list_items(unit: Unit) -> tuple[WorkItem, ...]:
+def list_items(unit: Unit) -> Sequence[WorkItem]:
     return unit.items if isinstance(unit, Bundle) else (unit,)
 
 

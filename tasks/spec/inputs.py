@@ -3,57 +3,26 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from string import Formatter
-from sys import intern
 
+from tasks.base.packed import KnownTexts
 from tasks.base.printable import show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
+from tasks.spec.input_files import InputFile, InputFiles
 from tasks.spec.local_paths import find_obstacles, find_real_paths, is_below, locate_outputs
 from tasks.spec.naming import RESERVED_FOLDERS
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.recipe import digest_json
 from tasks.spec.sources import Sources, find_sources, refuse_problems
 
 PLACES = ("{stem}", "{suffix}", "{name}")
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file, the name that it has in the run, and the name of its output."""
-
-    root: str
-    """What stands before the name in a local file's path, shared by many; the whole path and a NUL of one
-    whose path does not end in its name; "" of a file that is in blob storage."""
-
-    name: str
-    output_name: str
-    size_bytes: int
-    blob: InputBlob | None = None
-    """None for a local file, which is uploaded into the run's own container."""
-
-    @property
-    def path(self) -> str:
-        """Of a local file; the URL of one that is in blob storage."""
-        if self.blob:
-            return self.blob.url
-        return self.root[:-1] if self.root.endswith("\0") else self.root + self.name
-
-    @property
-    def digest(self) -> str | None:
-        """What tells the content of a blob from any other that there ever was; of a local file only its
-        content does."""
-        return digest_json([self.path, self.blob.etag]) if self.blob else None
-
-
-def find_inputs(
-    inputs: str | list[str], output_name: str, output_folder: Path | None = None
-) -> list[InputFile]:
+def find_inputs(inputs: str | list[str], output_name: str, output_folder: Path | None = None) -> InputFiles:
     """The files that `inputs` means, a folder, a glob or a list of those, in the order of their names.
 
     `output_name` is a template with `{stem}`, `{suffix}` and `{name}` of the file's last part; an output has
@@ -66,9 +35,11 @@ def find_inputs(
 
 def make_inputs(
     sources: Sources, output_name: str, output_folder: Path | None, outputs: OutputPlace | None = None
-) -> list[InputFile]:
+) -> InputFiles:
     """The inputs among what was found, each with its output's name."""
-    files = [_make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named]
+    files = InputFiles(
+        _make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named
+    )
     refuse_problems(_find_bad_outputs(files, output_folder, outputs), "output", "can't be written")
     refuse_problems(_find_clashing_outputs(files), "output", "would get in another's way")
     if outputs is not None:
@@ -84,8 +55,8 @@ def make_inputs(
         )
     elif output_folder is not None:
         folder = os.path.realpath(output_folder)
-        names = [file.output_name for file in files]
-        refuse_problems(find_obstacles(folder, names), "output", "can't be written to the output folder")
+        obstacles = find_obstacles(folder, files.output_names)
+        refuse_problems(obstacles, "output", "can't be written to the output folder")
         refuse_problems(
             _find_overwritten(files, folder),
             "input",
@@ -107,7 +78,7 @@ def _make_input(name: str, path: str, output_name: str, blob: InputBlob | None) 
 
 
 def _find_root(path: str, name: str) -> str:
-    return intern(path[: -len(name)]) if path.endswith(name) else f"{path}\0"
+    return path[: -len(name)] if path.endswith(name) else f"{path}\0"
 
 
 def name_output(name: str, template: str) -> str:
@@ -144,9 +115,7 @@ def _spell(_text: str, field: str | None, form: str | None, conversion: str | No
     return f"{{{field}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}}}"
 
 
-def _find_bad_outputs(
-    files: list[InputFile], folder: Path | None, outputs: OutputPlace | None
-) -> Iterator[str]:
+def _find_bad_outputs(files: InputFiles, folder: Path | None, outputs: OutputPlace | None) -> Iterator[str]:
     for file in files:
         reason = why_no_blob_name(file.output_name)
         if outputs is not None:
@@ -157,15 +126,12 @@ def _find_bad_outputs(
             yield f"{file.output_name!r}, of {file.name!r}, {reason}"
 
 
-def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
+def _find_clashing_outputs(files: InputFiles) -> Iterator[str]:
     """Outputs that two inputs would write, and outputs that another one needs as its folder."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for file in files:
-        names[file.output_name].append(file.name)
-    for name, inputs in names.items():
-        if len(inputs) > 1:
-            yield f"{len(inputs)} inputs, {inputs[0]!r} and {inputs[1]!r} first, would be written to {name!r}"
-    for name in names:
+    names = KnownTexts(files.output_names)
+    if len(names) < len(files):
+        yield from _find_repeated_outputs(files)
+    for name in files.output_names:
         first = name.partition("/")[0]
         if first in RESERVED_FOLDERS:
             yield f"{name!r} is in the folder {first!r}, which is kept for {RESERVED_FOLDERS[first]}"
@@ -173,24 +139,39 @@ def _find_clashing_outputs(files: list[InputFile]) -> Iterator[str]:
         yield from (f"{name!r} needs {parent!r} as a folder" for parent in parents if parent in names)
 
 
-def _find_overwritten(files: list[InputFile], folder: str) -> Iterator[str]:
+def _find_repeated_outputs(files: InputFiles) -> Iterator[str]:
+    names: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        names[file.output_name].append(file.name)
+    for name, inputs in names.items():
+        if len(inputs) > 1:
+            yield f"{len(inputs)} inputs, {inputs[0]!r} and {inputs[1]!r} first, would be written to {name!r}"
+
+
+def _find_overwritten(files: InputFiles, folder: str) -> Iterator[str]:
     """Inputs in whose place, or in that of what they are links to, an output would be written."""
-    places = dict(find_real_paths([file.path for file in files if not file.blob]))
-    outputs = locate_outputs(folder, [file.output_name for file in files])
-    for file, output in zip(files, outputs, strict=True):
-        if output in places:
-            yield f"{show_name(places[output])}, by the output of {file.name!r}"
+    inputs = KnownTexts(real for real, _ in find_real_paths(_list_paths(files)))
+    outputs = locate_outputs(folder, files.output_names)
+    hit = {output: file.name for file, output in zip(files, outputs, strict=True) if output in inputs}
+    if hit:
+        places = dict(find_real_paths(_list_paths(files)))
+        yield from (f"{show_name(places[output])}, by the output of {name!r}" for output, name in hit.items())
 
 
-def _find_overwritten_blobs(files: list[InputFile], outputs: OutputPlace) -> Iterator[str]:
-    urls = {file.path for file in files if file.blob}
+def _list_paths(files: InputFiles) -> Iterator[str]:
+    """Of the local ones."""
+    return (file.path for file in files if not file.blob)
+
+
+def _find_overwritten_blobs(files: InputFiles, outputs: OutputPlace) -> Iterator[str]:
+    urls = KnownTexts(file.path for file in files if file.blob)
     for file in files:
         url = outputs.locate(file.output_name).url
         if url in urls:
             yield f"{url}, by the output of {file.name!r}"
 
 
-def _find_future_input_blobs(files: list[InputFile], outputs: OutputPlace, sources: Sources) -> Iterator[str]:
+def _find_future_input_blobs(files: InputFiles, outputs: OutputPlace, sources: Sources) -> Iterator[str]:
     """Outputs that the same prefixes and globs would find as inputs."""
     for place, pattern in sources.blob_patterns:
         if (place.account, place.container) != (outputs.account, outputs.container):
@@ -209,7 +190,7 @@ def is_left_out(outputs: OutputPlace, place: BlobPlace) -> bool:
     return is_there and outputs.prefix.startswith(place.name) and outputs.prefix != place.name
 
 
-def _find_future_inputs(files: list[InputFile], folder: str, sources: Sources) -> Iterator[str]:
+def _find_future_inputs(files: InputFiles, folder: str, sources: Sources) -> Iterator[str]:
     """Outputs that the same folders and globs would find as inputs."""
     for pattern in sources.patterns:
         root = os.path.realpath(pattern.root)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def is_below(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, "")) and path != folder
 
 
-def _find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
+def find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
     """The real path of each folder that files of these names lie in, by the name of that folder."""
     parents = {name.rpartition("/")[0] for name in names}
     return {parent: os.path.realpath(os.path.join(folder, parent)) for parent in parents}
@@ -47,28 +48,36 @@ def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
         return
     # Runs write into folders of their own as well, and empty some of them.
     own = (f"{reserved}/" for reserved in RESERVED_FOLDERS)
-    real_folders = _find_real_folders(folder, chain(names, own))
+    real_folders = find_real_folders(folder, chain(names, own))
     reasons = {
         parent: _why_no_folder(os.path.realpath(folder), path) for parent, path in real_folders.items()
     }
     yield from (f"the folder {parent!r} {reason}" for parent, reason in reasons.items() if reason)
-    paths = {name: _locate_in(real_folders, name) for name in names if not reasons[name.rpartition("/")[0]]}
-    yield from (f"{path!r} is a folder" for path in paths.values() if _is_own_folder(path))
-    if len(set(real_folders.values())) < len(real_folders):
-        yield from _find_joined(paths)
+    free = (name for name in names if not reasons[name.rpartition("/")[0]])
+    are_joined, paths = len(set(real_folders.values())) < len(real_folders), dict[str, str]()
+    for name in free:
+        path = _locate_in(real_folders, name)
+        if _is_own_folder(path):
+            yield f"{path!r} is a folder"
+        if are_joined:
+            paths[name] = path
+    yield from _find_joined(paths)
 
 
 def locate_outputs(folder: str, names: Sequence[str]) -> Iterator[str]:
     """The real path of each output, which takes the place of what is there and does not follow it."""
-    real_folders = _find_real_folders(folder, names)
+    real_folders = find_real_folders(folder, names)
     return (_locate_in(real_folders, name) for name in names)
 
 
-def find_real_paths(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+def find_real_paths(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each path as it is really called and, of a link, the path of what it leads to too, with the path."""
-    folders = {parent: os.path.realpath(parent) for parent in set(map(os.path.dirname, paths))}
-    own = ((os.path.join(folders[os.path.dirname(path)], os.path.basename(path)), path) for path in paths)
-    return chain(own, ((os.path.realpath(path), path) for path in paths if os.path.islink(path)))
+    find_real = cache(os.path.realpath)
+    for path in paths:
+        parent, name = os.path.split(path)
+        yield os.path.join(find_real(parent), name), path
+        if os.path.islink(path):
+            yield os.path.realpath(path), path
 
 
 def _locate_in(real_folders: dict[str, str], name: str) -> str:

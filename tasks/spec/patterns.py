@@ -183,9 +183,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _list_folder(path: str) -> list[os.DirEntry[str]]:
+def _list_folder(path: str) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return list(entries)
+            yield from entries
     except OSError as error:
         raise InputError(f"The folder {error.filename} can't be read: {error.strerror}.") from error

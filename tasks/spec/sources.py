@@ -72,7 +72,7 @@ def find_sources(
     found.named = sorted(set(found.named))
     refuse_problems(
         [
-            *_find_repeated_names(found.named),
+            *find_repeated_names(found.named),
             *find_bad_names(name for name, _ in found.named),
             *find_unreadable(path for _, path in found.named if path not in found.blobs),
         ],
@@ -192,12 +192,14 @@ def _name_path(path: str) -> str:
     return "/".join(parts)
 
 
-def _find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
-    paths: dict[str, str] = {}
+def find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Files that would have the same name, of those that are sorted by their names."""
+    first = None, ""
     for name, path in named:
-        other = paths.setdefault(name, path)
-        if other != path:
-            yield f"{show_name(other)} and {show_name(path)} would both be {name!r}"
+        if name != first[0]:
+            first = name, path
+        elif path != first[1]:
+            yield f"{show_name(first[1])} and {show_name(path)} would both be {name!r}"
 
 
 def find_unreadable(paths: Iterable[str]) -> Iterator[str]:

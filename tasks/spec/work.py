@@ -1,10 +1,16 @@
-"""One file of a run, as a piece of work."""
+"""The files of a run, each as a piece of work."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tasks.base.packed import KnownTexts, PackedSequence, PackedTexts
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.naming import name_by_content, name_task
-from tasks.spec.recipe import digest_source
+from tasks.spec.recipe import SOURCE_DIGITS, digest_source
+
+SOURCE_BYTES = SOURCE_DIGITS // 2
+NO_MD5 = bytes(16)
+WORK_BYTES = SOURCE_BYTES + len(NO_MD5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,9 @@ class WorkItem:
 
     name: str
     output_name: str
-    task_id: str
+    source: str
+    """The digest of all that makes the output (`tasks.spec.recipe`)."""
+
     md5: bytes = b""
     """Of the content of an input that was uploaded."""
 
@@ -26,9 +34,8 @@ class WorkItem:
         return self.blob.name if self.blob else name_by_content(self.name, self.md5.hex())
 
     @property
-    def source(self) -> str:
-        """The digest of all that makes the output (`tasks.spec.recipe`)."""
-        return self.task_id.rpartition("-")[2]
+    def task_id(self) -> str:
+        return name_task(self.name, self.source)
 
 
 def make_item(
@@ -43,24 +50,46 @@ def make_item(
     MD5, hexadecimal, of one that was uploaded. `outputs` is the identity of their place."""
     source = digest_source(recipe, name, outputs + output_name, content)
     md5 = b"" if blob else bytes.fromhex(content)
-    return WorkItem(name, output_name, name_task(name, source), md5, blob)
+    return WorkItem(name, output_name, source, md5, blob)
 
 
-@dataclass(frozen=True)
-class OtherTasks:
-    """Tasks in the job of a run that are not waited for: all completed, left there by an earlier attempt."""
+class WorkItems(PackedSequence[WorkItem]):
+    """The work on many files, in the order in which it is added, or found by the ids of Batch tasks."""
 
-    completed: int = 0
-    failed: int = 0
-    """Of the completed."""
+    def __init__(self, items: Iterable[WorkItem] = ()):
+        self._names, self._output_names = PackedTexts(), PackedTexts()
+        self._digests = bytearray()
+        self._blobs: dict[int, InputBlob] = {}
+        self._ids = KnownTexts()
+        self.extend(items)
 
+    def extend(self, items: Iterable[WorkItem]) -> None:
+        for item in items:
+            self.append(item)
 
-NO_OTHER_TASKS = OtherTasks()
+    def append(self, item: WorkItem) -> None:
+        if item.blob:
+            self._blobs[len(self)] = item.blob
+        self._digests += bytes.fromhex(item.source) + (item.md5 or NO_MD5)
+        self._output_names.append(item.output_name)
+        self._names.append(item.name)
 
+    def __len__(self) -> int:
+        return len(self._names)
 
-@dataclass(frozen=True)
-class AwaitedTasks:
-    """The Batch tasks that a run waits for, by id, and what else its job has."""
+    def _make(self, number: int) -> WorkItem:
+        blob, start = self._blobs.get(number), number * WORK_BYTES
+        middle, end = start + SOURCE_BYTES, start + WORK_BYTES
+        return WorkItem(
+            self._names[number],
+            self._output_names[number],
+            self._digests[start:middle].hex(),
+            b"" if blob else bytes(self._digests[middle:end]),
+            blob,
+        )
 
-    ids: frozenset[str]
-    others: OtherTasks = NO_OTHER_TASKS
+    def find(self, task_id: str) -> int | None:
+        """The number of the work that a Batch task does; None if that is not among these."""
+        for number in range(len(self._ids), len(self)):
+            self._ids.add(self[number].task_id)
+        return self._ids.find(task_id)

@@ -14,7 +14,7 @@ from tasks.errors import NotFoundError
 from tasks.evidence import LogFolder
 from tasks.sharding import in_threads
 from tasks.spec.bundles import Bundle, outcomes_blob
-from tasks.spec.run_results import TaskResult
+from tasks.spec.file_results import TaskResult
 from tasks.spec.work import WorkItem
 
 # Of files that have no outcome of their own.

@@ -10,7 +10,7 @@ from tasks.base.pacing import Pace
 from tasks.evidence import LogFolder
 from tasks.observing import left_out_on_failure
 from tasks.spec.bundles import Bundle, outcomes_blob
-from tasks.spec.run_results import TaskResult
+from tasks.spec.file_results import TaskResult
 from tasks.watch.bundle_outcomes import read_results, read_results_so_far
 
 # How often running bundles are looked at, at most.

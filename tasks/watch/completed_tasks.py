@@ -1,7 +1,7 @@
 """Which Batch tasks have completed, and how."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from sys import intern
 from typing import Any
@@ -10,8 +10,9 @@ from azure.batch import BatchClient
 
 from tasks.azure.azure_errors import redacted
 from tasks.azure.plain_batch import list_pages
-from tasks.spec.run_results import TaskResult
+from tasks.spec.file_results import TaskResult
 from tasks.spec.times import read_time
+from tasks.watch.collected import TaskResults
 
 SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 
@@ -20,7 +21,7 @@ SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 class Seen:
     """What is known of a job's completed tasks."""
 
-    ids: Collection[str] = ()
+    results: TaskResults = field(default_factory=TaskResults)
     latest: datetime | None = None
     """When the last of them became so."""
 

@@ -2,23 +2,24 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
 from tasks.base.pacing import Pace
+from tasks.base.packed import KnownTexts
 from tasks.base.partial_files import remove_partial_files
 from tasks.delivered import read_log_tail, see_output, see_shard
-from tasks.downloads import Fetched, start_download
+from tasks.downloads import read_fetched, start_download
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.sharding import find_failure, in_threads, shard_size
-from tasks.spec.run_results import NOT_FETCHED, FileResult, FileResults, TaskResult, describe_problem
-from tasks.spec.work import WorkItem
+from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describe_problem
+from tasks.spec.work import WorkItem, WorkItems
 from tasks.step import opaque
+from tasks.watch.collected import OutputMd5s, TaskResults
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.progress import FileCounts
 
@@ -35,14 +36,23 @@ PATIENCE_SECONDS = 3.0
 class Outputs:
     """The outputs of a run on their way: tasks are handed in as they complete, files taken as they arrive."""
 
-    def __init__(self, logs: LogFolder, items: Iterable[WorkItem], keeps_all_logs: bool = False):
+    def __init__(
+        self,
+        logs: LogFolder,
+        submitted: WorkItems,
+        computed: Sequence[WorkItem] = (),
+        keeps_all_logs: bool = False,
+    ):
+        """`submitted` is what Batch tasks are to do, `computed` what earlier attempts have done."""
         self.logs = logs
         self.container = logs.container
         self.outputs = logs.outputs
         self.folder = logs.output_folder
         self.keeps_all_logs = keeps_all_logs
-        self.items = {item.task_id: item for item in items}
-        self.tasks: dict[str, TaskResult] = {}
+        self.submitted = submitted[:]
+        self.items = submitted
+        self.items.extend(computed)
+        self.tasks = TaskResults()
         self.pending: list[WorkItem] = []
         self.failed: list[WorkItem] = []
         self.log_futures: list[PrefectFuture] = []
@@ -52,8 +62,7 @@ class Outputs:
         self.reports: dict[PrefectFuture, list[str]] = {}
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
-        # The MD5s of outputs that are there, by the ids of their tasks; None of work that has left none.
-        self.fetched: dict[str, bytes | None] = {}
+        self.fetched = OutputMd5s()
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
         self.problems: dict[str, str] = {}
@@ -66,11 +75,11 @@ class Outputs:
 
     def find_tasks(self, name: str | None) -> dict[str, str]:
         """The names of the inputs that are called so, by Batch task id."""
-        return {task_id: item.name for task_id, item in self.items.items() if item.name == name}
+        return {item.task_id: item.name for item in self.items if item.name == name}
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        self.tasks = early.results
+        self.tasks, self.fetched = early.results, early.fetched
         self.fetch(early.pending)
         for items, download in early.downloads:
             if download.state.is_final() and not download.state.is_completed():
@@ -82,15 +91,9 @@ class Outputs:
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
-        # The ids of the items: those of a listing are the same text once more.
-        new = [
-            replace(task, task_id=self.items[task.task_id].task_id)
-            for task in completed
-            if task.task_id not in self.tasks
-        ]
-        self.tasks.update({task.task_id: task for task in new})
-        self._fail(self.items[task.task_id] for task in new if not task.succeeded)
-        self.fetch(self.items[task.task_id] for task in new if task.succeeded)
+        new = [(task, self._find(task.task_id)) for task in completed if self.tasks.add(task)]
+        self._fail(item for task, item in new if not task.succeeded)
+        self.fetch(item for task, item in new if task.succeeded)
 
     def fetch(self, items: Iterable[WorkItem]) -> None:
         """Start a download for each full shard of items whose outputs are there."""
@@ -160,7 +163,7 @@ class Outputs:
         taken, failed = self.receive()
         self._read_stderrs(failed)
         if taken:
-            yield [self._result(task_id) for task_id in taken]
+            yield [self._result(self._find(task_id)) for task_id in taken]
 
     def receive(self) -> tuple[list[str], list[str]]:
         """Note what has arrived since the last call; the ids of its tasks, and of those that failed."""
@@ -182,12 +185,12 @@ class Outputs:
         if error is not None:
             self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             return ids
-        for task_id, fetched in zip(ids, _read_fetched(download), strict=True):
+        for task_id, fetched in zip(ids, read_fetched(download), strict=True):
             if fetched is not None and fetched.problem:
                 self.changed[task_id], fetched = fetched.problem, None
-            self.fetched[task_id] = fetched and bytes.fromhex(fetched.md5)
-        self._fail(self.items[task_id] for task_id in ids if self.fetched[task_id] is None)
-        return [task_id for task_id in ids if self.fetched[task_id] is not None]
+            self.fetched.note(task_id, fetched and fetched.md5)
+        self._fail(self._find(task_id) for task_id in ids if self.fetched.get(task_id) is None)
+        return [task_id for task_id in ids if self.fetched.get(task_id) is not None]
 
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
@@ -201,12 +204,11 @@ class Outputs:
 
     def count_files(self, total: int) -> FileCounts:
         """How many of so many files that wait, or run, are done."""
-        failed = sum(not task.succeeded for task in self.tasks.values())
-        return FileCounts(total, len(self.tasks), failed)
+        return FileCounts(total, len(self.tasks), self.tasks.failed)
 
-    def find_failed(self) -> list[str]:
-        """The ids of the tasks whose files have no output."""
-        return [task_id for task_id in self.items if self._result(task_id).problem]
+    def find_failed(self) -> list[WorkItem]:
+        """The work on those files that have no output."""
+        return [item for item in self.items if self._describe(item.task_id)]
 
     def finish(self) -> Iterator[list[FileResult]]:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
@@ -226,16 +228,27 @@ class Outputs:
 
     def made(self) -> Iterator[tuple[WorkItem, str]]:
         """What is on disk: of each output the work that made it, and the MD5 of its content, hexadecimal."""
-        for task_id, item in self.items.items():
-            if (md5 := self.fetched.get(task_id)) is not None:
-                yield item, md5.hex()
+        for item in self.items:
+            if (md5 := self.fetched.get(item.task_id)) is not None:
+                yield item, md5
 
-    def results(self) -> FileResults:
-        """What became of each file, in the order of the items."""
-        return FileResults(map(self._result, self.items))
+    def results(self, names: Iterable[str]) -> Iterator[FileResult | None]:
+        """What became of files, by their names; None for those that no work was to be done on."""
+        known = KnownTexts(item.name for item in self.items)
+        for name in names:
+            number = known.find(name)
+            yield None if number is None else self._result(self.items[number])
 
-    def _result(self, task_id: str) -> FileResult:
-        item, is_there = self.items[task_id], self.fetched.get(task_id) is not None
+    def _find(self, task_id: str) -> WorkItem:
+        """The work that a Batch task does."""
+        number = self.items.find(task_id)
+        if number is None:
+            raise KeyError(task_id)
+        return self.items[number]
+
+    def _result(self, item: WorkItem) -> FileResult:
+        task_id = item.task_id
+        is_there = self.fetched.get(task_id) is not None
         return FileResult(
             name=item.name,
             task=self.tasks.get(task_id),
@@ -264,7 +277,7 @@ class Outputs:
         self.stderrs.update(zip(first, in_threads(self._read_stderr, first), strict=True))
 
     def _read_stderr(self, task_id: str) -> str:
-        name = self.items[task_id].name
+        name = self._find(task_id).name
         if self.folder is None:
             blob = self.outputs.name_log(self.logs.run_key, name, task_id, "stderr.txt")
             if tail := read_log_tail(self.outputs, blob):
@@ -276,9 +289,3 @@ class Outputs:
         # Of a bundle that ended before its turn came, what that has printed tells more.
         task_id = self.logs.bundled.get(task_id, task_id)
         return read_task_stderr(self.logs.job_id, task_id, self.container)
-
-
-def _read_fetched(download: PrefectFuture) -> list[Fetched | None]:
-    """What a download of one file, or of a shard, has returned."""
-    found = download.result()
-    return found[0] if isinstance(found, list) else [found]

@@ -1,8 +1,8 @@
 """Outputs that are fetched while inputs of other files are still being uploaded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from prefect.futures import PrefectFuture, wait
 from tasks.azure.clients import batch_client
 from tasks.base.deadlines import glance
 from tasks.base.pacing import Pace
-from tasks.downloads import start_download
+from tasks.downloads import read_fetched, start_download
 from tasks.observing import left_out_on_failure
-from tasks.spec.bundles import Unit
-from tasks.spec.run_results import TaskResult
-from tasks.spec.work import WorkItem
+from tasks.sharding import find_failure, has_ended
+from tasks.spec.file_results import TaskResult
+from tasks.spec.work import WorkItem, WorkItems
+from tasks.watch.collected import OutputMd5s, TaskResults
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 
 # These looks are for no more than to begin early.
@@ -35,10 +36,16 @@ class EarlyOutputs:
     size: int
     """How many outputs come with a download: those of a full shard."""
 
-    results: dict[str, TaskResult] = field(default_factory=dict)
-    """Of the tasks that have succeeded, by their ids."""
+    results: TaskResults = field(default_factory=TaskResults)
+    """Of the tasks that have succeeded."""
+
+    fetched: OutputMd5s = field(default_factory=OutputMd5s)
+    """Of the outputs that have been fetched."""
 
     downloads: list[tuple[list[WorkItem], PrefectFuture]] = field(default_factory=list)
+    """Those that have not brought all their outputs, when last looked at."""
+
+    download_count: int = 0
     pending: list[WorkItem] = field(default_factory=list)
     """Those whose outputs are there, and which are no full shard yet."""
 
@@ -48,40 +55,56 @@ class EarlyOutputs:
 
     pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
 
-    def look(self, added: Mapping[str, Unit]) -> None:
-        """From time to time start a download for each full shard of the work that was added, by the ids of
-        tasks, and has its outputs by now. What goes wrong is left to the wait."""
+    def look(self, added: WorkItems) -> None:
+        """From time to time start a download for each full shard of the work that was added and has its
+        outputs by now. What goes wrong is left to the wait."""
         if self.folder is None or not added or not self.pace.is_due:
             return
         with left_out_on_failure("An early look at the Batch tasks"):
+            self._receive()
             self._take(added, self.folder)
         self.pace.note()
 
     @property
     def seen(self) -> Seen:
         """What the wait need not list again."""
-        return NOTHING_SEEN if self.has_failed else Seen(tuple(self.results), self.latest)
+        return NOTHING_SEEN if self.has_failed else Seen(self.results, self.latest)
 
     def _list_completed(self) -> list[TaskResult]:
         # The downloads below have the run's time.
         with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
             return list(list_completed(client, self.job_id, self.latest))
 
-    def _take(self, added: Mapping[str, Unit], folder: Path) -> None:
+    def _take(self, added: WorkItems, folder: Path) -> None:
         for result in self._list_completed():
             self.latest = max(self.latest or result.changed_at, result.changed_at)
             self.has_failed = self.has_failed or not result.succeeded
-            item = added.get(result.task_id)
-            if result.succeeded and isinstance(item, WorkItem) and result.task_id not in self.results:
-                self.results[item.task_id] = replace(result, task_id=item.task_id)
-                self.pending.append(item)
+            number = added.find(result.task_id)
+            if result.succeeded and number is not None and self.results.add(result):
+                self.pending.append(added[number])
         while len(self.pending) >= self.size:
             self._download(self.pending[: self.size], folder)
             del self.pending[: self.size]
 
     def _download(self, items: list[WorkItem], folder: Path) -> None:
-        label = str(len(self.downloads) + 1) if self.size > 1 else ""
+        self.download_count += 1
+        label = str(self.download_count) if self.size > 1 else ""
         self.downloads.append((items, start_download(self.container, items, folder, label)))
+
+    def _receive(self) -> None:
+        """Note what has arrived. A download that went wrong, or lacks an output, is left to whoever waits."""
+        self.downloads = [one for one in self.downloads if not self._take_arrived(*one)]
+
+    def _take_arrived(self, items: list[WorkItem], download: PrefectFuture) -> bool:
+        """Note what a download has brought, if that is all it was to bring."""
+        if not has_ended(download) or find_failure(download) is not None:
+            return False
+        fetched = read_fetched(download)
+        if any(one is None or one.problem for one in fetched):
+            return False
+        for item, one in zip(items, fetched, strict=True):
+            self.fetched.note(item.task_id, one and one.md5)
+        return True
 
     @contextmanager
     def ended_on_failure(self) -> Iterator[None]:

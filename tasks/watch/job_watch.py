@@ -8,7 +8,7 @@ from tasks.azure import plain_batch
 from tasks.azure.states import read_state
 from tasks.base.printable import say_count
 from tasks.errors import JobError
-from tasks.spec.run_results import TaskResult
+from tasks.spec.file_results import TaskResult
 from tasks.watch.progress import Counts
 
 OVER = ("terminating", "completed", "deleting")

@@ -25,7 +25,7 @@ NASTY_NAMES = ["a b.txt", "it's; $(touch x) `y`.txt", "-n", "ä/日本 #?%41&.tx
 
 
 def work(output_name: str) -> WorkItem:
-    return WorkItem("x", output_name, "x-5eed", b"\x5e\xed")
+    return WorkItem("x", output_name, "5eed", b"\x5e\xed")
 
 
 def put(container: str, name: str, source: Path) -> Uploaded:

@@ -6,7 +6,9 @@ import pytest
 
 from tasks.base.printable import say_count
 from tasks.report.summary import describe_failures
-from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult
+from tasks.spec.file_results import NOT_COMPLETED, FileResult
+from tasks.spec.packed_results import FileResults
+from tasks.spec.run_results import RunResult
 from tests.messages import find_nonsense
 
 

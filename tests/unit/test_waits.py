@@ -93,7 +93,7 @@ ENDING = {
     "tasks/sharding.py: wait(list(under_way))": "Each request of the Prefect tasks has the run's deadline.",
     "tasks/sharding.py: worker.result()": "Each request of the threads has the run's deadline.",
     "tasks/sharding.py: future.result()": "It has ended.",
-    "tasks/watch/downloading.py: download.result()": "It has ended.",
+    "tasks/downloads.py: download.result()": "It has ended.",
     "tasks/watch/downloading.py: self._wait(self.downloads)": "Each request has the run's deadline.",
     "tasks/watch/downloading.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
     "tasks/watch/early_outputs.py: wait([future for _, future in self.downloads])": "Each request of a "

@@ -48,11 +48,12 @@ def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """The picture as SVG; "" if no Batch task ran."""
     if not any(file.task for file in result.files):
         return ""
-    spans = build_spans(result.files, result.started_at)
-    if not spans:
+    began_at = find_begin(result.files, result.started_at)
+    if began_at is None:
         return ""
+    spans = build_spans(result.files, began_at)
     left_out = sum(file.state == "unfinished" and not has_run(file) for file in result.files)
-    phases = build_phases(result, spans, starts, find_begin(result.files, result.started_at))
+    phases = build_phases(result, spans, starts, began_at)
     return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles, left_out)
 
 

@@ -1,18 +1,20 @@
 """When each Batch task ran and where, as rows of a chart: what a picture of a run is drawn from."""
 
+from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, chain, groupby, islice, pairwise
 from operator import attrgetter
 
-from tasks.spec.run_results import FileResult, TaskResult
+from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
+from tasks.spec.file_results import FileResult, TaskResult
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """One Batch task on its node; seconds count from the start of the run."""
 
@@ -35,38 +37,54 @@ class ChartRow:
     slots: int = 1
 
 
-def build_spans(files: Sequence[FileResult], began_at: datetime | None = None) -> list[Span]:
+class Spans(PackedSequence[Span]):
+    """The spans of many files, in the order of these."""
+
+    def __init__(self, files: Iterable[FileResult], first: datetime):
+        self._names, self._nodes, self._node_ids = PackedTexts(), array("I"), Interned[str]()
+        self.starts, self._ends, self._succeeded = array("d"), array("d"), bytearray()
+        for file, task in _list_ran(files):
+            self._names.append(file.name)
+            self._nodes.append(self._node_ids.add(task.node_id))
+            # Differences of times, which are exact: one task may start at the very moment that another ends.
+            self.starts.append((_find_start(task) - first).total_seconds())
+            self._ends.append((task.changed_at - first).total_seconds())
+            self._succeeded.append(file.state != "failed")
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _make(self, number: int) -> Span:
+        return Span(
+            self._names[number],
+            self._node_ids[self._nodes[number]],
+            self.starts[number],
+            self._ends[number],
+            bool(self._succeeded[number]),
+        )
+
+
+def build_spans(files: Sequence[FileResult], began_at: datetime | None = None) -> Sequence[Span]:
     """The tasks that ran on a node, by start; failed is also one that left its file without an output.
 
     The service tells when a task completed; its start is as much earlier as it ran. Seconds count from
     `began_at`, if the first task began after that.
     """
-    ran = _list_ran(files)
-    if not ran:
-        return []
     first = find_begin(files, began_at)
-    # Differences of times, which are exact: one task may start at the very moment that another ends.
-    spans = [
-        Span(
-            file.name,
-            task.node_id,
-            (_find_start(task) - first).total_seconds(),
-            (task.changed_at - first).total_seconds(),
-            file.state != "failed",
-        )
-        for file, task in ran
-    ]
-    return sorted(spans, key=attrgetter("start_seconds", "name"))
+    if first is None:
+        return []
+    spans = Spans(files, first)
+    return Selection(spans, sorted(range(len(spans)), key=spans.starts.__getitem__))
 
 
-def find_begin(files: Sequence[FileResult], began_at: datetime | None = None) -> datetime:
-    """The moment from which seconds count; a task must have run."""
-    began = [_find_start(task) for _, task in _list_ran(files)]
-    return min([*began, began_at] if began_at else began)
+def find_begin(files: Iterable[FileResult], began_at: datetime | None = None) -> datetime | None:
+    """The moment from which seconds count; None if no task has run."""
+    began = min((_find_start(task) for _, task in _list_ran(files)), default=None)
+    return min(began, began_at) if began and began_at else began
 
 
-def _list_ran(files: Iterable[FileResult]) -> list[tuple[FileResult, TaskResult]]:
-    return [(file, file.task) for file in files if file.task and has_run(file)]
+def _list_ran(files: Iterable[FileResult]) -> Iterator[tuple[FileResult, TaskResult]]:
+    return ((file, file.task) for file in files if file.task and has_run(file))
 
 
 def has_run(file: FileResult) -> bool:
@@ -87,42 +105,49 @@ def slot_rows(spans: Sequence[Span]) -> list[ChartRow]:
     ]
 
 
-def group_by_node(spans: Sequence[Span]) -> dict[str, list[Span]]:
+def group_by_node(spans: Sequence[Span]) -> dict[str, Sequence[Span]]:
     """The spans of each node; the node that began first comes first."""
-    nodes: dict[str, list[Span]] = {}
-    for span in spans:
-        nodes.setdefault(span.node_id, []).append(span)
+    return {node_id: Selection(spans, numbers) for node_id, numbers in _number_by_node(spans).items()}
+
+
+def _number_by_node(spans: Sequence[Span]) -> dict[str, array]:
+    nodes: dict[str, array] = {}
+    for number, span in enumerate(spans):
+        nodes.setdefault(span.node_id, array("I")).append(number)
     return nodes
 
 
-def _fill_slots(spans: Sequence[Span]) -> list[list[Span]]:
+def _fill_slots(spans: Sequence[Span]) -> list[Sequence[Span]]:
     """Spans of one node, in order of start, laid into as few slots as hold them with none over another."""
-    slots: list[list[Span]] = []
+    slots: list[array] = []
     free: list[int] = []
     busy: list[tuple[float, int]] = []
-    for span in spans:
+    for number, span in enumerate(spans):
         while busy and busy[0][0] <= span.start_seconds:
             heappush(free, heappop(busy)[1])
         if not free:
             heappush(free, len(slots))
-            slots.append([])
+            slots.append(array("I"))
         slot = heappop(free)
-        slots[slot].append(span)
+        slots[slot].append(number)
         heappush(busy, (span.end_seconds, slot))
-    return slots
+    return [Selection(spans, numbers) for numbers in slots]
 
 
 def merge_rows(spans: Sequence[Span], rows_max: int) -> list[ChartRow]:
-    """A row for each node or, if there are more nodes than rows, for as many neighbours as it takes."""
-    nodes = list(group_by_node(spans).items())
+    """A row for each node or, if there are more nodes than rows, for as many neighbours as it takes; the
+    spans are in order of start."""
+    nodes = _number_by_node(spans)
     per_row = -(-len(nodes) // rows_max)
-    return [_merge_nodes(nodes[at : at + per_row], at) for at in range(0, len(nodes), per_row)]
+    return [_merge_nodes(spans, nodes, at, per_row) for at in range(0, len(nodes), per_row)]
 
 
-def _merge_nodes(nodes: Sequence[tuple[str, list[Span]]], at: int) -> ChartRow:
-    label = nodes[0][0] if len(nodes) == 1 else f"nodes {at + 1} to {at + len(nodes)}"
-    spans = sorted((span for _, of_node in nodes for span in of_node), key=attrgetter("start_seconds"))
-    return ChartRow(label, spans, sum(len(_fill_slots(of_node)) for _, of_node in nodes))
+def _merge_nodes(spans: Sequence[Span], nodes: dict[str, array], at: int, count: int) -> ChartRow:
+    """The row of so many of the nodes, from one on."""
+    merged = dict(islice(nodes.items(), at, at + count))
+    label = next(iter(merged)) if len(merged) == 1 else f"nodes {at + 1} to {at + len(merged)}"
+    slots = sum(len(_fill_slots(Selection(spans, numbers))) for numbers in merged.values())
+    return ChartRow(label, Selection(spans, sorted(chain(*merged.values()))), slots)
 
 
 def divide(length: float, parts: int) -> list[float]:

@@ -8,7 +8,8 @@ from deployments.local.__main__ import WORDS_MAX, main
 from deployments.local.demo import OUTPUT_NAME, SHOWN_FILES, tables
 from flows import top_n_words
 from flows.top_n_words import TopNWordsSpec
-from tasks.spec.inputs import InputFile, find_inputs
+from tasks.spec.input_files import InputFile
+from tasks.spec.inputs import find_inputs
 
 
 def files_of(folder: Path, *names: str) -> list[InputFile]:

@@ -30,8 +30,9 @@ from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
+from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.prices import NodeHours, PriceSpec
-from tasks.spec.run_results import FileResult, RunResult, TaskResult
+from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup, PoolSpec
 from tasks.spec.spent import Spent
 from tasks.spec.task_specs import TaskSpec

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 from tasks.report.picture.timeline import (
     Span,
 )
-from tasks.spec.run_results import FileResult, RunResult, TaskResult
+from tasks.spec.file_results import FileResult, TaskResult
+from tasks.spec.run_results import RunResult
 
 SVG = "{http://www.w3.org/2000/svg}"
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)

@@ -13,8 +13,8 @@ from tasks.plans import plan_run
 from tasks.spec.bundle_sizes import choose_files_per_task
 from tasks.spec.bundles import make_bundle, make_bundles
 from tasks.spec.command_line import build_command
+from tasks.spec.file_results import describe_problem
 from tasks.spec.naming import names_of_run
-from tasks.spec.run_results import describe_problem
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
 from tasks.watch.bundle_outcomes import read_outcome, read_outcomes

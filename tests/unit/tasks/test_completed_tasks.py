@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.errors import JobError
-from tasks.spec.run_results import describe_problem
+from tasks.spec.file_results import describe_problem
 from tasks.watch.completed_tasks import NOTHING_SEEN, _read_result
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.job_watch import refuse_lost_container
@@ -54,9 +54,11 @@ def test_a_task_that_failed_says_why_once_and_without_signatures():
 def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure():
     """What the early looks saw to succeed isn't listed again; a failure among it is for the wait to tell."""
     early = EarlyOutputs("job", "output", None, size=1)
-    early.results["task-1"] = result = _read_result(ENDED)
+    result = _read_result(ENDED)
+    early.results.add(result)
     early.latest = result.changed_at
-    assert (early.seen.ids, early.seen.latest) == (("task-1",), result.changed_at)
+    assert early.seen.results.get(result.task_id) == result
+    assert early.seen.latest == result.changed_at
     early.has_failed = True
     assert early.seen == NOTHING_SEEN
 

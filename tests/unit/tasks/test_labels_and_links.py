@@ -7,7 +7,7 @@ import pytest
 from tasks.azure.accounts import Accounts
 from tasks.azure.portal_links import portal_links
 from tasks.report.run_name import build_run_name, find_dataset
-from tasks.spec.inputs import InputFile
+from tasks.spec.input_files import InputFile
 from tasks.spec.naming import names_of_run
 
 GROUP = "/subscriptions/0000/resourceGroups/words/providers"

@@ -16,7 +16,8 @@ from tasks.logs import run_logger
 from tasks.report.picture.artifact import draw_picture, picture_markdown, publish_picture
 from tasks.report.picture.node_starts import NodeStart, read_node_start
 from tasks.report.picture.phases import split_node_start
-from tasks.spec.run_results import NOT_COMPLETED, NOT_FETCHED, FileResult, RunResult, TaskResult
+from tasks.spec.file_results import NOT_COMPLETED, NOT_FETCHED, FileResult, TaskResult
+from tasks.spec.run_results import RunResult
 from tests.unit.tasks.pictured_runs import NOON, SVG, elements, file_result, run_result, texts
 
 SIZE_MAX_BYTES = 300_000

@@ -11,7 +11,7 @@ from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.reuse.remembering import remembered, set_stale_aside
 from tasks.spec.work import WorkItem
 
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-5eed", b"\x5e\xed")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", b"\x5e\xed")
 
 
 def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
@@ -22,7 +22,9 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
     def stop():
         raise OSError("no more threads")
 
-    outputs = SimpleNamespace(fetched={"a-5eed": "0a1b"}, tasks={}, made=lambda: [(ITEM, "0a1b")], stop=stop)
+    outputs = SimpleNamespace(
+        fetched={ITEM.task_id: "0a1b"}, tasks={}, made=lambda: [(ITEM, "0a1b")], stop=stop
+    )
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
     assert written.keys() == {"a.txt"}
@@ -35,7 +37,7 @@ def test_a_stale_output_that_can_not_be_moved_is_told(tmp_path, caplog, monkeypa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".earlier").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "out" / "a_OUTPUT.txt").write_text("old")
-    outputs = SimpleNamespace(items={"a-5eed": ITEM}, tasks={"a-5eed"}, find_failed=lambda: ["a-5eed"])
+    outputs = SimpleNamespace(tasks={ITEM.task_id}, find_failed=lambda: [ITEM])
     assert set_stale_aside(tmp_path / "out", outputs) == []  # pyright: ignore[reportArgumentType]
     assert "would follow a link out of" in caplog.text
     assert (tmp_path / "out" / "a_OUTPUT.txt").read_text() == "old"

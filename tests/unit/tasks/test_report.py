@@ -21,15 +21,9 @@ from tasks.report.failed_logs import (
 from tasks.report.files_table import ROWS_MAX, by_interest, file_row, leave_out_empty, write_table
 from tasks.report.node_words import find_last_line, shorten_node_id, shorten_node_paths
 from tasks.report.summary import describe_failures, summary_lines, summary_markdown
-from tasks.spec.run_results import (
-    NOT_COMPLETED,
-    NOT_FETCHED,
-    FileResult,
-    FileResults,
-    RunResult,
-    TaskResult,
-    describe_problem,
-)
+from tasks.spec.file_results import NOT_COMPLETED, NOT_FETCHED, FileResult, TaskResult, describe_problem
+from tasks.spec.packed_results import FileResults
+from tasks.spec.run_results import RunResult
 from tasks.spec.specs import PoolSpec, describe_nodes
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -135,7 +129,7 @@ def test_summary_fits_one_screen():
 
 
 def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
-    """Those that failed come first, by name, then the slowest; the file beside the outputs has all."""
+    """Those that failed come first, by name, then the slowest; the file has all, in their order."""
     files = [FileResult(f"{n}", task_result(seconds=float(n))) for n in range(2 * ROWS_MAX)]
     files.append(FileResult("left", task_result(seconds=1e9), problem=NOT_FETCHED))
     files += [
@@ -150,12 +144,12 @@ def test_the_table_of_many_files_begins_with_what_one_looks_for(tmp_path):
         str(2 * ROWS_MAX - 1),
     ]
     result = RunResult("key", "job", "pool", str(tmp_path), 1, FileResults(files))
-    assert write_table(result, sorted_files) == f"All of them are in {tmp_path}/fan-out-files-key.csv."
+    assert write_table(result) == f"All of them are in {tmp_path}/fan-out-files-key.csv."
     with (tmp_path / "fan-out-files-key.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == len(files)
-    assert rows[0]["file"] == 'broken "one", of many'
-    assert rows[3]["seconds"] == str(float(2 * ROWS_MAX - 1))
+    assert rows[-1]["file"] == 'broken "one", of many'
+    assert rows[3]["seconds"] == "3.0"
 
 
 def test_the_logs_of_a_failed_file_are_whole_where_they_fit(tmp_path):
@@ -186,7 +180,7 @@ def test_a_table_that_cannot_be_written_fails_no_run(tmp_path):
     files = [FileResult("a", task_result())]
     result = RunResult("key", "job", "pool", str(tmp_path / "gone"), 1, FileResults(files))
     with disable_run_logger():
-        assert "could not be written" in write_table(result, files)
+        assert "could not be written" in write_table(result)
 
 
 def test_a_row_names_the_output_within_its_folder():
@@ -266,7 +260,7 @@ def test_a_summary_says_why_its_run_ended_early():
 def test_names_with_numbers_stand_in_the_order_of_these():
     """As people number files; names without numbers, or with many digits, are none the worse."""
     names = ["a/part-1", "a/part-2", "a/part-10", "a/part-10b", "b", "b2", "10", f"b{'9' * 5000}", "2", ""]
-    ordered = [file.name for file in by_interest(FileResult(name, task_result()) for name in names)]
+    ordered = [file.name for file in by_interest([FileResult(name, task_result()) for name in names])]
     assert ordered == ["", "2", "10", *names[:6], names[7]]
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from tasks.report.files_table import ROWS_MAX, by_interest, describe_shown
 from tasks.report.summary import BLOCK_COLUMNS, summary_markdown
-from tasks.spec.run_results import NOT_COMPLETED, FileResult, FileResults, RunResult, TaskResult
+from tasks.spec.file_results import NOT_COMPLETED, FileResult, TaskResult
+from tasks.spec.packed_results import FileResults
+from tasks.spec.run_results import RunResult
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)
 RESULT = RunResult("key", "job", "pool", "out", 1, FileResults())
@@ -47,5 +49,5 @@ def test_the_table_says_which_of_many_files_it_has(problems, shown):
     """Of kinds that it doesn't show it says nothing."""
     files = [FileResult(f"{n}", None, problem=problem) for n, problem in enumerate(problems)]
     files += [FileResult(f"done-{n}", TaskResult("a", NOON, 0, seconds=1.0)) for n in range(3 * ROWS_MAX)]
-    said = describe_shown(by_interest(files))
+    said = describe_shown(by_interest(files), len(files))
     assert said == f"{ROWS_MAX} of {len(files):,} files: {shown}."

@@ -15,7 +15,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import WorkItem
 
-ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "a-b-txt-5eed", b"\x5e\xed")
+ITEM = WorkItem("sub/a b.txt", "sub/a b_OUTPUT.txt", "5eed", b"\x5e\xed")
 SIGNER = Signer(
     "acc",
     "https://acc.blob.core.windows.net",
@@ -53,8 +53,8 @@ def test_what_a_failed_task_printed_outlives_its_node():
     logs = body("cp {input} {output}")["outputFiles"][1:]
     assert [log["filePattern"] for log in logs] == ["../stdout.txt", "../stderr.txt"]
     assert [log["destination"]["container"]["path"] for log in logs] == [
-        ".logs/a-b-txt-5eed/stdout.txt",
-        ".logs/a-b-txt-5eed/stderr.txt",
+        ".logs/sub-a-b-txt-5eed/stdout.txt",
+        ".logs/sub-a-b-txt-5eed/stderr.txt",
     ]
     assert {log["uploadOptions"]["uploadCondition"] for log in logs} == {"taskfailure"}
     headers = [log["destination"]["container"]["uploadHeaders"] for log in logs]

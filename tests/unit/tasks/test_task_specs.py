@@ -29,7 +29,7 @@ SIGNER = Signer(
     *validity(datetime(2026, 1, 1, tzinfo=timezone.utc), 60),
     "c2Vj",
 )
-ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "a-5eed", b"\x5e\xed")
+ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", b"\x5e\xed")
 
 
 def body_of(task: TaskSpec) -> models.BatchTaskCreateOptions:

@@ -1,0 +1,162 @@
+"""Sequences of small things kept as columns of bytes: a million Python objects of each kind would fill the
+memory of a driver.
+"""
+
+from abc import abstractmethod
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Generic, TypeVar, overload
+
+Item = TypeVar("Item")
+Value = TypeVar("Value", bound=Hashable)
+
+DIGEST_BYTES = 16
+# Of the table by which a member is found, this part is in use at most.
+USED_PART = 0.5
+FREE = -1
+
+
+class PackedSequence(Sequence[Item]):
+    """A sequence that makes an item when it is asked for it; a slice of it is a view, which holds none."""
+
+    @abstractmethod
+    def _make(self, number: int) -> Item:
+        """The item of that number, which is one of them."""
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        chosen = range(len(self))[index]
+        return self._make(chosen) if isinstance(chosen, int) else Selection(self, chosen)
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._make, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            one == another for one, another in zip(self, other, strict=True)
+        )
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({[*self]!r})"
+
+
+class Selection(PackedSequence[Item]):
+    """Some of a sequence's items, in an order of their own, by their numbers."""
+
+    def __init__(self, items: Sequence[Item], numbers: Iterable[int]):
+        self._items = items
+        self._numbers = numbers if isinstance(numbers, range | array) else array("I", numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _make(self, number: int) -> Item:
+        return self._items[self._numbers[number]]
+
+
+def select(items: Sequence[Item], is_wanted: Callable[[Item], object]) -> Sequence[Item]:
+    """Those of the items that are wanted: all as they are, or some as a view, which holds none."""
+    chosen = array("I", (number for number, item in enumerate(items) if is_wanted(item)))
+    return items if len(chosen) == len(items) else Selection(items, chosen)
+
+
+class PackedTexts(PackedSequence[str]):
+    """Texts, whatever characters they have, one behind the other in UTF-8."""
+
+    def __init__(self, texts: Iterable[str] = ()):
+        self._bytes, self._ends = bytearray(), array("Q", [0])
+        for text in texts:
+            self.append(text)
+
+    def append(self, text: str) -> None:
+        # As names of files may have bytes that are no characters.
+        self._bytes += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._bytes))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def _make(self, number: int) -> str:
+        part = self._bytes[self._ends[number] : self._ends[number + 1]]
+        return part.decode("utf-8", "surrogatepass")
+
+
+class Interned(Generic[Value]):
+    """Values of which many are the same, each kept once and known by a number."""
+
+    def __init__(self):
+        self._numbers, self._values = dict[Value, int](), list[Value]()
+
+    def add(self, value: Value) -> int:
+        number = self._numbers.setdefault(value, len(self._values))
+        if number == len(self._values):
+            self._values.append(value)
+        return number
+
+    def __getitem__(self, number: int) -> Value:
+        return self._values[number]
+
+
+class KnownTexts:
+    """Texts of which is only to be known which there are: each has a number, in the order of their coming.
+
+    A digest is kept of each. Two texts of the same are as unlikely as two files of the same content.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()):
+        self._digests, self._table = bytearray(), array("i", [FREE] * 16)
+        for text in texts:
+            self.add(text)
+
+    def __len__(self) -> int:
+        return len(self._digests) // DIGEST_BYTES
+
+    def __contains__(self, text: str) -> bool:
+        return self.find(text) is not None
+
+    def find(self, text: str) -> int | None:
+        """The number of a text; None if it is none of them."""
+        number = self._table[self._find_place(_digest(text))]
+        return None if number == FREE else number
+
+    def add(self, text: str) -> int:
+        """The number of a text, which is one of them from now on."""
+        digest = _digest(text)
+        place = self._find_place(digest)
+        if self._table[place] != FREE:
+            return self._table[place]
+        number = len(self)
+        self._digests += digest
+        self._table[place] = number
+        if number > USED_PART * len(self._table):
+            self._grow()
+        return number
+
+    def _find_place(self, digest: bytes | bytearray) -> int:
+        """Where in the table the number of a digest stands, or would: at its first bytes, or behind."""
+        table, digests, size = self._table, self._digests, len(self._table)
+        place = int.from_bytes(digest[:8], "little") % size
+        while (number := table[place]) != FREE:
+            if digests.startswith(digest, number * DIGEST_BYTES):
+                break
+            place = (place + 1) % size
+        return place
+
+    def _grow(self) -> None:
+        self._table = array("i", [FREE]) * (2 * len(self._table))
+        for number in range(len(self)):
+            start = number * DIGEST_BYTES
+            self._table[self._find_place(self._digests[start : start + DIGEST_BYTES])] = number
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()

@@ -1,0 +1,74 @@
+"""The files of a run, in its order."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.base.packed import Interned, PackedSequence, PackedTexts
+from tasks.spec.blob_places import InputBlob
+from tasks.spec.recipe import digest_json
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file, the name that it has in the run, and the name of its output."""
+
+    root: str
+    """What stands before the name in a local file's path, shared by many; the whole path and a NUL of one
+    whose path does not end in its name; "" of a file that is in blob storage."""
+
+    name: str
+    output_name: str
+    size_bytes: int
+    blob: InputBlob | None = None
+    """None for a local file, which is uploaded into the run's own container."""
+
+    @property
+    def path(self) -> str:
+        """Of a local file; the URL of one that is in blob storage."""
+        if self.blob:
+            return self.blob.url
+        return self.root[:-1] if self.root.endswith("\0") else self.root + self.name
+
+    @property
+    def digest(self) -> str | None:
+        """What tells the content of a blob from any other that there ever was; of a local file only its
+        content does."""
+        return digest_json([self.path, self.blob.etag]) if self.blob else None
+
+
+class InputFiles(PackedSequence[InputFile]):
+    """Many of them; each is made when it is asked for."""
+
+    def __init__(self, files: Iterable[InputFile] = ()):
+        self._names, self._output_names = PackedTexts(), PackedTexts()
+        self._sizes = array("Q")
+        self._roots, self._known_roots = array("I"), Interned[str]()
+        self._blobs: dict[int, InputBlob] = {}
+        for file in files:
+            self._append(file)
+
+    @property
+    def output_names(self) -> Sequence[str]:
+        """The names of their outputs."""
+        return self._output_names
+
+    def _append(self, file: InputFile) -> None:
+        if file.blob is not None:
+            self._blobs[len(self)] = file.blob
+        self._output_names.append(file.output_name)
+        self._roots.append(self._known_roots.add(file.root))
+        self._sizes.append(file.size_bytes)
+        self._names.append(file.name)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _make(self, number: int) -> InputFile:
+        return InputFile(
+            self._known_roots[self._roots[number]],
+            self._names[number],
+            self._output_names[number],
+            self._sizes[number],
+            self._blobs.get(number),
+        )
