@@ -22,7 +22,10 @@ def begin_disabling(world: World, job: Job, disable_tasks: DisableTasks) -> None
 
 
 def enable(world: World, job: Job) -> None:
-    """As recorded, a job is active again in the moment in which it is enabled: nothing has to stop."""
+    """As recorded, a job is active again in the moment in which it is enabled, as nothing has to stop; and
+    one of which nothing runs has been disabled by then."""
+    if job.state == "disabling" and not _is_held_up(world, job):
+        _disabled(world, job)
     world.store.move_job(job, "enable", world.now)
     _enabled(world, job)
 

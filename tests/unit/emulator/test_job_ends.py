@@ -222,3 +222,16 @@ def test_states_in_between_are_never_previous_ones(driver):
     driver.do(jobs.delete_job, "job")
     assert (job.state, job.modified) == ("deleting", modified)
     assert (job.previous_state, job.previous_state_since) == ("completed", ended)
+
+
+@pytest.mark.parametrize(("runs", "previous"), [(False, "disabled"), (True, "active")])
+def test_job_enabled_while_it_is_disabled_tells_where_it_stood(driver, runs, previous):
+    """One of which nothing runs has been disabled by the time that it is enabled, as recorded; one whose task
+    is waited for has not."""
+    driver.add_pool()
+    driver.add_job()
+    if runs:
+        driver.add_task("t")
+    driver.do(jobs.disable_job, "job", "wait")
+    job = driver.do(jobs.enable_job, "job")
+    assert (job.state, job.previous_state) == ("active", previous)
