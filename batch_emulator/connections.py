@@ -66,7 +66,7 @@ class GatheringProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, _Gathering(cast(asyncio.Transport, transport))))
         self.idle_since = self.loop.time()
-        if len(self.connections) > most_connections():
+        if len(self.connections) > _most_connections():
             surplus = _longest_waiting(cast("set[GatheringProtocol]", self.connections), default=self)
             surplus.transport.abort()
             # It says so itself, but not before others have been taken.
@@ -90,7 +90,7 @@ class GatheringProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete and self.cycle.more_body
 
 
-def most_connections() -> int:
+def _most_connections() -> int:
     """How many may be open at once: files and sockets to storage need descriptors too."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit - min(limit // 2, _DESCRIPTORS_FOR_OTHERS) if limit > 0 else _MANY

@@ -34,23 +34,23 @@ def main(inputs: str, outputs: str, nodes: str, slots: str, command: str, count:
     options = [f"--command={command} {{input}}", f"--output-dir={outputs}", *pool]
     # In a file: kept in memory, and read from there, what it prints would count as its own.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
-        cost = run_measured([inputs, *options, "--json"], printed)
+        cost = _run_measured([inputs, *options, "--json"], printed)
         printed.seek(0)
         result = json.load(printed)
     found = {"files": len(result["outputs"]), "unchanged": result["unchanged"], **cost}
     if count and result["pool_id"]:
-        found["task_runs"] = count_task_runs(result["run_key"])
+        found["task_runs"] = _count_task_runs(result["run_key"])
     print(json.dumps(found), flush=True)
 
 
-def run_measured(arguments: list[str], printed: TextIO) -> dict[str, float]:
+def _run_measured(arguments: list[str], printed: TextIO) -> dict[str, float]:
     """What the run took, from the import of the flows on. SystemExit if it fails."""
     started = time.perf_counter()
     from flows.command_line import main as run_in_terminal
     from flows.fan_out import fan_out
 
     imported = time.process_time()
-    with counting() as hosts, redirect_stdout(printed):
+    with _counting() as hosts, redirect_stdout(printed):
         code = run_in_terminal(fan_out, arguments)
     if code:
         raise SystemExit(code)
@@ -65,7 +65,7 @@ def run_measured(arguments: list[str], printed: TextIO) -> dict[str, float]:
 
 
 @contextmanager
-def counting() -> Iterator[Counter[str]]:
+def _counting() -> Iterator[Counter[str]]:
     """How many requests the clients that are built on `requests` send, by host and port."""
     hosts, send = Counter[str](), requests.Session.send
 
@@ -80,7 +80,7 @@ def counting() -> Iterator[Counter[str]]:
         requests.Session.send = send
 
 
-def count_task_runs(flow_run_id: str) -> int:
+def _count_task_runs(flow_run_id: str) -> int:
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:

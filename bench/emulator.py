@@ -53,8 +53,8 @@ def run(given: argparse.Namespace) -> None:
     quick = given.quick
     sizes = given.sizes or ([1_000, 10_000] if quick else [1_000, 100_000])
     parts = {
-        "adding": measure_adding(2_000 if quick else 20_000),
-        "running": measure_running(200 if quick else 1_000),
+        "adding": _measure_adding(2_000 if quick else 20_000),
+        "running": _measure_running(200 if quick else 1_000),
         "latencies": measure_latencies(sizes, repetitions=11 if quick else 51, kept=given.kept),
     }
     for name, rows in parts.items():
@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> None:
                 print_row(row)
 
 
-def measure_adding(count: int) -> Iterator[Row]:
+def _measure_adding(count: int) -> Iterator[Row]:
     """Tasks added a second, by collections of 100 over one connection."""
     bodies = list(make_collections(count))
     with run_echo() as service, service.client() as client:
@@ -104,7 +104,7 @@ def _adding_by_official_client(
             yield partial(official.create_tasks, f"official-{number}", tasks)
 
 
-def measure_running(count: int) -> Iterator[Row]:
+def _measure_running(count: int) -> Iterator[Row]:
     """Tasks run a second: real processes, and simulated ones."""
     spawning = partial(spawn_many, ["/bin/true"], count, at_once=_SLOTS)
     # In turns: other work on the machine comes and goes, and shall disturb all of them alike.

@@ -57,6 +57,8 @@ def _measure(folder: Path, is_quick: bool, sizes: list[int], drives: list[Drive]
 
 
 def _noting(drives: list[Drive], measured: Iterable[Drive]) -> Iterator[Drive]:
+    """As they are measured, with a note of those that are first runs."""
     for one in measured:
-        drives.append(one)
+        if not one.unchanged:
+            drives.append(one)
         yield one

@@ -47,16 +47,16 @@ def keeping(measured: Measured, folder: Path, name: str) -> Iterator[None]:
 
 
 def _write_and_tell(measured: Measured, folder: Path, name: str) -> None:
-    print(f"Written: {write_results(measured, folder, name)}")
+    print(f"Written: {_write_results(measured, folder, name)}")
 
 
-def write_results(measured: Measured, folder: Path, name: str) -> Path:
+def _write_results(measured: Measured, folder: Path, name: str) -> Path:
     """Write page, numbers and plot by that name, the plot last: what it needs may fail. The page."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{name}.md"
     page.write_text("\n".join(_write_page(name, measured)) + "\n", encoding="utf-8")
     (folder / f"{name}.json").write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
-    draw_growth(folder / f"{name}.png", measured.drives)
+    _draw_growth(folder / f"{name}.png", measured.drives)
     return page
 
 
@@ -104,7 +104,7 @@ def _write_page(name: str, measured: Measured) -> Iterable[str]:
         yield f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in row.cells())} |"
 
 
-def draw_growth(path: Path, drives: Sequence[Drive]) -> None:
+def _draw_growth(path: Path, drives: Sequence[Drive]) -> None:
     """The driver's processor time, memory and calls against the number of files, with the targets."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

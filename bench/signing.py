@@ -10,22 +10,10 @@ from email.utils import formatdate
 
 import httpx
 
+from batch_emulator.api.auth import SIGNED_HEADERS
+
 API_VERSION = "2025-06-01"
 JSON_TYPE = "application/json; odata=minimalmetadata"
-
-_SIGNED = (
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-)
 
 
 class SharedKey(httpx.Auth):
@@ -42,7 +30,7 @@ class SharedKey(httpx.Auth):
         yield request
 
     def _text(self, request: httpx.Request) -> str:
-        headers = [request.headers.get(name, "") for name in _SIGNED]
+        headers = [request.headers.get(name, "") for name in SIGNED_HEADERS]
         path = request.url.raw_path.partition(b"?")[0].decode()
         query = "".join(f"\n{name}:{value}" for name, value in sorted(request.url.params.multi_items()))
         date = f"ocp-date:{request.headers['ocp-date']}"

@@ -42,8 +42,8 @@ def main(inputs: str, outputs: str, command: str, nodes: str, slots: str) -> Non
     name = f"tutorial-{uuid.uuid4().hex[:12]}"
     source, target = storage.create_container(f"{name}-in"), storage.create_container(f"{name}-out")
     urls = [upload(storage, source, path) for path in files]
-    create_pool_and_job(batch, name, int(nodes), int(slots))
-    add_tasks(batch, name, files, urls, sign_container(storage, target), command)
+    _create_pool_and_job(batch, name, int(nodes), int(slots))
+    add_tasks(batch, name, files, urls, _sign_container(storage, target), command)
     wait(batch, name)
     download(target, Path(outputs))
     for container in (source, target):
@@ -68,7 +68,7 @@ def upload(storage: BlobServiceClient, container: ContainerClient, path: Path) -
     return f"{blob.url}?{token}"
 
 
-def sign_container(storage: BlobServiceClient, container: ContainerClient) -> str:
+def _sign_container(storage: BlobServiceClient, container: ContainerClient) -> str:
     token = generate_container_sas(
         storage.account_name or "",
         container.container_name,
@@ -79,7 +79,7 @@ def sign_container(storage: BlobServiceClient, container: ContainerClient) -> st
     return f"{container.url}?{token}"
 
 
-def create_pool_and_job(batch: BatchClient, name: str, nodes: int, slots: int) -> None:
+def _create_pool_and_job(batch: BatchClient, name: str, nodes: int, slots: int) -> None:
     machine = models.VirtualMachineConfiguration(
         image_reference=IMAGE, node_agent_sku_id="batch.node.ubuntu 24.04"
     )

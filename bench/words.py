@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> None:
 
 def measure(megabytes: int, folder: Path) -> Iterator[Row]:
     """The best of three of each, in turns."""
-    text = make_text(folder / "text.txt", megabytes)
+    text = _make_text(folder / "text.txt", megabytes)
     output = str(folder / "out.txt")
     script = [sys.executable, str(_SCRIPT), "--numwords", "3", "--filepath", str(text)]
     ways = {
@@ -47,7 +47,7 @@ def measure(megabytes: int, folder: Path) -> Iterator[Row]:
         "tutorial": [sys.executable, "-m", "bench.tutorial_words", str(text), output],
         "tools": ["/bin/sh", "-c", _PIPELINE, "sh", str(text), output],
     }
-    rounds = [{name: time_process(argv) for name, argv in ways.items()} for _ in range(_ROUNDS)]
+    rounds = [{name: _time_process(argv) for name, argv in ways.items()} for _ in range(_ROUNDS)]
     wall = {name: min(each[name].seconds for each in rounds) for name in ways}
     cpu = {name: min(each[name].cpu_seconds for each in rounds) for name in ways}
     what = f"node script, {megabytes} MB"
@@ -56,7 +56,7 @@ def measure(megabytes: int, folder: Path) -> Iterator[Row]:
     yield Row(f"{what}, wall", wall["ours"], "s", wall["tools"], "tr | sort | uniq -c | sort", WALL_TARGET)
 
 
-def make_text(path: Path, megabytes: int) -> Path:
+def _make_text(path: Path, megabytes: int) -> Path:
     """A text of some 20,000 words, the common ones as common as in a language."""
     chosen = random.Random(11)
     letters = "etaoinshrdlucmfwypvbgk"
@@ -71,7 +71,7 @@ def make_text(path: Path, megabytes: int) -> Path:
     return path
 
 
-def time_process(argv: list[str]) -> Cost:
+def _time_process(argv: list[str]) -> Cost:
     """Run to the end. Raises CalledProcessError."""
     variables = {**os.environ, "LC_ALL": "C"}
     return measure_cost(partial(run_group, argv, variables, is_read=False))

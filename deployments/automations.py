@@ -63,18 +63,18 @@ def server() -> Iterator[SyncPrefectClient]:
 def apply(client: SyncPrefectClient, cleanup: str | None = None, notify: str = NOTIFY_BLOCK) -> Iterator[str]:
     """Bring the server's automations to what the file says; a line for each. Raises AutomationError."""
     ids = {
-        "deployment": ("deployment_id", cleanup_deployment(client, cleanup)),
-        "block": ("block_document_id", notification_block(client, notify)),
+        "deployment": ("deployment_id", _cleanup_deployment(client, cleanup)),
+        "block": ("block_document_id", _notification_block(client, notify)),
     }
     for entry in yaml.safe_load((FOLDER / "automations.yaml").read_text(encoding="utf-8"))["automations"]:
-        wanted = resolved(entry, ids)
+        wanted = _resolved(entry, ids)
         if wanted is None:
             yield f"Skipped    {entry['name']}: there is no block {notify} that can notify"
         else:
             yield f"{put(client, wanted):<10} {wanted.name}"
 
 
-def resolved(entry: Mapping[str, Any], ids: Mapping[str, tuple[str, UUID | None]]) -> AutomationCore | None:
+def _resolved(entry: Mapping[str, Any], ids: Mapping[str, tuple[str, UUID | None]]) -> AutomationCore | None:
     """The automation with ids in place of names; None if what an action needs isn't there."""
     actions = []
     for action in entry["actions"]:
@@ -110,7 +110,7 @@ def strip_server_fields(automation: AutomationCore) -> AutomationCore:
     return AutomationCore.model_validate(automation.model_dump(exclude={"id", "owner_resource"}))
 
 
-def cleanup_deployment(client: SyncPrefectClient, name: str | None) -> UUID:
+def _cleanup_deployment(client: SyncPrefectClient, name: str | None) -> UUID:
     """The deployment of the flow `cleanup` with that name, `cleanup/one-run` say. Raises AutomationError."""
     chosen = FlowFilter(name=FlowFilterName(any_=[FLOW]))
     found = {f"{FLOW}/{one.name}": one.id for one in client.read_deployments(flow_filter=chosen)}
@@ -125,7 +125,7 @@ def cleanup_deployment(client: SyncPrefectClient, name: str | None) -> UUID:
     return found[name]
 
 
-def notification_block(client: SyncPrefectClient, name: str) -> UUID | None:
+def _notification_block(client: SyncPrefectClient, name: str) -> UUID | None:
     """The block of that name that can notify, of whatever type; None if there is none."""
     body = {"block_documents": {"name": {"any_": [name]}}, "block_schemas": CAN_NOTIFY}
     found = client.request("POST", "/block_documents/filter", json=body).json()

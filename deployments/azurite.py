@@ -147,7 +147,7 @@ def install() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.with_name(f"{target.name}.lock")):
             if not target.exists():
-                install_into(target)
+                _install_into(target)
     return target
 
 
@@ -160,25 +160,25 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prefect-azure-batch"
 
 
-def install_into(target: Path) -> None:
-    remove_partial(target)
+def _install_into(target: Path) -> None:
+    _remove_partial(target)
     # A folder of its own: the npm of an installation that was killed just now may still write into another.
     partial = Path(tempfile.mkdtemp(PARTIAL, f"{target.name}.", target.parent))
     shutil.copy(PACKAGE_JSON, partial)
-    run_npm_install(partial)
+    _run_npm_install(partial)
     if not (partial / BLOB_SERVICE).exists():
         raise InstallError(f"npm succeeded, but there is no {partial / BLOB_SERVICE}")
     partial.rename(target)
-    remove_partial(target)
+    _remove_partial(target)
 
 
-def remove_partial(target: Path) -> None:
+def _remove_partial(target: Path) -> None:
     """Remove what installations have left that were killed, or failed."""
     for left in target.parent.glob(f"{target.name}*{PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
 
 
-def run_npm_install(folder: Path) -> None:
+def _run_npm_install(folder: Path) -> None:
     options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier"]
     argv = [str(NODE), str(NPM), "install", *options]
     log = folder / "install.log"

@@ -55,11 +55,11 @@ def merged(update: DeploymentUpdate, existing: DeploymentResponse) -> Deployment
     deployed = (existing.parameter_openapi_schema or {}).get(MEMORY, said)
     payload = update.model_dump(mode="json", exclude_unset=True, exclude={"schedules", "version_info"})
     payload["parameter_openapi_schema"] = with_memory(update.parameter_openapi_schema, said)
-    standing = standing_on(existing)
+    standing = _standing_on(existing)
     for name in FIELDS:
         if name in said:
             payload[name] = three_way(deployed.get(name), said[name], standing[name])
-    payload |= changed_schedules(update, deployed, existing.schedules)
+    payload |= _changed_schedules(update, deployed, existing.schedules)
     if payload.get("work_queue_name") is None:
         # Named by nobody, it is the pool's default one.
         payload.pop("work_queue_name", None)
@@ -67,7 +67,7 @@ def merged(update: DeploymentUpdate, existing: DeploymentResponse) -> Deployment
     return DeploymentUpdate(**changed, version_info=update.version_info) if changed else None
 
 
-def standing_on(existing: DeploymentResponse) -> dict[str, Any]:
+def _standing_on(existing: DeploymentResponse) -> dict[str, Any]:
     """What the server has, in the names and forms of an update."""
     limit = existing.global_concurrency_limit
     standing = existing.model_dump(mode="json", exclude={"schedules"})
@@ -85,7 +85,7 @@ def three_way(deployed: Any, said: Any, standing: Any) -> Any:
     return standing if said == deployed else said
 
 
-def changed_schedules(
+def _changed_schedules(
     update: DeploymentUpdate, deployed: Said, standing: list[DeploymentSchedule]
 ) -> dict[str, list[Any]]:
     """What to send of the schedules, if anything.
@@ -97,12 +97,12 @@ def changed_schedules(
         return {
             "schedules": [one.model_dump(mode="json", exclude_unset=True) for one in update.schedules or []]
         }
-    on_server = {one.slug: read_fields(one) for one in standing if one.slug}
+    on_server = {one.slug: _read_fields(one) for one in standing if one.slug}
     said, before = said_by(update)["schedules"], deployed.get("schedules", {})
     changes = {slug: change for slug in said if (change := find_change(slug, said, before, on_server))}
     if not changes:
         return {}
-    others = [read_fields(one) | {"slug": one.slug} for one in standing if one.slug not in changes]
+    others = [_read_fields(one) | {"slug": one.slug} for one in standing if one.slug not in changes]
     sent = [{**on_server.get(slug, {}), **change, "slug": slug} for slug, change in changes.items()]
     return {"schedules": sent if all(one.slug for one in standing) else [*others, *sent]}
 
@@ -117,7 +117,7 @@ def find_change(slug: str, said: Said, before: Said, on_server: Said) -> dict[st
     return {name: value for name, value in wanted.items() if value != known[name]}
 
 
-def read_fields(schedule: DeploymentSchedule) -> dict[str, Any]:
+def _read_fields(schedule: DeploymentSchedule) -> dict[str, Any]:
     return pick(schedule.model_dump(mode="json"), SCHEDULE_FIELDS)
 
 

@@ -44,12 +44,12 @@ class GuardedCommand:
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end or until it must stop; leave no descendant."""
     options = parser().parse_args(arguments)
-    signals_fd = catch_signals()
-    set_process_option(PR_SET_CHILD_SUBREAPER, 1)
+    signals_fd = _catch_signals()
+    _set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     guarded = GuardedCommand(pid=start(options.command), signals_fd=signals_fd)
     follow(guarded)
     stop(guarded, options)
-    if options.scratch and is_let_go():
+    if options.scratch and _is_let_go():
         shutil.rmtree(options.scratch, ignore_errors=True)
     return exit_code(guarded)
 
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     return known
 
 
-def catch_signals() -> int:
+def _catch_signals() -> int:
     """Let signals arrive as bytes on a pipe, so that one `select` waits for all that can happen."""
     read_fd, write_fd = os.pipe()
     os.set_blocking(write_fd, False)
@@ -74,7 +74,7 @@ def catch_signals() -> int:
     return read_fd
 
 
-def set_process_option(option: int, value: int) -> None:
+def _set_process_option(option: int, value: int) -> None:
     """prctl(2); elsewhere than on Linux the closed pipe alone must do."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
@@ -86,7 +86,7 @@ def start(command: Sequence[str]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            become(command, guard_pid)
+            _become(command, guard_pid)
         except OSError as error:
             print(f"can't run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
         finally:
@@ -94,12 +94,12 @@ def start(command: Sequence[str]) -> int:
     return pid
 
 
-def become(command: Sequence[str], guard_pid: int) -> None:
+def _become(command: Sequence[str], guard_pid: int) -> None:
     """Turn this forked process into the command. Never returns, unless by an OSError."""
     signal.set_wakeup_fd(-1)
     for number in STOP_SIGNALS | {signal.SIGCHLD, signal.SIGPIPE}:
         signal.signal(number, signal.SIG_DFL)
-    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard_pid:
         os._exit(128 + signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
@@ -110,20 +110,20 @@ def follow(guarded: GuardedCommand) -> None:
     """Return when the command has ended or has to be stopped."""
     while guarded.status is None:
         readable, _, _ = select.select([STDIN, guarded.signals_fd], [], [])
-        if is_let_go():
+        if _is_let_go():
             return
         if guarded.signals_fd in readable and STOP_SIGNALS.intersection(os.read(guarded.signals_fd, 4096)):
             return
-        reap(guarded)
+        _reap(guarded)
 
 
-def is_let_go() -> bool:
+def _is_let_go() -> bool:
     """Has the starter closed its end of the pipe, by dying mostly?"""
     readable, _, _ = select.select([STDIN], [], [], 0)
     return bool(readable) and not os.read(STDIN, 4096)
 
 
-def reap(guarded: GuardedCommand) -> None:
+def _reap(guarded: GuardedCommand) -> None:
     """Collect every ended child, the orphans that came to us too; remember the command's own status."""
     while True:
         try:
@@ -139,27 +139,27 @@ def reap(guarded: GuardedCommand) -> None:
 def stop(guarded: GuardedCommand, options: argparse.Namespace) -> None:
     """Ask the command, then ask whatever is left, then kill."""
     if options.children_first:
-        signal_all(signal.SIGTERM, spared=guarded.pid)
-        wait(guarded, options.grace, lambda: not descendants(spared=guarded.pid))
+        _signal_all(signal.SIGTERM, spared=guarded.pid)
+        wait(guarded, options.grace, lambda: not _descendants(spared=guarded.pid))
     if guarded.status is None:
         os.kill(guarded.pid, signal.SIGTERM)
         wait(guarded, options.grace, lambda: guarded.status is not None)
-    signal_all(signal.SIGTERM)
-    wait(guarded, options.leftovers_grace, lambda: not descendants())
+    _signal_all(signal.SIGTERM)
+    wait(guarded, options.leftovers_grace, lambda: not _descendants())
     for _ in range(KILL_ROUNDS):
-        if not descendants():
+        if not _descendants():
             return
-        signal_all(signal.SIGKILL)
-        wait(guarded, 0.2, lambda: not descendants())
+        _signal_all(signal.SIGKILL)
+        wait(guarded, 0.2, lambda: not _descendants())
 
 
 def wait(guarded: GuardedCommand, timeout_seconds: float, condition: Callable[[], bool]) -> None:
     """Reap until the condition holds or the time is over."""
     deadline = time.monotonic() + timeout_seconds
-    reap(guarded)
+    _reap(guarded)
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
-        reap(guarded)
+        _reap(guarded)
 
 
 def exit_code(guarded: GuardedCommand) -> int:
@@ -167,13 +167,13 @@ def exit_code(guarded: GuardedCommand) -> int:
     return code if code >= 0 else 128 - code
 
 
-def descendants(spared: int = 0) -> list[psutil.Process]:
+def _descendants(spared: int = 0) -> list[psutil.Process]:
     """All processes below this one, but for one."""
     return [process for process in psutil.Process().children(recursive=True) if process.pid != spared]
 
 
-def signal_all(number: int, spared: int = 0) -> None:
-    for process in descendants(spared):
+def _signal_all(number: int, spared: int = 0) -> None:
+    for process in _descendants(spared):
         try:
             process.send_signal(number)
         except psutil.NoSuchProcess:

@@ -49,7 +49,7 @@ class Service:
 
 def start(command: Command) -> Service:
     """Start the command in a session of its own; nothing of it survives this process in any event."""
-    argv = [sys.executable, str(GUARD), *guard_options(command), *command.argv]
+    argv = [sys.executable, str(GUARD), *_guard_options(command), *command.argv]
     with open_private(command.log) as log:
         process = subprocess.Popen(
             argv,
@@ -64,7 +64,7 @@ def start(command: Command) -> Service:
     return Service(command, process)
 
 
-def guard_options(command: Command) -> list[str]:
+def _guard_options(command: Command) -> list[str]:
     options = [f"--grace={command.grace_seconds}", f"--leftovers-grace={command.leftovers_grace_seconds}"]
     options += ["--children-first"] if command.children_first else []
     options += [f"--scratch={command.scratch}"] if command.scratch else []

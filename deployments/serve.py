@@ -48,26 +48,26 @@ def to_deployment(entry: Entry, accounts: str | None = None) -> RunnerDeployment
     flow = load_flow(entry)
     limit = entry.get("concurrency_limit")
     deployment = flow.to_deployment(
-        name=served_name(entry["name"]),
+        name=_served_name(entry["name"]),
         description=entry["description"],
         tags=[*entry.get("tags", []), "served"],
-        parameters=merge_parameters(entry, accounts if "accounts" in flow.parameters.properties else None),
-        schedules=[to_schedule(schedule) for schedule in entry.get("schedules", [])],
+        parameters=_merge_parameters(entry, accounts if "accounts" in flow.parameters.properties else None),
+        schedules=[_to_schedule(schedule) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit and ConcurrencyLimitConfig(**limit),
     )
     # A coroutine only where a loop runs.
     return cast(RunnerDeployment, deployment)
 
 
-def served_name(name: str) -> str:
+def _served_name(name: str) -> str:
     return f"{name}-served"
 
 
-def merge_parameters(entry: Entry, accounts: str | None) -> dict[str, object]:
+def _merge_parameters(entry: Entry, accounts: str | None) -> dict[str, object]:
     return {**entry.get("parameters", {}), **({"accounts": accounts} if accounts else {})}
 
 
-def to_schedule(schedule: Entry) -> Schedule:
+def _to_schedule(schedule: Entry) -> Schedule:
     return Cron(
         schedule["cron"], timezone=schedule["timezone"], active=schedule["active"], slug=schedule["slug"]
     )

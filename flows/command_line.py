@@ -181,7 +181,7 @@ def _explain_usage(error: CycloptsError) -> str:
 def _run_flow(flow: Flow, parameters: Mapping[str, Any]) -> Outcome:
     """Run the flow under the live display. Raises what is neither ours nor an interruption."""
     outcome = Outcome()
-    if problem := find_no_account(flow, parameters):
+    if problem := _find_no_account(flow, parameters):
         return Outcome(error=problem, exit_code=FAILED)
     with heartbeats_sent(flow), server_settings(), expected_errors_hidden(), live_display() as show:
 
@@ -214,7 +214,7 @@ def _is_confirmed(question: str | None) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def find_no_account(flow: Flow, parameters: Mapping[str, Any]) -> str | None:
+def _find_no_account(flow: Flow, parameters: Mapping[str, Any]) -> str | None:
     """What is missing of the accounts, said before any server is started; blocks are looked up by the run."""
     try:
         if not parameters.get("accounts"):

@@ -17,7 +17,7 @@ from prefect.settings import get_current_settings
 TIED = """
 import os, runpy, signal, threading, time
 
-def end_with_the_run():
+def _end_with_the_run():
     os.read(0, 1)
     # Nobody waits for what its services say of being broken off.
     for stream in (1, 2):
@@ -26,7 +26,7 @@ def end_with_the_run():
     time.sleep(5)
     os._exit(1)
 
-threading.Thread(target=end_with_the_run, daemon=True).start()
+threading.Thread(target=_end_with_the_run, daemon=True).start()
 runpy.run_module("uvicorn", run_name="__main__", alter_sys=True)
 """
 # As Prefect starts it.

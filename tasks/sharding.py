@@ -170,7 +170,7 @@ def run_bounded(
                 failed.append(future)
     finally:
         wait(list(under_way))
-    gather_results([*failed, *(future for future in under_way if find_failure(future) is not None)])
+    _gather_results([*failed, *(future for future in under_way if find_failure(future) is not None)])
 
 
 def _find_ended(
@@ -194,7 +194,7 @@ def has_ended(future: PrefectFuture) -> bool:
     return True
 
 
-def gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
+def _gather_results(futures: Sequence[PrefectFuture[Result]]) -> list[Result]:
     """The results of Prefect tasks, once all have ended. Raises the first failure, and says how many."""
     wait(list(futures))
     failures = [error for future in futures if (error := find_failure(future)) is not None]

@@ -24,7 +24,7 @@ from batch_emulator.job_tokens import read_token
 
 Query = Sequence[tuple[str, str]]
 
-_SIGNED_HEADERS = (
+SIGNED_HEADERS = (
     "content-encoding",
     "content-language",
     "content-length",
@@ -37,6 +37,7 @@ _SIGNED_HEADERS = (
     "if-unmodified-since",
     "range",
 )
+"""The standard headers that a signature is over, in this order."""
 
 _MAX_REQUEST_AGE = timedelta(minutes=15)
 
@@ -156,7 +157,7 @@ def _signable_texts(method: str, resource: str, query: Query, headers: Mapping[s
     resources = list(dict.fromkeys(resource + text for text in _query_texts(query)))
     for length, date, target in itertools.product(lengths(headers), dates(headers), resources):
         known = {**headers, "content-length": length, "date": date}
-        standard = "\n".join(known.get(name, "") for name in _SIGNED_HEADERS)
+        standard = "\n".join(known.get(name, "") for name in SIGNED_HEADERS)
         yield f"{method}\n{standard}\n{extensions}{target}"
 
 

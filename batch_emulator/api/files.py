@@ -90,7 +90,7 @@ def _why_none(call: Call) -> list[tuple[str, str]]:
 def _list(call: Call, folder: Folder) -> Response:
     recursive = (call.option("recursive") or "").lower() == "true"
     wanted = read_filter(call, FILES)
-    within = "" if recursive else _folder_of(wanted)
+    within = "" if recursive else _find_folder(wanted)
     numbered = enumerate(nodefiles.list_files(folder.path, within=within, recursive=recursive))
     after = start_key(call) or ""
     candidates = ((f"{number:09d}", file) for number, file in numbered)
@@ -103,7 +103,7 @@ def _list(call: Call, folder: Folder) -> Response:
     )
 
 
-def _folder_of(wanted: Filter | None) -> str:
+def _find_folder(wanted: Filter | None) -> str:
     """The folder that a list which is not recursive is of: the one that the prefix in its filter names."""
     prefix = wanted.required_prefixes().get("name", "") if wanted else ""
     return prefix[: prefix.rfind("/") + 1]

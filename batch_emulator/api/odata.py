@@ -31,10 +31,10 @@ from batch_emulator.api.odata_terms import (
     Field,
     Predicate,
     Token,
-    all_of,
     alternatives,
-    any_of,
     compare,
+    require_all,
+    require_any,
     starts_with,
     unquote,
 )
@@ -168,7 +168,7 @@ class Parser:
             nodes.append(self.parse_and())
         if len(nodes) == 1:
             return nodes[0]
-        return Node(any_of([n.matches for n in nodes]), alternatives([n.conjuncts for n in nodes]))
+        return Node(require_any([n.matches for n in nodes]), alternatives([n.conjuncts for n in nodes]))
 
     def parse_and(self) -> Node:
         nodes = [self.parse_term()]
@@ -176,7 +176,7 @@ class Parser:
             nodes.append(self.parse_term())
         if len(nodes) == 1:
             return nodes[0]
-        return Node(all_of([n.matches for n in nodes]), tuple(c for n in nodes for c in n.conjuncts))
+        return Node(require_all([n.matches for n in nodes]), tuple(c for n in nodes for c in n.conjuncts))
 
     def parse_term(self) -> Node:
         self.depth += 1

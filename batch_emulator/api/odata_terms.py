@@ -142,7 +142,7 @@ def starts_with(field: Field, prefix: str) -> Predicate:
     return starts
 
 
-def all_of(tests: Sequence[Predicate]) -> Predicate:
+def require_all(tests: Sequence[Predicate]) -> Predicate:
     def every(item: Any) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if not test(item):
@@ -152,7 +152,7 @@ def all_of(tests: Sequence[Predicate]) -> Predicate:
     return every
 
 
-def any_of(tests: Sequence[Predicate]) -> Predicate:
+def require_any(tests: Sequence[Predicate]) -> Predicate:
     def some(item: Any) -> bool:
         for test in tests:  # noqa: SIM110 - a generator costs more than the tests
             if test(item):

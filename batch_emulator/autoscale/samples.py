@@ -53,26 +53,26 @@ class Samples:
         series.keep_last(self._history_samples)
 
     def count(self, name: str) -> int:
-        return len(self._of(name).ticks)
+        return len(self._find_series(name).ticks)
 
     def begin(self, name: str) -> Timestamp | None:
         """When the oldest sample that is kept was taken."""
-        ticks = self._of(name).ticks
+        ticks = self._find_series(name).ticks
         return Timestamp(ticks[0]) if ticks else None
 
     def last(self, name: str, count: int) -> tuple[float, ...]:
         """The `count` most recent samples or as many as there are, oldest first."""
-        return tuple(self._of(name).values[-count:]) if count > 0 else ()
+        return tuple(self._find_series(name).values[-count:]) if count > 0 else ()
 
     def between(self, name: str, start: Timestamp, end: Timestamp) -> tuple[float, ...]:
         """The samples taken after `start` and until `end`, oldest first.
 
         One bound is left out, so that ten minutes hold at most twenty samples, as documented.
         """
-        series = self._of(name)
+        series = self._find_series(name)
         return tuple(
             series.values[bisect_right(series.ticks, start.ticks) : bisect_right(series.ticks, end.ticks)]
         )
 
-    def _of(self, name: str) -> _Series:
+    def _find_series(self, name: str) -> _Series:
         return self._series.get(name) or _Series()

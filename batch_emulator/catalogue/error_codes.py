@@ -203,15 +203,15 @@ OTHER = {
 }
 
 
-def with_status(status: int, messages: dict[str, str]) -> dict[str, tuple[int, str]]:
+def _with_status(status: int, messages: dict[str, str]) -> dict[str, tuple[int, str]]:
     return {code: (status, message) for code, message in messages.items()}
 
 
 CATALOGUE: dict[str, tuple[int, str]] = {
-    **with_status(400, BAD_REQUEST),
-    **with_status(403, FORBIDDEN),
-    **with_status(404, NOT_FOUND),
-    **with_status(409, CONFLICT),
+    **_with_status(400, BAD_REQUEST),
+    **_with_status(403, FORBIDDEN),
+    **_with_status(404, NOT_FOUND),
+    **_with_status(409, CONFLICT),
     **OTHER,
 }
 """Error code -> (HTTP status, message without the RequestId and Time lines)."""

@@ -25,6 +25,8 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
 _LEAST_SECONDS_BETWEEN_ENABLING = 30.0
+# What is read of a pool half a second after enabling tells no evaluation yet, as recorded.
+_SECONDS_TO_FIRST_EVALUATION = 0.5
 # A pool's resizeTimeout "applies only to manual scaling" (REST operation Pool Add).
 _RESIZE_TIMEOUT_SECONDS = 15 * 60.0
 _DEFAULTS = {"autoScaleEvaluationInterval": "PT15M"}
@@ -32,8 +34,8 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
-    """Let a pool scale itself, or change how it does; its formula is evaluated and applied at once. The pool
-    keeps its ETag, as recorded."""
+    """Let a pool scale itself, or change how it does; its formula is evaluated and applied soon after. The
+    pool keeps its ETag, as recorded."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
@@ -42,7 +44,9 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
     allocation.settle(world, pool)
     pool.spec = pool.spec | {"enableAutoScale": True} | wanted
     pool.auto_scale_enabled = world.now
-    begin(world, pool)
+    number = _begin_sampling(world, pool)
+    world.store.touch("pool", key(pool.id))
+    world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
     return pool
 
 
@@ -95,17 +99,30 @@ def _require_enabled(pool: Pool) -> None:
 
 
 def evaluate_formula(world: World, pool_id: str, formula: str) -> Wire:
-    """The AutoScaleRun of a formula for a pool now; it is not applied."""
+    """The AutoScaleRun of a formula for a pool now; it is not applied. The pool's targets are those that its
+    own formula gives it, as recorded, before that has been applied for the first time too."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
-    return _run(world, pool, formula)[0]
+    return _run(world, pool, formula, _first_targets(world, pool))[0]
+
+
+def _first_targets(world: World, pool: Pool) -> tuple[int, int] | None:
+    if pool.auto_scale_run is not None:
+        return None
+    first = _run(world, pool, pool.spec["autoScaleFormula"])[1]
+    return (first.target_dedicated_nodes, first.target_low_priority_nodes) if first else None
 
 
 def begin(world: World, pool: Pool) -> None:
     """Take a sample, evaluate the formula and apply it, and go on doing so."""
+    _scale(world, key(pool.id), _begin_sampling(world, pool))
+
+
+def _begin_sampling(world: World, pool: Pool) -> int:
+    """The number of the timers of a pool whose samples are taken from now on."""
     number = _take_over(world, pool)
     _sample(world, key(pool.id), number)
-    _scale(world, key(pool.id), number)
+    return number
 
 
 def resume(world: World, pool: Pool) -> None:
@@ -154,10 +171,12 @@ def _interval_seconds(pool: Pool) -> float:
     return parse_duration(pool.spec["autoScaleEvaluationInterval"]).total_seconds()
 
 
-def _run(world: World, pool: Pool, formula: str) -> tuple[Wire, Evaluation | None]:
+def _run(
+    world: World, pool: Pool, formula: str, targets: tuple[int, int] | None = None
+) -> tuple[Wire, Evaluation | None]:
     """An AutoScaleRun, and what it came to unless there was an error."""
     try:
-        evaluation = _evaluate(world, pool, formula)
+        evaluation = _evaluate(world, pool, formula, targets)
     except FormulaError as error:
         return _describe(world, error.partial) | {"error": _describe_error(error)}, None
     return _describe(world, evaluation), evaluation
@@ -176,15 +195,16 @@ def _describe_error(error: FormulaError) -> Wire:
     }
 
 
-def _evaluate(world: World, pool: Pool, formula: str) -> Evaluation:
+def _evaluate(world: World, pool: Pool, formula: str, targets: tuple[int, int] | None = None) -> Evaluation:
     """Raises FormulaError. A pool without a history is evaluated as if its first sample had been taken."""
+    dedicated, spot = targets or (pool.target_dedicated, pool.target_spot)
     samples = world.samples.get(key(pool.id))
     if samples is None:
         samples = Samples()
         _record(world, pool, samples)
     present = {
-        "$TargetDedicatedNodes": pool.target_dedicated,
-        "$TargetLowPriorityNodes": pool.target_spot,
+        "$TargetDedicatedNodes": dedicated,
+        "$TargetLowPriorityNodes": spot,
         "$NodeDeallocationOption": "requeue",
     }
     now = to_datetime(world.now)

@@ -36,9 +36,9 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m deployments.local", description=__doc__)
     commands = root.add_subparsers(required=True)
     add_up(commands)
-    add_demo(commands)
+    _add_demo(commands)
     setup = commands.add_parser("install", help="fetch what the stack needs, start nothing")
-    setup.set_defaults(run=run_install, interrupted_exit_code=130)
+    setup.set_defaults(run=_run_install, interrupted_exit_code=130)
     return root
 
 
@@ -50,16 +50,16 @@ def add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     up.add_argument("--batch-port", type=int, help="port of Azure Batch (default: 10003, or a free one)")
     up.add_argument("--prefect-port", type=int, help="port of Prefect (default: 4200, or a free one)")
     up.add_argument("--account", default=BATCH_ACCOUNT, help="name of the Batch account")
-    up.set_defaults(run=run_up, interrupted_exit_code=0)
+    up.set_defaults(run=_run_up, interrupted_exit_code=0)
 
 
-def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     shown = commands.add_parser("demo", help="run top-n-words over a folder, show the result")
     shown.add_argument("--inputs", type=folder, default=Path("data"), help="folder of text files")
     shown.add_argument("--output", type=folder, default=Path("output"), help="folder for the results")
-    shown.add_argument("--num-words", type=word_count, default=3, help="words to list of each file")
+    shown.add_argument("--num-words", type=_word_count, default=3, help="words to list of each file")
     shown.add_argument("--env-file", type=Path, default=ENV_FILE, help="use the open stack that wrote this")
-    shown.set_defaults(run=run_demo, interrupted_exit_code=130)
+    shown.set_defaults(run=_run_demo, interrupted_exit_code=130)
 
 
 def folder(text: str) -> Path:
@@ -69,26 +69,26 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
-def word_count(text: str) -> int:
+def _word_count(text: str) -> int:
     """As the flow takes it."""
     if not text.isdecimal() or not 1 <= int(text) <= WORDS_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of words between 1 and {WORDS_MAX:,}")
     return int(text)
 
 
-def run_up(options: argparse.Namespace) -> int:
+def _run_up(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         settings = stack_settings(options, stack)
         supervisor = stack.enter_context(serve(settings, say))
         if options.env_file:
             stack.enter_context(environment.published(options.env_file, settings))
         stack.callback(say, "Stopping")
-        say(welcome(settings, options.env_file))
+        say(_welcome(settings, options.env_file))
         supervisor.watch()
     return 0
 
 
-def run_demo(options: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
     demo.check(options.inputs, options.output)
     variables = environment.read_live(options.env_file)
     with ExitStack() as stack:
@@ -102,7 +102,7 @@ def run_demo(options: argparse.Namespace) -> int:
         return demo.run(variables, options.inputs, options.output, options.num_words, say)
 
 
-def run_install(options: argparse.Namespace) -> int:
+def _run_install(options: argparse.Namespace) -> int:
     with temporary_location() as location, supervised() as supervisor:
         install(supervisor, location, say)
     return 0
@@ -122,7 +122,7 @@ def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     )
 
 
-def welcome(settings: Settings, env_file: Path | None) -> str:
+def _welcome(settings: Settings, env_file: Path | None) -> str:
     lines = [
         "",
         f"  Dashboard      {settings.dashboard_link}",

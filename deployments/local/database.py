@@ -24,7 +24,7 @@ from deployments.processes import Command, read_end, running
 MIGRATION_TIMEOUT_SECONDS = 300
 
 
-def migrated_database() -> Path:
+def _migrated_database() -> Path:
     """The migrated, empty database of the installed Prefect; the first call makes it. Raises InstallError."""
     database = path()
     if not database.exists():
@@ -43,14 +43,14 @@ def path() -> Path:
 def make(database: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="prefect-home-", dir=database.parent) as folder:
         home = Path(folder)
-        migrate(home)
+        _migrate(home)
         partial = home / "complete.db"
         with closing(sqlite3.connect(home / "prefect.db")) as made, closing(sqlite3.connect(partial)) as copy:
             made.backup(copy)
         partial.rename(database)
 
 
-def migrate(home: Path) -> None:
+def _migrate(home: Path) -> None:
     argv = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     variables = {**base_environment(os.environ), **NO_TELEMETRY, "PREFECT_HOME": str(home)}
     command = Command("prefect server database upgrade", argv, variables, home / "upgrade.log")
@@ -67,13 +67,13 @@ def create_prefect_home(home: Path) -> None:
     """Make the folder if need be, with an empty database if it has none."""
     database, partial = make_private_folder(home) / "prefect.db", home / "prefect.db.partial"
     if not database.exists():
-        with migrated_database().open("rb") as empty, open_private(partial) as copy:
+        with _migrated_database().open("rb") as empty, open_private(partial) as copy:
             shutil.copyfileobj(empty, copy)
         partial.rename(database)
 
 
 if __name__ == "__main__":
     try:
-        print(f"An empty Prefect database is in {migrated_database()}")
+        print(f"An empty Prefect database is in {_migrated_database()}")
     except InstallError as error:
         sys.exit(str(error))

@@ -67,13 +67,13 @@ else document.getElementById("told").textContent = "This dashboard is for whoeve
 def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
     """The application, for those who come by a loopback address and no other site's page."""
     hosts = frozenset(f"{host}:{port}" for host in HOSTS)
-    guards = build_guards(hosts)
+    guards = _build_guards(hosts)
     opening = {**guards, "Cache-Control": "no-store"}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
-        elif why := why_refused(Headers(scope=scope), hosts):
+        elif why := _why_refused(Headers(scope=scope), hosts):
             await refusal(scope, why)(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == OPEN_PATH:
             await HTMLResponse(OPEN_PAGE, headers=opening)(scope, receive, send)
@@ -85,7 +85,7 @@ def behind_front_door(app: ASGIApp, port: int) -> ASGIApp:
     return answer
 
 
-def why_refused(headers: Headers, hosts: Collection[str]) -> str | None:
+def _why_refused(headers: Headers, hosts: Collection[str]) -> str | None:
     """Why a request with these headers gets no answer; None if it may go on."""
     named = headers.getlist("host")
     if len(named) != 1 or named[0].lower() not in hosts:
@@ -108,7 +108,7 @@ def refusal(scope: Scope, why: str) -> ASGIApp:
     return PlainTextResponse(why, status_code=403)
 
 
-def build_guards(hosts: Iterable[str]) -> dict[str, str]:
+def _build_guards(hosts: Iterable[str]) -> dict[str, str]:
     """What each answer tells a browser to keep out of it."""
     websockets = " ".join(f"ws://{host}" for host in sorted(hosts))
     return {"X-Frame-Options": "DENY", "Content-Security-Policy": POLICY.format(websockets=websockets)}

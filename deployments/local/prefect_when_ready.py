@@ -24,7 +24,7 @@ POLL_SECONDS = 0.1
 
 def run_prefect(arguments: Sequence[str]) -> int:
     """Run the command in this process, once the server is there; return its exit code."""
-    wait_for_work_pool()
+    _wait_for_work_pool()
     sys.argv = ["prefect", *arguments]
     try:
         app()
@@ -33,7 +33,7 @@ def run_prefect(arguments: Sequence[str]) -> int:
     return 0
 
 
-def wait_for_work_pool() -> None:
+def _wait_for_work_pool() -> None:
     """Without a limit of time: whoever has started this process stops it if the server doesn't start."""
     port = urlsplit(os.environ["PREFECT_API_URL"]).port or 80
     api = PrefectApi(port, os.environ["PREFECT_API_AUTH_STRING"])

@@ -80,7 +80,7 @@ def worker(settings: Settings) -> ServiceSpec:
             grace_seconds=10,
             children_first=True,
         ),
-        lambda: is_worker_online(prefect_api(settings), since),
+        lambda: _is_worker_online(prefect_api(settings), since),
     )
 
 
@@ -117,7 +117,7 @@ def create_work_pool(api: PrefectApi) -> None:
         raise StartError(f"Prefect server refused to make the work pool {WORK_POOL}: status {status}")
 
 
-def is_worker_online(api: PrefectApi, since: datetime) -> bool:
+def _is_worker_online(api: PrefectApi, since: datetime) -> bool:
     """Has our worker reported to the server since then? One of an earlier session may still be listed."""
     workers = probe(api, "POST", f"/api/work_pools/{WORK_POOL}/workers/filter", {}) or []
     beats = [one["last_heartbeat_time"] for one in workers if one["name"] == WORKER_NAME]

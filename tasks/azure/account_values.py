@@ -46,7 +46,7 @@ def blob_endpoint(account: str | None) -> str | None:
     return with_scheme(f"{account}.blob.core.windows.net" if is_name else account)
 
 
-def parse_connection_string(text: str) -> dict[str, str]:
+def _parse_connection_string(text: str) -> dict[str, str]:
     """The settings of a connection string, their names in lower case."""
     pairs = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
@@ -135,7 +135,7 @@ def check_connection_string(text: str | None, place: str) -> None:
     """Raise SettingsError for one that is broken, or with which nothing can be signed for the nodes."""
     if not text:
         return
-    said = parse_connection_string(text)
+    said = _parse_connection_string(text)
     if said.get("usedevelopmentstorage"):
         return
     check_key(said.get("accountkey"), f"the AccountKey of {place}")

@@ -163,7 +163,7 @@ def using_accounts(name: str | None, others: Iterable[str] = ()) -> Iterator[Non
     `others` are the names of blocks of further storage accounts, on which inputs and outputs may be.
     """
     own = load_accounts(name) if name else _read_once()
-    with using(own), using_others(map(load_storage_account, others)):
+    with using(own), using_others(map(_load_storage_account, others)):
         yield
 
 
@@ -176,7 +176,7 @@ def _read_once() -> Accounts | None:
         return None
 
 
-def load_storage_account(name: str) -> Accounts:
+def _load_storage_account(name: str) -> Accounts:
     """The storage account alone of the block of that name. Raises SettingsError for one that isn't there."""
     return _with_storage(replace(NOWHERE, source=name), _load(AzureStorageAccount, name))
 

@@ -55,7 +55,7 @@ def prepare_bundle(
         max_tries=1 + spec.max_task_retry_count,
         limit_seconds=None if minutes is None else 60 * minutes,
     )
-    write_manifest(names, job_id, bundle.task_id, manifest)
+    _write_manifest(names, job_id, bundle.task_id, manifest)
     return body
 
 
@@ -137,7 +137,7 @@ def sign_outcomes(signer: Signer, names: RunNames, blob: str, container_url: str
     return read, f"{read.partition('?')[0]}?{container_url.partition('?')[2]}"
 
 
-def write_manifest(names: RunNames, job_id: str, task_id: str, manifest: Mapping[str, Any]) -> None:
+def _write_manifest(names: RunNames, job_id: str, task_id: str, manifest: Mapping[str, Any]) -> None:
     """Write what a bundle is to do, and that nothing is done yet: an earlier task may have failed."""
     blobs.write_blob(names.output_container, outcomes_blob(job_id, task_id), b"{}")
     blobs.write_blob(names.input_container, manifest_blob(job_id, task_id), json.dumps(manifest).encode())

@@ -61,13 +61,13 @@ def count_pages(failed: int) -> int:
 
 
 def _publish_page(result: RunResult, files: Sequence[FileResult]) -> LogPage | None:
-    description = describe_logs(files)
+    description = _describe_logs(files)
     names = [file.name for file in files]
     artifact_id = publish_markdown(write_logs(result, files), LOGS_KEY, description)
     return LogPage(artifact_id, names, _name_range(files), description) if artifact_id else None
 
 
-def describe_logs(files: Sequence[FileResult]) -> str:
+def _describe_logs(files: Sequence[FileResult]) -> str:
     if len(files) == 1:
         return f"What {files[0].name} printed"
     return f"What {_name_range(files)} printed: {say_count(len(files), 'failed file')}"

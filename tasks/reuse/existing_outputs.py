@@ -45,13 +45,13 @@ class Existing:
 def find_existing(plan: Plan, recipe: str, is_refreshed: bool) -> Existing:
     """What lies where outputs are to be; nothing of it still holds if all files are to be run."""
     if plan.given_outputs is not None:
-        found = find_delivered(plan, recipe)
+        found = _find_delivered(plan, recipe)
     else:
-        found = find_local(plan, {} if is_refreshed else find_unchanged(plan, recipe))
+        found = _find_local(plan, {} if is_refreshed else find_unchanged(plan, recipe))
     return Existing({}, {**found.own, **found.unchanged}, found.foreign) if is_refreshed else found
 
 
-def find_delivered(plan: Plan, recipe: str) -> Existing:
+def _find_delivered(plan: Plan, recipe: str) -> Existing:
     """What lies in a place in blob storage, by what the blobs say of themselves."""
     assert plan.given_outputs is not None
     found = take_whole(look_up_delivered(plan.given_outputs, opaque(plan.files), recipe))
@@ -96,7 +96,7 @@ def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> Ki
     return "foreign" if blob.is_archived else "own"
 
 
-def find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
+def _find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
     """What lies in a local folder, besides outputs that still hold. Nothing is looked at if all is to be
     overwritten."""
     if plan.output_folder is None or plan.spec.existing_outputs in (None, "overwrite"):

@@ -12,7 +12,7 @@ UPLOADS_PER_SECOND = 200
 BOOT_SECONDS = 180.0
 
 
-def estimate_upload_seconds(files: Sequence[InputFile]) -> float:
+def _estimate_upload_seconds(files: Sequence[InputFile]) -> float:
     """How long the local ones of the inputs are on their way; about, as nobody has measured the line."""
     sizes = [file.size_bytes for file in files if not file.blob]
     return sum(sizes) / UPLOAD_BYTES_PER_SECOND + len(sizes) / UPLOADS_PER_SECOND
@@ -23,6 +23,6 @@ def count_first_tasks(files: Sequence[InputFile], files_per_task: int, is_added_
 
     Else for the first, which is added a moment later; none, if tasks are added when all is uploaded.
     """
-    if estimate_upload_seconds(files) <= BOOT_SECONDS:
+    if _estimate_upload_seconds(files) <= BOOT_SECONDS:
         return math.ceil(len(files) / files_per_task)
     return 1 if is_added_early else 0

@@ -36,7 +36,7 @@ def is_below(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, "")) and path != folder
 
 
-def find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
+def _find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
     """The real path of each folder that files of these names lie in, by the name of that folder."""
     parents = {name.rpartition("/")[0] for name in names}
     return {parent: os.path.realpath(os.path.join(folder, parent)) for parent in parents}
@@ -48,7 +48,7 @@ def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
         return
     # Runs write into folders of their own as well, and empty some of them.
     own = (f"{reserved}/" for reserved in RESERVED_FOLDERS)
-    real_folders = find_real_folders(folder, chain(names, own))
+    real_folders = _find_real_folders(folder, chain(names, own))
     reasons = {
         parent: _why_no_folder(os.path.realpath(folder), path) for parent, path in real_folders.items()
     }
@@ -66,7 +66,7 @@ def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
 
 def locate_outputs(folder: str, names: Sequence[str]) -> Iterator[str]:
     """The real path of each output, which takes the place of what is there and does not follow it."""
-    real_folders = find_real_folders(folder, names)
+    real_folders = _find_real_folders(folder, names)
     return (_locate_in(real_folders, name) for name in names)
 
 

@@ -72,7 +72,7 @@ def find_sources(
     found.named = sorted(set(found.named))
     refuse_problems(
         [
-            *find_repeated_names(found.named),
+            *_find_repeated_names(found.named),
             *find_bad_names(name for name, _ in found.named),
             *find_unreadable(path for _, path in found.named if path not in found.blobs),
         ],
@@ -192,7 +192,7 @@ def _name_path(path: str) -> str:
     return "/".join(parts)
 
 
-def find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Files that would have the same name, of those that are sorted by their names."""
     first = None, ""
     for name, path in named:

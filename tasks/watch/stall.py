@@ -62,7 +62,7 @@ class Stall:
             self._stand_still(view, min(passed, GAP_SECONDS_MAX))
 
     def _stand_still(self, view: PoolView, seconds: float) -> None:
-        if is_starting(view):
+        if _is_starting(view):
             self.starting_seconds += seconds
         else:
             self.still_seconds += seconds
@@ -93,7 +93,7 @@ def is_working(counts: Counts, view: PoolView, job_state: str) -> bool:
     return view.nodes.get("running", 0) > 0 and (counts.running > 0 or job_state == "active")
 
 
-def is_starting(view: PoolView) -> bool:
+def _is_starting(view: PoolView) -> bool:
     """Whether nodes are on their way."""
     return not view.is_steady or any(view.nodes.get(state) for state in STARTING)
 

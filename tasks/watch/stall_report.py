@@ -49,14 +49,14 @@ def describe_stall(client: BatchClient, pool_id: str, job_id: str, stall: Stall)
         nodes = list(_describe_each_node(client, pool_id))
     lines += [
         f"The job {job_id} is {stall.job_state}.",
-        f"The pool {pool_id} {describe_pool(stall.view)}.",
+        f"The pool {pool_id} {_describe_pool(stall.view)}.",
         *nodes,
     ]
     helps = list(_find_remedies(stall.view, stall.job_state, requeues))
     return "\n".join([*lines, *([f"What helps: {'; '.join(helps)}."] if helps else [])])
 
 
-def describe_pool(view: PoolView) -> str:
+def _describe_pool(view: PoolView) -> str:
     """What a pool is in: its nodes, and why it has no others."""
     dedicated, spot = view.targets
     is_in = "is steady" if view.is_steady else "is being resized"

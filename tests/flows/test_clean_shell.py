@@ -121,44 +121,38 @@ def bare_clone(folder: Path) -> Path:
     return root
 
 
+NO_SERVER = "true"
+QUIET = "python {root}/deployments/quiet_prefect.py"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "is_quiet"),
+    ("setting", "arguments", "started"),
     [
-        ("deployment run 'a/b' --watch", True),
-        ("deployment run 'a/b' --watch --param x=1", True),
-        ("flow-run watch 1", True),
-        ("deployment run 'a/b' --param x=--watcher", False),
-        ("deployment ls", False),
+        (NO_SERVER, "deployment run 'a/b' --watch", QUIET),
+        (NO_SERVER, "deployment run 'a/b' --watch --param x=1", QUIET),
+        (NO_SERVER, "flow-run watch 1", QUIET),
+        (NO_SERVER, "deployment run 'a/b' --param x=--watcher", "prefect"),
+        ("export PREFECT_API_URL=http://127.0.0.1:1/api", "flow-run watch 1", QUIET),
+        (
+            "mkdir -p ~/.prefect; echo PREFECT_API_URL=1 > ~/.prefect/profiles.toml",
+            "deployment ls",
+            "prefect",
+        ),
+        ("echo export PREFECT_API_URL=stack > .local/stack.env", "deployment ls", "prefect"),
     ],
 )
-def test_run_leaves_the_events_out_where_a_run_is_watched(tmp_path, arguments, is_quiet):
-    """With the arguments as they are, and the exit code of the command."""
+def test_run_leads_to_prefect(tmp_path, setting, arguments, started):
+    """With the arguments as they are and its exit code; without events where a run is watched. Where no
+    server is named it says how to get one, and goes on, as Prefect may know of one from elsewhere."""
     root = bare_clone(tmp_path)
     for name in ("python", "prefect"):
         (root / ".venv" / "bin" / name).unlink(missing_ok=True)
         (root / ".venv" / "bin" / name).write_text(f'#!/bin/sh\necho {name} "$@"\nexit 3\n')
         (root / ".venv" / "bin" / name).chmod(0o755)
-    ended = shell(root, f"./run prefect {arguments}")
-    started = f"python {root}/deployments/quiet_prefect.py" if is_quiet else "prefect"
-    assert (ended.stdout, ended.returncode) == (f"{started} {arguments.replace(chr(39), '')}\n", 3)
-
-
-@pytest.mark.parametrize(
-    ("setting", "is_told"),
-    [
-        ("true", True),
-        ("export PREFECT_API_URL=http://127.0.0.1:1/api", False),
-        ("mkdir -p ~/.prefect; echo PREFECT_API_URL=1 > ~/.prefect/profiles.toml", False),
-        ("echo export PREFECT_API_URL=stack > .local/stack.env", False),
-    ],
-)
-def test_run_says_at_once_where_no_server_is_named(tmp_path, setting, is_told):
-    """How to get one; the command runs nevertheless, as Prefect may know of one from elsewhere."""
-    root = bare_clone(tmp_path)
-    (root / ".venv" / "bin" / "prefect").symlink_to("/bin/echo")
-    ended = shell(root, f"{setting}; ./run prefect deployment ls")
-    assert ("make up" in ended.stderr) == is_told
-    assert ended.stdout == "deployment ls\n"
+    ended = shell(root, f"{setting}; ./run prefect {arguments}")
+    expected = f"{started.format(root=root)} {arguments.replace(chr(39), '')}\n"
+    assert (ended.stdout, ended.returncode) == (expected, 3)
+    assert ("make up" in ended.stderr) == (setting == NO_SERVER)
 
 
 @pytest.mark.parametrize("named", ["", "AZURE_BATCH_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT", "PREFECT_API_URL"])

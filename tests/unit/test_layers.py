@@ -3,14 +3,21 @@
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from importlinter import configuration
 from importlinter.application import use_cases
 
+from tests.sources import WORD, words_in
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("batch_emulator", "bench", "deployments", "flows", "node", "tasks", "tests")
+HELD = ("batch_emulator", "bench", "deployments", "flows", "tasks")
+FUNCTION = re.compile(r"((?:^@.*\n(?:^[ )].*\n)*)*)^(?:async )?def ([a-z]\w*)\(", re.MULTILINE)
+"""Its decorators, and its name."""
+FILED = re.compile(r"^@(task|flow|app)\b|^@pytest", re.MULTILINE)
 NODE_SCRIPTS = sorted((REPOSITORY / "node").glob("*.py"))
 
 
@@ -54,6 +61,32 @@ def test_the_drawing_of_the_rooms_is_the_contract():
     held = re.findall(r'"(.+)"', contracts.partition('containers = ["tasks"]')[2].partition("]")[0])
     drawing = page.partition("### The rooms of tasks/")[2].split("```")[1].strip()
     assert [re.split(r" {3,}", line)[0] for line in drawing.splitlines()] == held
+
+
+def test_what_only_its_module_uses_says_so():
+    """Such a function begins with an underscore. Not steps, flows and handlers, which others call by a table,
+    what a journal keeps by its name, and scripts, which nobody imports."""
+    modules = [path for folder in PACKAGES for path in (REPOSITORY / folder).rglob("*.py")]
+    users = Counter(word for path in modules for word in words_in(path))
+    public = {path: find_public(path) for path in modules if path.relative_to(REPOSITORY).parts[0] in HELD}
+    assert len(public) > 300
+    kept_by_name = REPOSITORY / "batch_emulator" / "scheduler"
+    own = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path, names in public.items()
+        for name in names
+        if users[name] == 1 and not path.is_relative_to(kept_by_name)
+    ]
+    assert own == []
+
+
+def find_public(path: Path) -> list[str]:
+    """The functions of a module that have no underscore, no decorator that files them, and are in no table of
+    routes."""
+    text = path.read_text(encoding="utf-8")
+    routes = set(WORD.findall(text.partition("\nROUTES")[2]))
+    found = [(name, decorators) for decorators, name in FUNCTION.findall(text) if name != "main"]
+    return [name for name, decorators in found if not FILED.search(decorators) and name not in routes]
 
 
 def test_no_file_is_long():

@@ -69,7 +69,7 @@ def describe_phases(phases: Phases, first_task_seconds: float) -> str:
         "the rest fetched in": flow.get("fetches"),
     }
     said = ", ".join(
-        f"{words} {say_seconds(length)}" for words, length in lengths.items() if length is not None
+        f"{words} {_say_seconds(length)}" for words, length in lengths.items() if length is not None
     )
     return f"{said[0].upper()}{said[1:]}."
 
@@ -79,7 +79,7 @@ def _find_median(phases: Phases, kind: Kind) -> float | None:
     return median(found) if found else None
 
 
-def say_seconds(seconds: float) -> str:
+def _say_seconds(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -51,7 +51,7 @@ def build_phases(
         node_id: split_node_start(known.get(node_id), first, began_at) for node_id, first in firsts.items()
     }
     last = max(span.end_seconds for span in spans)
-    return Phases(split_flow(result, last, began_at), of_nodes, _end_seconds(result, began_at, last))
+    return Phases(_split_flow(result, last, began_at), of_nodes, _end_seconds(result, began_at, last))
 
 
 def split_node_start(start: NodeStart | None, first_seconds: float, began_at: datetime) -> list[Phase]:
@@ -67,7 +67,7 @@ def split_node_start(start: NodeStart | None, first_seconds: float, began_at: da
     return _drop_empty([Phase("boots", allocated, booted), Phase("start task", booted, ready)])
 
 
-def split_flow(result: RunResult, last_seconds: float, began_at: datetime) -> list[Phase]:
+def _split_flow(result: RunResult, last_seconds: float, began_at: datetime) -> list[Phase]:
     """What the flow did by itself: before and while it sent inputs, and after the last Batch task."""
     phases = []
     if result.uploaded_at is not None:

@@ -42,7 +42,30 @@ def test_enabling_twice_in_30_seconds_is_refused(driver):
         enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
     assert (refused.value.code, refused.value.status) == ("TooManyEnableAutoScaleRequests", 503)
     driver.pass_seconds(2)
-    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;").target_dedicated == 2
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
+    driver.pass_seconds(1)
+    assert driver.world.pool("pool").target_dedicated == 2
+
+
+def test_formula_is_tried_with_the_targets_that_the_pools_own_gives_it(driver):
+    """So recorded of a pool of four nodes that was told to have two, and then tried a bad formula at once."""
+    driver.add_pool(4)
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes=2")
+    tried = driver.do(autoscaling.evaluate_formula, "pool", "$something_useless")
+    assert (
+        tried["results"]
+        == "$TargetDedicatedNodes=2;$TargetLowPriorityNodes=0;$NodeDeallocationOption=requeue"
+    )
+
+
+def test_what_is_disabled_soon_after_enabling_is_never_applied(driver):
+    """The first evaluation comes half a second after enabling, and not to a pool that is disabled by then."""
+    driver.add_pool()
+    pool = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
+    assert (pool.auto_scale_run, pool.allocation_state, pool.target_dedicated) == (None, "steady", 1)
+    driver.do(autoscaling.disable, "pool")
+    driver.pass_seconds(60)
+    assert (pool.auto_scale_run, pool.target_dedicated) == (None, 1)
 
 
 def test_enabling_while_resizing_is_refused(driver):

@@ -78,6 +78,7 @@ def test_insufficient_samples_are_reported(driver):
     enable(
         driver, autoScaleFormula="$TargetDedicatedNodes = avg($ActiveTasks.GetSample(TimeInterval_Hour, 70));"
     )
+    driver.pass_seconds(1)
     run = driver.world.pool("pool").auto_scale_run
     assert run["error"]["code"] == "InsufficientSampleData"
     assert "$ActiveTasks wanted 70%" in run["error"]["values"][0]["value"]

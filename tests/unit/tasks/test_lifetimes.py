@@ -125,8 +125,8 @@ def find_signatures(body: Any) -> Iterator[str]:
 
 def make_plan() -> TaskPlan:
     own = {"http_url": f"{ACCOUNT}/shared/x.bin"}
-    all_of = {"storage_container_url": f"{ACCOUNT}/models", "file_path": "models"}
-    spec = RunSpec(inputs="in", command="cat {input}", task={"files": [own, all_of]}, keep_logs="all")
+    require_all = {"storage_container_url": f"{ACCOUNT}/models", "file_path": "models"}
+    spec = RunSpec(inputs="in", command="cat {input}", task={"files": [own, require_all]}, keep_logs="all")
     runner = (UploadedFile("bundle/run_bundle.py", "run_bundle.py", "00"),)
     return TaskPlan(NAMES, spec, build_command(spec.command, None), "1234/app.py", runner=runner)
 
