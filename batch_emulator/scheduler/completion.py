@@ -36,14 +36,26 @@ def _perform_job_action(world: World, job: Job, task: Task) -> None:
 
 
 def check_job(world: World, job_key: str) -> None:
-    """Settle a job in a transitional state. End an active one whose `onAllTasksComplete` is `terminatejob`
-    and which has nothing left to run."""
+    """Settle a job in a transitional state. An active one whose `onAllTasksComplete` is `terminatejob` and
+    which has nothing left to run ends soon."""
     job = world.store.jobs.get(job_key)
     if job is None or job.state != "active":
         if job:
             jobstates.settle(world, job)
         return
-    wants_end = job.spec.get("onAllTasksComplete") == "terminatejob"
-    counts = world.store.tasks(job_key).counts
-    if wants_end and not counts.active and not counts.running:
-        jobstates.begin_termination(world, job, "AllTasksComplete")
+    if _has_all_complete(world, job):
+        world.after(world.settings.job_transition_seconds, _end, job_key, job.number)
+
+
+def _has_all_complete(world: World, job: Job) -> bool:
+    """Whether a job that is to end with its tasks has none left."""
+    counts = world.store.tasks(job.key).counts
+    return job.spec.get("onAllTasksComplete") == "terminatejob" and not counts.active and not counts.running
+
+
+def _end(world: World, job_key: str, number: int) -> None:
+    """End a job whose tasks are complete. The service does not look at once: as recorded, a task that was
+    just terminated can be reactivated, and others added. The reason is the recorded one, not the page's."""
+    job = world.store.jobs.get(job_key)
+    if job is not None and (job.number, job.state) == (number, "active") and _has_all_complete(world, job):
+        jobstates.begin_termination(world, job, "AllTasksCompleted")

@@ -5,7 +5,7 @@ consequence may leave others, so after each one all are looked at again from the
 cause and effect, and it decides what is observable:
 
 1. *Finished tasks* first: the end of a task may end its job, and the reason that clients read is then the
-   task's (`TaskFailed`, `JMComplete`), not the `AllTasksComplete` that a look at the job alone would give.
+   task's (`TaskFailed`, `JMComplete`), not the `AllTasksCompleted` that a look at the job alone would give.
 2. *Prepared nodes*: the tasks that waited there run or are given back, before anybody asks what their job
    still runs.
 3. *Jobs*, then *schedules*: a schedule makes its next job when the one before is over.

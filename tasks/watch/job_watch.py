@@ -12,8 +12,9 @@ from tasks.spec.file_results import TaskResult
 from tasks.watch.progress import Counts
 
 OVER = ("terminating", "completed", "deleting")
-# The reason that REST type JobExecutionInformation names for a job that ended because its tasks had.
-ALL_DONE = "AllTasksComplete"
+# Of a job that ended because its tasks had: the page of REST type JobExecutionInformation names the first,
+# and the service was recorded to tell the second.
+_ALL_DONE = frozenset({"AllTasksComplete", "AllTasksCompleted"})
 # That of a task whose output has nowhere to go: there is one container for the outputs of all.
 NOWHERE = "FileUploadContainerNotFound"
 
@@ -22,7 +23,7 @@ def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
     """The job's state. Raises JobError if it is over though tasks wait: they would wait for ever."""
     state, reason = _read_job(client, job_id)
     # The counts may lag behind a job that has ended as it should.
-    if counts.waiting and state in OVER and reason != ALL_DONE:
+    if counts.waiting and state in OVER and reason not in _ALL_DONE:
         raise JobError(f"The job {job_id} is {state} ({reason}), but: {counts}.")
     return state
 
@@ -30,7 +31,7 @@ def check_job(client: BatchClient, job_id: str, counts: Counts) -> str:
 def check_end(client: BatchClient, job_id: str, counts: Counts, ended: int) -> None:
     """Raise JobError if so many tasks did not end by themselves, but with their job."""
     state, reason = _read_job(client, job_id)
-    if state in OVER and reason != ALL_DONE:
+    if state in OVER and reason not in _ALL_DONE:
         tasks = say_count(ended, "Batch task")
         raise JobError(f"The job {job_id} is {state} ({reason}), with which {tasks} ended: {counts}.")
 

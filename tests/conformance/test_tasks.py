@@ -193,7 +193,7 @@ def test_job_completes_with_its_tasks(client, job_id):
     client.create_task(job_id, make_task("t"))
     client.update_job(job_id, models.BatchJobUpdateOptions(all_tasks_complete_mode="terminatejob"))
     wait_until(lambda: client.get_job(job_id).state == "completed", 60, "completed job")
-    assert client.get_job(job_id).execution_info.termination_reason == "AllTasksComplete"
+    assert client.get_job(job_id).execution_info.termination_reason == "AllTasksCompleted"
 
 
 def test_disabled_job_runs_nothing_until_enabled(client, job_id):

@@ -62,7 +62,7 @@ def test_a_program_of_the_old_client_runs_unchanged(target, old_python: Path) ->
             "length": "4",
             "files": ["stderr.txt", "stdout.txt", "wd"],
             "left": ["t1", "t2"],
-            "reason": "AllTasksComplete",
+            "reason": "AllTasksCompleted",
         },
         "error": ["MissingRequiredProperty", "PropertyName", 400],
     }

@@ -81,4 +81,4 @@ def test_unused_job_ends(client):
         )
     )
     wait_until(lambda: client.get_job("unused").state == "completed", 30, "completed job")
-    assert client.get_job("unused").execution_info.termination_reason == "AllTasksComplete"
+    assert client.get_job("unused").execution_info.termination_reason == "AllTasksCompleted"

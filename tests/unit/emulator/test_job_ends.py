@@ -151,7 +151,7 @@ def test_job_without_tasks_ends(driver):
     assert driver.world.job("empty").state == "active"
     driver.pass_seconds(40)
     job = driver.world.job("empty")
-    assert (job.state, job.terminate_reason) == ("completed", "AllTasksComplete")
+    assert (job.state, job.terminate_reason) == ("completed", "AllTasksCompleted")
     assert driver.world.job("used").state == "active"
 
 

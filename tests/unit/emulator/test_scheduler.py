@@ -150,7 +150,18 @@ def test_job_ends_with_its_last_task(driver):
     driver.end("t")
     driver.pass_seconds(1)
     job = driver.world.job("job")
-    assert (job.state, job.terminate_reason) == ("completed", "AllTasksComplete")
+    assert (job.state, job.terminate_reason) == ("completed", "AllTasksCompleted")
+
+
+def test_task_can_be_reactivated_before_its_job_ends(driver):
+    """As recorded, a job does not end in the moment in which the last of its tasks is terminated."""
+    driver.add_job(onAllTasksComplete="terminatejob")
+    driver.add_task("t")
+    driver.do(tasks.terminate_task, "job", "t")
+    driver.do(tasks.reactivate_task, "job", "t")
+    driver.add_task("another")
+    driver.pass_seconds(1)
+    assert (driver.world.job("job").state, driver.task("t").state) == ("active", "active")
 
 
 def test_job_wall_clock_ends_it(driver):
