@@ -10,6 +10,7 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
 import batch_emulator
+from tasks.azure import plain_batch
 from tasks.errors import JobError
 from tasks.watch.job_watch import check_end, check_job
 from tasks.watch.progress import Counts
@@ -32,7 +33,7 @@ def over(client: BatchClient, reason: str) -> str:
     job_id = uuid.uuid4().hex
     pool = models.BatchPoolInfo(pool_id="pool")
     client.create_job(models.BatchJobCreateOptions(id=job_id, pool_info=pool))
-    client.begin_terminate_job(job_id, models.BatchJobTerminateOptions(termination_reason=reason))
+    plain_batch.post(client, f"/jobs/{job_id}/terminate", {"terminateReason": reason})
     return job_id
 
 
