@@ -9,7 +9,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.base.deadlines import budget
+from tasks.base.packed import KnownTexts
 from tasks.errors import BusyError
 from tasks.logs import run_logger
 from tasks.spec.recipe import digest_json
@@ -26,6 +27,8 @@ from tasks.spec.recipe import digest_json
 # For another run to read and write what is remembered.
 LOCK_SECONDS = 60.0
 LOCK_PAUSE_SECONDS = 0.05
+# How many are kept in one result of Prefect's, and how one begins that says where several are.
+PART_RECORDS, PARTS = 10_000, "parts"
 # What comes of text that was not compressed, or not to its end.
 BROKEN = (gzip.BadGzipFile, zlib.error, EOFError)
 
@@ -50,12 +53,33 @@ def read_records(folder: Path) -> dict[str, OutputRecord]:
 
 def _read(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
+    return dict(_first_of_each(_unpack_all(_read_parts(folder))))
+
+
+def _read_parts(folder: Path) -> Iterator[Any]:
+    """The parts of what is remembered, as they were written. Raises what a storage does that is away."""
+    head = _read_result(_storage_key(folder))
+    letter, count = _read_head(head)
+    if not count:
+        yield head
+    for number in range(count):
+        yield _read_result(_storage_key(folder, letter, number))
+
+
+def _read_result(key: str) -> Any:
+    """What stands there; None if there is no such thing."""
     try:
-        return dict(_unpack(find_result_store().read(_storage_key(folder)).result))
-    except (FileNotFoundError, ValueError, TypeError, AttributeError, *BROKEN):
+        return find_result_store().read(key).result
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         # Prefect raises ValueError for a file that isn't there, or isn't a result; the others are of a result
         # that isn't ours.
-        return {}
+        return None
+
+
+def _read_head(head: Any) -> tuple[str, int]:
+    """Under which letter the parts stand, and how many there are; none where the head is all."""
+    words = head.split(" ") if isinstance(head, str) else []
+    return (words[1], int(words[2])) if len(words) == 3 and words[0] == PARTS else ("", 0)
 
 
 def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> None:
@@ -63,30 +87,59 @@ def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> Non
     is written while that can't be read. A failure is logged only: the outputs are there."""
     try:
         with _one_at_a_time(folder):
-            others = _read(folder)
-            find_result_store().write(_pack(chain(made, others.items())), _storage_key(folder))
+            others = [*_read_parts(folder)]
+            _write_parts(folder, _pack(_first_of_each(chain(made, _unpack_all(others)))))
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
 
 
-def _pack(records: Iterable[tuple[str, OutputRecord]]) -> str:
-    """Records as one text, the first of each name: lines of JSON, compressed one by one. Prefect copies what
-    it writes several times, whole."""
-    packed, names = io.BytesIO(), set[str]()
+def _write_parts(folder: Path, parts: Iterator[str]) -> None:
+    """Write the parts beside those that there are, and then say that it is these: whoever reads finds the
+    one or the other, whenever this ends."""
+    store, key = find_result_store(), _storage_key(folder)
+    head, following = next(parts, ""), next(parts, None)
+    if following is not None:
+        letter, count = "b" if _read_head(_read_result(key))[0] == "a" else "a", 0
+        for count, part in enumerate(chain([head, following], parts), 1):
+            store.write(part, _storage_key(folder, letter, count - 1))
+        head = f"{PARTS} {letter} {count}"
+    store.write(head, key)
+
+
+def _first_of_each(records: Iterable[tuple[str, OutputRecord]]) -> Iterator[tuple[str, OutputRecord]]:
+    """The records, of each name the first."""
+    names = KnownTexts()
+    return (record for record in records if names.add_new(record[0]))
+
+
+def _pack(records: Iterator[tuple[str, OutputRecord]]) -> Iterator[str]:
+    """Records as texts: lines of JSON, compressed one by one. Prefect copies what it writes several times,
+    whole, so that no text has more than PART_RECORDS."""
+    while part := [*islice(records, PART_RECORDS)]:
+        yield _pack_part(part)
+
+
+def _pack_part(records: Iterable[tuple[str, OutputRecord]]) -> str:
+    packed = io.BytesIO()
     with gzip.open(packed, "wt", compresslevel=1, encoding="ascii") as lines:
-        for name, record in records:
-            if name not in names:
-                names.add(name)
-                lines.write(f"{json.dumps([name, *record])}\n")
+        lines.writelines(f"{json.dumps([name, *record])}\n" for name, record in records)
     return b64encode(packed.getbuffer()).decode()
 
 
-def _unpack(remembered: Any) -> Iterator[tuple[str, OutputRecord]]:
+def _unpack_all(parts: Iterable[Any]) -> Iterator[tuple[str, OutputRecord]]:
+    """The records of parts, but of those that are none of ours or broken."""
+    for part in parts:
+        with suppress(ValueError, TypeError, AttributeError, *BROKEN):
+            yield from _unpack(part)
+
+
+def _unpack(part: Any) -> Iterator[tuple[str, OutputRecord]]:
     """The records of a text, or of the table of lists that was written before there were such texts."""
-    if not isinstance(remembered, str):
-        yield from ((name, OutputRecord(*made)) for name, made in remembered.items())
+    if not isinstance(part, str):
+        yield from ((name, OutputRecord(*made)) for name, made in part.items())
         return
-    with gzip.open(io.BytesIO(b64decode(remembered)), "rt", encoding="ascii") as lines:
+    content = b64decode(part)
+    with gzip.open(io.BytesIO(content), "rt", encoding="ascii") as lines:
         for name, *made in map(json.loads, lines):
             yield name, OutputRecord(*made)
 
@@ -128,5 +181,6 @@ def find_result_store() -> ResultStore:
     )
 
 
-def _storage_key(folder: Path) -> str:
-    return f"fan-out-outputs-{digest_json(str(folder))[:32]}"
+def _storage_key(folder: Path, letter: str = "", part: int = 0) -> str:
+    key = f"fan-out-outputs-{digest_json(str(folder))[:32]}"
+    return f"{key}-{letter}{part}" if letter else key

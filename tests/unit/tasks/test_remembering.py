@@ -1,6 +1,7 @@
 """What is remembered of outputs when a run is stopped, and what is set aside."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,14 +48,27 @@ def test_a_stale_output_that_can_not_be_moved_is_told(tmp_path, caplog, monkeypa
 class Storage:
     """Prefect's result storage, as far as it is used here."""
 
-    def __init__(self, result=None):
-        self.result = result
+    def __init__(self):
+        self.results = {}
+        self.writes_left = math.inf
 
-    def read(self, _key):
-        return self
+    def read(self, key):
+        if key not in self.results:
+            raise ValueError("no such result")
+        return SimpleNamespace(result=self.results[key])
 
-    def write(self, result, _key):
-        self.result = json.loads(json.dumps(result))
+    def write(self, result, key):
+        self.writes_left -= 1
+        if self.writes_left < 0:
+            raise OSError("the storage is away")
+        self.results[key] = json.loads(json.dumps(result))
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    storage = Storage()
+    monkeypatch.setattr(output_records, "find_result_store", lambda: storage)
+    return storage
 
 
 TABLE = {"a": ["1", "aa"], "b\udcff": ["2", "bb", 0.5]}
@@ -62,11 +76,10 @@ OF_TABLE = {"a": OutputRecord("1", "aa"), "b\udcff": OutputRecord("2", "bb", 0.5
 
 
 @pytest.mark.parametrize(("earlier", "expected"), [(TABLE, OF_TABLE), (None, {}), ("no records", {})])
-def test_what_is_remembered_is_read_again(tmp_path, monkeypatch, earlier, expected):
+def test_what_is_remembered_is_read_again(tmp_path, storage, earlier, expected):
     """Beside what was kept as a table; of what was remembered of a name, the last. What can't be read as
     records is none."""
-    storage = Storage(earlier)
-    monkeypatch.setattr(output_records, "find_result_store", lambda: storage)
+    storage.write(earlier, output_records._storage_key(tmp_path))
     known = read_records(tmp_path)
     assert known == expected
     write_records(tmp_path, [("a", OutputRecord("3", "cc", 1.5)), ("d", OutputRecord("4", "dd"))])
@@ -76,3 +89,26 @@ def test_what_is_remembered_is_read_again(tmp_path, monkeypatch, earlier, expect
         "a": OutputRecord("3", "cc", 1.5),
         "d": OutputRecord("5", "ee"),
     }
+
+
+def test_what_is_remembered_of_many_is_in_several_results(tmp_path, storage, monkeypatch):
+    """One that is broken costs its own records alone, and a write that ends early none."""
+    monkeypatch.setattr(output_records, "PART_RECORDS", 3)
+    made = {f"{number}.txt": OutputRecord("1", "aa", float(number)) for number in range(7)}
+    write_records(tmp_path, made.items())
+    assert len(storage.results) == 1 + 3
+    assert read_records(tmp_path) == made
+    new = {"6.txt": OutputRecord("2", "bb"), "new.txt": OutputRecord("3", "cc")}
+    storage.writes_left = 2
+    write_records(tmp_path, new.items())
+    assert read_records(tmp_path) == made
+    storage.writes_left = math.inf
+    for _ in range(2):
+        write_records(tmp_path, new.items())
+        assert read_records(tmp_path) == made | new
+    key = output_records._storage_key(tmp_path)
+    letter = storage.results[key].split()[1]
+    storage.results[f"{key}-{letter}1"] = "broken"
+    left = read_records(tmp_path)
+    assert 5 <= len(left) < 8
+    assert left.items() <= (made | new).items()
