@@ -33,6 +33,7 @@ from tasks.jobs import create_job
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
+from tasks.spec.work import WorkItem
 from tasks.waiting import wait_for_tasks
 from tasks.watch.health import PoolView
 from tasks.watch.pool_watch import PoolWatch
@@ -242,11 +243,12 @@ def test_tasks_that_somebody_has_deleted_are_not_waited_for(kept, monkeypatch):
     monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0)
     now = datetime.now(timezone.utc)
     job, watch = create_job.fn(names_of_run(kept), RunOptions()), PoolWatch("none", None, None, now)
-    batch().create_task(job.id, models.BatchTaskCreateOptions(id="x", command_line="true"))
-    batch().delete_task(job.id, "x")
+    item = WorkItem("a.txt", "a_OUTPUT.txt", "5eed")
+    batch().create_task(job.id, models.BatchTaskCreateOptions(id=item.task_id, command_line="true"))
+    batch().delete_task(job.id, item.task_id)
     rest = (time.monotonic() + 60, Patience(600, 600), lambda _: None, Spending(now))
-    with pytest.raises(JobError, match=r"no longer 1 Batch task that it had: x\. Somebody"):
-        list(wait_for_tasks.fn(job, watch, frozenset({"x"}), *rest))
+    with pytest.raises(JobError, match=rf"no longer 1 Batch task that it had: {item.task_id}\. Somebody"):
+        list(wait_for_tasks.fn(job, watch, [item], *rest))
 
 
 @pytest.mark.soak
