@@ -102,7 +102,9 @@ class Store:
         """Take a node through a transition of `NODE`."""
         after: NodeState = follow(NODE, node.state, event)
         self._nodes[node.pool_key].move(node, after)
-        node.state_since = now
+        # As recorded, a node is deallocated since it was told to.
+        if after != "deallocated":
+            node.state_since = now
         self.touch("node", node.pool_key, node.id)
 
     def occupy(self, node: Node, directory: str, slots: int, job_key: str, task_key: str, now: int) -> None:

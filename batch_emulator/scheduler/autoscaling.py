@@ -25,7 +25,7 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
 _LEAST_SECONDS_BETWEEN_ENABLING = 30.0
-# What is read of a pool half a second after enabling tells no evaluation yet, as recorded.
+# What is read of a new pool half a second after enabling tells no evaluation yet, as recorded.
 _SECONDS_TO_FIRST_EVALUATION = 0.5
 # A pool's resizeTimeout "applies only to manual scaling" (REST operation Pool Add).
 _RESIZE_TIMEOUT_SECONDS = 15 * 60.0
@@ -34,19 +34,24 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
-    """Let a pool scale itself, or change how it does; its formula is evaluated and applied soon after. The
-    pool keeps its ETag, as recorded."""
+    """Let a pool scale itself, or change how it does. As recorded, a steady pool begins to resize with it,
+    and one that is said to resize still keeps its ETag, and tells no evaluation yet."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
     wanted = _DEFAULTS | known | request
     refuse_formula(world, pool, wanted["autoScaleFormula"])
+    is_steady = pool.allocation_state == "steady"
     allocation.settle(world, pool)
     pool.spec = pool.spec | {"enableAutoScale": True} | wanted
     pool.auto_scale_enabled = world.now
     number = _begin_sampling(world, pool)
     world.store.touch("pool", key(pool.id))
-    world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
+    if is_steady:
+        world.stamp(pool)
+        _scale(world, key(pool.id), number)
+    else:
+        world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
     return pool
 
 
@@ -77,7 +82,8 @@ def refuse_formula(world: World, pool: Pool, formula: str) -> None:
 
 
 def disable(world: World, pool_id: str) -> Pool:
-    """Leave a pool at the size that it was given last, to which it resizes, as recorded."""
+    """Leave a pool at the size that it was given last. A steady one resizes to it, as recorded, which is a
+    change of its ETag."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
     kept = {name: value for name, value in pool.spec.items() if name not in _SETTINGS}
@@ -85,8 +91,8 @@ def disable(world: World, pool_id: str) -> Pool:
     pool.auto_scale_run = None
     pool.auto_scale_number = world.store.next_number()
     world.samples.pop(key(pool.id), None)
-    world.stamp(pool)
     if pool.allocation_state == "steady":
+        world.stamp(pool)
         _resize(world, pool, pool.target_dedicated, pool.target_spot, option="requeue")
     world.store.touch("pool", key(pool.id))
     return pool

@@ -99,7 +99,10 @@ def _expire(world: World, job_key: str, number: int) -> None:
         return
     limit = limit_seconds(job.spec)
     if limit is not None and world.seconds_since(job.created) >= limit:
+        # As recorded, that is no change of the job: it keeps its ETag.
+        modified = job.modified
         jobstates.begin_termination(world, job, "MaxWallClockTimeExpiry")
+        job.modified = modified
 
 
 def change_job(world: World, job_id: str, changes: Wire) -> Job:

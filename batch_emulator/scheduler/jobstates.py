@@ -22,16 +22,22 @@ def begin_disabling(world: World, job: Job, disable_tasks: DisableTasks) -> None
 
 
 def enable(world: World, job: Job) -> None:
-    """As recorded, a job is active again in the moment in which it is enabled, as nothing has to stop; and
-    one of which nothing runs has been disabled by then."""
-    if job.state == "disabling" and not _is_held_up(world, job):
-        _disabled(world, job)
+    """As recorded, a job is active again in the moment in which it is enabled: nothing has to stop."""
+    _arrive(world, job)
     world.store.move_job(job, "enable", world.now)
     _enabled(world, job)
 
 
+def _arrive(world: World, job: Job) -> None:
+    """A job that is being disabled and of which nothing runs is disabled: on Azure that takes 10 ms, as
+    recorded, which is less than anybody's next request."""
+    if job.state == "disabling" and not _is_held_up(world, job):
+        _disabled(world, job)
+
+
 def begin_termination(world: World, job: Job, reason: str) -> None:
     """Stop what runs, then run the job release task where the job ran."""
+    _arrive(world, job)
     job.terminate_reason = reason
     world.store.move_job(job, "terminate", world.now)
     _end_tasks(world, job)

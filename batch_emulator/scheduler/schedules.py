@@ -151,14 +151,21 @@ def check(world: World, schedule_key: str) -> None:
         return
     if schedule.state in ("terminating", "deleting"):
         _settle(world, schedule)
-    elif schedule.state == "active":
-        _pass_over(world, schedule)
-        runs = _running_job(world, schedule) is not None
-        if schedule.due is not None and schedule.due <= world.now and not runs:
-            _make_job(world, schedule)
-        elif not runs and _is_over(world, schedule):
-            _begin_termination(world, schedule)
+    elif schedule.state in ("active", "disabled"):
+        _go_on(world, schedule)
         _set_alarm(world, schedule)
+
+
+def _go_on(world: World, schedule: JobSchedule) -> None:
+    is_active = schedule.state == "active"
+    if is_active:
+        _pass_over(world, schedule)
+    if _running_job(world, schedule) is not None:
+        return
+    if is_active and schedule.due is not None and schedule.due <= world.now:
+        _make_job(world, schedule)
+    elif _is_late(world, schedule) or (is_active and _has_run(schedule)):
+        _begin_termination(world, schedule)
 
 
 def _pass_over(world: World, schedule: JobSchedule) -> None:
@@ -188,13 +195,18 @@ def _make_job(world: World, schedule: JobSchedule) -> None:
     world.store.touch("schedule", schedule.key)
 
 
-def _is_over(world: World, schedule: JobSchedule) -> bool:
-    """A recurring schedule is over after `doNotRunAfter`, any other after its one job."""
+def _is_late(world: World, schedule: JobSchedule) -> bool:
+    """A schedule is over after `doNotRunAfter`, as recorded also one that is disabled."""
+    last = _time(schedule.spec["schedule"], "doNotRunAfter")
+    return last is not None and world.now > last
+
+
+def _has_run(schedule: JobSchedule) -> bool:
+    """A schedule that does not recur is over after its one job, or once it has missed the time for that. One
+    that never had such a time waits for `doNotRunAfter`."""
     plan = schedule.spec["schedule"]
-    if schedule.due is not None:
-        return False
-    last = _time(plan, "doNotRunAfter")
-    return "recurrenceInterval" not in plan or (last is not None and world.now > last)
+    is_tried = schedule.job_count > 0 or "doNotRunAfter" not in plan
+    return schedule.due is None and is_tried and "recurrenceInterval" not in plan
 
 
 def _set_alarm(world: World, schedule: JobSchedule) -> None:
@@ -202,7 +214,7 @@ def _set_alarm(world: World, schedule: JobSchedule) -> None:
     last = _time(schedule.spec["schedule"], "doNotRunAfter")
     coming = [each for each in (schedule.due, last and last + 1) if each is not None and each > world.now]
     schedule.alarm = world.store.next_number()
-    if coming and schedule.state == "active":
+    if coming and schedule.state in ("active", "disabled"):
         seconds = (min(coming) - world.now) / TICKS_PER_SECOND
         world.after(seconds, _ring, schedule.key, schedule.alarm)
 

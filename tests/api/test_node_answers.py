@@ -38,8 +38,10 @@ async def test_deallocated_node_takes_no_tasks_until_it_starts(wire: Wire) -> No
     node = await add_node(wire)
     before = await wire.get(node)
     await wire.post(f"{node}/deallocate")
-    assert (await wire.get(node))["schedulingState"] == "disabled"
+    goes = await wire.get(node)
+    assert goes["schedulingState"] == "disabled"
     found = await wait_for_state(wire, node, "deallocated")
+    assert found["stateTransitionTime"] == goes["stateTransitionTime"]
     assert (found["schedulingState"], found["ipAddress"]) == ("disabled", before["ipAddress"])
     await wire.post(f"{node}/start")
     assert (await wire.get(node))["schedulingState"] == "enabled"

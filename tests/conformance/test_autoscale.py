@@ -53,7 +53,7 @@ def test_interval_is_a_quarter_of_an_hour(client, new_pool):
 
 
 def test_enabling_sizes_the_pool(client, new_pool, target):
-    """A formula that is enabled is evaluated and applied soon after; the pool keeps its ETag."""
+    """A formula that is enabled for a steady pool is applied at once, which is a change of the pool."""
     name = new_pool()
     steady(client, name)
     before = client.get_pool(name)
@@ -61,7 +61,8 @@ def test_enabling_sizes_the_pool(client, new_pool, target):
         name, models.BatchPoolEnableAutoScaleOptions(auto_scale_formula="$TargetDedicatedNodes=1;")
     )
     pool = client.get_pool(name)
-    assert (pool.enable_auto_scale, pool.etag) == (True, before.etag)
+    assert pool.etag != before.etag
+    assert (pool.enable_auto_scale, pool.target_dedicated_nodes) == (True, 1)
     wait_until(lambda: states(client, name) == ["idle"], target.node_seconds, "an idle node")
 
 

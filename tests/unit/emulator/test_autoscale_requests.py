@@ -24,13 +24,20 @@ def test_enabling_needs_a_formula_once(driver):
         enable(driver)
 
 
-def test_enabling_keeps_the_etag(driver):
-    """A pool that begins to scale itself has the ETag that it had, as recorded; disabling changes it."""
+def test_etag_changes_with_a_resize_that_begins(driver):
+    """Enabling and disabling change a pool that is steady, and so begins to resize, as recorded; no other."""
     driver.add_pool()
     driver.pass_seconds(10)
     modified = driver.world.pool("pool").modified
-    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;").modified == modified
-    assert driver.do(autoscaling.disable, "pool").modified > modified
+    enabled = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 5;").modified
+    assert enabled > modified
+    driver.pass_seconds(0.01)
+    assert driver.world.pool("pool").allocation_state == "resizing"
+    assert driver.do(autoscaling.disable, "pool").modified == enabled
+    driver.pass_seconds(31)
+    enabled = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 5;").modified
+    driver.pass_seconds(10)
+    assert driver.do(autoscaling.disable, "pool").modified > enabled
 
 
 def test_enabling_twice_in_30_seconds_is_refused(driver):
@@ -59,13 +66,17 @@ def test_formula_is_tried_with_the_targets_that_the_pools_own_gives_it(driver):
 
 
 def test_what_is_disabled_soon_after_enabling_is_never_applied(driver):
-    """The first evaluation comes half a second after enabling, and not to a pool that is disabled by then."""
-    driver.add_pool()
-    pool = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
-    assert (pool.auto_scale_run, pool.allocation_state, pool.target_dedicated) == (None, "steady", 1)
+    """The first evaluation of a pool that was said to resize comes half a second after enabling, and not if
+    it is disabled by then; enabling does not change its ETag."""
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 0})
+    pool = driver.world.pool("pool")
+    assert pool.allocation_state == "resizing"
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
+    assert (pool.auto_scale_run, pool.allocation_state, pool.target_dedicated) == (None, "steady", 0)
+    assert pool.modified == pool.created
     driver.do(autoscaling.disable, "pool")
     driver.pass_seconds(60)
-    assert (pool.auto_scale_run, pool.target_dedicated) == (None, 1)
+    assert (pool.auto_scale_run, pool.target_dedicated) == (None, 0)
 
 
 def test_enabling_while_resizing_is_refused(driver):

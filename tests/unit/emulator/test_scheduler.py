@@ -165,14 +165,17 @@ def test_task_can_be_reactivated_before_its_job_ends(driver):
 
 
 def test_job_wall_clock_ends_it(driver):
-    """A job is terminated when its maxWallClockTime is over: running tasks end, active ones stay."""
+    """A job is terminated when its maxWallClockTime is over: running tasks end, active ones stay, and so does
+    its ETag, as recorded."""
     driver.add_pool()
     driver.add_job(constraints={"maxWallClockTime": "PT1M"})
+    modified = driver.world.job("job").modified
     driver.add_task("running")
     driver.add_task("waiting")
     driver.pass_seconds(61)
     job = driver.world.job("job")
     assert (job.state, job.terminate_reason) == ("completed", "MaxWallClockTimeExpiry")
+    assert job.modified == modified
     assert driver.task("running").failure["code"] == "TaskEnded"
     assert driver.task("waiting").state == "active"
 

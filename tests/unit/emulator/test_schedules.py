@@ -115,6 +115,18 @@ def test_nothing_after_do_not_run_after(driver):
     assert job_ids(driver) == ["s:job-1", "s:job-2"]
 
 
+@pytest.mark.parametrize("plan", [{}, {"recurrenceInterval": "PT1H"}])
+def test_schedule_that_can_have_no_job_ends_at_do_not_run_after(driver, plan):
+    """Not before, and also while it is disabled: as recorded of one whose doNotRunUntil was later."""
+    schedule = add_schedule(driver, doNotRunUntil=at(driver, 600), doNotRunAfter=at(driver, 300), **plan)
+    assert (schedule.state, schedule.due) == ("active", None)
+    driver.do(schedules.disable_schedule, "s")
+    driver.pass_seconds(299)
+    assert schedule.state == "disabled"
+    driver.pass_seconds(2)
+    assert (schedule.state, schedule.previous_state, job_ids(driver)) == ("completed", "disabled", [])
+
+
 def test_job_outlives_do_not_run_after(driver):
     """A job that still runs at doNotRunAfter goes on, and the schedule waits for it."""
     schedule = add_schedule(driver, recurrenceInterval="PT10M", doNotRunAfter=at(driver, 300))
