@@ -18,7 +18,7 @@ from tasks.spec.blob_places import BlobPlace, InputBlob, read_place
 from tasks.spec.inputs import is_left_out
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.patterns import TAKEN, WILDCARDS, LeftOut, Pattern, read_remote_pattern
-from tasks.spec.sources import Sources, refuse_problems
+from tasks.spec.sources import Sources, name_file, refuse_problems
 
 SIGNED_SECONDS = 60
 FOLDER_ENTRY = "the entry of a folder"
@@ -95,7 +95,7 @@ class BlobFinder:
             self.archived.append(place.url)
             return
         url = place.url
-        found.named.append((name, url))
+        found.named.append(name_file(name, url))
         found.blobs[url] = InputBlob(
             place.account, place.container, place.name, etag=blob.etag, size_bytes=blob.size_bytes
         )
@@ -108,8 +108,8 @@ def _see_that_it_signs() -> None:
 
 def _see_that_it_reads(found: Sources, before: int) -> None:
     """Ask for the first blob that was found without its content: who may list need not be allowed to read."""
-    for _, path in found.named[before : before + 1]:
-        find_at(found.blobs[path])
+    for file in found.named[before : before + 1]:
+        find_at(found.blobs[file.path])
 
 
 def find_at(place: BlobPlace) -> Blob | None:

@@ -17,7 +17,7 @@ from tasks.spec.input_files import InputFile, InputFiles
 from tasks.spec.local_paths import find_obstacles, find_real_paths, is_below, locate_outputs
 from tasks.spec.naming import RESERVED_FOLDERS
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.sources import Sources, find_sources, refuse_problems
+from tasks.spec.sources import FoundFile, Sources, find_sources, refuse_problems
 
 PLACES = ("{stem}", "{suffix}", "{name}")
 
@@ -37,9 +37,7 @@ def make_inputs(
     sources: Sources, output_name: str, output_folder: Path | None, outputs: OutputPlace | None = None
 ) -> InputFiles:
     """The inputs among what was found, each with its output's name."""
-    files = InputFiles(
-        _make_input(name, path, output_name, sources.blobs.get(path)) for name, path in sources.named
-    )
+    files = InputFiles(_make_input(file, output_name, sources.blobs.get(file.path)) for file in sources.named)
     refuse_problems(_find_bad_outputs(files, output_folder, outputs), "output", "can't be written")
     refuse_problems(_find_clashing_outputs(files), "output", "would get in another's way")
     if outputs is not None:
@@ -70,15 +68,11 @@ def make_inputs(
     return files
 
 
-def _make_input(name: str, path: str, output_name: str, blob: InputBlob | None) -> InputFile:
-    output = name_output(name, output_name)
+def _make_input(file: FoundFile, output_name: str, blob: InputBlob | None) -> InputFile:
+    output = name_output(file.name, output_name)
     if blob is not None:
-        return InputFile("", name, output, blob.size_bytes, blob)
-    return InputFile(_find_root(path, name), name, output, os.path.getsize(path))
-
-
-def _find_root(path: str, name: str) -> str:
-    return path[: -len(name)] if path.endswith(name) else f"{path}\0"
+        return InputFile("", file.name, output, blob.size_bytes, blob)
+    return InputFile(file.root, file.name, output, os.path.getsize(file.path))
 
 
 def name_output(name: str, template: str) -> str:

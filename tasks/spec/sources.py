@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from stat import S_ISREG
+from sys import intern
+from typing import NamedTuple
 
 from tasks.base.printable import say_count, show_name
 from tasks.errors import InputError
@@ -26,12 +30,30 @@ STANDARD_INPUT = ("-", "@-")
 SHOWN = 10
 
 
+class FoundFile(NamedTuple):
+    """A file that was found, and what it is called in the run."""
+
+    name: str
+    root: str
+    """What stands before the name in the file's path, shared by many; the whole path and a NUL of one whose
+    path does not end in its name."""
+
+    @property
+    def path(self) -> str:
+        """The URL of a file that is in blob storage."""
+        return self.root[:-1] if self.root.endswith("\0") else self.root + self.name
+
+
+def name_file(name: str, path: str) -> FoundFile:
+    return FoundFile(name, intern(path[: -len(name)]) if path.endswith(name) else f"{path}\0")
+
+
 @dataclass
 class Sources:
     """The files that were found, what was not taken, and the patterns that named them."""
 
-    named: list[tuple[str, str]]
-    """Name and path of each, sorted."""
+    named: list[FoundFile]
+    """In the order of their names."""
 
     left_out: LeftOut = field(default_factory=LeftOut)
     patterns: list[Pattern] = field(default_factory=list)
@@ -69,12 +91,13 @@ def find_sources(
         raise InputError(
             "There are no inputs: give a folder, a glob, a list of paths, or @ and a file of those."
         )
-    found.named = sorted(set(found.named))
+    found.named.sort()
+    found.named = [file for file, _ in groupby(found.named)]
     refuse_problems(
         [
             *_find_repeated_names(found.named),
-            *find_bad_names(name for name, _ in found.named),
-            *find_unreadable(path for _, path in found.named if path not in found.blobs),
+            *find_bad_names(file.name for file in found.named),
+            *find_unreadable(file.path for file in found.named if file.path not in found.blobs),
         ],
         "input",
         "can't be used",
@@ -86,10 +109,10 @@ def expand_source(source: str) -> list[tuple[str, str]]:
     """The (name, path) of each file that one path, folder or glob means."""
     if is_place(source):
         _find_no_blobs([source], False, Sources([]))
-    return _expand_paths(source, None, Sources([]))
+    return [(file.name, file.path) for file in _expand_paths(source, None, Sources([]))]
 
 
-def _expand(source: str, outputs: str | None, found: Sources, find_blobs: FindBlobs) -> list[tuple[str, str]]:
+def _expand(source: str, outputs: str | None, found: Sources, find_blobs: FindBlobs) -> list[FoundFile]:
     if source in STANDARD_INPUT:
         where, content = "standard input", _read_standard_input()
     elif source.startswith(LIST_SIGN):
@@ -103,7 +126,7 @@ def _expand(source: str, outputs: str | None, found: Sources, find_blobs: FindBl
     return list(_read_list(where, lines))
 
 
-def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tuple[str, str]]:
+def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[FoundFile]:
     if not source.strip():
         # A path to the folder that one is in, which nobody means who has left out something.
         raise InputError(f"An input is empty: is a variable not set? This folder is `.` ({Path.cwd()}).")
@@ -111,18 +134,20 @@ def _expand_paths(source: str, outputs: str | None, found: Sources) -> list[tupl
         path = locate_path(source)
         if not path.exists():
             raise InputError(f"There is no file or folder {show_name(source)} (looked from {Path.cwd()}).")
-        return [(path.name, str(path))]
+        return [name_file(path.name, str(path))]
     pattern, left_out = read_pattern(source), LeftOut()
     found.patterns.append(pattern)
     excluded = outputs if outputs and is_below(outputs, os.path.realpath(pattern.root)) else None
-    is_there = os.path.isdir(pattern.root)
-    paths = list(walk(pattern, excluded, left_out)) if is_there else []
+    names, root = iter(()), os.path.join(pattern.root, "")
+    if os.path.isdir(pattern.root):
+        names = walk(pattern, excluded, left_out)
+    files = [FoundFile(name, root) for name in names]
     for reason, count in left_out.counts.items():
         found.left_out.counts[reason] += count
         found.left_out.firsts.setdefault(reason, left_out.firsts[reason])
-    if not paths:
+    if not files:
         raise InputError(_describe_nothing(source, left_out))
-    return [(path, os.path.join(pattern.root, path)) for path in paths]
+    return files
 
 
 def _describe_nothing(source: str, left_out: LeftOut) -> str:
@@ -167,8 +192,8 @@ def _split_list(content: bytes) -> list[str]:
     return [os.fsdecode(line.removesuffix(b"\r")) for line in content.split(separator)]
 
 
-def _read_list(where: str, lines: list[str]) -> Iterator[tuple[str, str]]:
-    """The (name, path) of each line that is no place in blob storage.
+def _read_list(where: str, lines: list[str]) -> Iterator[FoundFile]:
+    """The file of each line that is no place in blob storage.
 
     A line is a path, taken at its word. Its name is the path, as tar has it: without what leads out of
     the folder that it is looked up from. Raises InputError naming the lines that are no files.
@@ -182,7 +207,7 @@ def _read_list(where: str, lines: list[str]) -> Iterator[tuple[str, str]]:
         if path and not os.path.isfile(path) and (os.path.isdir(path) or not os.path.lexists(path))
     ]
     refuse_problems(problems, "path", "in a list of inputs can't be used")
-    return ((_name_path(path), path) for path in paths if path)
+    return (name_file(_name_path(path), path) for path in paths if path)
 
 
 def _name_path(path: str) -> str:
@@ -192,14 +217,12 @@ def _name_path(path: str) -> str:
     return "/".join(parts)
 
 
-def _find_repeated_names(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _find_repeated_names(named: Iterable[FoundFile]) -> Iterator[str]:
     """Files that would have the same name, of those that are sorted by their names."""
-    first = None, ""
-    for name, path in named:
-        if name != first[0]:
-            first = name, path
-        elif path != first[1]:
-            yield f"{show_name(first[1])} and {show_name(path)} would both be {name!r}"
+    for name, files in groupby(named, attrgetter("name")):
+        first, *others = files
+        for other in others:
+            yield f"{show_name(first.path)} and {show_name(other.path)} would both be {name!r}"
 
 
 def find_unreadable(paths: Iterable[str]) -> Iterator[str]:

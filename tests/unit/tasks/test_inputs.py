@@ -14,7 +14,7 @@ from tasks.spec.blob_places import InputBlob
 from tasks.spec.inputs import find_inputs, make_inputs
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.patterns import LeftOut, read_pattern, walk
-from tasks.spec.sources import Sources, find_sources
+from tasks.spec.sources import Sources, find_sources, name_file
 from tests.unit.tasks.input_files import DEFAULT, make, names_of
 
 
@@ -87,7 +87,7 @@ def list_blobs(count: int) -> Sources:
         for number, name in enumerate(names)
     ]
     return Sources(
-        [(blob.name.removeprefix("2026/"), blob.url) for blob in found],
+        [name_file(blob.name.removeprefix("2026/"), blob.url) for blob in found],
         blobs={blob.url: blob for blob in found},
     )
 
