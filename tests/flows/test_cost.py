@@ -21,6 +21,7 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.prices import PriceSpec
 from tasks.spec.recipe import digest_recipe
 from tasks.spec.specs import Cleanup
+from tasks.spec.work import WorkItems
 from tasks.watch.progress import Counts
 from tasks.watch.spending import Spending
 from tests.flows.services import batch, wait_for_remains, write_files
@@ -97,7 +98,7 @@ def test_uploads_that_end_early_keep_no_output_back(kept, tmp_path, monkeypatch)
     def end_early(plan: Plan, *_) -> Submitted:
         recipe = digest_recipe(plan.spec, None, read_program(plan))
         [items] = list_computed.fn(plan.outputs, plan.files, recipe)
-        return Submitted([], items, stopped=CostLimitError("enough"))
+        return Submitted([], WorkItems(items), stopped=CostLimitError("enough"))
 
     monkeypatch.setattr("flows.running.submit_files", end_early)
     with pytest.raises(CostLimitError, match="enough") as caught:

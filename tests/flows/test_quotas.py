@@ -22,6 +22,7 @@ from tasks.errors import PoolError, QuotaError
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.pools import Pool, create_pool
+from tasks.spec.bundles import Bundle
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
@@ -193,7 +194,7 @@ def test_the_budget_for_a_quota_is_one_for_uploads_and_tasks(serve_with, run_key
     patience = Patience(600, 600, quota_seconds=3600)
     rest = (time.monotonic() + 60, patience, lambda _: None, upload_watch.spending)
     with pytest.raises(PoolError, match=r"fan-out-holder(.|\n)*ask for more quota"):
-        list(wait_for_tasks.fn(job, upload_watch.watch, frozenset({"x"}), *rest))
+        list(wait_for_tasks.fn(job, upload_watch.watch, [Bundle("x", ())], *rest))
 
 
 def watch_of(pool: Pool) -> PoolWatch:
