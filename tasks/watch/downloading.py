@@ -9,6 +9,7 @@ from types import MappingProxyType
 from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.node_logs import read_task_stderr
+from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
 from tasks.base.packed import KnownTexts
 from tasks.base.partial_files import remove_partial_files
@@ -108,7 +109,9 @@ class Outputs:
 
     def _download(self, items: list[WorkItem]) -> None:
         self.download_pace.note()
-        self._note_download(items, self._start_download(items))
+        # Else it may end on disk, and nobody know.
+        with uninterrupted():
+            self._note_download(items, self._start_download(items))
 
     def _note_download(self, items: list[WorkItem], future: PrefectFuture) -> None:
         ids = [item.task_id for item in items]
