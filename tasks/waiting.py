@@ -34,6 +34,7 @@ from tasks.watch.stall_report import describe_running, describe_stall
 FIRST_INTERVAL_SECONDS = 0.15
 BUSY_INTERVAL_MAX_SECONDS = 5.0
 IDLE_INTERVAL_MAX_SECONDS = 15.0
+BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 # Of the time so far, where tasks complete.
 BUSY_PART = 0.025
 HEALTH_SECONDS = 2.0
@@ -114,11 +115,14 @@ def _wait(
     with watched(Progress(spent=lambda: spending.sum_up(datetime.now(timezone.utc)))) as progress:
         while True:
             counts = _count_tasks(client, looks.job.id, collector.awaited)
-            fresh = collector.collect(client, counts)
-            counts = replace(collector.bring_up_to_date(counts), files=on_completed(fresh))
+            listed = collector.listed
+            for page in collector.collect(client, counts):
+                on_completed(page)
+                refuse_lost_container(page, counts)
+            counts = replace(collector.bring_up_to_date(counts), files=on_completed([]))
             progress.tell(counts.all_completed() if collector.is_complete else counts)
-            yield len(fresh)
-            refuse_lost_container(fresh, counts)
+            fresh = collector.listed - listed
+            yield fresh
             now = time.monotonic()
             is_over = not (spending.is_ending and counts.running) or now >= deadline_seconds
             if collector.is_complete and is_over:
@@ -131,7 +135,7 @@ def _wait(
                 health_at = now
                 collector.refuse_deleted(client, counts)
                 _look(client, looks, counts, now)
-            interval = next_interval(bool(fresh), now - began)
+            interval = next_interval(fresh > 0, now - began)
             time.sleep(min(interval, deadline_seconds - now))
 
 
@@ -202,7 +206,7 @@ class _Collector:
     def __init__(self, job_id: str, awaited: AwaitedTasks, latest: datetime | None):
         self.job_id = job_id
         self.awaited = awaited
-        self.latest = latest
+        self.latest = None if latest == BEFORE_ALL else latest
         self.failed = 0
         self.ended = 0
         """How many did not end by themselves."""
@@ -215,19 +219,18 @@ class _Collector:
     def listed(self) -> int:
         return len(self.awaited.units) - self.awaited.left_count
 
-    def collect(self, client: BatchClient, counts: Counts) -> list[TaskResult]:
-        """The results of tasks that completed since the last call.
+    def collect(self, client: BatchClient, counts: Counts) -> Iterator[list[TaskResult]]:
+        """The results of tasks that completed since the last call, a page of a list at a time.
 
         When the counts say that all is done and some are still missing, everything is listed: what a listing
         by time may have missed is found there, and a task counts as done only if a list has said so.
         """
         is_last = counts.completed >= counts.total or not (counts.waiting or counts.running)
         if not is_last and counts.completed <= self.listed:
-            return []
-        fresh = self._list(client, self.latest)
+            return
+        yield from self._list(client, self.latest)
         if is_last and not self.is_complete:
-            fresh += self._list(client, None)
-        return fresh
+            yield from self._list(client, None)
 
     def bring_up_to_date(self, counts: Counts) -> Counts:
         """The counts, which say no less than what has been listed."""
@@ -246,10 +249,13 @@ class _Collector:
                 f"had: {first}. Somebody has deleted them. Run again with the same run_key for the rest."
             )
 
-    def _list(self, client: BatchClient, since: datetime | None) -> list[TaskResult]:
-        found = list_completed(client, self.job_id, since)
-        fresh = [result for result in found if self.awaited.take(result.task_id)]
-        self.failed += sum(not result.succeeded for result in fresh)
-        self.ended += sum(result.code == ENDED for result in fresh)
-        self.latest = max((result.changed_at for result in fresh), default=self.latest)
-        return fresh
+    def _list(self, client: BatchClient, since: datetime | None) -> Iterator[list[TaskResult]]:
+        latest = self.latest or BEFORE_ALL
+        for page in list_completed(client, self.job_id, since):
+            fresh = [result for result in page if self.awaited.take(result.task_id)]
+            self.failed += sum(not result.succeeded for result in fresh)
+            self.ended += sum(result.code == ENDED for result in fresh)
+            latest = max([latest, *(result.changed_at for result in fresh)])
+            yield fresh
+        # Not before its end, as a list is in no order of time.
+        self.latest = None if latest == BEFORE_ALL else latest

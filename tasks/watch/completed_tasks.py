@@ -29,13 +29,14 @@ class Seen:
 NOTHING_SEEN = Seen()
 
 
-def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[TaskResult]:
-    """The tasks of a job that are completed; with `since`, only those that became so from then on."""
+def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[list[TaskResult]]:
+    """The tasks of a job that are completed, a page at a time, in no order of time; with `since`, only those
+    that became so from then on."""
     condition = "state eq 'completed'"
     if since is not None:
         condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
     for page in list_pages(client, f"/jobs/{job_id}/tasks", {"$filter": condition, "$select": SELECT}):
-        yield from map(_read_result, page)
+        yield [*map(_read_result, page)]
 
 
 def _read_result(found: Mapping[str, Any]) -> TaskResult:

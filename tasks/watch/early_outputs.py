@@ -1,9 +1,11 @@
 """Outputs that are fetched while inputs of other files are still being uploaded."""
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from prefect.futures import PrefectFuture, wait
@@ -14,7 +16,6 @@ from tasks.base.pacing import Pace
 from tasks.downloads import read_fetched, start_download
 from tasks.observing import left_out_on_failure
 from tasks.sharding import find_failure, has_ended
-from tasks.spec.file_results import TaskResult
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.watch.collected import OutputMd5s, TaskResults
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
@@ -70,21 +71,29 @@ class EarlyOutputs:
         """What the wait need not list again."""
         return NOTHING_SEEN if self.has_failed else Seen(self.results, self.latest)
 
-    def _list_completed(self) -> list[TaskResult]:
-        # The downloads below have the run's time.
-        with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
-            return list(list_completed(client, self.job_id, self.latest))
-
     def _take(self, added: WorkItems, folder: Path) -> None:
-        for result in self._list_completed():
-            self.latest = max(self.latest or result.changed_at, result.changed_at)
-            self.has_failed = self.has_failed or not result.succeeded
-            number = added.find(result.task_id)
-            if result.succeeded and number is not None and self.results.add(result):
-                self.pending.append(added[number])
-        while len(self.pending) >= self.size:
-            self._download(self.pending[: self.size], folder)
-            del self.pending[: self.size]
+        numbers = array("I")
+        try:
+            self._list_completed(added, numbers)
+        finally:
+            # Also what has come of a list that broke off. They have the run's time, and not that of a look.
+            self.pending += (added[number] for number in numbers)
+            while len(self.pending) >= self.size:
+                self._download(self.pending[: self.size], folder)
+                del self.pending[: self.size]
+
+    def _list_completed(self, added: WorkItems, numbers: array) -> None:
+        """Note the tasks that have completed since the last look, and the numbers of the work that has its
+        outputs by now."""
+        latest = self.latest
+        with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
+            for result in chain.from_iterable(list_completed(client, self.job_id, self.latest)):
+                latest = max(latest or result.changed_at, result.changed_at)
+                self.has_failed = self.has_failed or not result.succeeded
+                number = added.find(result.task_id)
+                if result.succeeded and number is not None and self.results.add(result):
+                    numbers.append(number)
+        self.latest = latest
 
     def _download(self, items: list[WorkItem], folder: Path) -> None:
         self.download_count += 1
