@@ -2,24 +2,14 @@
 
 import gc
 
-from tasks.base.late_certificates import certificates_read_late
-from tasks.base.late_modules import load_late
-
-# Prefect's words for names of flow runs, which its server chooses: 60 ms.
-load_late("coolname")
-
 # Half a million objects are made here, all of which stay: looking them through for garbage again and again,
 # and a last time when the process ends, would take a quarter of a short run.
 _was_enabled = gc.isenabled()
 gc.disable()
 try:
-    with certificates_read_late():
-        from flows.log_settings import only_named_settings_read
-
-        with only_named_settings_read():
-            import flows.running  # noqa: F401 - what all flows need
-        from flows.uncaught import show_errors_plainly
-        from tasks.logs import keep_logs_printable, quieten_logs
+    import flows.running  # noqa: F401 - what all flows need
+    from flows.uncaught import show_errors_plainly
+    from tasks.logs import keep_logs_printable, quieten_logs
 finally:
     gc.freeze()
     if _was_enabled:

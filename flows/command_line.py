@@ -23,7 +23,6 @@ from flows.display import expected_errors_hidden, live_display
 from flows.heartbeats import UNSENT, heartbeats_sent
 from flows.server_errors import explain_server_error
 from tasks.azure.accounts import read_accounts
-from tasks.base.late_certificates import certificates_read_late
 from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
@@ -89,9 +88,8 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {problem}", file=sys.stderr)
         return WRONG_USAGE
     try:
-        with certificates_read_late():
-            # After --help there is nothing to return.
-            code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+        # After --help there is nothing to return.
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         print(f"Error: {_explain_usage(error)}\nSee --help.", file=sys.stderr)
         return WRONG_USAGE
