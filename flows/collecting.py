@@ -10,7 +10,6 @@ from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import list_sources
 from tasks.reuse.remembering import Memory
-from tasks.spec.bundles import find_bundles
 from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.run_spec import RunSpec
 from tasks.step import opaque
@@ -31,8 +30,8 @@ def collect_outputs(
 
     What is there is fetched also when the uploads or the wait have ended badly; then their error is returned.
     """
-    spec, bundles = plan.spec, find_bundles(submitted.units)
-    watch = BundleWatch(outputs.logs, bundles, 1 + spec.max_task_retry_count)
+    spec = plan.spec
+    watch = BundleWatch(outputs.logs, submitted.bundles, 1 + spec.max_task_retry_count)
     live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
     stopped = submitted.stopped
     try:

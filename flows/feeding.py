@@ -114,7 +114,7 @@ class Feed:
 
     def _put_in_order(self) -> Sequence[int]:
         """The numbers of the work, in the order of the files."""
-        known = KnownTexts(item.name for item in self.items)
+        known = KnownTexts(self.items.names)
         found = (known.find(file.name) for file in self.plan.files)
         return [number for number in found if number is not None]
 

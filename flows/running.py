@@ -38,7 +38,7 @@ from tasks.reuse.earlier_seconds import share_tasks
 from tasks.reuse.existing_outputs import find_existing, settle_existing
 from tasks.reuse.remembering import list_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.tallies import begin_spending, noted
-from tasks.spec.bundles import find_bundles, map_bundled
+from tasks.spec.bundles import map_bundled
 from tasks.spec.file_results import NOT_COMPLETED, FileResult
 from tasks.spec.packed_results import FileResults
 from tasks.spec.prices import describe_estimate
@@ -84,7 +84,9 @@ def run_in_shards(plan: Plan) -> Shards:
     ):
         label_flow_run(plan.files)
         start = _begin(plan)
-        left = select(plan.files, lambda file: file.name not in start.unchanged)
+        left = plan.files
+        if start.unchanged:
+            left = select(plan.files, lambda file: file.name not in start.unchanged)
         with nullcontext() if left else _cleaned_behind_others(plan):
             if start.unchanged:
                 yield list(start.unchanged.values())
@@ -153,7 +155,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
 
 def _expect_outputs(plan: Plan, submitted: Submitted) -> Outputs:
     """The outputs and logs that are to come of what was submitted."""
-    names, bundled = plan.names, map_bundled(find_bundles(submitted.units))
+    names, bundled = plan.names, map_bundled(submitted.bundles)
     logs = LogFolder(
         names.key, submitted.job_id, names.output_container, plan.output_folder, plan.outputs, bundled
     )
@@ -212,7 +214,7 @@ def _conclude(
         uploaded_at=submitted.uploaded_at,
         ended_early=ended_early,
         set_aside=tuple(set_aside),
-        bundles=len(find_bundles(submitted.units)),
+        bundles=len(submitted.bundles),
     )
     publish_result(result)
     emit_failed_files(result)

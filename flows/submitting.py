@@ -19,8 +19,9 @@ from tasks.logs import run_logger
 from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.reuse.earlier_attempts import find_computed
+from tasks.reuse.remembering import early_remembered
 from tasks.sharding import shard_size
-from tasks.spec.bundles import Unit
+from tasks.spec.bundles import Bundle, Unit, find_bundles
 from tasks.spec.first_tasks import count_first_tasks
 from tasks.spec.input_files import InputFile
 from tasks.spec.recipe import UploadedProgram, digest_recipe
@@ -52,6 +53,9 @@ class Submitted:
     """None, like the pool, if nothing was left to do."""
 
     pool: Pool | None = None
+
+    bundles: Sequence[Bundle] = ()
+    """Those of the Batch tasks that have several files."""
 
     uploaded_at: tuple[datetime, datetime] | None = None
     """When the uploads of inputs began and ended."""
@@ -119,6 +123,8 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
 
 def _leave_out(files: Sequence[InputFile], done: Sequence[WorkItem]) -> Sequence[InputFile]:
     """The files that are not done."""
+    if not done:
+        return files
     names = KnownTexts(item.name for item in done)
     return select(files, lambda file: file.name not in names)
 
@@ -186,14 +192,23 @@ def _submit(
     renewer = Renewer(plan, task_plan, job, pool, shared)
     upload_watch = UploadWatch(job, pool, spec, spending)
     feed = Feed(plan, task_plan, job, computed, renewer, early, upload_watch, is_new=not is_taken_up)
-    with early.ended_on_failure():
+    with early_remembered(folder, early, feed.items), early.ended_on_failure():
         items, units = feed.run()
         close_job(job, names, spec)
     uploaded_at = began_at, feed.uploaded_at
     if upload_watch.stopped is None:
         _tell_tasks(plan, job, items, units)
     return Submitted(
-        computed, items, units, job, pool, uploaded_at, early, upload_watch.watch, upload_watch.stopped
+        computed,
+        items,
+        units,
+        job,
+        pool,
+        [] if are_single else find_bundles(units),
+        uploaded_at,
+        early,
+        upload_watch.watch,
+        upload_watch.stopped,
     )
 
 

@@ -200,7 +200,13 @@ def start_download(container: str, items: list[WorkItem], folder: Path, label: s
 
 
 def read_fetched(download: PrefectFuture[Any]) -> list[Fetched | None]:
-    """What a download of one output, or of a shard, has returned, taken out once."""
+    """What a download of one output, or of a shard, has returned."""
+    found = download.result()
+    return found[0] if isinstance(found, list) else [found]
+
+
+def take_fetched(download: PrefectFuture[Any]) -> list[Fetched | None]:
+    """The same, taken out once."""
     found = download.result()
     return take_whole(found) if isinstance(found, list) else [found]
 

@@ -30,8 +30,12 @@ class PackedSequence(Sequence[Item]):
     def __getitem__(self, index: slice) -> Sequence[Item]: ...
 
     def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        chosen = range(len(self))[index]
-        return self._make(chosen) if isinstance(chosen, int) else Selection(self, chosen)
+        if isinstance(index, slice):
+            return Selection(self, range(len(self))[index])
+        number = index if index >= 0 else index + len(self)
+        if not 0 <= number < len(self):
+            raise IndexError(index)
+        return self._make(number)
 
     def __iter__(self) -> Iterator[Item]:
         return map(self._make, range(len(self)))
@@ -55,12 +59,16 @@ class Selection(PackedSequence[Item]):
     def __init__(self, items: Sequence[Item], numbers: Iterable[int]):
         self._items = items
         self._numbers = numbers if isinstance(numbers, range | array) else array("I", numbers)
+        self._make_one = items._make if isinstance(items, PackedSequence) else items.__getitem__
 
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._make_one, self._numbers)
+
     def _make(self, number: int) -> Item:
-        return self._items[self._numbers[number]]
+        return self._make_one(self._numbers[number])
 
 
 def select(items: Sequence[Item], is_wanted: Callable[[Item], object]) -> Sequence[Item]:

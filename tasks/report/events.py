@@ -35,7 +35,7 @@ def emit_pool_event(pool_id: str, news: Literal["created", "reused", "lost"], re
 
 def emit_failed_files(result: RunResult) -> None:
     """Tell the first files that failed, each by itself, and how many there are; unfinished ones have not."""
-    job_id, failures = result.job_id, [file for file in result.files if file.state == "failed"]
+    job_id, failures = result.job_id, [file for file in result.failures if file.state == "failed"]
     if not failures:
         return
     for file in failures[:FILES_MAX]:

@@ -31,7 +31,7 @@ BLOCK_COLUMNS = 76
 
 def describe_failures(result: RunResult) -> str:
     """A message with the name, the reason and the end of the standard error of the first that failed."""
-    failures = [file for file in result.files if file.state == "failed"]
+    failures = [file for file in result.failures if file.state == "failed"]
     lines = [_say_how_many(len(failures), result.counts["unfinished"], len(result.files))]
     groups = _group_alike(failures)
     for alike in groups[:FAILURES_IN_MESSAGE]:

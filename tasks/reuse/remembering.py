@@ -15,8 +15,9 @@ from tasks.observing import left_out_on_failure
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER
-from tasks.spec.work import WorkItem
+from tasks.spec.work import WorkItem, WorkItems
 from tasks.watch.downloading import Outputs
+from tasks.watch.early_outputs import EarlyOutputs
 
 # The record of a folder is written as a whole: each time for at least twice as many as before.
 FIRST_RECORDED = 50
@@ -45,8 +46,7 @@ class Memory:
 def list_records(outputs: Outputs) -> Iterator[tuple[str, OutputRecord]]:
     """What is to be remembered of the outputs that are on disk, by the names of their inputs."""
     for item, md5 in outputs.made():
-        task = outputs.tasks.get(item.task_id)
-        yield item.name, OutputRecord(item.source, md5, task and task.seconds)
+        yield item.name, OutputRecord(item.source, md5, outputs.tasks.find_seconds(item.task_id))
 
 
 @contextmanager
@@ -61,6 +61,24 @@ def remembered(folder: Path | None, outputs: Outputs) -> Iterator[Memory]:
         finally:
             memory.record()
         raise
+
+
+@contextmanager
+def early_remembered(folder: Path | None, early: EarlyOutputs, items: WorkItems) -> Iterator[None]:
+    """A block in which outputs of these items arrive early: if it fails, what lies on disk is remembered."""
+    try:
+        yield
+    except BaseException:
+        if folder is not None and len(early.fetched):
+            write_records(folder, _list_early(early, items))
+        raise
+
+
+def _list_early(early: EarlyOutputs, items: WorkItems) -> Iterator[tuple[str, OutputRecord]]:
+    for item in items:
+        task_id = item.task_id
+        if md5 := early.fetched.get(task_id):
+            yield item.name, OutputRecord(item.source, md5, early.results.find_seconds(task_id))
 
 
 def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:

@@ -13,6 +13,9 @@ NOT_COMPLETED = "its Batch task did not complete"
 NOT_FETCHED = "its Batch task succeeded, its output was not fetched"
 
 
+State = Literal["succeeded", "failed", "unfinished", "unchanged", "skipped"]
+
+
 @dataclass(frozen=True, slots=True)
 class TaskResult:
     """How a Batch task ended."""
@@ -59,17 +62,22 @@ class FileResult:
     ran."""
 
     @property
-    def state(self) -> Literal["succeeded", "failed", "unfinished", "unchanged", "skipped"]:
-        if self.problem:
-            return "unfinished" if self.problem in (NOT_COMPLETED, NOT_FETCHED) else "failed"
-        if self.skipped:
-            return "skipped"
-        return "unchanged" if self.unchanged else "succeeded"
+    def state(self) -> State:
+        return find_state(self.problem, self.unchanged, self.skipped)
 
     @property
     def exit_code(self) -> int | None:
         """None if the program never ran to its end."""
         return self.task and self.task.exit_code
+
+
+def find_state(problem: str, unchanged: bool, skipped: bool) -> State:
+    """What a file came to."""
+    if problem:
+        return "unfinished" if problem in (NOT_COMPLETED, NOT_FETCHED) else "failed"
+    if skipped:
+        return "skipped"
+    return "unchanged" if unchanged else "succeeded"
 
 
 def describe_problem(task: TaskResult | None, has_output: bool) -> str:

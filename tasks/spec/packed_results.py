@@ -1,19 +1,20 @@
 """What became of many Batch tasks and files, kept as bytes."""
 
 from array import array
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from math import isnan, nan
 
-from tasks.base.packed import Interned, PackedSequence, PackedTexts
-from tasks.spec.file_results import FileResult, TaskResult
+from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
+from tasks.spec.file_results import FileResult, TaskResult, find_state
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
 # How a task ended, but for when: of many tasks there are few such ends.
 End = tuple[int | None, str, int, str, str, str]
 # Of a file: that it has a task, an output, one that was there before, one that was left as it was.
-MARKS = (1, 2, 4, 8)
+HAS_TASK, HAS_OUTPUT, IS_UNCHANGED, IS_SKIPPED = 1, 2, 4, 8
 
 
 class TaskEnds:
@@ -35,10 +36,14 @@ class TaskEnds:
 
     def make(self, number: int, task_id: str) -> TaskResult:
         changed_at = EPOCH + timedelta(microseconds=self._changed[number])
+        exit_code, node_id, tries, category, code, message = self._known_ends[self._ends[number]]
+        seconds = self.find_seconds(number)
+        return TaskResult(task_id, changed_at, exit_code, node_id, seconds, tries, category, code, message)
+
+    def find_seconds(self, number: int) -> float | None:
+        """How long a task's program ran, if that is known."""
         seconds = self._seconds[number]
-        exit_code, node_id, tries, *failure = self._known_ends[self._ends[number]]
-        known = None if isnan(seconds) else seconds
-        return TaskResult(task_id, changed_at, exit_code, node_id, known, tries, *failure)
+        return None if isnan(seconds) else seconds
 
 
 class FileResults(PackedSequence[FileResult]):
@@ -62,8 +67,8 @@ class FileResults(PackedSequence[FileResult]):
 
     def _append(self, result: FileResult) -> None:
         task, path, number = result.task, result.output_path, len(self)
-        is_so = task is not None, path is not None, result.unchanged, result.skipped
-        self._marks.append(sum(mark for mark, applies in zip(MARKS, is_so, strict=True) if applies))
+        marks = HAS_TASK * (task is not None) | HAS_OUTPUT * (path is not None)
+        self._marks.append(marks | IS_UNCHANGED * result.unchanged | IS_SKIPPED * result.skipped)
         folder, slash, name = (path or "").rpartition("/")
         self._folders.append(self._known_folders.add(folder + slash))
         self._output_names.append(name)
@@ -78,15 +83,44 @@ class FileResults(PackedSequence[FileResult]):
         self._names.append(result.name)
 
     def _make(self, number: int) -> FileResult:
-        has_task, has_output, unchanged, skipped = (bool(self._marks[number] & mark) for mark in MARKS)
-        path = self._known_folders[self._folders[number]] + self._output_names[number]
-        task = self._tasks.make(self._task_numbers[number], self._task_ids[number]) if has_task else None
+        marks, task, path = self._marks[number], None, None
+        if marks & HAS_TASK:
+            task = self._tasks.make(self._task_numbers[number], self._task_ids[number])
+        if marks & HAS_OUTPUT:
+            path = self._find_path(number)
         return FileResult(
             self._names[number],
             task,
-            path if has_output else None,
+            path,
             self._problems.get(number, ""),
             self._stderrs.get(number, ""),
-            unchanged,
-            skipped,
+            bool(marks & IS_UNCHANGED),
+            bool(marks & IS_SKIPPED),
         )
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Where outputs are, by the names of the inputs."""
+        numbers = (number for number, marks in enumerate(self._marks) if marks & HAS_OUTPUT)
+        return {self._names[number]: self._find_path(number) for number in numbers}
+
+    def _find_path(self, number: int) -> str:
+        return self._known_folders[self._folders[number]] + self._output_names[number]
+
+    @property
+    def with_problems(self) -> Sequence[FileResult]:
+        """Those that have no output, or none that counts."""
+        return Selection(self, self._problems)
+
+    @property
+    def unchanged(self) -> Sequence[FileResult]:
+        """Those whose outputs were there before."""
+        return Selection(self, (number for number, marks in enumerate(self._marks) if marks & IS_UNCHANGED))
+
+    def count_states(self) -> Counter[str]:
+        """How many files came to which end."""
+        marks = Counter(mark for number, mark in enumerate(self._marks) if number not in self._problems)
+        states = Counter(file.state for file in self.with_problems)
+        for mark, count in marks.items():
+            states[find_state("", bool(mark & IS_UNCHANGED), bool(mark & IS_SKIPPED))] += count
+        return states

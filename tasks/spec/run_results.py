@@ -1,6 +1,7 @@
 """What a whole run comes to."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -53,21 +54,21 @@ class RunResult:
 
     @property
     def outputs(self) -> dict[str, str]:
-        return {file.name: file.output_path for file in self.files if file.output_path is not None}
+        return self.files.outputs
 
     @property
-    def failures(self) -> list[FileResult]:
+    def failures(self) -> Sequence[FileResult]:
         """All that have no output: those that failed, and those that are unfinished."""
-        return [file for file in self.files if file.problem]
+        return self.files.with_problems
 
     @property
-    def unchanged(self) -> list[FileResult]:
-        return [file for file in self.files if file.unchanged]
+    def unchanged(self) -> Sequence[FileResult]:
+        return self.files.unchanged
 
     @cached_property
     def counts(self) -> Counter[str]:
         """How many files came to which end."""
-        return Counter(file.state for file in self.files)
+        return self.files.count_states()
 
     @property
     def tally(self) -> str:

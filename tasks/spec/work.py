@@ -1,6 +1,6 @@
 """The files of a run, each as a piece of work."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.base.packed import KnownTexts, PackedSequence, PackedTexts
@@ -63,6 +63,11 @@ class WorkItems(PackedSequence[WorkItem]):
         self._ids = KnownTexts()
         self.extend(items)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the inputs."""
+        return self._names
+
     def extend(self, items: Iterable[WorkItem]) -> None:
         for item in items:
             self.append(item)
@@ -91,5 +96,9 @@ class WorkItems(PackedSequence[WorkItem]):
     def find(self, task_id: str) -> int | None:
         """The number of the work that a Batch task does; None if that is not among these."""
         for number in range(len(self._ids), len(self)):
-            self._ids.add(self[number].task_id)
+            self._ids.add(self.make_task_id(number))
         return self._ids.find(task_id)
+
+    def make_task_id(self, number: int) -> str:
+        start = number * WORK_BYTES
+        return name_task(self._names[number], self._digests[start : start + SOURCE_BYTES].hex())

@@ -27,8 +27,11 @@ class AwaitedTasks:
         """Tasks that were `seen` to complete are not to come any more."""
         self.units = units
         self.others = NO_OTHER_TASKS
-        self._ids = KnownTexts(unit.task_id for unit in units)
-        self._is_left = bytearray(unit.task_id not in seen.results for unit in units)
+        self._ids, self._is_left = KnownTexts(), bytearray()
+        for unit in units:
+            task_id = unit.task_id
+            self._ids.add(task_id)
+            self._is_left.append(task_id not in seen.results)
         self.left_count = sum(self._is_left)
 
     def __contains__(self, task_id: str) -> bool:

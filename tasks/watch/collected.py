@@ -40,12 +40,20 @@ class TaskResults:
         number = self._ids.find(task_id)
         return None if number is None else self._ends.make(number, task_id)
 
+    def find_seconds(self, task_id: str) -> float | None:
+        """How long a task's program ran, if that is known."""
+        number = self._ids.find(task_id)
+        return None if number is None else self._ends.find_seconds(number)
+
 
 class OutputMd5s:
     """The MD5s of outputs that are there, "" of one whose MD5 nobody knows, and None of work that has left
     none."""
 
     def __init__(self):
+        self.found = 0
+        """How many outputs are there."""
+
         self._ids, self._lengths, self._md5s = KnownTexts(), array("b"), bytearray()
 
     def __len__(self) -> int:
@@ -58,9 +66,10 @@ class OutputMd5s:
         """Keep an output's MD5, hexadecimal; the latest counts."""
         number = self._ids.add(task_id)
         if number == len(self._lengths):
-            self._lengths.append(0)
+            self._lengths.append(-1)
             self._md5s += bytes(MD5_BYTES)
         content = bytes.fromhex(md5 or "")
+        self.found += (md5 is not None) - (self._lengths[number] >= 0)
         self._lengths[number] = -1 if md5 is None else len(content)
         start = number * MD5_BYTES
         self._md5s[start : start + len(content)] = content

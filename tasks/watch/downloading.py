@@ -14,22 +14,20 @@ from tasks.base.pacing import Pace
 from tasks.base.packed import KnownTexts
 from tasks.base.partial_files import remove_partial_files
 from tasks.delivered import read_log_tail, see_output, see_shard
-from tasks.downloads import read_fetched, start_download
+from tasks.downloads import start_download, take_fetched
 from tasks.evidence import LogFolder, keep_logs, read_tail
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describe_problem
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.step import opaque
 from tasks.watch.collected import OutputMd5s, TaskResults
-from tasks.watch.early_outputs import EarlyOutputs
+from tasks.watch.early_outputs import ABOUT_TO_ARRIVE_SECONDS, EarlyOutputs
 from tasks.watch.progress import FileCounts
 
 # The results of more would fill the memory; what all of them printed lies beside the outputs.
 STDERRS_MAX = 500
 # Where it could not be kept there: each takes a few requests.
 STDERRS_FROM_NODES_MAX = 50
-# A download goes on in its thread while the run is being stopped; large files are not waited for.
-ABOUT_TO_ARRIVE_SECONDS = 5.0
 # How long at least a completed task's output waits for others to come with it.
 PATIENCE_SECONDS = 3.0
 
@@ -76,7 +74,7 @@ class Outputs:
 
     def find_tasks(self, name: str | None) -> dict[str, str]:
         """The names of the inputs that are called so, by Batch task id."""
-        return {item.task_id: item.name for item in self.items if item.name == name}
+        return {item.task_id: item.name for item in self.items if item.name == name} if name else {}
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
@@ -146,7 +144,7 @@ class Outputs:
     def _report(self, items: list[WorkItem]) -> None:
         self.report_pace.note()
         ids = [item.task_id for item in items]
-        problems = {item.name: self._describe(item.task_id) for item in items}
+        problems = {item.name: self._find_problem(item.task_id) for item in items}
         future = self._keep_logs("failed", items, problems)
         self.reports[future] = ids
         future.add_done_callback(self.arrived.append)
@@ -188,7 +186,7 @@ class Outputs:
         if error is not None:
             self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
             return ids
-        for task_id, fetched in zip(ids, read_fetched(download), strict=True):
+        for task_id, fetched in zip(ids, take_fetched(download), strict=True):
             if fetched is not None and fetched.problem:
                 self.changed[task_id], fetched = fetched.problem, None
             self.fetched.note(task_id, fetched and fetched.md5)
@@ -211,7 +209,9 @@ class Outputs:
 
     def find_failed(self) -> list[WorkItem]:
         """The work on those files that have no output."""
-        return [item for item in self.items if self._describe(item.task_id)]
+        if self.fetched.found == len(self.items) and not (self.tasks.failed or self.problems or self.changed):
+            return []
+        return [item for item in self.items if self._find_problem(item.task_id)]
 
     def finish(self) -> Iterator[list[FileResult]]:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
@@ -231,13 +231,13 @@ class Outputs:
 
     def made(self) -> Iterator[tuple[WorkItem, str]]:
         """What is on disk: of each output the work that made it, and the MD5 of its content, hexadecimal."""
-        for item in self.items:
-            if (md5 := self.fetched.get(item.task_id)) is not None:
-                yield item, md5
+        for number in range(len(self.items)):
+            if (md5 := self.fetched.get(self.items.make_task_id(number))) is not None:
+                yield self.items[number], md5
 
     def results(self, names: Iterable[str]) -> Iterator[FileResult | None]:
         """What became of files, by their names; None for those that no work was to be done on."""
-        known = KnownTexts(item.name for item in self.items)
+        known = KnownTexts(self.items.names)
         for name in names:
             number = known.find(name)
             yield None if number is None else self._result(self.items[number])
@@ -251,13 +251,13 @@ class Outputs:
 
     def _result(self, item: WorkItem) -> FileResult:
         task_id = item.task_id
-        is_there = self.fetched.get(task_id) is not None
+        task, is_there = self.tasks.get(task_id), self.fetched.get(task_id) is not None
         return FileResult(
-            name=item.name,
-            task=self.tasks.get(task_id),
-            output_path=self._locate(item) if is_there else None,
-            problem=self._describe(task_id),
-            stderr=self.stderrs.get(task_id, ""),
+            item.name,
+            task,
+            self._locate(item) if is_there else None,
+            self._describe(task_id, task, is_there),
+            self.stderrs.get(task_id, ""),
         )
 
     def _locate(self, item: WorkItem) -> str:
@@ -266,9 +266,11 @@ class Outputs:
             return self.outputs.locate(item.output_name).url
         return os.path.join(self.folder, item.output_name)
 
-    def _describe(self, task_id: str) -> str:
+    def _find_problem(self, task_id: str) -> str:
+        return self._describe(task_id, self.tasks.get(task_id), self.fetched.get(task_id) is not None)
+
+    def _describe(self, task_id: str, task: TaskResult | None, has_output: bool) -> str:
         """Why a file has no output; "" if it has one."""
-        task, has_output = self.tasks.get(task_id), self.fetched.get(task_id) is not None
         if problem := self.problems.get(task_id) or self.changed.get(task_id):
             return problem
         is_waiting = task is not None and task.succeeded and task_id not in self.fetched

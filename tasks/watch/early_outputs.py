@@ -12,8 +12,9 @@ from prefect.futures import PrefectFuture, wait
 
 from tasks.azure.clients import batch_client
 from tasks.base.deadlines import glance
+from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
-from tasks.downloads import read_fetched, start_download
+from tasks.downloads import read_fetched, start_download, take_fetched
 from tasks.observing import left_out_on_failure
 from tasks.sharding import find_failure, has_ended
 from tasks.spec.work import WorkItem, WorkItems
@@ -22,6 +23,8 @@ from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 
 # These looks are for no more than to begin early.
 LOOK_SECONDS = 2.0
+# A download goes on in its thread while the run is being stopped; large files are not waited for.
+ABOUT_TO_ARRIVE_SECONDS = 5.0
 
 
 @dataclass
@@ -98,7 +101,9 @@ class EarlyOutputs:
     def _download(self, items: list[WorkItem], folder: Path) -> None:
         self.download_count += 1
         label = str(self.download_count) if self.size > 1 else ""
-        self.downloads.append((items, start_download(self.container, items, folder, label)))
+        # Else it may end on disk, and nobody know.
+        with uninterrupted():
+            self.downloads.append((items, start_download(self.container, items, folder, label)))
 
     def _receive(self) -> None:
         """Note what has arrived. A download that went wrong, or lacks an output, is left to whoever waits."""
@@ -108,18 +113,26 @@ class EarlyOutputs:
         """Note what a download has brought, if that is all it was to bring."""
         if not has_ended(download) or find_failure(download) is not None:
             return False
-        fetched = read_fetched(download)
-        if any(one is None or one.problem for one in fetched):
+        if any(one is None or one.problem for one in read_fetched(download)):
             return False
-        for item, one in zip(items, fetched, strict=True):
+        for item, one in zip(items, take_fetched(download), strict=True):
             self.fetched.note(item.task_id, one and one.md5)
         return True
 
     @contextmanager
     def ended_on_failure(self) -> Iterator[None]:
-        """If the block fails, wait for what is under way, as nobody will go on with it."""
+        """If the block fails, note what is under way, as nobody will go on with it; where the run is being
+        stopped, what is about to arrive."""
         try:
             yield
         except Exception:
-            wait([future for _, future in self.downloads])
+            self._end(None)
             raise
+        except BaseException:
+            self._end(ABOUT_TO_ARRIVE_SECONDS)
+            raise
+
+    def _end(self, timeout_seconds: float | None) -> None:
+        """Without such a time it ends by the run's deadline, which each request of a download has."""
+        wait([future for _, future in self.downloads], timeout=timeout_seconds)
+        self._receive()

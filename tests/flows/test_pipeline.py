@@ -13,6 +13,7 @@ from flows.fan_out import fan_out
 from tasks import uploads
 from tasks.errors import InputError, PermanentError
 from tasks.jobs import build_job
+from tasks.reuse.output_records import read_records
 from tasks.sharding import FILES_EACH_VISIBLE, run_bounded, shard_size
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
@@ -22,6 +23,7 @@ from tests.flows.services import batch, steps_of, wait_for_remains, write_files
 from tests.waiting import wait_until
 
 FIRST_SECONDS = 120
+POOL = PoolSpec(dedicated_nodes=1, task_slots_per_node=4)
 COUNT = FILES_EACH_VISIBLE + 50
 LAST = f"{COUNT - 1:03d}.txt"
 
@@ -35,7 +37,7 @@ def inputs(tmp_path) -> Path:
 @pytest.mark.slow
 def test_the_first_output_is_there_before_the_last_upload(accounts, inputs, tmp_path, run_key, monkeypatch):
     """A file that is uploaded has its task run, and its output fetched, though another file is still to be
-    uploaded."""
+    uploaded. One whose program writes none is told, though it came with those of others."""
     read = uploads._read_file
 
     def read_last_last(path):
@@ -44,14 +46,35 @@ def test_the_first_output_is_there_before_the_last_upload(accounts, inputs, tmp_
         return read(path)
 
     monkeypatch.setattr(uploads, "_read_file", read_last_last)
-    pool = PoolSpec(dedicated_nodes=1, task_slots_per_node=4)
-    state = fan_out(inputs, None, "cat {input}", tmp_path / "out", pool, run_key=run_key, return_state=True)
-    result = state.result()
-    assert len(result.outputs) == COUNT
+    command = """sh -c '[ "$FAN_OUT_NAME" = 003.txt ] || cp "$0" "$1"' {input} {output}"""
+    state = fan_out(inputs, None, command, tmp_path / "out", POOL, run_key=run_key, return_state=True)
+    result = state.result(raise_on_failure=False).result
+    assert [file.name for file in result.failures] == ["003.txt"]
+    assert len(result.outputs) == COUNT - 1
     assert all(Path(path).read_text() == f"text {int(name[:3])}" for name, path in result.outputs.items())
     steps = steps_of(state.state_details.flow_run_id)
     assert any(name.startswith("add tasks 1 to ") for name in steps)
     wait_for_remains(run_key, set())
+
+
+@pytest.mark.slow
+def test_what_came_early_is_remembered_by_a_run_whose_uploads_fail(accounts, inputs, tmp_path, monkeypatch):
+    """What lies in the output folder then need not run again."""
+    read, out = uploads._read_file, tmp_path / "out"
+
+    def refuse_last(path):
+        if str(path).endswith(LAST):
+            wait_until(lambda: any(out.glob("*.txt")), FIRST_SECONDS, "first output")
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(uploads, "_read_file", refuse_last)
+    state = fan_out(inputs, None, "cat {input}", out, POOL, return_state=True)
+    with pytest.raises(InputError, match="can't be read any more"):
+        state.result()
+    there = {path.name for path in out.glob("*.txt")}
+    assert there
+    assert {name.replace(".txt", "_OUTPUT.txt") for name in read_records(out)} == there
 
 
 def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypatch):

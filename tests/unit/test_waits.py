@@ -96,8 +96,6 @@ ENDING = {
     "tasks/downloads.py: download.result()": "It has ended.",
     "tasks/watch/downloading.py: self._wait(self.downloads)": "Each request has the run's deadline.",
     "tasks/watch/downloading.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
-    "tasks/watch/early_outputs.py: wait([future for _, future in self.downloads])": "Each request of a "
-    "download has the run's deadline.",
 }
 
 

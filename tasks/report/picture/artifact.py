@@ -10,7 +10,7 @@ from tasks.observing import left_out_on_failure, publish_markdown
 from tasks.report.picture.drawing import draw
 from tasks.report.picture.node_starts import NodeStart, list_node_starts
 from tasks.report.picture.phases import build_phases
-from tasks.report.picture.timeline import build_spans, find_begin, has_run
+from tasks.report.picture.timeline import build_spans_since, find_begin, has_run
 from tasks.spec.run_results import RunResult
 
 PICTURE_KEY = "fan-out-timeline"
@@ -51,8 +51,8 @@ def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     began_at = find_begin(result.files, result.started_at)
     if began_at is None:
         return ""
-    spans = build_spans(result.files, began_at)
-    left_out = sum(file.state == "unfinished" and not has_run(file) for file in result.files)
+    spans = build_spans_since(result.files, began_at)
+    left_out = sum(file.state == "unfinished" and not has_run(file) for file in result.failures)
     phases = build_phases(result, spans, starts, began_at)
     return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles, left_out)
 

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import accumulate, chain, groupby, islice, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
 from tasks.spec.file_results import FileResult, TaskResult
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One Batch task on its node; seconds count from the start of the run."""
 
     name: str
@@ -71,8 +71,11 @@ def build_spans(files: Sequence[FileResult], began_at: datetime | None = None) -
     `began_at`, if the first task began after that.
     """
     first = find_begin(files, began_at)
-    if first is None:
-        return []
+    return [] if first is None else build_spans_since(files, first)
+
+
+def build_spans_since(files: Iterable[FileResult], first: datetime) -> Sequence[Span]:
+    """The same where it is known when the first task began, or the run."""
     spans = Spans(files, first)
     return Selection(spans, sorted(range(len(spans)), key=spans.starts.__getitem__))
 
@@ -172,8 +175,11 @@ def running_means(spans: Sequence[Span], bins: int) -> list[tuple[float, float]]
 
 def running_between(spans: Sequence[Span], bounds: Sequence[float]) -> list[float]:
     """How many tasks run on average between each bound, in seconds, and the next."""
-    begun = _sum_seconds_since([span.start_seconds for span in spans], bounds)
-    ended = _sum_seconds_since([span.end_seconds for span in spans], bounds)
+    starts, ends = array("d"), array("d")
+    for span in spans:
+        starts.append(span.start_seconds)
+        ends.append(span.end_seconds)
+    begun, ended = _sum_seconds_since(starts, bounds), _sum_seconds_since(ends, bounds)
     run = [since_start - since_end for since_start, since_end in zip(begun, ended, strict=True)]
     widths = [after - before for before, after in pairwise(bounds)]
     return [(after - before) / width for (before, after), width in zip(pairwise(run), widths, strict=True)]

@@ -31,6 +31,7 @@ from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
 from tasks.spec.file_results import FileResult, TaskResult
+from tasks.spec.packed_results import FileResults
 from tasks.spec.prices import NodeHours, PriceSpec
 from tasks.spec.run_results import RunResult
 from tasks.spec.specs import Cleanup, PoolSpec
@@ -161,7 +162,7 @@ def result() -> RunResult:
         "pool-1",
         "/out",
         12.3456,
-        files,
+        FileResults(files),
         "wc {input}",
         spent=Spent(NodeHours(2, 0), 0.2, "USD"),
         started_at=NOON,

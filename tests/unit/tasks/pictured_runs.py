@@ -7,6 +7,7 @@ from tasks.report.picture.timeline import (
     Span,
 )
 from tasks.spec.file_results import FileResult, TaskResult
+from tasks.spec.packed_results import FileResults
 from tasks.spec.run_results import RunResult
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -22,7 +23,7 @@ def file_result(
 
 
 def run_result(*files: FileResult) -> RunResult:
-    return RunResult("key-1", "job", "pool", "out", 83.4, files)
+    return RunResult("key-1", "job", "pool", "out", 83.4, FileResults(files))
 
 
 def spans(*times: tuple[float, float], node: str = "node-1") -> list[Span]:

@@ -3,6 +3,7 @@
 import pickle
 import sys
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -131,7 +132,7 @@ def test_an_output_has_its_latest_md5():
     assert {task_id: md5s.get(task_id) for task_id in "abcde"} == dict(
         zip("abcde", (second, first, "", None, None), strict=True)
     )
-    assert ("d" in md5s, "e" in md5s, len(md5s)) == (True, False, 4)
+    assert ("d" in md5s, "e" in md5s, len(md5s), md5s.found) == (True, False, 4, 3)
 
 
 BLOB = InputBlob("account", "container", "a.txt", etag="0x1", size_bytes=1)
@@ -160,3 +161,13 @@ def test_a_task_is_awaited_until_it_has_come_once():
     assert not awaited.take("another")
     assert (awaited.left_count, [*awaited.list_left()]) == (1, [items[2].task_id])
     assert (items[0].task_id in awaited, "another" in awaited) == (True, False)
+
+
+@given(st.lists(FILE_RESULTS, max_size=20))
+def test_packed_results_are_counted_as_the_results_are(results):
+    packed = FileResults(results)
+
+    assert packed.count_states() == Counter(result.state for result in results)
+    assert packed.with_problems == [result for result in results if result.problem]
+    assert packed.unchanged == [result for result in results if result.unchanged]
+    assert packed.outputs == {one.name: one.output_path for one in results if one.output_path is not None}

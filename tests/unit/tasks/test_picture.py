@@ -17,6 +17,7 @@ from tasks.report.picture.artifact import draw_picture, picture_markdown, publis
 from tasks.report.picture.node_starts import NodeStart, read_node_start
 from tasks.report.picture.phases import split_node_start
 from tasks.spec.file_results import NOT_COMPLETED, NOT_FETCHED, FileResult, TaskResult
+from tasks.spec.packed_results import FileResults
 from tasks.spec.run_results import RunResult
 from tests.unit.tasks.pictured_runs import NOON, SVG, elements, file_result, run_result, texts
 
@@ -97,7 +98,7 @@ def test_what_a_run_does_beside_its_tasks_is_told_apart():
         "first Batch task after 14 s, the rest fetched in 4.0 s."
     ) in texts(svg)
     stopped = FileResult("three.txt", None, problem=NOT_COMPLETED)
-    assert "fetches" not in draw_picture(replace(told, files=(*told.files, stopped)), starts)
+    assert "fetches" not in draw_picture(replace(told, files=FileResults([*told.files, stopped])), starts)
 
 
 def test_a_node_that_nobody_knows_waits_for_its_first_task():
@@ -201,7 +202,7 @@ def test_the_markdown_holds_the_whole_picture():
 
 def test_a_picture_that_cannot_be_drawn_is_a_warning(log_records: list[logging.LogRecord]):
     """A run is never failed by its picture: the log says what went wrong."""
-    endless = FileResult("one.txt", TaskResult("one", NOON, 0, "node-1", seconds=float("nan")))
+    endless = FileResult("one.txt", TaskResult("one", NOON, 0, "node-1", seconds=float("inf")))
     publish_picture(run_result(endless))
     assert [record.levelname for record in log_records] == ["WARNING"]
     assert "picture of this run is left out" in log_records[0].getMessage()

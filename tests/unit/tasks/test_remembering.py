@@ -11,6 +11,7 @@ from tasks.reuse import output_records, remembering
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.reuse.remembering import remembered, set_stale_aside
 from tasks.spec.work import WorkItem
+from tasks.watch.collected import TaskResults
 
 ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", b"\x5e\xed")
 
@@ -24,7 +25,7 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
         raise OSError("no more threads")
 
     outputs = SimpleNamespace(
-        fetched={ITEM.task_id: "0a1b"}, tasks={}, made=lambda: [(ITEM, "0a1b")], stop=stop
+        fetched={ITEM.task_id: "0a1b"}, tasks=TaskResults(), made=lambda: [(ITEM, "0a1b")], stop=stop
     )
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
