@@ -72,9 +72,9 @@ def test_what_came_early_is_remembered_by_a_run_whose_uploads_fail(accounts, inp
     state = fan_out(inputs, None, "cat {input}", out, POOL, return_state=True)
     with pytest.raises(InputError, match="can't be read any more"):
         state.result()
-    there = {path.name for path in out.glob("*.txt")}
-    assert there
-    assert {name.replace(".txt", "_OUTPUT.txt") for name in read_records(out)} == there
+    remembered = {name.replace(".txt", "_OUTPUT.txt") for name in read_records(out)}
+    # Clean-up may have fetched more, that lay in storage alone.
+    assert set() != remembered <= {path.name for path in out.glob("*.txt")}
 
 
 def test_an_upload_that_fails_ends_the_run(accounts, inputs, tmp_path, monkeypatch):
