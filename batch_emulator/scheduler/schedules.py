@@ -214,6 +214,7 @@ def _set_alarm(world: World, schedule: JobSchedule) -> None:
     last = _time(schedule.spec["schedule"], "doNotRunAfter")
     coming = [each for each in (schedule.due, last and last + 1) if each is not None and each > world.now]
     schedule.alarm = world.store.next_number()
+    world.store.touch("schedule", schedule.key)
     if coming and schedule.state in ("active", "disabled"):
         seconds = (min(coming) - world.now) / TICKS_PER_SECOND
         world.after(seconds, _ring, schedule.key, schedule.alarm)
