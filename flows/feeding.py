@@ -88,7 +88,8 @@ class Feed:
                 self.renewer.look(self.added)
                 if self.is_new and self._is_worth_a_request():
                     self._add_first()
-                self.early.look(self.items if self.added_count else WorkItems())
+                if self.added_count:
+                    self.early.look(self.items)
                 if self.upload_watch.look():
                     return self._leave_rest()
         self._note_uploaded()

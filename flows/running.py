@@ -168,7 +168,7 @@ def _remember_and_set_aside(folder: Path | None, outputs: Outputs) -> list[str]:
     if folder is None:
         tell_stale(outputs)
         return []
-    remember_outputs(folder, opaque(list_records(outputs)))
+    remember_outputs(folder, opaque(list_records(outputs, outputs.items)))
     return set_stale_aside(folder, outputs)
 
 

@@ -34,7 +34,6 @@ from tasks.watch.stall_report import describe_running, describe_stall
 FIRST_INTERVAL_SECONDS = 0.15
 BUSY_INTERVAL_MAX_SECONDS = 5.0
 IDLE_INTERVAL_MAX_SECONDS = 15.0
-BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 # Of the time so far, where tasks complete.
 BUSY_PART = 0.025
 HEALTH_SECONDS = 2.0
@@ -206,7 +205,7 @@ class _Collector:
     def __init__(self, job_id: str, awaited: AwaitedTasks, latest: datetime | None):
         self.job_id = job_id
         self.awaited = awaited
-        self.latest = None if latest == BEFORE_ALL else latest
+        self.latest = latest
         self.failed = 0
         self.ended = 0
         """How many did not end by themselves."""
@@ -250,12 +249,13 @@ class _Collector:
             )
 
     def _list(self, client: BatchClient, since: datetime | None) -> Iterator[list[TaskResult]]:
-        latest = self.latest or BEFORE_ALL
+        latest = self.latest
         for page in list_completed(client, self.job_id, since):
             fresh = [result for result in page if self.awaited.take(result.task_id)]
             self.failed += sum(not result.succeeded for result in fresh)
             self.ended += sum(result.code == ENDED for result in fresh)
-            latest = max([latest, *(result.changed_at for result in fresh)])
+            known = [latest] if latest else []
+            latest = max([*known, *(result.changed_at for result in fresh)], default=None)
             yield fresh
         # Not before its end, as a list is in no order of time.
-        self.latest = None if latest == BEFORE_ALL else latest
+        self.latest = latest

@@ -53,23 +53,24 @@ def read_records(folder: Path) -> dict[str, OutputRecord]:
 
 def _read(folder: Path) -> dict[str, OutputRecord]:
     """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
-    return dict(_first_of_each(_unpack_all(_read_parts(folder))))
+    store = find_result_store()
+    head = _read_result(store, _storage_key(folder))
+    return dict(_first_of_each(_unpack_all(_read_parts(store, folder, head))))
 
 
-def _read_parts(folder: Path) -> Iterator[Any]:
+def _read_parts(store: ResultStore, folder: Path, head: Any) -> Iterator[Any]:
     """The parts of what is remembered, as they were written. Raises what a storage does that is away."""
-    head = _read_result(_storage_key(folder))
     letter, count = _read_head(head)
     if not count:
         yield head
     for number in range(count):
-        yield _read_result(_storage_key(folder, letter, number))
+        yield _read_result(store, _storage_key(folder, letter, number))
 
 
-def _read_result(key: str) -> Any:
+def _read_result(store: ResultStore, key: str) -> Any:
     """What stands there; None if there is no such thing."""
     try:
-        return find_result_store().read(key).result
+        return store.read(key).result
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         # Prefect raises ValueError for a file that isn't there, or isn't a result; the others are of a result
         # that isn't ours.
@@ -87,23 +88,24 @@ def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> Non
     is written while that can't be read. A failure is logged only: the outputs are there."""
     try:
         with _one_at_a_time(folder):
-            others = [*_read_parts(folder)]
-            _write_parts(folder, _pack(_first_of_each(chain(made, _unpack_all(others)))))
+            store = find_result_store()
+            head = _read_result(store, _storage_key(folder))
+            records = _first_of_each(chain(made, _unpack_all([*_read_parts(store, folder, head)])))
+            _write_parts(store, folder, "b" if _read_head(head)[0] == "a" else "a", _pack(records))
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
 
 
-def _write_parts(folder: Path, parts: Iterator[str]) -> None:
-    """Write the parts beside those that there are, and then say that it is these: whoever reads finds the
-    one or the other, whenever this ends."""
-    store, key = find_result_store(), _storage_key(folder)
+def _write_parts(store: ResultStore, folder: Path, letter: str, parts: Iterator[str]) -> None:
+    """Write the parts under a letter that those that there are don't have, and then say that it is these:
+    whoever reads finds the one or the other, whenever this ends."""
     head, following = next(parts, ""), next(parts, None)
     if following is not None:
-        letter, count = "b" if _read_head(_read_result(key))[0] == "a" else "a", 0
+        count = 0
         for count, part in enumerate(chain([head, following], parts), 1):
             store.write(part, _storage_key(folder, letter, count - 1))
         head = f"{PARTS} {letter} {count}"
-    store.write(head, key)
+    store.write(head, _storage_key(folder))
 
 
 def _first_of_each(records: Iterable[tuple[str, OutputRecord]]) -> Iterator[tuple[str, OutputRecord]]:

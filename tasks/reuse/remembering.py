@@ -38,15 +38,18 @@ class Memory:
             self.record()
 
     def record(self) -> None:
-        if self.folder is not None and any(self.outputs.made()):
-            write_records(self.folder, list_records(self.outputs))
+        if self.folder is not None and self.outputs.fetched.found:
+            write_records(self.folder, list_records(self.outputs, self.outputs.items))
         self.recorded = len(self.outputs.fetched)
 
 
-def list_records(outputs: Outputs) -> Iterator[tuple[str, OutputRecord]]:
-    """What is to be remembered of the outputs that are on disk, by the names of their inputs."""
-    for item, md5 in outputs.made():
-        yield item.name, OutputRecord(item.source, md5, outputs.tasks.find_seconds(item.task_id))
+def list_records(known: Outputs | EarlyOutputs, items: WorkItems) -> Iterator[tuple[str, OutputRecord]]:
+    """What is to be remembered of those outputs of the items that are on disk, by the names of the inputs."""
+    for number in range(len(items)):
+        task_id = items.make_task_id(number)
+        if (md5 := known.fetched.get(task_id)) is not None:
+            seconds, item = known.tasks.find_seconds(task_id), items[number]
+            yield item.name, OutputRecord(item.source, md5, seconds)
 
 
 @contextmanager
@@ -69,16 +72,9 @@ def early_remembered(folder: Path | None, early: EarlyOutputs, items: WorkItems)
     try:
         yield
     except BaseException:
-        if folder is not None and len(early.fetched):
-            write_records(folder, _list_early(early, items))
+        if folder is not None and early.fetched.found:
+            write_records(folder, list_records(early, items))
         raise
-
-
-def _list_early(early: EarlyOutputs, items: WorkItems) -> Iterator[tuple[str, OutputRecord]]:
-    for item in items:
-        task_id = item.task_id
-        if md5 := early.fetched.get(task_id):
-            yield item.name, OutputRecord(item.source, md5, early.results.find_seconds(task_id))
 
 
 def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:

@@ -78,7 +78,7 @@ class Outputs:
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        self.tasks, self.fetched = early.results, early.fetched
+        self.tasks, self.fetched = early.tasks, early.fetched
         self.fetch(early.pending)
         for items, download in early.downloads:
             if download.state.is_final() and not download.state.is_completed():
@@ -228,12 +228,6 @@ class Outputs:
         if self.folder is not None:
             remove_partial_files(self.folder)
         yield from self.take()
-
-    def made(self) -> Iterator[tuple[WorkItem, str]]:
-        """What is on disk: of each output the work that made it, and the MD5 of its content, hexadecimal."""
-        for number in range(len(self.items)):
-            if (md5 := self.fetched.get(self.items.make_task_id(number))) is not None:
-                yield self.items[number], md5
 
     def results(self, names: Iterable[str]) -> Iterator[FileResult | None]:
         """What became of files, by their names; None for those that no work was to be done on."""

@@ -40,7 +40,7 @@ class EarlyOutputs:
     size: int
     """How many outputs come with a download: those of a full shard."""
 
-    results: TaskResults = field(default_factory=TaskResults)
+    tasks: TaskResults = field(default_factory=TaskResults)
     """Of the tasks that have succeeded."""
 
     fetched: OutputMd5s = field(default_factory=OutputMd5s)
@@ -62,7 +62,7 @@ class EarlyOutputs:
     def look(self, added: WorkItems) -> None:
         """From time to time start a download for each full shard of the work that was added and has its
         outputs by now. What goes wrong is left to the wait."""
-        if self.folder is None or not added or not self.pace.is_due:
+        if self.folder is None or not self.pace.is_due:
             return
         with left_out_on_failure("An early look at the Batch tasks"):
             self._receive()
@@ -72,7 +72,7 @@ class EarlyOutputs:
     @property
     def seen(self) -> Seen:
         """What the wait need not list again."""
-        return NOTHING_SEEN if self.has_failed else Seen(self.results, self.latest)
+        return NOTHING_SEEN if self.has_failed else Seen(self.tasks, self.latest)
 
     def _take(self, added: WorkItems, folder: Path) -> None:
         numbers = array("I")
@@ -94,7 +94,7 @@ class EarlyOutputs:
                 latest = max(latest or result.changed_at, result.changed_at)
                 self.has_failed = self.has_failed or not result.succeeded
                 number = added.find(result.task_id)
-                if result.succeeded and number is not None and self.results.add(result):
+                if result.succeeded and number is not None and self.tasks.add(result):
                     numbers.append(number)
         self.latest = latest
 

@@ -55,7 +55,7 @@ def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure(
     """What the early looks saw to succeed isn't listed again; a failure among it is for the wait to tell."""
     early = EarlyOutputs("job", "output", None, size=1)
     result = _read_result(ENDED)
-    early.results.add(result)
+    early.tasks.add(result)
     early.latest = result.changed_at
     assert early.seen.results.get(result.task_id) == result
     assert early.seen.latest == result.changed_at

@@ -10,8 +10,8 @@ import pytest
 from tasks.reuse import output_records, remembering
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.reuse.remembering import remembered, set_stale_aside
-from tasks.spec.work import WorkItem
-from tasks.watch.collected import TaskResults
+from tasks.spec.work import WorkItem, WorkItems, make_item
+from tasks.watch.collected import OutputMd5s, TaskResults
 
 ITEM = WorkItem("a.txt", "a_OUTPUT.txt", "5eed", b"\x5e\xed")
 
@@ -24,9 +24,9 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
     def stop():
         raise OSError("no more threads")
 
-    outputs = SimpleNamespace(
-        fetched={ITEM.task_id: "0a1b"}, tasks=TaskResults(), made=lambda: [(ITEM, "0a1b")], stop=stop
-    )
+    items, fetched = WorkItems([make_item("a.txt", "a.out", "0a" * 16, "recipe")]), OutputMd5s()
+    fetched.note(items[0].task_id, "0a1b")
+    outputs = SimpleNamespace(items=items, fetched=fetched, tasks=TaskResults(), stop=stop)
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
     assert written.keys() == {"a.txt"}
