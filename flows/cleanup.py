@@ -10,7 +10,7 @@ from tasks.cleanup import Deletion, clean_up_behind, find_remains
 from tasks.errors import PermanentError
 from tasks.leftovers.flow_runs import find_users, wait_for_end
 from tasks.logs import run_logger
-from tasks.observing import publish_table
+from tasks.prefect.observing import publish_table
 from tasks.report.run_name import name_flow_run
 from tasks.spec.naming import RunNames
 

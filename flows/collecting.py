@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterator
 from flows.submitting import Submitted
 from tasks.base.deadlines import current_deadline, leave_time
 from tasks.errors import FanOutError
-from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
+from tasks.prefect.observing import left_out_on_failure
 from tasks.reuse.earlier_attempts import list_sources
 from tasks.reuse.remembering import Memory
 from tasks.spec.file_results import FileResult, TaskResult

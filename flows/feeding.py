@@ -22,9 +22,9 @@ from tasks.spec.bundles import Bundle, Unit, find_bundles, make_bundles
 from tasks.spec.input_files import InputFile
 from tasks.spec.work import WorkItem, WorkItems, make_item
 from tasks.step import opaque
-from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_inputs
 from tasks.watch.early_outputs import EarlyOutputs
+from tasks.watch.upload_watch import UploadWatch
 
 # Tasks wait so long for others to be added with, if they are fewer than one request may bring.
 GATHERING_SECONDS = 2.0

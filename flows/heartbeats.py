@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import RelatedResource, emit_event
 from prefect.settings import get_current_settings
 
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # The settings by which Prefect sends none.

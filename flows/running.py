@@ -19,16 +19,16 @@ from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.base.deadlines import run_deadline
 from tasks.base.packed import select
-from tasks.caching import refreshing
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
 from tasks.errors import FanOutError, FilesFailedError
-from tasks.evidence import LogFolder
-from tasks.hangups import hangup_ends_run
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
+from tasks.outputs.evidence import LogFolder
 from tasks.plans import Plan
+from tasks.prefect.caching import refreshing
+from tasks.prefect.hangups import hangup_ends_run
+from tasks.prefect.observing import left_out_on_failure
 from tasks.report.events import emit_failed_files
 from tasks.report.run_name import label_flow_run
 from tasks.report.summary import describe_failures, publish_result

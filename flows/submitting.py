@@ -16,6 +16,7 @@ from tasks.extra_files import UploadedFile, identify_remote_files, upload_extra_
 from tasks.images import Image
 from tasks.jobs import Job, close_job, create_job, find_active_job
 from tasks.logs import run_logger
+from tasks.outputs.unfetched import note_attempt
 from tasks.plans import Plan, make_task_plan, name_shared_application
 from tasks.pools import Pool, create_pool
 from tasks.reuse.earlier_attempts import find_computed
@@ -25,14 +26,14 @@ from tasks.spec.bundles import Bundle, Unit, find_bundles
 from tasks.spec.first_tasks import count_first_tasks
 from tasks.spec.input_files import InputFile
 from tasks.spec.recipe import UploadedProgram, digest_recipe
+from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import describe_nodes
 from tasks.spec.work import WorkItem, WorkItems
-from tasks.unfetched import note_attempt
-from tasks.upload_watch import UploadWatch
 from tasks.uploads import upload_application
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.pool_watch import PoolWatch
 from tasks.watch.spending import Spending
+from tasks.watch.upload_watch import UploadWatch
 
 # A job ends under our hands only if the last tasks of an earlier attempt complete just then.
 JOBS_TRIED = 3
@@ -190,7 +191,7 @@ def _submit(
     folder = plan.output_folder if are_single else None
     early = EarlyOutputs(job.id, names.output_container, folder, size)
     renewer = Renewer(plan, task_plan, job, pool, shared)
-    upload_watch = UploadWatch(job, pool, spec, spending)
+    upload_watch = UploadWatch(_watch_pool(job, pool, spec), spending)
     feed = Feed(plan, task_plan, job, computed, renewer, early, upload_watch, is_new=not is_taken_up)
     with early_remembered(folder, early, feed.items), early.ended_on_failure():
         items, units = feed.run()
@@ -210,6 +211,13 @@ def _submit(
         upload_watch.watch,
         upload_watch.stopped,
     )
+
+
+def _watch_pool(job: Job, pool: Pool, spec: RunSpec) -> PoolWatch:
+    since = None if pool.is_own else job.created_at
+    # Its end is looked after by the flow.
+    now = datetime.now(timezone.utc)
+    return PoolWatch(pool.id, pool.lease, since, now, 60.0 * spec.quota_minutes, job.id)
 
 
 def _tell_tasks(plan: Plan, job: Job, items: WorkItems, units: Sequence[Unit]) -> None:

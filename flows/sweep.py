@@ -16,7 +16,7 @@ from tasks.leftovers.flow_runs import find_run_states
 from tasks.leftovers.orphans import Resource, Rules, Verdict, delete_resource, find_resources, judge_resource
 from tasks.leftovers.silent_runs import end_silent_runs, find_silent_runs
 from tasks.logs import run_logger
-from tasks.observing import publish_table
+from tasks.prefect.observing import publish_table
 from tasks.spec.specs import BlockName
 
 ARTIFACT_KEY = "sweep"

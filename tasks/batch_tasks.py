@@ -18,10 +18,10 @@ from tasks.base.deadlines import turns
 from tasks.base.printable import say_count
 from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
 from tasks.bodies.bundles import prepare_bundle
-from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
-from tasks.delivered import has_output
 from tasks.errors import JobEndedError, RefusedError, RunTimeoutError
 from tasks.jobs import Job, identify_job
+from tasks.outputs.delivered import has_output
+from tasks.prefect.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.sharding import in_threads, split
 from tasks.spec.bundles import Bundle, Unit, list_items
 from tasks.step import NOT_CACHED, RETRIED

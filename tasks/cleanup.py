@@ -20,15 +20,15 @@ from tasks.base.deadlines import (
 )
 from tasks.containers import delete_containers
 from tasks.errors import FanOutError, OutputsLeftError
-from tasks.hangups import hangup_ends_run
 from tasks.jobs import delete_jobs, terminate_jobs
 from tasks.leftovers.flow_runs import find_subflows_cut_short, read_run_key
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
+from tasks.outputs.unfetched import mark_fetched
 from tasks.pools import delete_pool, find_pools
+from tasks.prefect.hangups import hangup_ends_run
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.specs import Cleanup, PoolSpec, Spec, When, is_due
-from tasks.unfetched import mark_fetched
 
 Parameter = TypeVar("Parameter", bound=Spec)
 

@@ -10,15 +10,15 @@ from prefect import task
 from tasks.azure import blobs
 from tasks.azure.sas import make_signer, why_too_short
 from tasks.base.deadlines import first_call
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import BusyError, OutputsLeftError, RefusedError
 from tasks.logs import run_logger
+from tasks.outputs.unfetched import FETCHED, describe_destination, is_marked, secure_outputs
+from tasks.prefect.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.sharding import try_each
 from tasks.spec.naming import OUTPUTS, RunNames
 from tasks.spec.ownership import Ownership, as_metadata, build_ownership, read_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.step import NOT_CACHED, RETRIED
-from tasks.unfetched import FETCHED, describe_destination, is_marked, secure_outputs
 
 # In a container's metadata: what tells it from others of its name, made before or after it. Its ETag doesn't,
 # as that changes with the metadata.

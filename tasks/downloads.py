@@ -14,10 +14,10 @@ from prefect import task
 from prefect.futures import PrefectFuture
 
 from tasks.azure import blobs, many_blobs
+from tasks.azure.places import describe_change
 from tasks.base.partial_files import remove_partial_files, replacing
-from tasks.blob_inputs import describe_change
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError, NotFoundError, PermanentError
+from tasks.prefect.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.sharding import in_threads, turn
 from tasks.spec.local_paths import locate_path
 from tasks.spec.naming import SOURCE_METADATA

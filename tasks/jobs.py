@@ -16,9 +16,9 @@ from tasks.azure.error_codes import ENDED_JOB, has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import sign_until
 from tasks.base.deadlines import turns
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import JobError
 from tasks.logs import run_logger
+from tasks.prefect.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.sharding import try_each
 from tasks.spec.lifetimes import GUARD_SECONDS
 from tasks.spec.naming import RunNames

@@ -9,15 +9,15 @@ from prefect.runtime import flow_run
 
 from tasks.azure.blocks import using_accounts
 from tasks.base.printable import say_count
-from tasks.blob_inputs import BlobFinder
 from tasks.bodies.batch_tasks import TaskPlan
-from tasks.delivered import open_output_place
 from tasks.downloads import locate_output_folder, prepare_output_folder
 from tasks.errors import IdleNodesError, InputError
 from tasks.extra_files import ExtraFile, UploadedFile, find_extra_files
 from tasks.logs import run_logger
+from tasks.planning.blob_inputs import BlobFinder
+from tasks.planning.output_place import open_output_place
+from tasks.planning.public_prices import find_public_prices
 from tasks.pools import is_shared_by_start_task
-from tasks.public_prices import find_public_prices
 from tasks.spec.blob_places import is_place
 from tasks.spec.command_line import build_command
 from tasks.spec.file_names import why_no_blob_name

@@ -12,12 +12,13 @@ from tasks.azure.clients import batch_client
 from tasks.azure.error_codes import has_code
 from tasks.azure.quotas import wait_for_quota
 from tasks.azure.sas import is_lasting
+from tasks.bodies.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.bodies.pools import WantedPool, WantedStart, want_lease, want_pool, want_start
-from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
+from tasks.bodies.start_tasks import reboot_failed_nodes
 from tasks.errors import BusyError, PoolError
-from tasks.existing_pools import find_differences, identify_pool, read_pool_run_key
 from tasks.images import Image
 from tasks.logs import run_logger
+from tasks.prefect.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.report.events import emit_pool_event
 from tasks.spec.command_line import APPLICATION_VARIABLE
 from tasks.spec.naming import RunNames
@@ -26,7 +27,6 @@ from tasks.spec.ownership import (
 )
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec, When
-from tasks.start_tasks import reboot_failed_nodes
 from tasks.step import NOT_CACHED, RETRIED
 from tasks.watch.lease_formula import Lease
 from tasks.watch.leases import renew_lease

@@ -1,8 +1,8 @@
 """How a step becomes a Prefect task: what is retried, and what is cached.
 
 A step is a function under `@task(name=..., task_run_name=..., **NOT_CACHED, **RETRIED)`, or with a policy of
-`tasks.caching`, so that what Prefect makes of it stands beside it: a name in its lists, what it remembers,
-and what it tries again.
+`tasks.prefect.caching`, so that what Prefect makes of it stands beside it: a name in its lists, what it
+remembers, and what it tries again.
 """
 
 from typing import Any, TypeVar, cast
@@ -27,9 +27,10 @@ Whole = list
 def may_heal(task: Any, task_run: Any, state: Any) -> bool:
     """Whether Prefect should retry a task run that ended in `state`: its `retry_condition_fn`.
 
-    The clients have asked services again already, and `tasks.busy` has waited for names that are being
-    deleted, as long as that could help. What is left are files that change; that too only while the run has
-    time. A plain function, because Prefect 3.8 ignores the retries of a task with any other callable here.
+    The clients have asked services again already, and `tasks.prefect.busy` has waited for names that are
+    being deleted, as long as that could help. What is left are files that change; that too only while the
+    run has time. A plain function, because Prefect 3.8 ignores the retries of a task with any other callable
+    here.
     """
     error = state.data
     return isinstance(error, TemporaryError) and not isinstance(error, BusyError) and not is_time_up()

@@ -20,8 +20,8 @@ from tasks.azure.blobs import Blob
 from tasks.azure.small_blobs import NewBlob
 from tasks.base.packed import select
 from tasks.base.printable import show_name
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.errors import InputError
+from tasks.prefect.caching import WhileUnchanged, build_identity, keyed_afterwards, of_inputs
 from tasks.sharding import SHARDS_AT_ONCE, in_threads, name_shards, run_bounded, shard_size, split, turn
 from tasks.spec.input_files import InputFile
 from tasks.spec.naming import name_by_content

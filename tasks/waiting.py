@@ -16,7 +16,7 @@ from tasks.base.printable import say_count
 from tasks.errors import CostLimitError, JobError, RunTimeoutError, StallError
 from tasks.jobs import Job
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.bundles import Unit
 from tasks.spec.file_results import ENDED, TaskResult
 from tasks.step import NOT_CACHED, RETRIED

@@ -20,7 +20,7 @@ from tasks.azure.plain_batch import API_VERSION
 from tasks.azure.retrying import RetryUntilDeadline, TransportUntilDeadline
 from tasks.base.deadlines import glance
 from tasks.errors import JobEndedError, SettingsError
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential

@@ -1,1 +1,1 @@
-"""What the Batch service is told of a pool, a Batch task and a bundle, from what a run has decided."""
+"""What the Batch service is told of a pool, a task, a bundle; and whether a pool that is there does."""

@@ -8,13 +8,13 @@ from azure.batch import models
 
 from tasks.azure.registries import build_pool_containers
 from tasks.azure.sas import make_signer, read_blob_url
+from tasks.bodies.start_tasks import build_start_task
 from tasks.images import Image
 from tasks.spec.naming import RunNames
 from tasks.spec.overrides import merge_overrides
 from tasks.spec.ownership import Ownership, as_batch_metadata, build_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
-from tasks.start_tasks import build_start_task
 from tasks.watch.lease_formula import INTERVAL, Lease, build_formula, build_lease, call_nodes
 
 

@@ -16,7 +16,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from tasks.base.printable import make_json_printable, make_printable
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.run_results import RunResult
 
 # Each event is a row of the server's database; a run of which thousands fail mostly fails for one reason.

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from tasks.azure.node_logs import as_readable
 from tasks.base.printable import Markup, make_code, make_plain, say_count
-from tasks.observing import publish_markdown
+from tasks.prefect.observing import publish_markdown
 from tasks.report.node_words import shorten_node_paths
 from tasks.sharding import split
 from tasks.spec.blob_places import is_place

@@ -12,7 +12,7 @@ from tasks.azure import blobs
 from tasks.azure.storage_accounts import at_account, find_other_accounts
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
-from tasks.observing import publish_table
+from tasks.prefect.observing import publish_table
 from tasks.report.failed_logs import LogPage, locate_log
 from tasks.report.node_words import find_last_line, shorten_node_id
 from tasks.spec.blob_places import is_place, read_place

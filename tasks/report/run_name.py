@@ -7,7 +7,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from tasks.base.printable import make_printable
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.input_files import InputFile
 
 

@@ -10,7 +10,7 @@ from tasks.azure.portal_links import portal_links
 from tasks.base import listeners
 from tasks.base.printable import make_plain
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure, publish_markdown
+from tasks.prefect.observing import left_out_on_failure, publish_markdown
 from tasks.report.failed_logs import link_logs, publish_logs
 from tasks.report.files_table import FILES_KEY, by_interest, publish_files
 from tasks.report.node_words import shorten_node_id, shorten_node_paths

@@ -10,7 +10,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State
 
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 
 
 def remove_unnamed_artifact(flow: Flow, flow_run: FlowRun, state: State) -> None:

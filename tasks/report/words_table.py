@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.logs import run_logger
-from tasks.observing import publish_table
+from tasks.prefect.observing import publish_table
 from tasks.report.files_table import ROWS_MAX
 from tasks.spec.blob_places import is_place
 from tasks.spec.run_results import RunResult

@@ -9,8 +9,8 @@ from prefect import task
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
+from tasks.azure.places import find_at
 from tasks.azure.storage_accounts import at_account
-from tasks.blob_inputs import find_at
 from tasks.downloads import local_path
 from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import identify_work

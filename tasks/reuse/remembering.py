@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.azure.places import find_at
 from tasks.base.printable import say_count
-from tasks.blob_inputs import find_at
-from tasks.delivered import is_output
 from tasks.downloads import local_path
 from tasks.errors import PermanentError
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
+from tasks.outputs.delivered import is_output
+from tasks.prefect.observing import left_out_on_failure
 from tasks.reuse.output_records import OutputRecord, read_records, write_records
 from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER

@@ -8,8 +8,8 @@ from typing import Any
 
 from tasks.azure.accounts import current_accounts
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
 from tasks.plans import Plan
+from tasks.prefect.observing import left_out_on_failure
 from tasks.reuse.output_records import find_result_store
 from tasks.spec.prices import NodeHours
 from tasks.spec.recipe import digest_json

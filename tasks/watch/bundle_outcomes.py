@@ -9,9 +9,9 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from tasks.azure import blobs
 from tasks.azure.azure_errors import redacted
-from tasks.delivered import has_output
 from tasks.errors import NotFoundError
-from tasks.evidence import LogFolder
+from tasks.outputs.delivered import has_output
+from tasks.outputs.evidence import LogFolder
 from tasks.sharding import in_threads
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.file_results import TaskResult

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tasks.azure import blobs
 from tasks.base.deadlines import glance
 from tasks.base.pacing import Pace
-from tasks.evidence import LogFolder
-from tasks.observing import left_out_on_failure
+from tasks.outputs.evidence import LogFolder
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.bundles import Bundle, outcomes_blob
 from tasks.spec.file_results import TaskResult
 from tasks.watch.bundle_outcomes import read_results, read_results_so_far

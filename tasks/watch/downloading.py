@@ -13,9 +13,9 @@ from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
 from tasks.base.packed import KnownTexts
 from tasks.base.partial_files import remove_partial_files
-from tasks.delivered import read_log_tail, see_output, see_shard
 from tasks.downloads import start_download, take_fetched
-from tasks.evidence import LogFolder, keep_logs, read_tail
+from tasks.outputs.delivered import read_log_tail, see_output, see_shard
+from tasks.outputs.evidence import LogFolder, keep_logs, read_tail
 from tasks.sharding import find_failure, in_threads, shard_size
 from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describe_problem
 from tasks.spec.work import WorkItem, WorkItems

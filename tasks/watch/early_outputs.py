@@ -15,7 +15,7 @@ from tasks.base.deadlines import glance
 from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
 from tasks.downloads import read_fetched, start_download, take_fetched
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 from tasks.sharding import find_failure, has_ended
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.watch.collected import OutputMd5s, TaskResults

@@ -12,8 +12,8 @@ from tasks.azure.clients import batch_client
 from tasks.base.deadlines import glance
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError
-from tasks.evidence import LogFolder
 from tasks.logs import run_logger
+from tasks.outputs.evidence import LogFolder
 from tasks.spec.naming import LOGS
 
 BYTES_AT_ONCE = 256 * 1024

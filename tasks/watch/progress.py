@@ -11,7 +11,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks.base import listeners
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
+from tasks.prefect.observing import left_out_on_failure
 from tasks.spec.spent import Spent
 
 ARTIFACT_KEY = "fan-out-progress"

@@ -13,12 +13,12 @@ from prefect.utilities.annotations import opaque
 
 from tasks.containers import create_containers, delete_containers
 from tasks.downloads import download_output, download_shard
+from tasks.outputs.unfetched import FOLDER
 from tasks.spec.inputs import find_inputs
 from tasks.spec.naming import SOURCE_METADATA, name_by_content
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup
 from tasks.spec.work import make_item
-from tasks.unfetched import FOLDER
 from tasks.uploads import list_uploaded, upload_application, upload_input, upload_shard
 from tests.flows.repeated_steps import HOUR_SECONDS, RUNS_AFTER_CHANGE, attempt, attempts
 from tests.flows.services import blobs, write_files

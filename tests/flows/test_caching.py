@@ -23,7 +23,7 @@ from prefect.settings import (
 from prefect.states import State
 from prefect.transactions import transaction
 
-from tasks.caching import WhileUnchanged, build_identity, keyed_afterwards
+from tasks.prefect.caching import WhileUnchanged, build_identity, keyed_afterwards
 from tests.flows.services import batch, blobs, exists, steps_of
 from tests.waiting import wait_until
 

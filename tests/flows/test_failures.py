@@ -171,7 +171,7 @@ def test_a_server_that_takes_no_artifacts_fails_no_run(accounts, tmp_path, run_k
         raise RuntimeError("500 Internal Server Error for url /api/artifacts")
 
     for name in ("create_markdown_artifact", "create_table_artifact"):
-        monkeypatch.setattr(f"tasks.observing.{name}", refuse)
+        monkeypatch.setattr(f"tasks.prefect.observing.{name}", refuse)
     monkeypatch.setattr("tasks.watch.progress.create_progress_artifact", refuse)
     write_files(tmp_path / "in", {"one.txt": "1", "two.txt": "2"})
     result = fan_out(str(tmp_path / "in"), None, "cat {input}", str(tmp_path / "out"), run_key=run_key)

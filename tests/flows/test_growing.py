@@ -50,7 +50,7 @@ def test_nodes_come_with_the_tasks_and_none_begins_at_the_limit(accounts, tmp_pa
 
     monkeypatch.setattr(uploads, "_read_file", read_last_last)
     monkeypatch.setattr("tasks.spec.first_tasks.BOOT_SECONDS", 0)
-    monkeypatch.setattr("tasks.upload_watch.LOOK_SECONDS", 0)
+    monkeypatch.setattr("tasks.watch.upload_watch.LOOK_SECONDS", 0)
     monkeypatch.setattr(Spending, "is_over", lambda self, now, part=1.0: over.exists())
     with pytest.raises(CostLimitError, match="node-hours of STANDARD_D2S_V3, about") as caught:
         fan_out(

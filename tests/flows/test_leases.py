@@ -21,11 +21,11 @@ from tasks.azure.sas import read_expiry
 from tasks.base.deadlines import run_deadline
 from tasks.batch_tasks import add_first_tasks, renew_tasks
 from tasks.bodies.batch_tasks import TaskPlan
+from tasks.bodies.existing_pools import identify_pool
 from tasks.bodies.pools import want_pool
 from tasks.cleanup import clean_up
 from tasks.containers import create_containers
 from tasks.errors import BusyError
-from tasks.existing_pools import identify_pool
 from tasks.images import Image, choose_image
 from tasks.jobs import create_job
 from tasks.plans import plan_run

@@ -17,9 +17,9 @@ import batch_emulator
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from flows.streaming import fan_out_in_shards
+from tasks.bodies.existing_pools import read_pool_run_key
 from tasks.cleanup import clean_up
 from tasks.errors import FilesFailedError, InputError, PoolError
-from tasks.existing_pools import read_pool_run_key
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.pools import create_pool, delete_pool, find_pools

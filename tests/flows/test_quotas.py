@@ -26,12 +26,12 @@ from tasks.spec.bundles import Bundle
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
-from tasks.upload_watch import UploadWatch
 from tasks.waiting import wait_for_tasks
 from tasks.watch.health import PoolView
 from tasks.watch.pool_watch import PoolWatch, QuotaWait, check_pool
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience
+from tasks.watch.upload_watch import UploadWatch
 from tests.flows.services import batch, blobs_of, exists, write_files
 from tests.waiting import wait_until
 
@@ -182,7 +182,7 @@ def test_the_budget_for_a_quota_is_one_for_uploads_and_tasks(serve_with, run_key
     names = names_of_run(run_key)
     job, pool = create_job.fn(names, options), make_pool(run_key, options)
     batch().create_task(job.id, models.BatchTaskCreateOptions(id="x", command_line="true"))
-    upload_watch = UploadWatch(job, pool, options, Spending(datetime.now(timezone.utc)))
+    upload_watch = UploadWatch(replace(watch_of(pool), job_id=job.id), Spending(datetime.now(timezone.utc)))
 
     def look() -> QuotaWait | None:
         upload_watch._look(time.monotonic())

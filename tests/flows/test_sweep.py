@@ -21,12 +21,12 @@ from tasks.errors import PermanentError
 from tasks.images import choose_image
 from tasks.jobs import create_job
 from tasks.leftovers.orphans import delete_resource, find_resources
+from tasks.outputs.unfetched import note_attempt
 from tasks.pools import create_pool
 from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS, as_batch_metadata, build_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, When
-from tasks.unfetched import note_attempt
 from tests.flows.attempts import sweep_later
 from tests.flows.services import batch, blobs, exists, remains_of, wait_for_remains
 

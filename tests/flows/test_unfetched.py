@@ -19,10 +19,10 @@ from flows.fan_out import fan_out
 from flows.sweep import sweep
 from tasks.cleanup import clean_up_after
 from tasks.containers import create_containers
+from tasks.outputs.unfetched import HOST, is_marked, mark_fetched, note_attempt
 from tasks.spec.naming import INPUT_METADATA, RECIPE_METADATA, SOURCE_METADATA, names_of_run
 from tasks.spec.ownership import MARGIN_SECONDS
 from tasks.spec.run_spec import RunOptions
-from tasks.unfetched import HOST, is_marked, mark_fetched, note_attempt
 from tests.flows.services import blobs
 
 LONG_AGO_SECONDS = -MARGIN_SECONDS - 2 * 3600

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from tasks.azure import retail_prices
 from tasks.azure.retail_prices import ADDRESS_VARIABLE, ask_prices, find_region, pick_prices
+from tasks.planning.public_prices import look_up_prices
 from tasks.plans import find_plan_prices
-from tasks.public_prices import look_up_prices
 from tasks.spec.prices import Prices, PriceSpec, find_prices
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.specs import PoolSpec

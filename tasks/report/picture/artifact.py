@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure, publish_markdown
+from tasks.prefect.observing import left_out_on_failure, publish_markdown
 from tasks.report.picture.drawing import draw
 from tasks.report.picture.node_starts import NodeStart, list_node_starts
 from tasks.report.picture.phases import build_phases

@@ -25,6 +25,7 @@ from tasks.batch_tasks import write_container_url
 from tasks.bodies.batch_tasks import TaskPlan, build_common, build_task
 from tasks.bodies.bundles import build_bundle_task, build_manifest, build_runner_files, sign_outcomes
 from tasks.bodies.pools import build_pool
+from tasks.bodies.start_tasks import build_start_task
 from tasks.extra_files import UploadedFile
 from tasks.images import Image
 from tasks.jobs import Job
@@ -37,7 +38,6 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunSpec
 from tasks.spec.work import make_item
-from tasks.start_tasks import build_start_task
 from tasks.watch.lease_formula import build_lease
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)

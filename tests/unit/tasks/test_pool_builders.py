@@ -7,9 +7,10 @@ import pytest
 from azure.batch import models
 from pydantic import ValidationError
 
+from tasks.bodies.existing_pools import find_differences, read_pool_run_key
 from tasks.bodies.pools import build_pool
+from tasks.bodies.start_tasks import build_start_task
 from tasks.errors import PoolError
-from tasks.existing_pools import find_differences, read_pool_run_key
 from tasks.images import Image, pick_image
 from tasks.jobs import build_job
 from tasks.pools import is_shared_by_start_task
@@ -17,7 +18,6 @@ from tasks.spec.naming import names_of_run
 from tasks.spec.ownership import Ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, ImageSpec, PoolSpec, is_due
-from tasks.start_tasks import build_start_task
 from tasks.watch.lease_formula import build_lease, read_formula
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)

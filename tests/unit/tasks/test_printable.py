@@ -5,7 +5,6 @@ import logging
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks import observing
 from tasks.base import hidden
 from tasks.base.printable import (
     WORD_JOINER,
@@ -18,7 +17,8 @@ from tasks.base.printable import (
 )
 from tasks.errors import FilesFailedError
 from tasks.logs import keep_logs_printable, run_logger
-from tasks.observing import left_out_on_failure
+from tasks.prefect import observing
+from tasks.prefect.observing import left_out_on_failure
 
 HOSTILE = "a\0b\x1b[31mred\x1b[0m\r\u202egpj.exe\ud800"
 

@@ -17,9 +17,9 @@ from tasks import sharding
 from tasks.azure.azure_errors import explain, redacted
 from tasks.base.deadlines import run_deadline
 from tasks.base.pacing import Pace
-from tasks.caching import keyed_afterwards
 from tasks.downloads import local_path
 from tasks.errors import BusyError, PermanentError, TemporaryError, UnreachableError
+from tasks.prefect.caching import keyed_afterwards
 from tasks.report.words_table import read_words
 from tasks.sharding import SHARD_MAX, SHARD_THREADS, in_threads, shard_size
 from tasks.spec.times import find_time, read_time

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 import tasks
-from tasks.caching import WhileUnchanged
+from tasks.prefect.caching import WhileUnchanged
 
 MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(tasks.__path__, "tasks.")]
 STEPS = {

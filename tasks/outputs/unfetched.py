@@ -15,10 +15,10 @@ from urllib.parse import quote, unquote
 from prefect.runtime import flow_run
 
 from tasks.azure import blobs
+from tasks.azure.places import describe_change
 from tasks.azure.storage_accounts import find_other_accounts
 from tasks.base.partial_files import replacing
 from tasks.base.printable import say_count
-from tasks.blob_inputs import describe_change
 from tasks.downloads import local_path
 from tasks.errors import NotFoundError, OutputsLeftError, PermanentError
 from tasks.logs import run_logger

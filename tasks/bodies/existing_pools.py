@@ -11,14 +11,14 @@ from azure.core.exceptions import ResourceNotFoundError
 from tasks.azure.accounts import current_accounts
 from tasks.azure.clients import batch_client
 from tasks.azure.sas import is_lasting, read_expiry
-from tasks.caching import build_identity
+from tasks.bodies.start_tasks import find_failed_nodes
 from tasks.images import Image
+from tasks.prefect.caching import build_identity
 from tasks.spec.command_line import APPLICATION_VARIABLE, START_VARIABLE
 from tasks.spec.naming import RunNames
 from tasks.spec.ownership import MARGIN, compute_expiry, read_batch_ownership
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import PoolSpec
-from tasks.start_tasks import find_failed_nodes
 from tasks.watch.lease_formula import build_lease, covers, read_formula
 
 

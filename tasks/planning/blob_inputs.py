@@ -3,16 +3,16 @@
 Nothing here reads a blob's content.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tasks.azure import blobs
 from tasks.azure.blobs import Blob
+from tasks.azure.places import describe_no_container, find_at
 from tasks.azure.sas import make_signer
 from tasks.azure.storage_accounts import at_account, find_other_accounts
 from tasks.base.deadlines import first_call
-from tasks.errors import FanOutError, InputError, NotFoundError
+from tasks.errors import InputError, NotFoundError
 from tasks.sharding import in_threads
 from tasks.spec.blob_places import BlobPlace, InputBlob, read_place
 from tasks.spec.inputs import is_left_out
@@ -112,28 +112,6 @@ def _see_that_it_reads(found: Sources, before: int) -> None:
         find_at(found.blobs[file.path])
 
 
-def find_at(place: BlobPlace) -> Blob | None:
-    """What there is to know of the blob at a place; None if there is none."""
-    with at_account(place.account):
-        return blobs.find_blob(place.container, place.name)
-
-
-def describe_change(blob: InputBlob | None) -> str:
-    """Why what a task made is no output of an input as it was listed; "" if it is, or the input is no blob.
-
-    Nobody can tell a node which version of a blob to read. But a blob that has the same ETag afterwards was
-    the same all the time.
-    """
-    if blob is None:
-        return ""
-    now = find_at(blob)
-    if now is None:
-        return f"its input {blob.url} is gone, which was there when the run began"
-    if now.etag != blob.etag:
-        return f"its input {blob.url} was changed after the run had begun; run again"
-    return ""
-
-
 def _find_named(place: BlobPlace) -> Blob | None:
     """The blob of that very name, if there is one that is no folder."""
     if not place.name or place.name.endswith("/"):
@@ -165,18 +143,6 @@ def _read_fixed(pattern: Pattern) -> str:
     """What the names begin with that the first part of a glob takes."""
     first = pattern.parts[0]
     return first[: next((index for index, sign in enumerate(first) if sign in WILDCARDS), len(first))]
-
-
-def describe_no_container(place: BlobPlace) -> str:
-    """That there is no such container, and which one may be meant."""
-    try:
-        names = [one.name for one in blobs.list_containers()]
-    except FanOutError:
-        # Who may read a container need not be allowed to list them all.
-        names = []
-    near = difflib.get_close_matches(place.container, names, n=1)
-    hint = f" There is {near[0]}." if near else ""
-    return f"There is no container {place.container} in the storage account {place.account}.{hint}"
 
 
 def _describe_nothing(place: BlobPlace, left_out: LeftOut) -> str:

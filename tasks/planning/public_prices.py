@@ -7,8 +7,8 @@ from prefect import task
 
 from tasks.azure.accounts import current_accounts
 from tasks.azure.retail_prices import ask_prices, describe_failure, find_region
-from tasks.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.logs import run_logger
+from tasks.prefect.caching import WhileUnchanged, keyed_afterwards, of_inputs
 from tasks.spec.prices import Prices, PriceSpec, say_amount
 
 

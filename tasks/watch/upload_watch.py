@@ -10,11 +10,8 @@ from tasks.azure.clients import batch_client
 from tasks.base.deadlines import glance
 from tasks.base.pacing import Pace
 from tasks.errors import CostLimitError, FanOutError, PoolError
-from tasks.jobs import Job
 from tasks.logs import run_logger
-from tasks.observing import left_out_on_failure
-from tasks.pools import Pool
-from tasks.spec.run_spec import RunOptions
+from tasks.prefect.observing import left_out_on_failure
 from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.spending import Spending
@@ -28,22 +25,11 @@ class UploadWatch:
     """What is looked at from time to time, so that the pool grows with the tasks that are there already, and
     nothing more is begun when the nodes have cost as much as they may."""
 
-    job: Job
-    pool: Pool
-    spec: RunOptions
+    watch: PoolWatch
     spending: Spending
     pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
     stopped: FanOutError | None = None
     """Why no more is to be uploaded."""
-
-    watch: PoolWatch = field(init=False)
-
-    def __post_init__(self) -> None:
-        since = None if self.pool.is_own else self.job.created_at
-        quota_seconds = 60.0 * self.spec.quota_minutes
-        # Its end is looked after by the flow.
-        now = datetime.now(timezone.utc)
-        self.watch = PoolWatch(self.pool.id, self.pool.lease, since, now, quota_seconds, self.job.id)
 
     def look(self) -> FanOutError | None:
         """Look, if it is time to; what ends the uploads, if anything does. What can't be seen is left to the
@@ -55,8 +41,8 @@ class UploadWatch:
         return self.stopped
 
     def _look(self, now_seconds: float) -> None:
-        with glance(), batch_client(f"Looking at the pool {self.pool.id}") as client:
-            counts = client.get_job_task_counts(self.job.id).task_counts
+        with glance(), batch_client(f"Looking at the pool {self.watch.pool_id}") as client:
+            counts = client.get_job_task_counts(self.watch.job_id).task_counts
             try:
                 view, news = check_pool(client, self.watch, now_seconds, counts.active + counts.running)
             except PoolError as error:
@@ -64,7 +50,7 @@ class UploadWatch:
                 return
             for line in news:
                 run_logger().warning("%s", line)
-            self.spending.look(client, self.pool.id, view.nodes, datetime.now(timezone.utc))
+            self.spending.look(client, self.watch.pool_id, view.nodes, datetime.now(timezone.utc))
             self._look_at_cost(client)
 
     def _look_at_cost(self, client: BatchClient) -> None:

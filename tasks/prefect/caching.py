@@ -27,8 +27,8 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.transactions import BaseTransaction, get_transaction
 from prefect.utilities.hashing import hash_objects
 
-from tasks.busy import waiting_while_busy
 from tasks.logs import run_logger
+from tasks.prefect.busy import waiting_while_busy
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

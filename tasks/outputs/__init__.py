@@ -1,0 +1,1 @@
+"""Outputs and logs where they lie: in blob storage to stay, beside the outputs, or in a container alone."""

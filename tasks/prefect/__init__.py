@@ -1,0 +1,1 @@
+"""Prefect's cache, artifacts and signals, and how steps use them."""
