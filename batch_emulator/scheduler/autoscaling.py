@@ -51,6 +51,7 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
         world.stamp(pool)
         _scale(world, key(pool.id), number)
     else:
+        pool.auto_scale_run = None  # That of another formula.
         world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
     return pool
 

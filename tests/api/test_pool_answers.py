@@ -152,6 +152,7 @@ async def test_idle_node_tells_what_it_is(wire: Wire) -> None:
     assert [(each["name"], each["frontendPort"], each["backendPort"]) for each in endpoints] == [
         ("web.0", 60000, 8080)
     ]
+    assert (endpoints[0]["publicIPAddress"], endpoints[0]["publicFQDN"]) == ("127.0.0.1", "localhost")
     (old,) = (await wire.get("/pools/p/nodes", version="2024-02-01.19.0"))["value"]
     names = [each["name"] for each in old["endpointConfiguration"]["inboundEndpoints"]]
     assert names == ["web.0", "SSHRule.0"]
@@ -169,6 +170,7 @@ async def test_node_lists_its_extensions_and_the_services_own(wire: Wire) -> Non
     assert listed["odata.metadata"] == f"{URL}/$metadata#extensions"
     assert [each["vmExtension"]["name"] for each in listed["value"]] == ["mine", "batchNodeExtension"]
     assert list(listed["value"][0]) == ["provisioningState", "instanceView", "vmExtension"]
+    assert {each["provisioningState"] for each in listed["value"]} == {"Succeeded"}
     assert listed["value"][0]["vmExtension"] == {"name": "mine", "publisher": "p", "type": "t"}
     own = await wire.get(f"{path}/batchNodeExtension")
     assert own["odata.metadata"] == f"{URL}/$metadata#extensions/@Element"

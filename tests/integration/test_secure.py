@@ -100,6 +100,20 @@ async def test_token_opens_the_account_to_the_async_client(account):
         assert [pool.id async for pool in client.list_pools(filter="id eq 'absent'")] == []
 
 
+def test_own_images_are_got_at_with_a_token(account):
+    """A managed image is taken from who has an access token, and refused to who signs with the key."""
+    compute = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute"
+    image = models.BatchVmImageReference(virtual_machine_image_id=f"{compute}/images/mine")
+    pool = pool_parameters("managed", target_dedicated_nodes=0)
+    pool.virtual_machine_configuration.image_reference = image
+    with connect(account, AzureNamedKeyCredential(account.name, account.key)) as client:
+        with pytest.raises(HttpResponseError, match="InvalidPropertyValue|one of the properties"):
+            client.create_pool(pool)
+    with connect(account, Token()) as client:
+        client.create_pool(pool)
+        client.begin_delete_pool("managed")
+
+
 def test_key_opens_the_account_too(account):
     """SharedKey goes on working beside access tokens."""
     with connect(account, AzureNamedKeyCredential(account.name, account.key)) as client:

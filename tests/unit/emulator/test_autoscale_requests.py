@@ -65,6 +65,17 @@ def test_formula_is_tried_with_the_targets_that_the_pools_own_gives_it(driver):
     )
 
 
+def test_formula_is_tried_with_the_targets_that_a_changed_one_gives(driver):
+    """The same of a pool whose own formula was replaced before it is evaluated: the former one's run is gone."""
+    add_scaling_pool(driver, "$TargetDedicatedNodes = 0;")
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 3;")
+    assert driver.world.pool("pool").auto_scale_run is None
+    tried = driver.do(autoscaling.evaluate_formula, "pool", "$TargetLowPriorityNodes = 1;")
+    assert tried["results"].startswith("$TargetDedicatedNodes=3;$TargetLowPriorityNodes=1;")
+    driver.pass_seconds(10)
+    assert size(driver) == (3, 0)
+
+
 def test_what_is_disabled_soon_after_enabling_is_never_applied(driver):
     """The first evaluation of a pool that was said to resize comes half a second after enabling, and not if
     it is disabled by then; enabling does not change its ETag."""
@@ -80,11 +91,16 @@ def test_what_is_disabled_soon_after_enabling_is_never_applied(driver):
 
 
 def test_enabling_while_resizing_is_refused(driver):
-    """A pool that is being resized cannot be told to scale itself."""
+    """A pool that is being resized cannot be told to scale itself, nor one whose resize is being stopped."""
     driver.add_pool()
-    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 3})
-    with pytest.raises(BatchError, match="PoolBeingResized"):
-        enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
+    pool = driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 3})
+    for state in ("resizing", "stopping"):
+        assert pool.allocation_state == state
+        with pytest.raises(BatchError, match="PoolBeingResized"):
+            enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;")
+        driver.do(pools.stop_resize, "pool")
+    driver.pass_seconds(10)
+    assert enable(driver, autoScaleFormula="$TargetDedicatedNodes = 1;").target_dedicated == 1
 
 
 def test_resize_is_refused_while_enabled(driver):

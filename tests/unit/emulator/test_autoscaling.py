@@ -164,6 +164,7 @@ def test_measures_are_those_of_the_tasks(driver):
         driver.end(f"/{each}", STOPPED)
     driver.do(jobs.delete_job, "job")
     driver.end("/x")
+    assert measure(driver.world, driver.world.pool("pool"))["$CPUPercent"] == 0
     driver.pass_seconds(5)
     assert wanted(driver) == {"$ActiveTasks": 0, "$RunningTasks": 0, "$SucceededTasks": 1, "$FailedTasks": 0}
 
