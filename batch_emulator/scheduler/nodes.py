@@ -16,7 +16,7 @@ from batch_emulator.scheduler.world import CloseNode, OpenNode, Start, Stop, Wor
 
 #: Data may have to be kept for ever, and go sooner, with their task.
 _RETENTION_LOOK_SECONDS = 30.0
-_DOWN = ("creating", "starting", "rebooting", "reimaging", "deallocating", "deallocated", "leavingpool")
+_COMING_UP = ("creating", "starting")
 
 
 def boot(world: World, pool_key: str, node_id: str, boot_number: int) -> None:
@@ -196,16 +196,16 @@ def interrupt_node(
     world: World, pool_id: str, node_id: str, option: Deallocation, event: Interruption
 ) -> None:
     """Reboot, reimage or deallocate by the user's wish."""
-    node = _require_up(world, pool_id, node_id)
+    node = world.node(pool_id, node_id)
+    if not _can_be(node, event):
+        raise BatchError(_REFUSALS.get(node.state, "NodeNotReady"))
     interrupt(world, node, option, event)
 
 
-def _require_up(world: World, pool_id: str, node_id: str) -> Node:
-    """The node, if it is not already on its way somewhere else."""
-    node = world.node(pool_id, node_id)
-    if node.state in _DOWN or node.pending or node.leaving:
-        raise BatchError(_REFUSALS.get(node.state, "NodeNotReady"))
-    return node
+def _can_be(node: Node, event: Interruption) -> bool:
+    """Whether this can happen to the node now: it is up, and not on its way somewhere else."""
+    is_free = not (node.pending or node.leaving)
+    return is_free and node.state not in _COMING_UP and allows(NODE, node.state, event)
 
 
 _REFUSALS = {

@@ -142,8 +142,9 @@ async def test_slots_had_another_name(wire: Wire) -> None:
     version = "2018-12-01.8.0"
     await wire.add_pool(maxTasksPerNode=2, version=version)
     assert (await wire.get("/pools/p"))["taskSlotsPerNode"] == 2
-    old = await wire.get("/pools/p", version=version)
+    old = await wire.get("/pools/p", version="2020-03-01.11.0")
     assert (old["maxTasksPerNode"], "taskSlotsPerNode" in old) == (2, False)
+    assert (await wire.get("/pools/p", version="2020-09-01.12.0"))["taskSlotsPerNode"] == 2
     await wire.add_job()
     await wire.add_task()
     assert "requiredSlots" not in await wire.get("/jobs/j/tasks/t", version=version)
@@ -258,6 +259,8 @@ async def test_resource_files_of_old_versions_name_a_blob(wire: Wire) -> None:
     await wire.post("/jobs/j/tasks", task, version=version)
     assert (await wire.get("/jobs/j/tasks/t", version=version))["resourceFiles"] == [file]
     assert (await wire.get("/jobs/j/tasks/t"))["resourceFiles"][0]["httpUrl"] == file["blobSource"]
+    first = await wire.get("/jobs/j/tasks/t", version="2018-12-01.8.0")
+    assert first["resourceFiles"][0]["httpUrl"] == file["blobSource"]
     other = task | {"id": "u", "resourceFiles": [{"filePath": "f", "httpUrl": "https://example.com/f"}]}
     assert error(await wire.send("POST", "/jobs/j/tasks", other, version=version))[1] == "InvalidRequestBody"
     assert error(await wire.send("POST", "/jobs/j/tasks", task | {"id": "u"}))[1] == "InvalidRequestBody"

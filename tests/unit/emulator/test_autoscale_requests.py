@@ -66,9 +66,10 @@ def test_formula_is_tried_with_the_targets_that_the_pools_own_gives_it(driver):
 
 
 def test_formula_is_tried_with_the_targets_that_a_changed_one_gives(driver):
-    """The same of a pool whose own formula was replaced before it is evaluated: the former one's run is gone."""
+    """The same of a pool whose formula was replaced, before it is evaluated: the former one's run is gone."""
     add_scaling_pool(driver, "$TargetDedicatedNodes = 0;")
     enable(driver, autoScaleFormula="$TargetDedicatedNodes = 3;")
+    driver.pass_seconds(0.4)
     assert driver.world.pool("pool").auto_scale_run is None
     tried = driver.do(autoscaling.evaluate_formula, "pool", "$TargetLowPriorityNodes = 1;")
     assert tried["results"].startswith("$TargetDedicatedNodes=3;$TargetLowPriorityNodes=1;")

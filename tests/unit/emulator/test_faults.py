@@ -38,6 +38,24 @@ def happen(driver: Driver, event: str, **request):
     driver.do(node_faults.strike_node, "pool", driver.nodes[0].id, event, request)
 
 
+@pytest.mark.parametrize(
+    ("event", "state"), [("reboot", "rebooting"), ("reimage", "reimaging"), ("deallocate", "deallocating")]
+)
+@pytest.mark.parametrize("fault", ["preempt", "lose", "break"])
+def test_what_a_node_is_told_is_done_or_refused(fault, event, state):
+    """Where there is no machine any more it is refused; one that is lost or broken is acted upon."""
+    driver = spot_driver()
+    happen(driver, fault)
+    told = (nodes.interrupt_node, "pool", driver.nodes[0].id, "requeue", event)
+    if fault == "preempt":
+        with pytest.raises(BatchError, match="NodeNotReady"):
+            driver.do(*told)
+        state = "preempted"
+    else:
+        driver.do(*told)
+    assert driver.nodes[0].state == state
+
+
 def test_preempted_node_is_replaced():
     """A preempted Spot node loses its disk and its task, stays in the pool, and begins anew under its id."""
     driver = spot_driver(node_replacement_seconds=60)

