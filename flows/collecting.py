@@ -55,8 +55,11 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: Bun
     with left_out_on_failure("A last look at the output container"):
         outputs.begin(watch.read_so_far())
         sources = list_sources(plan.outputs)
-        unseen = [item for item in outputs.submitted if item.task_id not in outputs.tasks]
-        outputs.fetch(item for item in unseen if sources.get(item.output_name) == item.source)
+        outputs.fetch(
+            number
+            for number, item in enumerate(outputs.submitted)
+            if number not in outputs.tasks and sources.get(item.output_name) == item.source
+        )
 
 
 def _wait_for_files(

@@ -2,6 +2,7 @@
 upload.
 """
 
+from array import array
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from functools import partial
 
 from flows.renewing import Renewer
 from tasks.base.pacing import Pace
-from tasks.base.packed import KnownTexts, Selection
+from tasks.base.packed import Selection
 from tasks.base.printable import say_count
 from tasks.batch_tasks import COLLECTION_MAX, add_first_tasks, add_tasks
 from tasks.bodies.batch_tasks import TaskPlan
@@ -105,19 +106,19 @@ class Feed:
         rest = self._share(left) if self.is_new else self._share_all(Selection(self.items, numbers))
         add_tasks(self.job, opaque(rest), opaque(self.task_plan), are_others_added=self.added_count > 0)
         are_single = self.plan.files_per_task == 1
-        return self.items, self.items[:] if are_single else [*self.bundles, *rest]
+        return self.items, self.items if are_single else [*self.bundles, *rest]
 
     def _leave_rest(self) -> tuple[WorkItems, Sequence[Unit]]:
         """Only what has a Batch task by now: the others are to have none. Which of those have one that are in
         a job of an earlier attempt, their outputs say: none is waited for by its name."""
         self._note_uploaded()
-        return WorkItems(self.items[: self.added_count] if self.is_new else self.items), self.added
+        added = WorkItems(self.items[: self.added_count])
+        return added if self.is_new else self.items, self.bundles if self.plan.files_per_task > 1 else added
 
     def _put_in_order(self) -> Sequence[int]:
         """The numbers of the work, in the order of the files."""
-        known = KnownTexts(self.items.names)
-        found = (known.find(file.name) for file in self.plan.files)
-        return [number for number in found if number is not None]
+        found = (self.items.find_named(file.name) for file in self.plan.files)
+        return array("I", (number for number in found if number is not None))
 
     def _note_uploaded(self) -> None:
         self.uploaded_at = datetime.now(timezone.utc)

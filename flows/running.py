@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
@@ -145,7 +144,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
         ):
             if submitted.early is not None:
                 outputs.go_on_with(submitted.early)
-            outputs.fetch(submitted.computed)
+            outputs.fetch_computed()
             stopped = yield from collect_outputs(plan, start.spending, submitted, outputs, memory)
         stale = _remember_and_set_aside(plan.output_folder, outputs)
         result = _conclude(start, submitted, outputs, str(stopped or ""), stale)
@@ -223,10 +222,8 @@ def _conclude(
 
 def _list_results(start: Start, outputs: Outputs | None) -> Iterator[FileResult]:
     """What became of each file, in the order of the inputs."""
-    files = start.plan.files
-    found = outputs.results(file.name for file in files) if outputs else repeat(None, len(files))
-    for file, result in zip(files, found, strict=True):
-        known = result or start.unchanged.get(file.name)
+    for file in start.plan.files:
+        known = start.unchanged.get(file.name) or (outputs and outputs.find_result(file.name))
         # Of files that were not uploaded any more, as the run had to end, nothing was found.
         yield known or FileResult(file.name, None, problem=NOT_COMPLETED)
 

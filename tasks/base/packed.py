@@ -24,6 +24,10 @@ class PackedSequence(Sequence[Item]):
     def _make(self, number: int) -> Item:
         """The item of that number, which is one of them."""
 
+    def make_all(self, numbers: Iterable[int]) -> Iterator[Item]:
+        """The items of those numbers, which are some of them: of many at once it may cost less."""
+        return map(self._make, numbers)
+
     @overload
     def __getitem__(self, index: int) -> Item: ...
     @overload
@@ -38,7 +42,7 @@ class PackedSequence(Sequence[Item]):
         return self._make(number)
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._make, range(len(self)))
+        return self.make_all(range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -59,16 +63,24 @@ class Selection(PackedSequence[Item]):
     def __init__(self, items: Sequence[Item], numbers: Iterable[int]):
         self._items = items
         self._numbers = numbers if isinstance(numbers, range | array) else array("I", numbers)
-        self._make_one = items._make if isinstance(items, PackedSequence) else items.__getitem__
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._make_one, self._numbers)
+        return self._make_of_items(self._numbers)
+
+    def _make_of_items(self, numbers: Iterable[int]) -> Iterator[Item]:
+        items = self._items
+        return (
+            items.make_all(numbers) if isinstance(items, PackedSequence) else map(items.__getitem__, numbers)
+        )
 
     def _make(self, number: int) -> Item:
-        return self._make_one(self._numbers[number])
+        return self._items[self._numbers[number]]
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[Item]:
+        return self._make_of_items(map(self._numbers.__getitem__, numbers))
 
 
 def select(items: Sequence[Item], is_wanted: Callable[[Item], object]) -> Sequence[Item]:
@@ -96,6 +108,11 @@ class PackedTexts(PackedSequence[str]):
     def _make(self, number: int) -> str:
         part = self._bytes[self._ends[number] : self._ends[number + 1]]
         return part.decode("utf-8", "surrogatepass")
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[str]:
+        content, ends = self._bytes, self._ends
+        for number in numbers:
+            yield content[ends[number] : ends[number + 1]].decode("utf-8", "surrogatepass")
 
 
 class Interned(Generic[Value]):

@@ -45,11 +45,9 @@ class Memory:
 
 def list_records(known: Outputs | EarlyOutputs, items: WorkItems) -> Iterator[tuple[str, OutputRecord]]:
     """What is to be remembered of those outputs of the items that are on disk, by the names of the inputs."""
-    for number in range(len(items)):
-        task_id = items.make_task_id(number)
-        if (md5 := known.fetched.get(task_id)) is not None:
-            seconds, item = known.tasks.find_seconds(task_id), items[number]
-            yield item.name, OutputRecord(item.source, md5, seconds)
+    for number, item in enumerate(items):
+        if (md5 := known.fetched.get(number)) is not None:
+            yield item.name, OutputRecord(item.source, md5, known.tasks.find_seconds(number))
 
 
 @contextmanager
@@ -82,13 +80,10 @@ def set_stale_aside(folder: Path, outputs: Outputs) -> list[str]:
 
     One stays that is of the very same work, if that has not been run now. The names of those moved.
     """
-    failed = outputs.find_failed()
-    there = [item for item in failed if _is_there(folder, item)]
+    there = [item for item in outputs.find_failed() if _is_there(folder, item)]
     records = read_records(folder) if there else {}
     stale = [
-        item
-        for item in there
-        if item.task_id in outputs.tasks or not _is_same_work(records.get(item.name), item)
+        item for item in there if outputs.has_ended(item) or not _is_same_work(records.get(item.name), item)
     ]
     return sorted(_move(folder, stale))
 

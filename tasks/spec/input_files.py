@@ -1,16 +1,16 @@
 """The files of a run, in its order."""
 
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
+from typing import NamedTuple
 
 from tasks.base.packed import Interned, PackedSequence, PackedTexts
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.recipe import digest_json
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A file, the name that it has in the run, and the name of its output."""
 
     root: str
@@ -49,6 +49,10 @@ class InputFiles(PackedSequence[InputFile]):
             self._append(file)
 
     @property
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    @property
     def output_names(self) -> Sequence[str]:
         """The names of their outputs."""
         return self._output_names
@@ -65,10 +69,12 @@ class InputFiles(PackedSequence[InputFile]):
         return len(self._names)
 
     def _make(self, number: int) -> InputFile:
-        return InputFile(
-            self._known_roots[self._roots[number]],
-            self._names[number],
-            self._output_names[number],
-            self._sizes[number],
-            self._blobs.get(number),
-        )
+        return next(self.make_all([number]))
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[InputFile]:
+        numbers, for_names, for_outputs = tee(numbers, 3)
+        names = self._names.make_all(for_names), self._output_names.make_all(for_outputs)
+        roots, known_roots, sizes, blobs = self._roots, self._known_roots, self._sizes, self._blobs
+        for number, name, output_name in zip(numbers, *names, strict=True):
+            root = known_roots[roots[number]]
+            yield InputFile(root, name, output_name, sizes[number], blobs.get(number))

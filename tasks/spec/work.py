@@ -1,7 +1,8 @@
 """The files of a run, each as a piece of work."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import tee
+from typing import NamedTuple
 
 from tasks.base.packed import KnownTexts, PackedSequence, PackedTexts
 from tasks.spec.blob_places import InputBlob
@@ -13,8 +14,7 @@ NO_MD5 = bytes(16)
 WORK_BYTES = SOURCE_BYTES + len(NO_MD5)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkItem:
+class WorkItem(NamedTuple):
     """One file of a run: its blob, its output's blob, and the Batch task in between."""
 
     name: str
@@ -60,13 +60,8 @@ class WorkItems(PackedSequence[WorkItem]):
         self._names, self._output_names = PackedTexts(), PackedTexts()
         self._digests = bytearray()
         self._blobs: dict[int, InputBlob] = {}
-        self._ids = KnownTexts()
+        self._ids, self._known_names = KnownTexts(), KnownTexts()
         self.extend(items)
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The names of the inputs."""
-        return self._names
 
     def extend(self, items: Iterable[WorkItem]) -> None:
         for item in items:
@@ -83,22 +78,26 @@ class WorkItems(PackedSequence[WorkItem]):
         return len(self._names)
 
     def _make(self, number: int) -> WorkItem:
-        blob, start = self._blobs.get(number), number * WORK_BYTES
-        middle, end = start + SOURCE_BYTES, start + WORK_BYTES
-        return WorkItem(
-            self._names[number],
-            self._output_names[number],
-            self._digests[start:middle].hex(),
-            b"" if blob else bytes(self._digests[middle:end]),
-            blob,
-        )
+        return next(self.make_all([number]))
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[WorkItem]:
+        numbers, for_names, for_outputs = tee(numbers, 3)
+        names = self._names.make_all(for_names), self._output_names.make_all(for_outputs)
+        digests, blobs = self._digests, self._blobs
+        for number, name, output_name in zip(numbers, *names, strict=True):
+            blob, start = blobs.get(number), number * WORK_BYTES
+            middle = start + SOURCE_BYTES
+            md5 = b"" if blob else bytes(digests[middle : start + WORK_BYTES])
+            yield WorkItem(name, output_name, digests[start:middle].hex(), md5, blob)
 
     def find(self, task_id: str) -> int | None:
         """The number of the work that a Batch task does; None if that is not among these."""
-        for number in range(len(self._ids), len(self)):
-            self._ids.add(self.make_task_id(number))
+        for item in self.make_all(range(len(self._ids), len(self))):
+            self._ids.add(item.task_id)
         return self._ids.find(task_id)
 
-    def make_task_id(self, number: int) -> str:
-        start = number * WORK_BYTES
-        return name_task(self._names[number], self._digests[start : start + SOURCE_BYTES].hex())
+    def find_named(self, name: str) -> int | None:
+        """The number of the work on an input; None if there is none among these."""
+        for known in self._names.make_all(range(len(self._known_names), len(self))):
+            self._known_names.add(known)
+        return self._known_names.find(name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tasks.base.packed import KnownTexts
 from tasks.spec.bundles import Unit
+from tasks.spec.work import WorkItems
 from tasks.watch.completed_tasks import Seen
 
 
@@ -27,19 +28,17 @@ class AwaitedTasks:
         """Tasks that were `seen` to complete are not to come any more."""
         self.units = units
         self.others = NO_OTHER_TASKS
-        self._ids, self._is_left = KnownTexts(), bytearray()
-        for unit in units:
-            task_id = unit.task_id
-            self._ids.add(task_id)
-            self._is_left.append(task_id not in seen.results)
+        known = units if isinstance(units, WorkItems) else KnownTexts(unit.task_id for unit in units)
+        self._find = known.find
+        self._is_left = bytearray(number not in seen.results for number in range(len(units)))
         self.left_count = sum(self._is_left)
 
     def __contains__(self, task_id: str) -> bool:
-        return task_id in self._ids
+        return self._find(task_id) is not None
 
     def take(self, task_id: str) -> bool:
         """Whether a task was to come; it is not from now on."""
-        number = self._ids.find(task_id)
+        number = self._find(task_id)
         if number is None or not self._is_left[number]:
             return False
         self._is_left[number] = False

@@ -1,49 +1,57 @@
-"""What is known of many Batch tasks, and of their outputs, by the ids of the tasks; kept as bytes."""
+"""What is known of many Batch tasks, and of their outputs, by the numbers of the work that they do; kept as
+bytes.
+"""
 
 from array import array
 from collections.abc import Iterable
 
-from tasks.base.packed import KnownTexts
 from tasks.spec.file_results import TaskResult
 from tasks.spec.packed_results import TaskEnds
 
 MD5_BYTES = 16
+# Where there would be a place, or a length, of work of which nothing is known.
+UNKNOWN, NO_OUTPUT = -2, -1
 
 
 class TaskResults:
     """How Batch tasks have ended, the first that is told of each."""
 
-    def __init__(self, results: Iterable[TaskResult] = ()):
+    def __init__(self, results: Iterable[tuple[int, TaskResult]] = ()):
         self.failed = 0
         """How many did not succeed."""
 
-        self._ids, self._ends = KnownTexts(), TaskEnds()
-        for result in results:
-            self.add(result)
+        self._places, self._ends = array("i"), TaskEnds()
+        for number, result in results:
+            self.add(number, result)
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __contains__(self, task_id: str) -> bool:
-        return task_id in self._ids
+    def __contains__(self, number: int) -> bool:
+        return self._find(number) != UNKNOWN
 
-    def add(self, result: TaskResult) -> bool:
-        """Keep how a task has ended; whether it wasn't known before."""
-        if self._ids.add(result.task_id) < len(self._ends):
+    def add(self, number: int, result: TaskResult) -> bool:
+        """Keep how the task that does this work has ended; whether it wasn't known before."""
+        if number in self:
             return False
+        _lengthen(self._places, number)
+        self._places[number] = len(self._ends)
         self.failed += not result.succeeded
         self._ends.append(result)
         return True
 
-    def get(self, task_id: str) -> TaskResult | None:
-        """How a task has ended; None if it isn't known to have."""
-        number = self._ids.find(task_id)
-        return None if number is None else self._ends.make(number, task_id)
+    def get(self, number: int, task_id: str) -> TaskResult | None:
+        """How the task that does this work has ended; None if it isn't known to have."""
+        place = self._find(number)
+        return None if place == UNKNOWN else self._ends.make(place, task_id)
 
-    def find_seconds(self, task_id: str) -> float | None:
-        """How long a task's program ran, if that is known."""
-        number = self._ids.find(task_id)
-        return None if number is None else self._ends.find_seconds(number)
+    def find_seconds(self, number: int) -> float | None:
+        """How long the program ran, if that is known."""
+        place = self._find(number)
+        return None if place == UNKNOWN else self._ends.find_seconds(place)
+
+    def _find(self, number: int) -> int:
+        return self._places[number] if number < len(self._places) else UNKNOWN
 
 
 class OutputMd5s:
@@ -51,33 +59,41 @@ class OutputMd5s:
     none."""
 
     def __init__(self):
-        self.found = 0
+        self.found = self._noted = 0
         """How many outputs are there."""
 
-        self._ids, self._lengths, self._md5s = KnownTexts(), array("b"), bytearray()
+        self._lengths, self._md5s = array("b"), bytearray()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._noted
 
-    def __contains__(self, task_id: str) -> bool:
-        return task_id in self._ids
+    def __contains__(self, number: int) -> bool:
+        return self._find_length(number) != UNKNOWN
 
-    def note(self, task_id: str, md5: str | None) -> None:
-        """Keep an output's MD5, hexadecimal; the latest counts."""
-        number = self._ids.add(task_id)
-        if number == len(self._lengths):
-            self._lengths.append(-1)
-            self._md5s += bytes(MD5_BYTES)
-        content = bytes.fromhex(md5 or "")
-        self.found += (md5 is not None) - (self._lengths[number] >= 0)
-        self._lengths[number] = -1 if md5 is None else len(content)
-        start = number * MD5_BYTES
+    def note(self, number: int, md5: str | None) -> None:
+        """Keep the MD5 of the output of some work, hexadecimal; the latest counts."""
+        known = self._find_length(number)
+        self._noted += known == UNKNOWN
+        self.found += (md5 is not None) - (known >= 0)
+        _lengthen(self._lengths, number)
+        start, content = number * MD5_BYTES, bytes.fromhex(md5 or "")
+        self._md5s += bytes(max(0, start + MD5_BYTES - len(self._md5s)))
         self._md5s[start : start + len(content)] = content
+        self._lengths[number] = NO_OUTPUT if md5 is None else len(content)
 
-    def get(self, task_id: str) -> str | None:
+    def get(self, number: int) -> str | None:
         """An output's MD5; None also of one of which nothing is known yet."""
-        number = self._ids.find(task_id)
-        if number is None or self._lengths[number] < 0:
-            return None
-        start = number * MD5_BYTES
-        return self._md5s[start : start + self._lengths[number]].hex()
+        length, start = self._find_length(number), number * MD5_BYTES
+        return None if length < 0 else self._md5s[start : start + length].hex()
+
+    def has_output(self, number: int) -> bool:
+        return self._find_length(number) >= 0
+
+    def _find_length(self, number: int) -> int:
+        return self._lengths[number] if number < len(self._lengths) else UNKNOWN
+
+
+def _lengthen(column: array, number: int) -> None:
+    """See that a column has a place of that number."""
+    if number >= len(column):
+        column.extend([UNKNOWN] * (number + 1 - len(column)))

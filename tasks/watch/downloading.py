@@ -1,9 +1,11 @@
 """Outputs, fetched as soon as their Batch tasks complete, while others still run."""
 
 import os
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from itertools import chain
 from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
@@ -11,7 +13,6 @@ from prefect.futures import PrefectFuture, wait
 from tasks.azure.node_logs import read_task_stderr
 from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
-from tasks.base.packed import KnownTexts
 from tasks.base.partial_files import remove_partial_files
 from tasks.downloads import start_download, take_fetched
 from tasks.outputs.delivered import read_log_tail, see_output, see_shard
@@ -48,26 +49,26 @@ class Outputs:
         self.outputs = logs.outputs
         self.folder = logs.output_folder
         self.keeps_all_logs = keeps_all_logs
-        self.submitted = submitted[:]
-        self.items = submitted
-        self.items.extend(computed)
+        self.submitted = submitted
+        # Each is known by its number here.
+        self.items = WorkItems(chain(submitted, computed)) if computed else submitted
         self.tasks = TaskResults()
-        self.pending: list[WorkItem] = []
-        self.failed: list[WorkItem] = []
+        # Those whose outputs are there, and those that have failed, as far as they are no full shards yet.
+        self.pending, self.failed = array("I"), array("I")
         self.log_futures: list[PrefectFuture] = []
-        # Downloads of outputs, and logs of files that failed, that have not been received, with the ids of
-        # their tasks; those of them that have ended; and how many downloads there were.
-        self.downloads: dict[PrefectFuture, list[str]] = {}
-        self.reports: dict[PrefectFuture, list[str]] = {}
+        # Downloads of outputs, and logs of files that failed, that have not been received, with the numbers
+        # of their work; those of them that have ended; and how many downloads there were.
+        self.downloads: dict[PrefectFuture, Sequence[int]] = {}
+        self.reports: dict[PrefectFuture, Sequence[int]] = {}
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
         self.fetched = OutputMd5s()
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
-        self.problems: dict[str, str] = {}
+        self.problems: dict[int, str] = {}
         # Of files whose inputs have changed under the run.
-        self.changed: dict[str, str] = {}
-        self.stderrs: dict[str, str] = {}
+        self.changed: dict[int, str] = {}
+        self.stderrs: dict[int, str] = {}
         # What is submitted while a task waits, Prefect takes for a part of that one, and hides it behind its
         # mark; downloads and failed files are steps of the flow, in whose context this is made.
         self.in_flow = copy_context().run
@@ -80,45 +81,52 @@ class Outputs:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
         self.tasks, self.fetched = early.tasks, early.fetched
         self.fetch(early.pending)
-        for items, download in early.downloads:
+        for numbers, download in early.downloads:
             if download.state.is_final() and not download.state.is_completed():
-                self.fetch(items)
+                self.fetch(numbers)
             else:
-                self._note_download(items, download)
+                self._note_download(numbers, download)
         # They hold what they have brought.
         early.downloads.clear()
 
     def begin(self, completed: list[TaskResult]) -> None:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
-        new = [(task, self._find(task.task_id)) for task in completed if self.tasks.add(task)]
-        self._fail(item for task, item in new if not task.succeeded)
-        self.fetch(item for task, item in new if task.succeeded)
+        found = [(self._find(task.task_id), task) for task in completed]
+        new = [(number, task) for number, task in found if self.tasks.add(number, task)]
+        self._fail(number for number, task in new if not task.succeeded)
+        self.fetch(number for number, task in new if task.succeeded)
 
-    def fetch(self, items: Iterable[WorkItem]) -> None:
-        """Start a download for each full shard of items whose outputs are there."""
-        self.pending += items
+    def fetch_computed(self) -> None:
+        """Start downloads of what earlier attempts have done."""
+        self.fetch(range(len(self.submitted), len(self.items)))
+
+    def fetch(self, numbers: Iterable[int]) -> None:
+        """Start a download for each full shard of the work whose outputs are there, by its numbers."""
+        self.pending.extend(numbers)
         size = shard_size(len(self.items))
         while len(self.pending) >= size:
             self._download(self.pending[:size])
             del self.pending[:size]
         if self.pending and self.download_pace.is_due:
-            self._download(self.pending)
-            self.pending = []
+            self._download_pending()
 
-    def _download(self, items: list[WorkItem]) -> None:
+    def _download_pending(self) -> None:
+        self._download(self.pending[:])
+        del self.pending[:]
+
+    def _download(self, numbers: Sequence[int]) -> None:
         self.download_pace.note()
         # Else it may end on disk, and nobody know.
         with uninterrupted():
-            self._note_download(items, self._start_download(items))
+            self._note_download(numbers, self._start_download([*self.items.make_all(numbers)]))
 
-    def _note_download(self, items: list[WorkItem], future: PrefectFuture) -> None:
-        ids = [item.task_id for item in items]
+    def _note_download(self, numbers: Sequence[int], future: PrefectFuture) -> None:
         self.download_count += 1
-        self.downloads[future] = ids
+        self.downloads[future] = numbers
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(self.arrived.append)
         if self.keeps_all_logs:
-            self._keep_logs("logs of", items)
+            self._keep_logs("logs of", [*self.items.make_all(numbers)])
 
     def _start_download(self, items: list[WorkItem]) -> PrefectFuture:
         """Start the download of a shard; of outputs that stay where they are, only a look at them."""
@@ -130,23 +138,28 @@ class Outputs:
         label = "" if is_visible else label
         return self.in_flow(start_download, self.container, items, self.folder, label)
 
-    def _fail(self, items: Iterable[WorkItem]) -> None:
-        """Keep the logs of each full shard of items that have failed, and show them as failed."""
-        self.failed += items
+    def _fail(self, numbers: Iterable[int]) -> None:
+        """Keep the logs of each full shard of the work that has failed, and show it as failed."""
+        self.failed.extend(numbers)
         size = shard_size(len(self.items))
         while len(self.failed) >= size:
             self._report(self.failed[:size])
             del self.failed[:size]
         if self.failed and self.report_pace.is_due:
-            self._report(self.failed)
-            self.failed = []
+            self._report_failed()
 
-    def _report(self, items: list[WorkItem]) -> None:
+    def _report_failed(self) -> None:
+        self._report(self.failed[:])
+        del self.failed[:]
+
+    def _report(self, numbers: Sequence[int]) -> None:
         self.report_pace.note()
-        ids = [item.task_id for item in items]
-        problems = {item.name: self._find_problem(item.task_id) for item in items}
+        items = [*self.items.make_all(numbers)]
+        problems = {
+            item.name: self._find_problem(number) for number, item in zip(numbers, items, strict=True)
+        }
         future = self._keep_logs("failed", items, problems)
-        self.reports[future] = ids
+        self.reports[future] = numbers
         future.add_done_callback(self.arrived.append)
 
     def _keep_logs(
@@ -164,34 +177,37 @@ class Outputs:
         taken, failed = self.receive()
         self._read_stderrs(failed)
         if taken:
-            yield [self._result(self._find(task_id)) for task_id in taken]
+            yield [
+                self._result(number, item)
+                for number, item in zip(taken, self.items.make_all(taken), strict=True)
+            ]
 
-    def receive(self) -> tuple[list[str], list[str]]:
-        """Note what has arrived since the last call; the ids of its tasks, and of those that failed."""
-        taken: list[str] = []
-        failed: list[str] = []
+    def receive(self) -> tuple[list[int], list[int]]:
+        """Note what has arrived since the last call; the numbers of its work, and of that which failed."""
+        taken: list[int] = []
+        failed: list[int] = []
         while self.arrived:
             future = self.arrived.popleft()
             if future in self.reports:
-                ids = self.reports.pop(future)
-                failed += ids
-                taken += ids
+                numbers = self.reports.pop(future)
+                failed += numbers
+                taken += numbers
             elif future in self.downloads:
                 taken += self._receive_download(self.downloads.pop(future), future)
         return taken, failed
 
-    def _receive_download(self, ids: list[str], download: PrefectFuture) -> list[str]:
-        """The ids of the files of which a download has brought all that there will be."""
+    def _receive_download(self, numbers: Sequence[int], download: PrefectFuture) -> Sequence[int]:
+        """The work of which a download has brought all that there will be."""
         error = find_failure(download)
         if error is not None:
-            self.problems.update(dict.fromkeys(ids, f"the download failed: {error}"))
-            return ids
-        for task_id, fetched in zip(ids, take_fetched(download), strict=True):
+            self.problems.update(dict.fromkeys(numbers, f"the download failed: {error}"))
+            return numbers
+        for number, fetched in zip(numbers, take_fetched(download), strict=True):
             if fetched is not None and fetched.problem:
-                self.changed[task_id], fetched = fetched.problem, None
-            self.fetched.note(task_id, fetched and fetched.md5)
-        self._fail(self._find(task_id) for task_id in ids if self.fetched.get(task_id) is None)
-        return [task_id for task_id in ids if self.fetched.get(task_id) is not None]
+                self.changed[number], fetched = fetched.problem, None
+            self.fetched.note(number, fetched and fetched.md5)
+        self._fail(number for number in numbers if not self.fetched.has_output(number))
+        return [number for number in numbers if self.fetched.has_output(number)]
 
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
@@ -211,47 +227,46 @@ class Outputs:
         """The work on those files that have no output."""
         if self.fetched.found == len(self.items) and not (self.tasks.failed or self.problems or self.changed):
             return []
-        return [item for item in self.items if self._find_problem(item.task_id)]
+        return [item for number, item in enumerate(self.items) if self._find_problem(number)]
+
+    def has_ended(self, item: WorkItem) -> bool:
+        """Whether a Batch task has done this work in this run, well or not."""
+        return self._find(item.task_id) in self.tasks
 
     def finish(self) -> Iterator[list[FileResult]]:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
         if self.pending:
-            self._download(self.pending)
-            self.pending = []
+            self._download_pending()
         self._wait(self.downloads)
         yield from self.take()
         # Those whose programs have written no output are known only now.
         if self.failed:
-            self._report(self.failed)
-            self.failed = []
+            self._report_failed()
         self._wait(self.log_futures)
         if self.folder is not None:
             remove_partial_files(self.folder)
         yield from self.take()
 
-    def results(self, names: Iterable[str]) -> Iterator[FileResult | None]:
-        """What became of files, by their names; None for those that no work was to be done on."""
-        known = KnownTexts(self.items.names)
-        for name in names:
-            number = known.find(name)
-            yield None if number is None else self._result(self.items[number])
+    def find_result(self, name: str) -> FileResult | None:
+        """What became of the file of that name; None if no work was to be done on it."""
+        number = self.items.find_named(name)
+        return None if number is None else self._result(number, self.items[number])
 
-    def _find(self, task_id: str) -> WorkItem:
-        """The work that a Batch task does."""
+    def _find(self, task_id: str) -> int:
+        """The number of the work that a Batch task does."""
         number = self.items.find(task_id)
         if number is None:
             raise KeyError(task_id)
-        return self.items[number]
+        return number
 
-    def _result(self, item: WorkItem) -> FileResult:
-        task_id = item.task_id
-        task, is_there = self.tasks.get(task_id), self.fetched.get(task_id) is not None
+    def _result(self, number: int, item: WorkItem) -> FileResult:
+        task, is_there = self.tasks.get(number, item.task_id), self.fetched.has_output(number)
         return FileResult(
             item.name,
             task,
             self._locate(item) if is_there else None,
-            self._describe(task_id, task, is_there),
-            self.stderrs.get(task_id, ""),
+            self._describe(number, task, is_there),
+            self.stderrs.get(number, ""),
         )
 
     def _locate(self, item: WorkItem) -> str:
@@ -260,23 +275,23 @@ class Outputs:
             return self.outputs.locate(item.output_name).url
         return os.path.join(self.folder, item.output_name)
 
-    def _find_problem(self, task_id: str) -> str:
-        return self._describe(task_id, self.tasks.get(task_id), self.fetched.get(task_id) is not None)
+    def _find_problem(self, number: int) -> str:
+        return self._describe(number, self.tasks.get(number, ""), self.fetched.has_output(number))
 
-    def _describe(self, task_id: str, task: TaskResult | None, has_output: bool) -> str:
+    def _describe(self, number: int, task: TaskResult | None, has_output: bool) -> str:
         """Why a file has no output; "" if it has one."""
-        if problem := self.problems.get(task_id) or self.changed.get(task_id):
+        if problem := self.problems.get(number) or self.changed.get(number):
             return problem
-        is_waiting = task is not None and task.succeeded and task_id not in self.fetched
+        is_waiting = task is not None and task.succeeded and number not in self.fetched
         return NOT_FETCHED if is_waiting else describe_problem(task, has_output)
 
-    def _read_stderrs(self, task_ids: list[str]) -> None:
+    def _read_stderrs(self, numbers: list[int]) -> None:
         """Read the ends of the standard errors of tasks that failed, while they are among the first."""
-        first = task_ids[: max(0, STDERRS_MAX - len(self.stderrs))]
+        first = numbers[: max(0, STDERRS_MAX - len(self.stderrs))]
         self.stderrs.update(zip(first, in_threads(self._read_stderr, first), strict=True))
 
-    def _read_stderr(self, task_id: str) -> str:
-        name = self._find(task_id).name
+    def _read_stderr(self, number: int) -> str:
+        name, task_id = self.items[number].name, self.items[number].task_id
         if self.folder is None:
             blob = self.outputs.name_log(self.logs.run_key, name, task_id, "stderr.txt")
             if tail := read_log_tail(self.outputs, blob):

@@ -1,10 +1,11 @@
 """Outputs that are fetched while inputs of other files are still being uploaded."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tasks.base.pacing import Pace
 from tasks.downloads import read_fetched, start_download, take_fetched
 from tasks.prefect.observing import left_out_on_failure
 from tasks.sharding import find_failure, has_ended
-from tasks.spec.work import WorkItem, WorkItems
+from tasks.spec.work import WorkItems
 from tasks.watch.collected import OutputMd5s, TaskResults
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
 
@@ -46,12 +47,12 @@ class EarlyOutputs:
     fetched: OutputMd5s = field(default_factory=OutputMd5s)
     """Of the outputs that have been fetched."""
 
-    downloads: list[tuple[list[WorkItem], PrefectFuture]] = field(default_factory=list)
-    """Those that have not brought all their outputs, when last looked at."""
+    downloads: list[tuple[Sequence[int], PrefectFuture]] = field(default_factory=list)
+    """Those that have not brought all their outputs, when last looked at, with the numbers of the work."""
 
     download_count: int = 0
-    pending: list[WorkItem] = field(default_factory=list)
-    """Those whose outputs are there, and which are no full shard yet."""
+    pending: array = field(default_factory=partial(array, "I"))
+    """The numbers of the work whose outputs are there, and which is no full shard yet."""
 
     latest: datetime | None = None
     has_failed: bool = False
@@ -75,48 +76,46 @@ class EarlyOutputs:
         return NOTHING_SEEN if self.has_failed else Seen(self.tasks, self.latest)
 
     def _take(self, added: WorkItems, folder: Path) -> None:
-        numbers = array("I")
         try:
-            self._list_completed(added, numbers)
+            self._list_completed(added)
         finally:
             # Also what has come of a list that broke off. They have the run's time, and not that of a look.
-            self.pending += (added[number] for number in numbers)
             while len(self.pending) >= self.size:
-                self._download(self.pending[: self.size], folder)
+                self._download(added, self.pending[: self.size], folder)
                 del self.pending[: self.size]
 
-    def _list_completed(self, added: WorkItems, numbers: array) -> None:
-        """Note the tasks that have completed since the last look, and the numbers of the work that has its
-        outputs by now."""
+    def _list_completed(self, added: WorkItems) -> None:
+        """Note the tasks that have completed since the last look, and that their outputs are there."""
         latest = self.latest
         with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
             for result in chain.from_iterable(list_completed(client, self.job_id, self.latest)):
                 latest = max(latest or result.changed_at, result.changed_at)
                 self.has_failed = self.has_failed or not result.succeeded
                 number = added.find(result.task_id)
-                if result.succeeded and number is not None and self.tasks.add(result):
-                    numbers.append(number)
+                if result.succeeded and number is not None and self.tasks.add(number, result):
+                    self.pending.append(number)
         self.latest = latest
 
-    def _download(self, items: list[WorkItem], folder: Path) -> None:
+    def _download(self, added: WorkItems, numbers: Sequence[int], folder: Path) -> None:
         self.download_count += 1
         label = str(self.download_count) if self.size > 1 else ""
         # Else it may end on disk, and nobody know.
         with uninterrupted():
-            self.downloads.append((items, start_download(self.container, items, folder, label)))
+            items = [*added.make_all(numbers)]
+            self.downloads.append((numbers, start_download(self.container, items, folder, label)))
 
     def _receive(self) -> None:
         """Note what has arrived. A download that went wrong, or lacks an output, is left to whoever waits."""
         self.downloads = [one for one in self.downloads if not self._take_arrived(*one)]
 
-    def _take_arrived(self, items: list[WorkItem], download: PrefectFuture) -> bool:
+    def _take_arrived(self, numbers: Sequence[int], download: PrefectFuture) -> bool:
         """Note what a download has brought, if that is all it was to bring."""
         if not has_ended(download) or find_failure(download) is not None:
             return False
         if any(one is None or one.problem for one in read_fetched(download)):
             return False
-        for item, one in zip(items, take_fetched(download), strict=True):
-            self.fetched.note(item.task_id, one and one.md5)
+        for number, one in zip(numbers, take_fetched(download), strict=True):
+            self.fetched.note(number, one and one.md5)
         return True
 
     @contextmanager

@@ -55,9 +55,9 @@ def test_the_wait_goes_on_where_early_looks_have_ended_unless_one_saw_a_failure(
     """What the early looks saw to succeed isn't listed again; a failure among it is for the wait to tell."""
     early = EarlyOutputs("job", "output", None, size=1)
     result = _read_result(ENDED)
-    early.tasks.add(result)
+    early.tasks.add(0, result)
     early.latest = result.changed_at
-    assert early.seen.results.get(result.task_id) == result
+    assert early.seen.results.get(0, result.task_id) == result
     assert early.seen.latest == result.changed_at
     early.has_failed = True
     assert early.seen == NOTHING_SEEN

@@ -115,24 +115,27 @@ def test_packed_results_are_the_results(results):
 
 @given(st.lists(TASK_RESULTS, max_size=20, unique_by=lambda result: result.task_id))
 def test_the_first_result_of_a_task_counts(results):
-    packed = TaskResults(results)
-    again = [packed.add(replace(result, tries=result.tries + 1)) for result in results]
+    numbered = [*enumerate(results)]
+    packed = TaskResults(reversed(numbered))
+    again = [packed.add(number, replace(result, tries=result.tries + 1)) for number, result in numbered]
 
     assert not any(again)
-    assert [packed.get(result.task_id) for result in results] == results
+    assert [packed.get(number, result.task_id) for number, result in numbered] == results
+    assert [packed.find_seconds(number) for number, _ in numbered] == [result.seconds for result in results]
     assert packed.failed == sum(not result.succeeded for result in results)
-    assert packed.get("another" * 20) is None
+    assert packed.get(len(results), "another") is None
+    assert len(results) not in packed
 
 
 def test_an_output_has_its_latest_md5():
     md5s, first, second = OutputMd5s(), "0a" * 16, "ff" * 16
-    for task_id, md5 in (("a", first), ("b", None), ("c", ""), ("a", second), ("b", first), ("d", None)):
-        md5s.note(task_id, md5)
+    for number, md5 in ((1, first), (5, None), (2, ""), (1, second), (5, first), (3, None)):
+        md5s.note(number, md5)
 
-    assert {task_id: md5s.get(task_id) for task_id in "abcde"} == dict(
-        zip("abcde", (second, first, "", None, None), strict=True)
-    )
-    assert ("d" in md5s, "e" in md5s, len(md5s), md5s.found) == (True, False, 4, 3)
+    assert [md5s.get(number) for number in range(7)] == [None, second, "", None, None, first, None]
+    assert [number for number in range(7) if number in md5s] == [1, 2, 3, 5]
+    assert [number for number in range(7) if md5s.has_output(number)] == [1, 2, 5]
+    assert (len(md5s), md5s.found) == (4, 3)
 
 
 BLOB = InputBlob("account", "container", "a.txt", etag="0x1", size_bytes=1)
@@ -150,12 +153,16 @@ def test_packed_work_is_the_work_and_found_by_its_task():
     packed.extend(items[1:])
     assert packed == items
     assert [packed.find(item.task_id) for item in items] == [0, 1, 2]
+    assert [packed.find_named(item.name) for item in items] == [0, 1, 2]
+    assert packed.find_named("c.txt") is None
+    assert packed[1:][::-1] == items[:0:-1]
 
 
-def test_a_task_is_awaited_until_it_has_come_once():
+@pytest.mark.parametrize("kind", [list, WorkItems])
+def test_a_task_is_awaited_until_it_has_come_once(kind):
     items = [make_item(f"{name}.txt", f"{name}.out", name * 32, "recipe") for name in "abc"]
-    seen = TaskResults([TaskResult(items[0].task_id, datetime(2026, 1, 1, tzinfo=timezone.utc), 0)])
-    awaited = AwaitedTasks(items, Seen(seen))
+    seen = TaskResults([(0, TaskResult(items[0].task_id, datetime(2026, 1, 1, tzinfo=timezone.utc), 0))])
+    awaited = AwaitedTasks(kind(items), Seen(seen))
 
     assert [awaited.take(items[number].task_id) for number in (0, 1, 1)] == [False, True, False]
     assert not awaited.take("another")

@@ -25,7 +25,7 @@ def test_what_has_arrived_is_remembered_whatever_else_fails(monkeypatch):
         raise OSError("no more threads")
 
     items, fetched = WorkItems([make_item("a.txt", "a.out", "0a" * 16, "recipe")]), OutputMd5s()
-    fetched.note(items[0].task_id, "0a1b")
+    fetched.note(0, "0a1b")
     outputs = SimpleNamespace(items=items, fetched=fetched, tasks=TaskResults(), stop=stop)
     with pytest.raises(OSError, match="no more threads"), remembered(Path(), outputs):  # pyright: ignore
         raise KeyboardInterrupt
@@ -39,7 +39,7 @@ def test_a_stale_output_that_can_not_be_moved_is_told(tmp_path, caplog, monkeypa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".earlier").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "out" / "a_OUTPUT.txt").write_text("old")
-    outputs = SimpleNamespace(tasks={ITEM.task_id}, find_failed=lambda: [ITEM])
+    outputs = SimpleNamespace(has_ended=lambda _item: True, find_failed=lambda: [ITEM])
     assert set_stale_aside(tmp_path / "out", outputs) == []  # pyright: ignore[reportArgumentType]
     assert "would follow a link out of" in caplog.text
     assert (tmp_path / "out" / "a_OUTPUT.txt").read_text() == "old"
