@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import orjson
+
 # What finds a pool again, says whose it is, makes it end, and what it is compared by.
 POOL_KEPT = (
     "id",
@@ -53,8 +55,10 @@ def check_task_overrides(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _check_overrides(overrides: dict[str, Any], kept: Iterable[str], whose: str) -> dict[str, Any]:
     try:
-        json.dumps(overrides)
-    except TypeError as error:
+        # As it is sent, which makes null of a number that is none.
+        orjson.dumps(overrides)
+        json.dumps(overrides, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"it must be JSON: {error}") from error
     for path, value in _walk_leaves(overrides):
         for name in kept:

@@ -10,25 +10,21 @@ from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
 
-from tasks.azure.node_logs import read_task_stderr
 from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
 from tasks.base.partial_files import remove_partial_files
 from tasks.downloads import start_download, take_fetched
-from tasks.outputs.delivered import read_log_tail, see_output, see_shard
-from tasks.outputs.evidence import LogFolder, keep_logs, read_tail
-from tasks.sharding import find_failure, in_threads, shard_size
+from tasks.outputs.delivered import see_output, see_shard
+from tasks.outputs.evidence import LogFolder, keep_logs
+from tasks.sharding import find_failure, shard_size
 from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describe_problem
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.step import opaque
 from tasks.watch.collected import OutputMd5s, TaskResults
 from tasks.watch.early_outputs import ABOUT_TO_ARRIVE_SECONDS, EarlyOutputs
+from tasks.watch.failed_stderrs import FailedStderrs
 from tasks.watch.progress import FileCounts
 
-# The results of more would fill the memory; what all of them printed lies beside the outputs.
-STDERRS_MAX = 500
-# Where it could not be kept there: each takes a few requests.
-STDERRS_FROM_NODES_MAX = 50
 # How long at least a completed task's output waits for others to come with it.
 PATIENCE_SECONDS = 3.0
 
@@ -68,7 +64,7 @@ class Outputs:
         self.problems: dict[int, str] = {}
         # Of files whose inputs have changed under the run.
         self.changed: dict[int, str] = {}
-        self.stderrs: dict[int, str] = {}
+        self.stderrs = FailedStderrs(logs)
         # What is submitted while a task waits, Prefect takes for a part of that one, and hides it behind its
         # mark; downloads and failed files are steps of the flow, in whose context this is made.
         self.in_flow = copy_context().run
@@ -175,7 +171,7 @@ class Outputs:
     def take(self) -> Iterator[list[FileResult]]:
         """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
         taken, failed = self.receive()
-        self._read_stderrs(failed)
+        self.stderrs.read(zip(failed, self.items.make_all(failed), strict=True))
         if taken:
             yield [
                 self._result(number, item)
@@ -266,7 +262,7 @@ class Outputs:
             task,
             self._locate(item) if is_there else None,
             self._describe(number, task, is_there),
-            self.stderrs.get(number, ""),
+            self.stderrs.get(number),
         )
 
     def _locate(self, item: WorkItem) -> str:
@@ -284,22 +280,3 @@ class Outputs:
             return problem
         is_waiting = task is not None and task.succeeded and number not in self.fetched
         return NOT_FETCHED if is_waiting else describe_problem(task, has_output)
-
-    def _read_stderrs(self, numbers: list[int]) -> None:
-        """Read the ends of the standard errors of tasks that failed, while they are among the first."""
-        first = numbers[: max(0, STDERRS_MAX - len(self.stderrs))]
-        self.stderrs.update(zip(first, in_threads(self._read_stderr, first), strict=True))
-
-    def _read_stderr(self, number: int) -> str:
-        name, task_id = self.items[number].name, self.items[number].task_id
-        if self.folder is None:
-            blob = self.outputs.name_log(self.logs.run_key, name, task_id, "stderr.txt")
-            if tail := read_log_tail(self.outputs, blob):
-                return tail
-        elif self.logs.locate(self.folder, name, "stderr.txt").is_file():
-            return read_tail(self.logs.locate(self.folder, name, "stderr.txt"))
-        if len(self.stderrs) >= STDERRS_FROM_NODES_MAX:
-            return ""
-        # Of a bundle that ended before its turn came, what that has printed tells more.
-        task_id = self.logs.bundled.get(task_id, task_id)
-        return read_task_stderr(self.logs.job_id, task_id, self.container)

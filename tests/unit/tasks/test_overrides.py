@@ -52,10 +52,11 @@ def test_overrides_have_no_secrets(overrides):
         PoolSpec(overrides=overrides)
 
 
-def test_overrides_are_json():
+@pytest.mark.parametrize("value", [object(), float("nan"), 1 << 64, "\udcff"])
+def test_overrides_are_json(value):
     """What could not be sent is refused where it is given."""
     with pytest.raises(ValidationError, match="it must be JSON"):
-        TaskSpec(overrides={"requiredSlots": object()})
+        TaskSpec(overrides={"requiredSlots": value})
 
 
 def test_what_the_specification_does_not_model_may_be_said():
