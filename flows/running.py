@@ -1,7 +1,7 @@
 """A run from its plan to its result: the steps, in their order."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,7 +17,6 @@ from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.base.deadlines import run_deadline
-from tasks.base.packed import select
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
@@ -34,11 +33,13 @@ from tasks.report.summary import describe_failures, publish_result
 from tasks.report.unnamed_artifacts import remove_unnamed_artifact
 from tasks.reuse.earlier_runs import read_program, remember_outputs
 from tasks.reuse.earlier_seconds import share_tasks
-from tasks.reuse.existing_outputs import find_existing, settle_existing
+from tasks.reuse.existing_outputs import SettledFiles, find_existing, settle_existing
 from tasks.reuse.remembering import list_records, remembered, set_stale_aside, tell_stale
 from tasks.reuse.tallies import begin_spending, noted
+from tasks.sharding import SHARD_MAX, split
 from tasks.spec.bundles import map_bundled
 from tasks.spec.file_results import NOT_COMPLETED, FileResult
+from tasks.spec.input_files import list_names
 from tasks.spec.packed_results import FileResults
 from tasks.spec.prices import describe_estimate
 from tasks.spec.recipe import digest_recipe
@@ -49,7 +50,7 @@ from tasks.step import opaque
 from tasks.watch.downloading import Outputs
 from tasks.watch.spending import Spending
 
-Shards = Generator[list[FileResult], None, RunResult]
+Shards = Generator[Sequence[FileResult], None, RunResult]
 
 # What the flows of a run have in common.
 AS_A_RUN = {
@@ -83,12 +84,9 @@ def run_in_shards(plan: Plan) -> Shards:
     ):
         label_flow_run(plan.files)
         start = _begin(plan)
-        left = plan.files
-        if start.unchanged:
-            left = select(plan.files, lambda file: file.name not in start.unchanged)
+        left = start.settled.list_left()
         with nullcontext() if left else _cleaned_behind_others(plan):
-            if start.unchanged:
-                yield list(start.unchanged.values())
+            yield from split(start.settled, SHARD_MAX)
             if left:
                 with noted(start.spending, plan.names.key != flow_run.id):
                     return (yield from run_files(replace(plan, files=left), start))
@@ -110,8 +108,8 @@ class Start:
     """A reading of `time.monotonic()`."""
 
     started_at: datetime
-    unchanged: dict[str, FileResult]
-    """The files that need not be run, by their names."""
+    settled: SettledFiles
+    """What became of the files that need not be run."""
 
     spending: Spending
 
@@ -119,9 +117,9 @@ class Start:
 def _begin(plan: Plan) -> Start:
     started_at_seconds, started_at = time.monotonic(), datetime.now(timezone.utc)
     recipe = digest_recipe(plan.spec, plan.application and plan.application.name, read_program(plan))
-    held = settle_existing(plan, find_existing(plan, recipe, runs_all(plan)))
+    settled = settle_existing(plan, find_existing(plan, recipe, runs_all(plan)))
     spending = begin_spending(plan, started_at, may_be_repeated(plan))
-    return Start(plan, started_at_seconds, started_at, held, spending)
+    return Start(plan, started_at_seconds, started_at, settled, spending)
 
 
 def run_files(plan: Plan, start: Start) -> Shards:
@@ -222,10 +220,13 @@ def _conclude(
 
 def _list_results(start: Start, outputs: Outputs | None) -> Iterator[FileResult]:
     """What became of each file, in the order of the inputs."""
-    for file in start.plan.files:
-        known = start.unchanged.get(file.name) or (outputs and outputs.find_result(file.name))
-        # Of files that were not uploaded any more, as the run had to end, nothing was found.
-        yield known or FileResult(file.name, None, problem=NOT_COMPLETED)
+    left = list_names(start.settled.list_left())
+    # Of files that were not uploaded any more, as the run had to end, nothing was found.
+    results = (
+        (outputs and outputs.find_result(name)) or FileResult(name, None, problem=NOT_COMPLETED)
+        for name in left
+    )
+    return start.settled.fill_in(results)
 
 
 def _judge_result(

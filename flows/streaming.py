@@ -26,7 +26,7 @@ def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
     shards = context.run(_as_shards, **parameters)
     try:
         while (shard := context.run(next, shards, None)) is not None:
-            yield shard
+            yield [*shard]
     finally:
         context.run(shards.close)
 

@@ -221,6 +221,13 @@ def try_each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[
     return results
 
 
+def list_results(futures: Iterable[PrefectFuture[Result]]) -> list[Result]:
+    """What those of the Prefect tasks have returned that have not failed."""
+    # Asked once each, which takes Prefect more than a millisecond.
+    found = [future.result(raise_on_failure=False) for future in futures]
+    return [result for result in found if not isinstance(result, BaseException)]
+
+
 def find_failure(future: PrefectFuture) -> BaseException | None:
     result = future.result(raise_on_failure=False)
     return result if isinstance(result, BaseException) else None

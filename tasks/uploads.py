@@ -277,16 +277,23 @@ def compute_md5(path: str | Path) -> tuple[bytes, int]:
 def _read_file(path: str | Path) -> tuple[bytes, int, bytes | None]:
     """The MD5 of a file's content, its size in bytes, and the content itself of a small one: what is sent is
     then what was read, and it is read once."""
-    # Without a buffer, which for a small file takes longer to make than all else here.
-    with open(path, "rb", buffering=0) as stream:
-        wanted = 1 + min(os.fstat(stream.fileno()).st_size, blobs.SMALL_BYTES)
-        content = stream.read(wanted)
-        while len(content) < wanted and (more := stream.read(wanted - len(content))):
+    # No file object, which for a small file takes longer to make than all else here.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        there_bytes = os.fstat(descriptor).st_size
+        wanted = 1 + min(there_bytes, blobs.SMALL_BYTES)
+        content = os.read(descriptor, wanted)
+        # One that gave all that it has, and not the byte more that was asked for, has ended.
+        while len(content) not in (there_bytes, wanted) and (
+            more := os.read(descriptor, wanted - len(content))
+        ):
             content += more
         digest, size_bytes = hashlib.md5(content, usedforsecurity=False), len(content)
         if size_bytes < wanted:
             return digest.digest(), size_bytes, content
-        while block := stream.read(1 << 20):
+        while block := os.read(descriptor, 1 << 20):
             digest.update(block)
             size_bytes += len(block)
         return digest.digest(), size_bytes, None
+    finally:
+        os.close(descriptor)

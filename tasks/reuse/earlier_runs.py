@@ -5,23 +5,35 @@ output folder may leave a file out if all that is the same, and the output lies 
 and compared, so that nothing is taken to be there which isn't.
 """
 
+import math
+from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
+from tasks.base.packed import PackedSequence
 from tasks.downloads import local_path
 from tasks.errors import InputError, PermanentError
 from tasks.extra_files import identify_remote_files
 from tasks.plans import Plan
-from tasks.reuse.output_records import OutputRecord, read_records, write_records
-from tasks.sharding import find_failure, in_threads, name_shards, shard_size, split
-from tasks.spec.input_files import InputFile
+from tasks.reuse.output_records import read_records, write_records
+from tasks.reuse.record_lines import OutputRecord, OutputRecords
+from tasks.sharding import (
+    SHARD_MIN,
+    SHARDS_WANTED,
+    in_threads,
+    list_results,
+    name_shards,
+    shard_size,
+    split,
+)
+from tasks.spec.input_files import InputFile, list_names
 from tasks.spec.recipe import UploadedProgram, digest_source
 from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 from tasks.uploads import compute_md5, digest_input
@@ -30,44 +42,61 @@ from tasks.uploads import compute_md5, digest_input
 UNCHANGED = "Unchanged"
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file with an output of an earlier run, of which is to be seen whether it still holds."""
+
+    number: int
+    """Which of the plan's files it is."""
 
     file: InputFile
     record: OutputRecord
 
 
-def find_unchanged(plan: Plan, recipe: str) -> dict[str, str]:
-    """The paths of the outputs that still hold, by the names of their inputs."""
+class Candidates(PackedSequence[Candidate]):
+    """The files of which something is remembered; each is made when it is asked for."""
+
+    def __init__(self, files: Sequence[InputFile], records: OutputRecords):
+        self._files, self._records = files, records
+        self._numbers, self._record_numbers = array("I"), array("I")
+        for number, name in enumerate(list_names(files)):
+            if (found := records.find(name)) is not None:
+                self._numbers.append(number)
+                self._record_numbers.append(found)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _make(self, number: int) -> Candidate:
+        of_file = self._numbers[number]
+        return Candidate(of_file, self._files[of_file], self._records.read(self._record_numbers[number]))
+
+
+def find_unchanged(plan: Plan, recipe: str) -> Sequence[int]:
+    """The numbers of the files whose outputs still hold, in order."""
     folder = plan.output_folder
     if folder is None:
-        return {}
-    known = read_records(folder)
-    found = [Candidate(file, known[file.name]) for file in plan.files if file.name in known]
+        return ()
+    found = Candidates(plan.files, read_records(folder))
     if not found:
-        return {}
-    size = shard_size(len(found))
-    if size == 1:
-        futures = [look_up_output.submit(one.file.name, one, recipe, folder) for one in found]
+        return ()
+    if shard_size(len(found)) == 1:
+        futures = [look_up_output.submit(one.file.name, opaque(one), recipe, folder) for one in found]
     else:
-        shards = split(found, size)
+        shards = split(found, max(SHARD_MIN, math.ceil(len(found) / SHARDS_WANTED)))
         futures = [
             look_up_shard.submit(label, opaque(shard), recipe, folder)
             for label, shard in zip(name_shards(shards), shards, strict=True)
         ]
     wait(futures)
-    held: list[Any] = [future.result() for future in futures if find_failure(future) is None]
-    return {name: path for of_shard in held for name, path in take_whole(of_shard)}
+    held: list[Any] = list_results(futures)
+    return array("I", chain.from_iterable(map(take_whole, held)))
 
 
 # Not cached by Prefect: it is a look into a cache, which has one record for a whole folder, where Prefect
 # would keep one for each of 100,000 files.
 @task(name="look up output", task_run_name="look up {name}", **NOT_CACHED, **RETRIED)
-def look_up_output(
-    name: str, candidate: Candidate, recipe: str, folder: Path
-) -> State[Whole[list[tuple[str, str]]]]:
-    """Does the output of one file still hold? If so, its name and its output's path."""
+def look_up_output(name: str, candidate: Candidate, recipe: str, folder: Path) -> State[Whole[Sequence[int]]]:
+    """Does the output of one file still hold? If so, its number."""
     return _check_candidates([candidate], recipe, folder)
 
 
@@ -75,21 +104,21 @@ def look_up_output(
 @task(name="look up outputs", task_run_name="look up files {label}", **NOT_CACHED, **RETRIED)
 def look_up_shard(
     label: str, candidates: Sequence[Candidate], recipe: str, folder: Path
-) -> State[Whole[list[tuple[str, str]]]]:
-    """Do the outputs of a shard of files still hold? The names and the paths of those that do."""
+) -> State[Whole[Sequence[int]]]:
+    """Do the outputs of a shard of files still hold? The numbers of those that do."""
     return _check_candidates(candidates, recipe, folder)
 
 
 def _check_candidates(
     candidates: Sequence[Candidate], recipe: str, folder: Path
-) -> State[Whole[list[tuple[str, str]]]]:
-    paths = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
-    held = [(one.file.name, path) for one, path in zip(candidates, paths, strict=True) if path is not None]
+) -> State[Whole[Sequence[int]]]:
+    found = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
+    held = array("I", (number for number in found if number is not None))
     return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=as_whole(held))
 
 
-def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> str | None:
-    """The path of the file's output, None if that, the file, or how it is made has changed."""
+def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> int | None:
+    """The file's number, None if its output, the file, or how it is made has changed."""
     file = candidate.file
     try:
         path = local_path(folder, file.output_name)
@@ -99,7 +128,7 @@ def _find_unchanged_output(candidate: Candidate, recipe: str, folder: Path) -> s
         )
     except (OSError, PermanentError):
         return None
-    return path if is_same else None
+    return candidate.number if is_same else None
 
 
 def read_program(plan: Plan) -> UploadedProgram:

@@ -1,8 +1,9 @@
 """What lies already where outputs are to be: outputs that still hold, and what would be overwritten."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from prefect import task
@@ -11,6 +12,7 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.places import find_at
 from tasks.azure.storage_accounts import at_account
+from tasks.base.packed import PackedSequence, Selection
 from tasks.downloads import local_path
 from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import identify_work
@@ -18,9 +20,10 @@ from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
 from tasks.sharding import FILES_EACH_VISIBLE, in_threads
 from tasks.spec.file_results import FileResult
-from tasks.spec.input_files import InputFile
+from tasks.spec.input_files import InputFile, list_names
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
+from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED
 from tasks.spec.sources import refuse_problems
 from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 
@@ -29,37 +32,86 @@ Kind = Literal["unchanged", "own", "foreign"]
 
 @dataclass(frozen=True)
 class Existing:
-    """What lies under the names of outputs, by the names of the inputs."""
+    """What lies under the names of outputs, by the numbers of the plan's files.
 
-    unchanged: Mapping[str, str] = field(default_factory=dict)
+    What this command has made of inputs as they were is neither; nor, in a local folder, what any run has
+    made, as its records don't say by which command.
+    """
+
+    unchanged: Sequence[int] = ()
     """Where outputs are that still hold."""
 
-    own: Mapping[str, str] = field(default_factory=dict)
-    """Where outputs are that this command has made of inputs as they were; in a local folder, that any run
-    has made, as its records don't say by which command."""
-
-    foreign: Mapping[str, str] = field(default_factory=dict)
+    foreign: Sequence[int] = ()
     """Where something else is."""
+
+
+class SettledFiles(PackedSequence[FileResult]):
+    """What became of those files of a plan that need not or must not be run; each is made when it is asked
+    for."""
+
+    def __init__(self, plan: Plan, unchanged: Iterable[int] = (), skipped: Iterable[int] = ()):
+        self._plan, self._marks = plan, bytearray(len(plan.files))
+        for number in unchanged:
+            self._marks[number] = IS_UNCHANGED
+        for number in skipped:
+            self._marks[number] = IS_SKIPPED
+        self._numbers = array("I", (number for number, mark in enumerate(self._marks) if mark))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _make(self, number: int) -> FileResult:
+        return self._make_of(self._numbers[number])
+
+    def _make_of(self, file_number: int) -> FileResult:
+        file, mark = self._plan.files[file_number], self._marks[file_number]
+        path = self._locate(file.output_name)
+        return FileResult(file.name, None, path, unchanged=mark == IS_UNCHANGED, skipped=mark == IS_SKIPPED)
+
+    def _locate(self, output_name: str) -> str:
+        outputs = self._plan.given_outputs
+        return (
+            outputs.locate(output_name).url if outputs else os.path.join(self._plan.output_dir, output_name)
+        )
+
+    def list_left(self) -> Sequence[InputFile]:
+        """The files of the plan that are to be run."""
+        if not self._numbers:
+            return self._plan.files
+        return Selection(self._plan.files, (number for number, mark in enumerate(self._marks) if not mark))
+
+    def fill_in(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
+        """What became of each file of the plan, given that of those that were to be run, in order."""
+        return (self._make_of(number) if mark else next(results) for number, mark in enumerate(self._marks))
 
 
 def find_existing(plan: Plan, recipe: str, is_refreshed: bool) -> Existing:
     """What lies where outputs are to be; nothing of it still holds if all files are to be run."""
     if plan.given_outputs is not None:
         found = _find_delivered(plan, recipe)
-    else:
-        found = _find_local(plan, {} if is_refreshed else find_unchanged(plan, recipe))
-    return Existing({}, {**found.own, **found.unchanged}, found.foreign) if is_refreshed else found
+        return Existing((), found.foreign) if is_refreshed else found
+    return _find_local(plan, () if is_refreshed else find_unchanged(plan, recipe))
+
+
+def _locate_output(plan: Plan, file: InputFile) -> str:
+    """Where a file's output is: its path, or its URL. Raises PermanentError for a name that leads out of the
+    folder."""
+    if plan.given_outputs is not None:
+        return plan.given_outputs.locate(file.output_name).url
+    assert plan.output_folder is not None
+    return local_path(plan.output_folder, file.output_name)
 
 
 def _find_delivered(plan: Plan, recipe: str) -> Existing:
     """What lies in a place in blob storage, by what the blobs say of themselves."""
     assert plan.given_outputs is not None
-    found = take_whole(look_up_delivered(plan.given_outputs, opaque(plan.files), recipe))
-    kinds: dict[Kind, dict[str, str]] = {"unchanged": {}, "own": {}, "foreign": {}}
-    for file in plan.files:
-        if kind := found.get(file.name):
-            kinds[kind][file.name] = plan.given_outputs.locate(file.output_name).url
-    return Existing(**kinds)
+    kinds = take_whole(look_up_delivered(plan.given_outputs, opaque(plan.files), recipe))
+    return Existing(*(_list_numbers(kinds, plan, kind) for kind in ("unchanged", "foreign")))
+
+
+def _list_numbers(kinds: Mapping[str, Kind], plan: Plan, kind: Kind) -> Sequence[int]:
+    names = enumerate(list_names(plan.files))
+    return array("I", (number for number, name in names if kinds.get(name) == kind))
 
 
 # Not cached: it is how the outputs are known that need not be made again.
@@ -96,36 +148,31 @@ def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> Ki
     return "foreign" if blob.is_archived else "own"
 
 
-def _find_local(plan: Plan, unchanged: Mapping[str, str]) -> Existing:
+def _find_local(plan: Plan, unchanged: Sequence[int]) -> Existing:
     """What lies in a local folder, besides outputs that still hold. Nothing is looked at if all is to be
     overwritten."""
     if plan.output_folder is None or plan.spec.existing_outputs in (None, "overwrite"):
         return Existing(unchanged)
-    paths = {file.name: local_path(plan.output_folder, file.output_name) for file in plan.files}
-    there = {name: path for name, path in paths.items() if name not in unchanged and os.path.exists(path)}
-    known = read_records(plan.output_folder) if there else {}
-    return Existing(
-        unchanged,
-        own={name: path for name, path in there.items() if name in known},
-        foreign={name: path for name, path in there.items() if name not in known},
-    )
+    held = set(unchanged)
+    there = {
+        number: file.name
+        for number, file in enumerate(plan.files)
+        if number not in held and os.path.exists(_locate_output(plan, file))
+    }
+    known = read_records(plan.output_folder) if there else ()
+    return Existing(unchanged, array("I", (number for number, name in there.items() if name not in known)))
 
 
-def settle_existing(plan: Plan, existing: Existing) -> dict[str, FileResult]:
+def settle_existing(plan: Plan, existing: Existing) -> SettledFiles:
     """The files that need not or must not be run. Raises InputError for what is not to be overwritten."""
     wanted = plan.spec.existing_outputs or ("refuse" if plan.given_outputs else "overwrite")
     if wanted == "refuse":
         maker = "another command, program or setting has made" if plan.given_outputs else "no run has made"
+        foreign = Selection(plan.files, existing.foreign)
         refuse_problems(
-            [f"{path}, of {name!r}" for name, path in existing.foreign.items()],
+            [f"{_locate_output(plan, file)}, of {file.name!r}" for file in foreign],
             "output",
             f"would take the place of what {maker}; choose another output_dir, or say "
             f"existing_outputs: skip or overwrite",
         )
-    results = {
-        name: FileResult(name, None, path, unchanged=True) for name, path in existing.unchanged.items()
-    }
-    if wanted == "skip":
-        left = existing.foreign.items()
-        results |= {name: FileResult(name, None, path, skipped=True) for name, path in left}
-    return results
+    return SettledFiles(plan, existing.unchanged, existing.foreign if wanted == "skip" else ())

@@ -2,16 +2,14 @@
 
 import fcntl
 import gzip
-import io
-import json
 import os
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefect.filesystems import NullFileSystem
 from prefect.results import ResultStore, get_default_result_storage, get_result_store
@@ -19,9 +17,9 @@ from prefect.serializers import JSONSerializer
 
 import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a block, which Prefect knows once imported.
 from tasks.base.deadlines import budget
-from tasks.base.packed import KnownTexts
 from tasks.errors import BusyError
 from tasks.logs import run_logger
+from tasks.reuse.record_lines import OutputRecord, OutputRecords, is_record, merge_lines, spell_record
 from tasks.spec.recipe import digest_json
 
 # For another run to read and write what is remembered.
@@ -33,29 +31,19 @@ PART_RECORDS, PARTS = 10_000, "parts"
 BROKEN = (gzip.BadGzipFile, zlib.error, EOFError)
 
 
-class OutputRecord(NamedTuple):
-    """How one output was made: the digest of all that made it (`tasks.spec.recipe`), the MD5 of its content,
-    hexadecimal, and how long its program ran, if that is known."""
-
-    source: str
-    md5: str
-    seconds: float | None = None
-
-
-def read_records(folder: Path) -> dict[str, OutputRecord]:
+def read_records(folder: Path) -> OutputRecords:
     """What is remembered, by the inputs' names; nothing if it can't be read."""
     try:
-        return _read(folder)
+        store = find_result_store()
+        return _read(store, folder, _read_result(store, _storage_key(folder)))
     except Exception as error:
         run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
-        return {}
+        return OutputRecords()
 
 
-def _read(folder: Path) -> dict[str, OutputRecord]:
+def _read(store: ResultStore, folder: Path, head: Any) -> OutputRecords:
     """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
-    store = find_result_store()
-    head = _read_result(store, _storage_key(folder))
-    return dict(_first_of_each(_unpack_all(_read_parts(store, folder, head))))
+    return OutputRecords(_unpack_all(_read_parts(store, folder, head)))
 
 
 def _read_parts(store: ResultStore, folder: Path, head: Any) -> Iterator[Any]:
@@ -90,8 +78,8 @@ def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> Non
         with _one_at_a_time(folder):
             store = find_result_store()
             head = _read_result(store, _storage_key(folder))
-            records = _first_of_each(chain(made, _unpack_all([*_read_parts(store, folder, head)])))
-            _write_parts(store, folder, "b" if _read_head(head)[0] == "a" else "a", _pack(records))
+            lines = merge_lines(OutputRecords(starmap(spell_record, made)), _read(store, folder, head))
+            _write_parts(store, folder, "b" if _read_head(head)[0] == "a" else "a", _pack(lines))
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
 
@@ -108,42 +96,25 @@ def _write_parts(store: ResultStore, folder: Path, letter: str, parts: Iterator[
     store.write(head, _storage_key(folder))
 
 
-def _first_of_each(records: Iterable[tuple[str, OutputRecord]]) -> Iterator[tuple[str, OutputRecord]]:
-    """The records, of each name the first."""
-    names = KnownTexts()
-    return (record for record in records if names.add_new(record[0]))
+def _pack(lines: Iterator[bytes]) -> Iterator[str]:
+    """Lines as texts, compressed. Prefect copies what it writes several times, whole, so that no text has
+    more than PART_RECORDS."""
+    while part := [*islice(lines, PART_RECORDS)]:
+        yield b64encode(gzip.compress(b"\n".join([*part, b""]), compresslevel=1)).decode()
 
 
-def _pack(records: Iterator[tuple[str, OutputRecord]]) -> Iterator[str]:
-    """Records as texts: lines of JSON, compressed one by one. Prefect copies what it writes several times,
-    whole, so that no text has more than PART_RECORDS."""
-    while part := [*islice(records, PART_RECORDS)]:
-        yield _pack_part(part)
-
-
-def _pack_part(records: Iterable[tuple[str, OutputRecord]]) -> str:
-    packed = io.BytesIO()
-    with gzip.open(packed, "wt", compresslevel=1, encoding="ascii") as lines:
-        lines.writelines(f"{json.dumps([name, *record])}\n" for name, record in records)
-    return b64encode(packed.getbuffer()).decode()
-
-
-def _unpack_all(parts: Iterable[Any]) -> Iterator[tuple[str, OutputRecord]]:
-    """The records of parts, but of those that are none of ours or broken."""
+def _unpack_all(parts: Iterable[Any]) -> Iterator[bytes]:
+    """The lines of parts, but of those that are none of ours or broken."""
     for part in parts:
         with suppress(ValueError, TypeError, AttributeError, *BROKEN):
             yield from _unpack(part)
 
 
-def _unpack(part: Any) -> Iterator[tuple[str, OutputRecord]]:
-    """The records of a text, or of the table of lists that was written before there were such texts."""
+def _unpack(part: Any) -> Iterator[bytes]:
+    """The lines of a text, or of the table of lists that was written before there were such texts."""
     if not isinstance(part, str):
-        yield from ((name, OutputRecord(*made)) for name, made in part.items())
-        return
-    content = b64decode(part)
-    with gzip.open(io.BytesIO(content), "rt", encoding="ascii") as lines:
-        for name, *made in map(json.loads, lines):
-            yield name, OutputRecord(*made)
+        return (spell_record(name, OutputRecord(*made)) for name, made in part.items())
+    return filter(is_record, gzip.decompress(b64decode(part)).splitlines())
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from tasks.errors import PermanentError
 from tasks.logs import run_logger
 from tasks.outputs.delivered import is_output
 from tasks.prefect.observing import left_out_on_failure
-from tasks.reuse.output_records import OutputRecord, read_records, write_records
+from tasks.reuse.output_records import read_records, write_records
+from tasks.reuse.record_lines import OutputRecord
 from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.work import WorkItem, WorkItems

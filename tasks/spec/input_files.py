@@ -78,3 +78,8 @@ class InputFiles(PackedSequence[InputFile]):
         for number, name, output_name in zip(numbers, *names, strict=True):
             root = known_roots[roots[number]]
             yield InputFile(root, name, output_name, sizes[number], blobs.get(number))
+
+
+def list_names(files: Sequence[InputFile]) -> Iterable[str]:
+    """The names of files, of many without making each."""
+    return files.names if isinstance(files, InputFiles) else (file.name for file in files)

@@ -51,9 +51,15 @@ def digest_recipe(spec: RunSpec, application: str | None, program: UploadedProgr
 
 def digest_source(recipe: str, name: str, output_name: str, content_md5: str) -> str:
     """A digest of all that makes one output: the recipe, the input's name and content, the output's name."""
-    return digest_json([recipe, name, output_name, content_md5])[:SOURCE_DIGITS]
+    # As `digest_json` of them in a list, which takes three times as long, for each file.
+    texts = ", ".join(map(_ENCODER.encode, (recipe, name, output_name, content_md5)))
+    return _digest(f"[{texts}]")[:SOURCE_DIGITS]
 
 
 def digest_json(value: object) -> str:
     """The SHA-256 of a JSON value, hexadecimal."""
-    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()
+    return _digest(_ENCODER.encode(value))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,7 +14,8 @@ from prefect.results import ResultStore
 
 from deployments.local.settings import REPOSITORY
 from tasks.azure.blocks import AzureStorageAccount
-from tasks.reuse.output_records import OutputRecord, read_records, write_records
+from tasks.reuse.output_records import read_records, write_records
+from tasks.reuse.record_lines import OutputRecord
 from tasks.reuse.result_storage import AzureBlobResults
 
 

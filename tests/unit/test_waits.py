@@ -11,7 +11,8 @@ import pytest
 
 from deployments.errors import InstallError
 from deployments.locks import locked
-from tasks.reuse.output_records import OutputRecord, _one_at_a_time, write_records
+from tasks.reuse.output_records import _one_at_a_time, write_records
+from tasks.reuse.record_lines import OutputRecord
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("flows", "tasks", "node", "deployments", "batch_emulator")
@@ -86,7 +87,6 @@ ENDING = {
     "tasks/checks.py: wait(futures)": "Each request of both has the run's deadline.",
     "tasks/checks.py: futures[0].result()": "It has ended: it was waited for, and each request has the run's "
     "deadline.",
-    "tasks/reuse/earlier_runs.py: future.result()": "It is found to have succeeded before.",
     "tasks/reuse/earlier_runs.py: wait(futures)": "They look at files; each request has a deadline.",
     "tasks/sharding.py: future.result(raise_on_failure=False)": "It has ended, or those who ask have waited.",
     "tasks/sharding.py: wait(list(futures))": "Each request of the Prefect tasks has the run's deadline.",

@@ -2,13 +2,17 @@
 
 import json
 import math
+from itertools import starmap
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.reuse import output_records, remembering
-from tasks.reuse.output_records import OutputRecord, read_records, write_records
+from tasks.reuse.output_records import read_records, write_records
+from tasks.reuse.record_lines import OutputRecord, OutputRecords, merge_lines, spell_record
 from tasks.reuse.remembering import remembered, set_stale_aside
 from tasks.spec.work import WorkItem, WorkItems, make_item
 from tasks.watch.collected import OutputMd5s, TaskResults
@@ -113,3 +117,19 @@ def test_what_is_remembered_of_many_is_in_several_results(tmp_path, storage, mon
     left = read_records(tmp_path)
     assert 5 <= len(left) < 8
     assert left.items() <= (made | new).items()
+
+
+NAMES = st.text(max_size=5) | st.sampled_from(["a", "a b", "a.txt", 'a"', "a\\", 'a\\"', "\udcff", ""])
+RECORDS = st.builds(OutputRecord, st.text(max_size=3), st.just("aa"), st.none() | st.just(0.5))
+
+
+@given(st.dictionaries(NAMES, RECORDS), st.dictionaries(NAMES, RECORDS), st.lists(NAMES))
+def test_records_are_found_in_whatever_order_they_were_kept_and_are_asked_for(there, made, asked):
+    """Of a name that was remembered before, what was made last counts."""
+    packed, new = (OutputRecords(starmap(spell_record, one.items())) for one in (there, made))
+    merged = OutputRecords(merge_lines(new, packed))
+    assert {name: packed[name] for name in asked if name in packed} == {
+        name: there[name] for name in asked if name in there
+    }
+    assert dict(merged) == {**there, **made}
+    assert sorted(merged.cut(0, len(merged))) == [*merge_lines(new, packed)]

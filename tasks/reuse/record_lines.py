@@ -1,0 +1,114 @@
+"""What is remembered of many outputs, as lines in the order of their names: kept as bytes."""
+
+import json
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise, starmap
+from operator import le
+from typing import NamedTuple
+
+# A line up to the end of its name. As no such beginning is that of another, lines are in the order of these.
+_BEGINNING = re.compile(rb'\["(?:[^"\\]|\\.)*",')
+
+
+class OutputRecord(NamedTuple):
+    """How one output was made: the digest of all that made it (`tasks.spec.recipe`), the MD5 of its content,
+    hexadecimal, and how long its program ran, if that is known."""
+
+    source: str
+    md5: str
+    seconds: float | None = None
+
+
+class OutputRecords(Mapping[str, OutputRecord]):
+    """Records by the names of inputs. Each is a line of JSON, and is read when it is asked for."""
+
+    def __init__(self, lines: Iterable[bytes] = ()):
+        """Of a name there is one line. Lines in order take no more memory than they are long."""
+        self._text, self._ends = bytearray(), array("Q", [0])
+        # Whoever asks for one mostly asks for the next one then.
+        self._next = 0
+        self._fill(lines)
+        if not all(starmap(le, pairwise(self.cut(0, len(self))))):
+            lines = sorted(self.cut(0, len(self)))
+            self._text, self._ends = bytearray(), array("Q", [0])
+            self._fill(lines)
+
+    def _fill(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self._text += line
+            self._ends.append(len(self._text))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __iter__(self) -> Iterator[str]:
+        return (json.loads(line)[0] for line in self.cut(0, len(self)))
+
+    def __getitem__(self, name: str) -> OutputRecord:
+        number = self.find(name)
+        if number is None:
+            raise KeyError(name)
+        return self.read(number)
+
+    def find(self, name: str) -> int | None:
+        """The number of a name's record; None if there is none."""
+        beginning = _spell_beginning(name)
+        number = self.find_place(beginning, self._next)
+        if not self.is_at(number, beginning):
+            return None
+        self._next = number + 1
+        return number
+
+    def read(self, number: int) -> OutputRecord:
+        return OutputRecord(*json.loads(self._cut_one(number).decode("ascii"))[1:])
+
+    def find_place(self, beginning: bytes, guess: int = 0) -> int:
+        """Where the line with a beginning stands, or would."""
+        if self.is_at(guess, beginning):
+            return guess
+        return bisect_left(range(len(self)), beginning, key=self._cut_one)
+
+    def is_at(self, number: int, beginning: bytes) -> bool:
+        """Whether it is the line of that number that has this beginning."""
+        return number < len(self) and self._text.startswith(beginning, self._ends[number])
+
+    def cut(self, start: int, end: int) -> Iterator[bytes]:
+        """The lines between two numbers, in order."""
+        return map(self._cut_one, range(start, end))
+
+    def _cut_one(self, number: int) -> bytes:
+        return bytes(self._text[self._ends[number] : self._ends[number + 1]])
+
+
+def spell_record(name: str, record: OutputRecord) -> bytes:
+    """The line of a record."""
+    return json.dumps([name, *record]).encode("ascii")
+
+
+def is_record(line: bytes) -> bool:
+    """Whether a line is one of ours, as far as one sees without reading it."""
+    return _BEGINNING.match(line) is not None and line.endswith(b"]")
+
+
+def merge_lines(made: OutputRecords, there: OutputRecords) -> Iterator[bytes]:
+    """The lines of both, in order; of each name that both have, the one that was made."""
+    done = 0
+    for line in made.cut(0, len(made)):
+        beginning = _find_beginning(line)
+        place = there.find_place(beginning, done)
+        yield from there.cut(done, place)
+        yield line
+        done = place + there.is_at(place, beginning)
+    yield from there.cut(done, len(there))
+
+
+def _spell_beginning(name: str) -> bytes:
+    return f"[{json.dumps(name)},".encode("ascii")
+
+
+def _find_beginning(line: bytes) -> bytes:
+    found = _BEGINNING.match(line)
+    return found[0] if found else line
