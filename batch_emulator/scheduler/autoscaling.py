@@ -35,7 +35,8 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
     """Let a pool scale itself, or change how it does. As recorded, a steady pool begins to resize with it,
-    and one that is said to resize still keeps its ETag, and tells no evaluation yet."""
+    also to the size that it has; one that is said to resize still keeps its ETag, and tells no evaluation
+    yet."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
     known = {name: pool.spec[name] for name in _SETTINGS if name in pool.spec}
@@ -49,7 +50,7 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
     world.store.touch("pool", key(pool.id))
     if is_steady:
         world.stamp(pool)
-        _scale(world, key(pool.id), number)
+        _scale(world, key(pool.id), number, resizes=True)
     else:
         pool.auto_scale_run = None  # That of another formula.
         world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
@@ -87,6 +88,7 @@ def disable(world: World, pool_id: str) -> Pool:
     change of its ETag."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
+    allocation.settle(world, pool)
     kept = {name: value for name, value in pool.spec.items() if name not in _SETTINGS}
     pool.spec = kept | {"enableAutoScale": False}
     pool.auto_scale_run = None
@@ -163,13 +165,14 @@ def _record(world: World, pool: Pool, samples: Samples) -> None:
         samples.record(name, to_datetime(world.now), value)
 
 
-def _scale(world: World, pool_key: str, number: int) -> None:
+def _scale(world: World, pool_key: str, number: int, *, resizes: bool = False) -> None:
+    """Evaluate the formula and apply it. What `resizes` has the pool resize to the size that it has, too."""
     pool = _scaling(world, pool_key, number)
     if pool is None:
         return
     pool.auto_scale_run, evaluation = _run(world, pool, pool.spec["autoScaleFormula"])
     if evaluation is not None:
-        _apply(world, pool, evaluation)
+        _apply(world, pool, evaluation, resizes)
     world.store.touch("pool", pool_key)
     world.after(_interval_seconds(pool), _scale, pool_key, number)
 
@@ -218,12 +221,13 @@ def _evaluate(world: World, pool: Pool, formula: str, targets: tuple[int, int] |
     return evaluate(formula, now=now, samples=samples, current=present | measure(world, pool))
 
 
-def _apply(world: World, pool: Pool, evaluation: Evaluation) -> None:
+def _apply(world: World, pool: Pool, evaluation: Evaluation, resizes: bool) -> None:
     """Resize to the targets, unless the pool has them. A resize under way to other ones is replaced; one
     that is being stopped is left alone until the next evaluation."""
     wanted = (evaluation.target_dedicated_nodes, evaluation.target_low_priority_nodes)
     on_its_way = pool.allocation_state == "resizing" and wanted == (pool.target_dedicated, pool.target_spot)
-    if on_its_way or pool.allocation_state == "stopping" or wanted == _present_size(world, pool):
+    is_there = wanted == _present_size(world, pool) and not resizes
+    if on_its_way or is_there or pool.allocation_state == "stopping":
         return
     _resize(world, pool, *wanted, option=evaluation.node_deallocation_option)
 

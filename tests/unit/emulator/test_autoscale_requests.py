@@ -40,6 +40,27 @@ def test_etag_changes_with_a_resize_that_begins(driver):
     assert driver.do(autoscaling.disable, "pool").modified > enabled
 
 
+def test_enabling_and_disabling_resize_to_the_same_size(driver):
+    """As recorded of a pool without nodes whose formula wants none: each is a resize, which ends by itself,
+    or with the next; the evaluations that follow are none."""
+    driver.add_pool(0)
+    pool = driver.world.pool("pool")
+    seen = [pool.allocation_since]
+    for change in (
+        lambda: enable(driver, autoScaleFormula="$TargetDedicatedNodes = 0;"),
+        lambda: driver.do(autoscaling.disable, "pool"),
+    ):
+        assert (change().allocation_state, pool.allocation_since > seen[-1]) == ("resizing", True)
+        assert pool.modified == pool.allocation_since
+        seen.append(pool.allocation_since)
+    driver.pass_seconds(31)
+    enable(driver, autoScaleFormula="$TargetDedicatedNodes = 0;")
+    driver.pass_seconds(10)
+    since = pool.allocation_since
+    driver.pass_seconds(3600)
+    assert (pool.allocation_state, pool.allocation_since) == ("steady", since)
+
+
 def test_enabling_twice_in_30_seconds_is_refused(driver):
     """Enable requests for a pool must be 30 seconds apart: 503 TooManyEnableAutoScaleRequests."""
     driver.add_pool()
