@@ -194,7 +194,7 @@ def _conclude(
     set_aside: Iterable[str] = (),
 ) -> RunResult:
     """The result of the run, in the order of its inputs; it is told wherever one may look for it."""
-    plan, files = start.plan, FileResults(_list_results(start, outputs))
+    plan, files = start.plan, _gather_results(start, outputs)
     elapsed, ended_at = time.monotonic() - start.started_at_seconds, datetime.now(timezone.utc)
     result = RunResult(
         run_key=plan.names.key,
@@ -218,7 +218,7 @@ def _conclude(
     return result
 
 
-def _list_results(start: Start, outputs: Outputs | None) -> Iterator[FileResult]:
+def _gather_results(start: Start, outputs: Outputs | None) -> FileResults:
     """What became of each file, in the order of the inputs."""
     left = list_names(start.settled.list_left())
     # Of files that were not uploaded any more, as the run had to end, nothing was found.

@@ -55,6 +55,7 @@ def prepare_output_folder(output_dir: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             remove_partial_files(folder)
             _is_inside.cache_clear()
+            _find_inner.cache_clear()
             return folder
     except OSError as error:
         raise InputError(
@@ -73,12 +74,25 @@ def local_path(folder: Path, name: str) -> str:
     """Where an output lies in the folder. Raises PermanentError for a name that would lead out of it."""
     # Text, as it is asked for each file of a run, several times: pathlib takes longer than the calls to the
     # disk, and has Python remember each part of each path.
+    parent, _, last = name.rpartition("/")
+    if last in ("", ".", "..") or name.startswith("/") or "\0" in last or os.name == "nt":
+        return _find_path(str(folder), name)
+    return _find_inner(str(folder), parent) + last
+
+
+@lru_cache(maxsize=1024)
+def _find_inner(folder: str, parent: str) -> str:
+    """Where outputs lie that have their names below another: its path, with a slash."""
+    return _find_path(folder, f"{parent}/-" if parent else "-")[:-1]
+
+
+def _find_path(folder: str, name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     # A drive or a share, where there are such: elsewhere `C:report.txt` is a name like any other.
     is_elsewhere = name.startswith("/") or (os.name == "nt" and PureWindowsPath(name).anchor)
     if is_elsewhere or ".." in parts or not parts or "\0" in name:
         raise PermanentError(f"The output {name!r} would be written outside of {folder}: left alone.")
-    if not _is_inside(str(folder), f"{folder}/{'/'.join(parts[:-1])}"):
+    if not _is_inside(folder, f"{folder}/{'/'.join(parts[:-1])}"):
         raise PermanentError(f"The output {name!r} would follow a link out of {folder}: left alone.")
     return os.path.join(folder, *parts)
 

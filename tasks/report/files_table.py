@@ -4,12 +4,14 @@ import csv
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
+from itertools import chain
 from typing import TextIO
 
 from tasks.azure import blobs
 from tasks.azure.storage_accounts import at_account, find_other_accounts
+from tasks.base.packed import Selection
 from tasks.errors import FanOutError
 from tasks.logs import run_logger
 from tasks.prefect.observing import publish_table
@@ -17,6 +19,7 @@ from tasks.report.failed_logs import LogPage, locate_log
 from tasks.report.node_words import find_last_line, shorten_node_id
 from tasks.spec.blob_places import is_place, read_place
 from tasks.spec.file_results import FileResult
+from tasks.spec.packed_results import FileResults
 from tasks.spec.run_results import RunResult
 
 FILES_KEY = "fan-out-files"
@@ -71,7 +74,17 @@ def by_interest(files: Sequence[FileResult]) -> list[FileResult]:
     """The files that the table shows: failures first, then the unfinished, by name; of the others, where it
     can't show all, the slowest first."""
     is_all = len(files) <= ROWS_MAX
-    return nsmallest(ROWS_MAX, files, key=lambda file: _order(file, is_all))
+    return nsmallest(ROWS_MAX, _leave_out_last(files), key=lambda file: _order(file, is_all))
+
+
+def _leave_out_last(files: Sequence[FileResult]) -> Iterable[FileResult]:
+    """The files, but of those of which there is nothing to tell only the ones that may be shown: one needs
+    their names alone to know."""
+    if len(files) <= ROWS_MAX or not isinstance(files, FileResults):
+        return files
+    told, silent = files.split_by_interest()
+    first = nsmallest(ROWS_MAX, ((_order_name(name), number) for number, name in silent))
+    return chain(told, Selection(files, (number for _, number in first)))
 
 
 def _order(file: FileResult, is_by_name: bool) -> tuple[int, float, list[str | int]]:
@@ -108,9 +121,22 @@ def _name_log(result: RunResult, file: FileResult) -> str:
 
 
 def _write_rows(file: TextIO, result: RunResult) -> None:
-    writer = csv.DictWriter(file, list(file_row(result.files[0], "")))
-    writer.writeheader()
-    writer.writerows(file_row(one, result.output_dir, _name_log(result, one)) for one in result.files)
+    writer = csv.writer(file)
+    writer.writerow(file_row(result.files[0], ""))
+    writer.writerows(_list_rows(result))
+
+
+def _list_rows(result: RunResult) -> Iterator[Iterable[object]]:
+    """The values of the rows of all files. Of one that was not run there is little to say, and there may be
+    many such."""
+    files, folder = result.files, os.path.join(result.output_dir, "")
+    for number in range(len(files)):
+        if settled := files.find_settled(number):
+            name, state, path = settled
+            yield (name, state, None, None, None, "", "", "", path.removeprefix(folder), None)
+        else:
+            one = files[number]
+            yield file_row(one, result.output_dir, _name_log(result, one)).values()
 
 
 def _write_blob(url: str, result: RunResult) -> None:

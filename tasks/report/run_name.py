@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from tasks.base.printable import make_printable
 from tasks.prefect.observing import left_out_on_failure
-from tasks.spec.input_files import InputFile
+from tasks.spec.input_files import InputFile, find_folders
 
 
 def label_flow_run(files: Sequence[InputFile]) -> None:
@@ -42,12 +42,5 @@ def find_dataset(files: Sequence[InputFile]) -> str:
     """The name of the folder in which all the files are, or of the only file."""
     if len(files) == 1:
         return os.path.basename(files[0].name)
-    folder = os.path.commonpath({os.path.dirname(_find_path(file)) for file in files})
+    folder = os.path.commonpath(list(map(os.path.abspath, find_folders(files))))
     return os.path.basename(folder) or folder
-
-
-def _find_path(file: InputFile) -> str:
-    """Of a blob its path on the account, as people read it."""
-    if file.blob is None:
-        return os.path.abspath(file.path)
-    return f"/{file.blob.container}/{file.blob.name}"

@@ -90,7 +90,7 @@ def summary_lines(result: RunResult) -> list[str]:
     return [
         f"Files: {len(result.files):,}, {result.tally}",
         *([f"Ended early: {result.ended_early.splitlines()[0]}"] if result.ended_early else []),
-        f"Outputs: {len(result.outputs):,} in {result.output_dir}",
+        f"Outputs: {result.files.output_count:,} in {result.output_dir}",
         *([f"What the failed ones printed: {result.logs_dir}"] if result.counts["failed"] else []),
         *_describe_set_aside(result),
         f"Command: {result.command}",

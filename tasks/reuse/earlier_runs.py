@@ -7,8 +7,8 @@ and compared, so that nothing is taken to be there which isn't.
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, tee
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import wait
 from prefect.states import Completed
 
-from tasks.base.packed import PackedSequence
+from tasks.base.packed import PackedSequence, Selection
 from tasks.downloads import local_path
 from tasks.errors import InputError, PermanentError
 from tasks.extra_files import identify_remote_files
@@ -67,8 +67,13 @@ class Candidates(PackedSequence[Candidate]):
         return len(self._numbers)
 
     def _make(self, number: int) -> Candidate:
-        of_file = self._numbers[number]
-        return Candidate(of_file, self._files[of_file], self._records.read(self._record_numbers[number]))
+        return next(self.make_all([number]))
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[Candidate]:
+        for_files, for_records = tee(numbers)
+        of_files = array("I", map(self._numbers.__getitem__, for_files))
+        records = map(self._records.read, map(self._record_numbers.__getitem__, for_records))
+        return map(Candidate, of_files, Selection(self._files, of_files), records)
 
 
 def find_unchanged(plan: Plan, recipe: str) -> Sequence[int]:

@@ -20,10 +20,10 @@ from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
 from tasks.sharding import FILES_EACH_VISIBLE, in_threads
 from tasks.spec.file_results import FileResult
-from tasks.spec.input_files import InputFile, list_names
+from tasks.spec.input_files import InputFile, list_names, list_output_names
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED
+from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED, FileResults
 from tasks.spec.sources import refuse_problems
 from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 
@@ -80,9 +80,20 @@ class SettledFiles(PackedSequence[FileResult]):
             return self._plan.files
         return Selection(self._plan.files, (number for number, mark in enumerate(self._marks) if not mark))
 
-    def fill_in(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
+    def fill_in(self, results: Iterator[FileResult]) -> FileResults:
         """What became of each file of the plan, given that of those that were to be run, in order."""
-        return (self._make_of(number) if mark else next(results) for number, mark in enumerate(self._marks))
+        files, folder, filled = self._plan.files, os.path.join(self._plan.output_dir, ""), FileResults()
+        outputs = self._plan.given_outputs
+        for name, output_name, mark in zip(
+            list_names(files), list_output_names(files), self._marks, strict=True
+        ):
+            if not mark:
+                filled.append(next(results))
+            elif outputs is None:
+                filled.append_settled(name, folder, output_name, mark)
+            else:
+                filled.append_settled(name, "", outputs.locate(output_name).url, mark)
+        return filled
 
 
 def find_existing(plan: Plan, recipe: str, is_refreshed: bool) -> Existing:

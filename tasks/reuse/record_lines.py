@@ -9,6 +9,8 @@ from itertools import pairwise, starmap
 from operator import le
 from typing import NamedTuple
 
+import orjson
+
 # A line up to the end of its name. As no such beginning is that of another, lines are in the order of these.
 _BEGINNING = re.compile(rb'\["(?:[^"\\]|\\.)*",')
 
@@ -63,7 +65,12 @@ class OutputRecords(Mapping[str, OutputRecord]):
         return number
 
     def read(self, number: int) -> OutputRecord:
-        return OutputRecord(*json.loads(self._cut_one(number).decode("ascii"))[1:])
+        line = self._cut_one(number)
+        try:
+            return OutputRecord(*orjson.loads(line)[1:])
+        except orjson.JSONDecodeError:
+            # Of a name with bytes that are no characters.
+            return OutputRecord(*json.loads(line)[1:])
 
     def find_place(self, beginning: bytes, guess: int = 0) -> int:
         """Where the line with a beginning stands, or would."""

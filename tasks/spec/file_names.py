@@ -1,5 +1,6 @@
 """Which names files can have: in storage, on the nodes, and of an output on the local disk."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,8 @@ NAME_MAX_SEGMENTS = 254 - 1
 PART_MAX_BYTES = 255
 PATH_MAX_BYTES = 4095
 NAME_MAX_BYTES = 3500
+# What else a plain name may have that can't be: a backslash, a part that ends in a dot, one without a name.
+_ODD = re.compile(r"\\|\.(?:/|\Z)|(?:\A|/)(?:/|\Z)")
 
 
 def find_bad_names(names: Iterable[str]) -> Iterator[str]:
@@ -25,6 +28,8 @@ def find_bad_names(names: Iterable[str]) -> Iterator[str]:
 
 def why_no_blob_name(name: str) -> str | None:
     """Why a relative path can't be a blob's name and a path on a node, or None if it can."""
+    if _is_plain(name) and not _ODD.search(name):
+        return None
     segments = name.split("/")
     categories = set() if name.isprintable() else {unicodedata.category(character) for character in name}
     if "Cc" in categories:
@@ -46,6 +51,11 @@ def why_no_blob_name(name: str) -> str | None:
     if len(name.encode()) > NAME_MAX_BYTES:
         return f"is longer than {NAME_MAX_BYTES} bytes, for which a node's paths have no room"
     return None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it is as short as a part of it may be, and of nothing but printable ASCII: most are."""
+    return len(name) <= PART_MAX_BYTES and name.isascii() and name.isprintable()
 
 
 def _is_noncharacter(character: str) -> bool:
@@ -72,7 +82,7 @@ def why_too_long_below(prefix: str, name: str, output_name: str) -> str | None:
 
 def why_no_local_path(folder: str, name: str) -> str | None:
     """Why an output can't be a file in the folder, or None if it can."""
-    if long := _why_too_long_part(name.split("/")):
+    if not _is_plain(name) and (long := _why_too_long_part(name.split("/"))):
         return long
     if len(f"{folder}/{name}".encode()) > PATH_MAX_BYTES:
         return f"makes a path of more than {PATH_MAX_BYTES} bytes in the output folder"

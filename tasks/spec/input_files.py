@@ -1,5 +1,6 @@
 """The files of a run, in its order."""
 
+import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
@@ -31,6 +32,11 @@ class InputFile(NamedTuple):
         return self.root[:-1] if self.root.endswith("\0") else self.root + self.name
 
     @property
+    def readable_path(self) -> str:
+        """Of a local file the whole path; of a blob its path on the account, as people read it."""
+        return f"/{self.blob.container}/{self.blob.name}" if self.blob else os.path.abspath(self.path)
+
+    @property
     def digest(self) -> str | None:
         """What tells the content of a blob from any other that there ever was; of a local file only its
         content does."""
@@ -57,6 +63,17 @@ class InputFiles(PackedSequence[InputFile]):
         """The names of their outputs."""
         return self._output_names
 
+    @property
+    def has_blobs(self) -> bool:
+        """Whether some of them are in blob storage."""
+        return bool(self._blobs)
+
+    def find_folders(self) -> set[str]:
+        """The folders in which local files lie."""
+        split = ((root, name.rpartition("/")) for root, name in zip(self._roots, self._names, strict=True))
+        shared = {(root, f"{parent}{slash}") for root, (parent, slash, _) in split}
+        return {_find_folder(self._known_roots[root], below) for root, below in shared}
+
     def _append(self, file: InputFile) -> None:
         if file.blob is not None:
             self._blobs[len(self)] = file.blob
@@ -80,6 +97,23 @@ class InputFiles(PackedSequence[InputFile]):
             yield InputFile(root, name, output_name, sizes[number], blobs.get(number))
 
 
+def _find_folder(root: str, below: str) -> str:
+    """The folder of files that lie below a root, or of the one file that it is the path of."""
+    return os.path.dirname(root[:-1] if root.endswith("\0") else f"{root}{below}")
+
+
 def list_names(files: Sequence[InputFile]) -> Iterable[str]:
     """The names of files, of many without making each."""
     return files.names if isinstance(files, InputFiles) else (file.name for file in files)
+
+
+def list_output_names(files: Sequence[InputFile]) -> Iterable[str]:
+    """The same of their outputs."""
+    return files.output_names if isinstance(files, InputFiles) else (file.output_name for file in files)
+
+
+def find_folders(files: Sequence[InputFile]) -> set[str]:
+    """The folders in which files lie; of blobs as people read them, on the account."""
+    if isinstance(files, InputFiles) and not files.has_blobs:
+        return files.find_folders()
+    return {os.path.dirname(file.readable_path) for file in files}

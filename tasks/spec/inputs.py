@@ -2,9 +2,9 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from string import Formatter
 
@@ -14,7 +14,13 @@ from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace, InputBlob
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
 from tasks.spec.input_files import InputFile, InputFiles
-from tasks.spec.local_paths import find_obstacles, find_real_paths, is_below, locate_outputs
+from tasks.spec.local_paths import (
+    find_obstacles,
+    find_real_folders,
+    find_real_paths,
+    is_below,
+    locate_outputs,
+)
 from tasks.spec.naming import RESERVED_FOLDERS
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.sources import FoundFile, Sources, find_sources, refuse_problems
@@ -37,7 +43,10 @@ def make_inputs(
     sources: Sources, output_name: str, output_folder: Path | None, outputs: OutputPlace | None = None
 ) -> InputFiles:
     """The inputs among what was found, each with its output's name."""
-    files = InputFiles(_make_input(file, output_name, sources.blobs.get(file.path)) for file in sources.named)
+    sized = zip(sources.named, sources.sizes_bytes, strict=True)
+    files = InputFiles(
+        _make_input(file, output_name, size_bytes, sources.blobs.get(file.path)) for file, size_bytes in sized
+    )
     refuse_problems(_find_bad_outputs(files, output_folder, outputs), "output", "can't be written")
     refuse_problems(_find_clashing_outputs(files), "output", "would get in another's way")
     if outputs is not None:
@@ -56,7 +65,7 @@ def make_inputs(
         obstacles = find_obstacles(folder, files.output_names)
         refuse_problems(obstacles, "output", "can't be written to the output folder")
         refuse_problems(
-            _find_overwritten(files, folder),
+            _find_overwritten(files, folder, sources.links),
             "input",
             "would be overwritten; choose another output_dir or output_name",
         )
@@ -68,11 +77,9 @@ def make_inputs(
     return files
 
 
-def _make_input(file: FoundFile, output_name: str, blob: InputBlob | None) -> InputFile:
+def _make_input(file: FoundFile, output_name: str, size_bytes: int, blob: InputBlob | None) -> InputFile:
     output = name_output(file.name, output_name)
-    if blob is not None:
-        return InputFile("", file.name, output, blob.size_bytes, blob)
-    return InputFile(file.root, file.name, output, os.path.getsize(file.path))
+    return InputFile("" if blob else file.root, file.name, output, size_bytes, blob)
 
 
 def name_output(name: str, template: str) -> str:
@@ -110,27 +117,43 @@ def _spell(_text: str, field: str | None, form: str | None, conversion: str | No
 
 
 def _find_bad_outputs(files: InputFiles, folder: Path | None, outputs: OutputPlace | None) -> Iterator[str]:
-    for file in files:
-        reason = why_no_blob_name(file.output_name)
+    local_folder = str(folder or "")
+    for name, output_name in zip(files.names, files.output_names, strict=True):
+        reason = why_no_blob_name(output_name)
         if outputs is not None:
-            reason = reason or why_too_long_below(outputs.prefix, file.name, file.output_name)
+            reason = reason or why_too_long_below(outputs.prefix, name, output_name)
         else:
-            reason = reason or why_no_local_path(str(folder or ""), file.output_name)
+            reason = reason or why_no_local_path(local_folder, output_name)
         if reason:
-            yield f"{file.output_name!r}, of {file.name!r}, {reason}"
+            yield f"{output_name!r}, of {name!r}, {reason}"
 
 
 def _find_clashing_outputs(files: InputFiles) -> Iterator[str]:
     """Outputs that two inputs would write, and outputs that another one needs as its folder."""
-    names = KnownTexts(files.output_names)
-    if len(names) < len(files):
+    names = files.output_names
+    # Where two are the same their hashes are; the others seldom are, and no output is told then.
+    if len(set(map(hash, names))) < len(names):
         yield from _find_repeated_outputs(files)
-    for name in files.output_names:
-        first = name.partition("/")[0]
-        if first in RESERVED_FOLDERS:
-            yield f"{name!r} is in the folder {first!r}, which is kept for {RESERVED_FOLDERS[first]}"
-        parents = accumulate(name.split("/")[:-1], "{}/{}".format)
-        yield from (f"{name!r} needs {parent!r} as a folder" for parent in parents if parent in names)
+    folders = {name.rpartition("/")[0] for name in names}
+    parents = {parent for folder in folders for parent in _list_parents(f"{folder}/")}
+    needed = {name for name in names if name in parents}
+    are_reserved = any(name.partition("/")[0] in RESERVED_FOLDERS for name in chain(folders, names))
+    if needed or are_reserved:
+        yield from (clash for name in names for clash in _describe_clashes(name, needed))
+
+
+def _describe_clashes(name: str, needed: Container[str]) -> Iterator[str]:
+    """What an output is in the way of, given those whose names are needed for folders."""
+    first = name.partition("/")[0]
+    if first in RESERVED_FOLDERS:
+        yield f"{name!r} is in the folder {first!r}, which is kept for {RESERVED_FOLDERS[first]}"
+    yield from (
+        f"{name!r} needs {parent!r} as a folder" for parent in _list_parents(name) if parent in needed
+    )
+
+
+def _list_parents(name: str) -> Iterator[str]:
+    return accumulate(name.split("/")[:-1], "{}/{}".format)
 
 
 def _find_repeated_outputs(files: InputFiles) -> Iterator[str]:
@@ -142,8 +165,12 @@ def _find_repeated_outputs(files: InputFiles) -> Iterator[str]:
             yield f"{len(inputs)} inputs, {inputs[0]!r} and {inputs[1]!r} first, would be written to {name!r}"
 
 
-def _find_overwritten(files: InputFiles, folder: str) -> Iterator[str]:
+def _find_overwritten(files: InputFiles, folder: str, links: Iterable[str]) -> Iterator[str]:
     """Inputs in whose place, or in that of what they are links to, an output would be written."""
+    places = {os.path.realpath(parent) for parent in files.find_folders()}
+    places |= {os.path.dirname(os.path.realpath(link)) for link in links}
+    if places.isdisjoint(find_real_folders(folder, files.output_names).values()):
+        return
     inputs = KnownTexts(real for real, _ in find_real_paths(_list_paths(files)))
     outputs = locate_outputs(folder, files.output_names)
     hit = {output: file.name for file, output in zip(files, outputs, strict=True) if output in inputs}
@@ -188,8 +215,8 @@ def _find_future_inputs(files: InputFiles, folder: str, sources: Sources) -> Ite
     """Outputs that the same folders and globs would find as inputs."""
     for pattern in sources.patterns:
         root = os.path.realpath(pattern.root)
-        if is_below(folder, root):
-            # It is left out of that folder.
+        if is_below(folder, root) or not (folder == root or is_below(root, folder)):
+            # It is left out of that folder, or elsewhere.
             continue
         for file in files:
             path = os.path.join(folder, file.output_name)

@@ -1,7 +1,7 @@
 """Paths on the local disk: those that somebody gave, and where outputs really come to lie."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import chain
@@ -36,7 +36,7 @@ def is_below(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, "")) and path != folder
 
 
-def _find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
+def find_real_folders(folder: str, names: Iterable[str]) -> dict[str, str]:
     """The real path of each folder that files of these names lie in, by the name of that folder."""
     parents = {name.rpartition("/")[0] for name in names}
     return {parent: os.path.realpath(os.path.join(folder, parent)) for parent in parents}
@@ -48,25 +48,27 @@ def find_obstacles(folder: str, names: Sequence[str]) -> Iterator[str]:
         return
     # Runs write into folders of their own as well, and empty some of them.
     own = (f"{reserved}/" for reserved in RESERVED_FOLDERS)
-    real_folders = _find_real_folders(folder, chain(names, own))
+    real_folders = find_real_folders(folder, chain(names, own))
     reasons = {
         parent: _why_no_folder(os.path.realpath(folder), path) for parent, path in real_folders.items()
     }
     yield from (f"the folder {parent!r} {reason}" for parent, reason in reasons.items() if reason)
-    free = (name for name in names if not reasons[name.rpartition("/")[0]])
+    inner = {parent: _list_own_folders(path) for parent, path in real_folders.items()}
     are_joined, paths = len(set(real_folders.values())) < len(real_folders), dict[str, str]()
-    for name in free:
-        path = _locate_in(real_folders, name)
-        if _is_own_folder(path):
-            yield f"{path!r} is a folder"
+    for name in names:
+        parent, _, last = name.rpartition("/")
+        if reasons[parent]:
+            continue
+        if last in inner[parent]:
+            yield f"{os.path.join(real_folders[parent], last)!r} is a folder"
         if are_joined:
-            paths[name] = path
+            paths[name] = os.path.join(real_folders[parent], last)
     yield from _find_joined(paths)
 
 
 def locate_outputs(folder: str, names: Sequence[str]) -> Iterator[str]:
     """The real path of each output, which takes the place of what is there and does not follow it."""
-    real_folders = _find_real_folders(folder, names)
+    real_folders = find_real_folders(folder, names)
     return (_locate_in(real_folders, name) for name in names)
 
 
@@ -85,8 +87,26 @@ def _locate_in(real_folders: dict[str, str], name: str) -> str:
     return os.path.join(real_folders[parent], last)
 
 
-def _is_own_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
+def _list_own_folders(path: str) -> Container[str]:
+    """The names of the folders in one, without links to such; none where nobody is let in."""
+    try:
+        with os.scandir(path) as entries:
+            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+    except PermissionError:
+        return _OwnFolders(path)
+    except OSError:
+        return ()
+
+
+class _OwnFolders(Container[str]):
+    """The same where one may look at a name, but not list what there is."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __contains__(self, name: object) -> bool:
+        path = os.path.join(self._path, str(name))
+        return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _why_no_folder(folder: str, inner: str) -> str | None:

@@ -2,12 +2,12 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from math import isnan, nan
 
 from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
-from tasks.spec.file_results import FileResult, TaskResult, find_state
+from tasks.spec.file_results import FileResult, State, TaskResult, find_state
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
@@ -60,12 +60,12 @@ class FileResults(PackedSequence[FileResult]):
         self._marks = bytearray()
         self._problems, self._stderrs = dict[int, str](), dict[int, str]()
         for result in results:
-            self._append(result)
+            self.append(result)
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def _append(self, result: FileResult) -> None:
+    def append(self, result: FileResult) -> None:
         task, path, number = result.task, result.output_path, len(self)
         marks = HAS_TASK * (task is not None) | HAS_OUTPUT * (path is not None)
         self._marks.append(marks | IS_UNCHANGED * result.unchanged | IS_SKIPPED * result.skipped)
@@ -81,6 +81,17 @@ class FileResults(PackedSequence[FileResult]):
         if result.stderr:
             self._stderrs[number] = result.stderr
         self._names.append(result.name)
+
+    def append_settled(self, name: str, folder: str, output_name: str, mark: int) -> None:
+        """Append a file that was not run, as its output is there (IS_UNCHANGED) or something else
+        (IS_SKIPPED): without an object, as there may be many such. The folder ends in a slash."""
+        parent, slash, last = output_name.rpartition("/")
+        self._marks.append(HAS_OUTPUT | mark)
+        self._folders.append(self._known_folders.add(folder + parent + slash))
+        self._output_names.append(last)
+        self._task_numbers.append(len(self._tasks))
+        self._task_ids.append("")
+        self._names.append(name)
 
     def _make(self, number: int) -> FileResult:
         marks, task, path = self._marks[number], None, None
@@ -106,6 +117,31 @@ class FileResults(PackedSequence[FileResult]):
 
     def _find_path(self, number: int) -> str:
         return self._known_folders[self._folders[number]] + self._output_names[number]
+
+    @property
+    def output_count(self) -> int:
+        return sum(count for marks, count in Counter(self._marks).items() if marks & HAS_OUTPUT)
+
+    @property
+    def with_tasks(self) -> Sequence[FileResult]:
+        """Those whose Batch tasks have ended."""
+        return Selection(self, (number for number, marks in enumerate(self._marks) if marks & HAS_TASK))
+
+    def split_by_interest(self) -> tuple[Sequence[FileResult], Iterator[tuple[int, str]]]:
+        """Those that have a Batch task or a problem; the numbers and names of the others."""
+        told = bytearray(
+            bool(marks & HAS_TASK) or number in self._problems for number, marks in enumerate(self._marks)
+        )
+        silent = ((number, name) for number, name in enumerate(self._names) if not told[number])
+        return Selection(self, (number for number, is_told in enumerate(told) if is_told)), silent
+
+    def find_settled(self, number: int) -> tuple[str, State, str] | None:
+        """The name, the state and the output of a file that was not run; None of another one."""
+        marks = self._marks[number]
+        if not marks & (IS_UNCHANGED | IS_SKIPPED) or marks & HAS_TASK or number in self._problems:
+            return None
+        path = self._find_path(number) if marks & HAS_OUTPUT else ""
+        return self._names[number], "skipped" if marks & IS_SKIPPED else "unchanged", path
 
     @property
     def with_problems(self) -> Sequence[FileResult]:

@@ -3,13 +3,14 @@
 import codecs
 import os
 import sys
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISLNK, S_ISREG
 from sys import intern
 from typing import NamedTuple
 
@@ -63,6 +64,12 @@ class Sources:
     blobs: dict[str, InputBlob] = field(default_factory=dict)
     """Of those that are in blob storage, by their paths, which are URLs."""
 
+    sizes_bytes: array = field(default_factory=lambda: array("Q"))
+    """Of all files, in their order."""
+
+    links: list[str] = field(default_factory=list)
+    """The paths of those local ones that are links."""
+
 
 # Finds the blobs that some places mean, or that are just there, and puts them among the sources.
 FindBlobs = Callable[[Sequence[str], bool, Sources], None]
@@ -97,7 +104,7 @@ def find_sources(
         [
             *_find_repeated_names(found.named),
             *find_bad_names(file.name for file in found.named),
-            *find_unreadable(file.path for file in found.named if file.path not in found.blobs),
+            *_look_at_files(found),
         ],
         "input",
         "can't be used",
@@ -227,14 +234,47 @@ def _find_repeated_names(named: Iterable[FoundFile]) -> Iterator[str]:
 
 def find_unreadable(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        try:
-            # What is no regular file may block whoever opens it.
-            if not S_ISREG(os.stat(path).st_mode):
-                yield f"{show_name(path)} is no regular file"
-                continue
-            os.close(os.open(path, os.O_RDONLY))
-        except OSError as error:
-            yield f"{show_name(path)} can't be read: {error.strerror}"
+        if isinstance(seen := _look_at(path), str):
+            yield seen
+
+
+def _look_at_files(found: Sources) -> Iterator[str]:
+    """Note of each file how large it is, and which are links. Why some can't be read."""
+    for file in found.named:
+        path = file.path
+        if blob := found.blobs.get(path):
+            found.sizes_bytes.append(blob.size_bytes)
+            continue
+        seen = _look_at(path)
+        if isinstance(seen, str):
+            yield seen
+            continue
+        found.sizes_bytes.append(seen.size_bytes)
+        if seen.is_link:
+            found.links.append(path)
+
+
+class _Seen(NamedTuple):
+    """A regular file that can be read, or a link to one."""
+
+    size_bytes: int
+    is_link: bool
+
+
+def _look_at(path: str) -> _Seen | str:
+    """What a file is like, or why it can't be read: with as few calls as that takes, for each input."""
+    try:
+        status = os.lstat(path)
+        is_link = S_ISLNK(status.st_mode)
+        if is_link:
+            status = os.stat(path)
+        # What is no regular file may block whoever opens it.
+        if not S_ISREG(status.st_mode):
+            return f"{show_name(path)} is no regular file"
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        return f"{show_name(path)} can't be read: {error.strerror}"
+    return _Seen(status.st_size, is_link)
 
 
 def refuse_problems(problems: Iterable[str], noun: str, what: str) -> None:

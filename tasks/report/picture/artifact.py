@@ -46,12 +46,10 @@ def picture_markdown(result: RunResult, starts: Sequence[NodeStart] = ()) -> str
 
 def draw_picture(result: RunResult, starts: Sequence[NodeStart] = ()) -> str:
     """The picture as SVG; "" if no Batch task ran."""
-    if not any(file.task for file in result.files):
-        return ""
-    began_at = find_begin(result.files, result.started_at)
+    began_at = find_begin(result.files.with_tasks, result.started_at)
     if began_at is None:
         return ""
-    spans = build_spans_since(result.files, began_at)
+    spans = build_spans_since(result.files.with_tasks, began_at)
     left_out = sum(file.state == "unfinished" and not has_run(file) for file in result.failures)
     phases = build_phases(result, spans, starts, began_at)
     return draw(spans, _build_title(result), f"run {result.run_key}", phases, result.bundles, left_out)

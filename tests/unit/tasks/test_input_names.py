@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.spec.file_names import why_no_blob_name
+from tasks.spec import file_names
+from tasks.spec import inputs as inputs_module
+from tasks.spec.file_names import why_no_blob_name, why_no_local_path
 from tasks.spec.inputs import find_inputs, name_output
 from tasks.spec.naming import RESERVED_FOLDERS
 from tests.unit.tasks.input_files import DEFAULT, make, names_of
@@ -102,6 +104,24 @@ def test_outputs_stay_in_their_input_s_folder(name):
         assert output == str(path.with_name(f"{path.stem}_OUTPUT{path.suffix}"))
 
 
+@given(
+    st.text(st.sampled_from("a./\\ \n\ue000\udcffé"))
+    | st.integers(250, 260).map(lambda size: "a/" + "a" * size)
+)
+def test_a_plain_name_is_seen_to_be_one_at_once(name):
+    """And a name is refused all the same for what makes it no name of a blob, nor of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen = why_no_blob_name(name) or why_no_local_path("/out", name)
+        patch.setattr(file_names, "_is_plain", lambda _name: False)
+        assert seen == (why_no_blob_name(name) or why_no_local_path("/out", name))
+
+
+def test_names_that_only_look_the_same_are_no_clash(tmp_path, monkeypatch):
+    """Whatever numbers they are told apart by at first."""
+    monkeypatch.setattr(inputs_module, "hash", lambda _name: 0, raising=False)
+    assert names_of(str(make(tmp_path, "a.txt", "b.txt", "c/a.txt"))) == ["a.txt", "b.txt", "c/a.txt"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "output_name", "output_dir", "message"),
     [
@@ -132,6 +152,13 @@ def test_inputs_and_outputs_are_checked_against_each_other(
         return
     with pytest.raises(InputError, match=message):
         find_inputs(inputs, output_name, tmp_path / output_dir)
+
+
+def test_outputs_are_no_inputs_of_the_next_run_either_below_the_folder_that_they_go_to(tmp_path):
+    """Where inputs lie in a folder of it that one of them has in its name once more."""
+    make(tmp_path, "in/sub/sub/c.txt")
+    with pytest.raises(InputError, match=r"1 output would be input of the next run(.|\n)*sub/c_OUTPUT\.txt"):
+        find_inputs(f"{tmp_path}/in/sub", DEFAULT, tmp_path / "in")
 
 
 @pytest.mark.parametrize(

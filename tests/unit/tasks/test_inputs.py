@@ -4,6 +4,7 @@ import gc
 import glob
 import os
 import tracemalloc
+from array import array
 
 import pytest
 from hypothesis import assume, example, given
@@ -89,6 +90,7 @@ def list_blobs(count: int) -> Sources:
     return Sources(
         [name_file(blob.name.removeprefix("2026/"), blob.url) for blob in found],
         blobs={blob.url: blob for blob in found},
+        sizes_bytes=array("Q", (blob.size_bytes for blob in found)),
     )
 
 

@@ -9,6 +9,7 @@ from tasks.downloads import locate_output_folder
 from tasks.errors import InputError
 from tasks.plans import find_application
 from tasks.spec.inputs import find_inputs
+from tasks.spec.local_paths import find_obstacles
 from tests.unit.tasks.input_files import make
 
 
@@ -93,3 +94,18 @@ def test_only_what_runs_have_begun_to_write_is_removed(tmp_path):
     (tmp_path / "out" / PARTIAL_FOLDER).symlink_to(tmp_path / "in")
     remove_partial_files(tmp_path / "out")
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.txt"]
+
+
+def test_a_folder_in_an_output_s_place_is_found_also_where_nobody_may_list(tmp_path, monkeypatch):
+    """A link to a folder is none: it is replaced as a file is."""
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    make(tmp_path / "in", "a.txt", "b.txt")
+    make(tmp_path / "out" / "a.txt", "deeper.txt")
+    (tmp_path / "out" / "b.txt").symlink_to("a.txt")
+    for find in (os.scandir, refuse):
+        monkeypatch.setattr("tasks.spec.local_paths.os.scandir", find)
+        obstacles = [*find_obstacles(str(tmp_path / "out"), ["a.txt", "b.txt", "c.txt"])]
+        assert obstacles == [f"'{tmp_path}/out/a.txt' is a folder"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.base.packed import KnownTexts, PackedTexts, Selection
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.file_results import FileResult, TaskResult
-from tasks.spec.packed_results import FileResults
+from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED, FileResults
 from tasks.spec.work import WorkItems, make_item
 from tasks.watch.awaited_tasks import AwaitedTasks
 from tasks.watch.collected import OutputMd5s, TaskResults
@@ -178,3 +178,28 @@ def test_packed_results_are_counted_as_the_results_are(results):
     assert packed.with_problems == [result for result in results if result.problem]
     assert packed.unchanged == [result for result in results if result.unchanged]
     assert packed.outputs == {one.name: one.output_path for one in results if one.output_path is not None}
+    assert packed.output_count == len([one for one in results if one.output_path is not None])
+    assert packed.with_tasks == [one for one in results if one.task]
+    told, silent = packed.split_by_interest()
+    assert told == [one for one in results if one.task or one.problem]
+    assert [results[number].name for number, _ in silent] == [
+        one.name for one in results if not (one.task or one.problem)
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.from_regex(r"([ab]/)?[ab]", fullmatch=True), st.booleans())),
+    st.sampled_from(["/out/", "https://a.b/c/d/"]),
+)
+def test_files_that_were_not_run_are_the_same_as_their_results(files, folder):
+    packed = FileResults()
+    for name, output_name, is_skipped in files:
+        packed.append_settled(name, folder, output_name, IS_SKIPPED if is_skipped else IS_UNCHANGED)
+
+    assert packed == [
+        FileResult(name, None, folder + output_name, unchanged=not is_skipped, skipped=is_skipped)
+        for name, output_name, is_skipped in files
+    ]
+    assert [packed.find_settled(number) for number in range(len(files))] == [
+        (one.name, one.state, one.output_path) for one in packed
+    ]

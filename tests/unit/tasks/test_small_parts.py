@@ -162,7 +162,7 @@ def test_no_name_leads_out_of_the_output_folder(name):
     assert path != folder
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", "a\0b"])
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "/x", "a/../../x", "", "a\0b"])
 def test_names_that_would_escape_are_refused(name):
     """Parents and absolute paths are no outputs; a drive is one only on Windows."""
     with pytest.raises(PermanentError, match="outside"):
