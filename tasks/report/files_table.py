@@ -130,8 +130,8 @@ def _list_rows(result: RunResult) -> Iterator[Iterable[object]]:
     """The values of the rows of all files. Of one that was not run there is little to say, and there may be
     many such."""
     files, folder = result.files, os.path.join(result.output_dir, "")
-    for number in range(len(files)):
-        if settled := files.find_settled(number):
+    for number, settled in enumerate(files.list_settled()):
+        if settled:
             name, state, path = settled
             yield (name, state, None, None, None, "", "", "", path.removeprefix(folder), None)
         else:

@@ -25,6 +25,7 @@ from tasks.plans import Plan
 from tasks.reuse.output_records import read_records, write_records
 from tasks.reuse.record_lines import OutputRecord, OutputRecords
 from tasks.sharding import (
+    SHARD_MAX,
     SHARD_MIN,
     SHARDS_WANTED,
     in_threads,
@@ -117,8 +118,11 @@ def look_up_shard(
 def _check_candidates(
     candidates: Sequence[Candidate], recipe: str, folder: Path
 ) -> State[Whole[Sequence[int]]]:
-    found = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), candidates)
-    held = array("I", (number for number in found if number is not None))
+    held = array("I")
+    # Not all at once, as each is made an object.
+    for some in split(candidates, SHARD_MAX):
+        found = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), some)
+        held.extend(number for number in found if number is not None)
     return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=as_whole(held))
 
 

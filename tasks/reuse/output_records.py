@@ -19,7 +19,7 @@ import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a bl
 from tasks.base.deadlines import budget
 from tasks.errors import BusyError
 from tasks.logs import run_logger
-from tasks.reuse.record_lines import OutputRecord, OutputRecords, is_record, merge_lines, spell_record
+from tasks.reuse.record_lines import OutputRecord, OutputRecords, find_records, merge_lines, spell_record
 from tasks.spec.recipe import digest_json
 
 # For another run to read and write what is remembered.
@@ -114,7 +114,7 @@ def _unpack(part: Any) -> Iterator[bytes]:
     """The lines of a text, or of the table of lists that was written before there were such texts."""
     if not isinstance(part, str):
         return (spell_record(name, OutputRecord(*made)) for name, made in part.items())
-    return filter(is_record, gzip.decompress(b64decode(part)).splitlines())
+    return iter(find_records(gzip.decompress(b64decode(part)).splitlines()))
 
 
 @contextmanager

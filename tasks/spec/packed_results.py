@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from math import isnan, nan
+from operator import add
 
 from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
 from tasks.spec.file_results import FileResult, State, TaskResult, find_state
@@ -112,8 +113,12 @@ class FileResults(PackedSequence[FileResult]):
     @property
     def outputs(self) -> dict[str, str]:
         """Where outputs are, by the names of the inputs."""
-        numbers = (number for number, marks in enumerate(self._marks) if marks & HAS_OUTPUT)
-        return {self._names[number]: self._find_path(number) for number in numbers}
+        numbers = array("I", (number for number, marks in enumerate(self._marks) if marks & HAS_OUTPUT))
+        return dict(zip(self._names.make_all(numbers), self._find_paths(numbers), strict=True))
+
+    def _find_paths(self, numbers: Sequence[int]) -> Iterator[str]:
+        folders = map(self._known_folders.__getitem__, map(self._folders.__getitem__, numbers))
+        return map(add, folders, self._output_names.make_all(numbers))
 
     def _find_path(self, number: int) -> str:
         return self._known_folders[self._folders[number]] + self._output_names[number]
@@ -135,13 +140,14 @@ class FileResults(PackedSequence[FileResult]):
         silent = ((number, name) for number, name in enumerate(self._names) if not told[number])
         return Selection(self, (number for number, is_told in enumerate(told) if is_told)), silent
 
-    def find_settled(self, number: int) -> tuple[str, State, str] | None:
-        """The name, the state and the output of a file that was not run; None of another one."""
-        marks = self._marks[number]
-        if not marks & (IS_UNCHANGED | IS_SKIPPED) or marks & HAS_TASK or number in self._problems:
-            return None
-        path = self._find_path(number) if marks & HAS_OUTPUT else ""
-        return self._names[number], "skipped" if marks & IS_SKIPPED else "unchanged", path
+    def list_settled(self) -> Iterator[tuple[str, State, str] | None]:
+        """Of each file that was not run the name, the state and the output; None of the others."""
+        paths = self._find_paths(range(len(self)))
+        for number, (marks, name, path) in enumerate(zip(self._marks, self._names, paths, strict=True)):
+            if not marks & (IS_UNCHANGED | IS_SKIPPED) or marks & HAS_TASK or number in self._problems:
+                yield None
+            else:
+                yield name, "skipped" if marks & IS_SKIPPED else "unchanged", path
 
     @property
     def with_problems(self) -> Sequence[FileResult]:

@@ -200,6 +200,4 @@ def test_files_that_were_not_run_are_the_same_as_their_results(files, folder):
         FileResult(name, None, folder + output_name, unchanged=not is_skipped, skipped=is_skipped)
         for name, output_name, is_skipped in files
     ]
-    assert [packed.find_settled(number) for number in range(len(files))] == [
-        (one.name, one.state, one.output_path) for one in packed
-    ]
+    assert [*packed.list_settled()] == [(one.name, one.state, one.output_path) for one in packed]
