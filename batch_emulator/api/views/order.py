@@ -30,8 +30,8 @@ POOL = (
     "networkConfiguration",
     "mountConfiguration",
     "applicationLicenses",
-    "currentNodeCommunicationMode",
     "targetNodeCommunicationMode",
+    "currentNodeCommunicationMode",
     "upgradePolicy",
 )
 
