@@ -122,7 +122,7 @@ def list_preparations(call: Call) -> Response:
         raise BatchError("JobPreparationTaskOrReleaseTaskNotSpecified")
 
     def render(found):
-        return render_preparation(found, job, call.base_url)
+        return render_preparation(found, job, call.store, call.base_url)
 
     candidates = behind(call.store.preparations(job.key), start_key(call))
     metadata = "jobpreparationandreleasetaskstatuslist"

@@ -91,13 +91,15 @@ def list_tasks(call: Call) -> Response:
     job = call.engine.world.job(call.parameters["job"])
     wanted = read_filter(call, TASKS)
     candidates = task_candidates(call.store.tasks(key(job.id)), wanted, start_key(call))
-    return list_page(call, "tasks", candidates, lambda task: render_task(task, job, call.base_url), wanted)
+    return list_page(
+        call, "tasks", candidates, lambda task: render_task(task, job, call.store, call.base_url), wanted
+    )
 
 
 def get_task(call: Call) -> Response:
     task = _task(call)
     job = call.engine.world.job(call.parameters["job"])
-    return element(call, "tasks", task, render_task(task, job, call.base_url))
+    return element(call, "tasks", task, render_task(task, job, call.store, call.base_url))
 
 
 def _task(call: Call) -> Task:
@@ -110,9 +112,10 @@ def list_subtasks(call: Call) -> Response:
     subtasks = (task.instances or [])[1:]
     candidates = ((f"{each.id:09d}", each) for each in subtasks)
     after = start_key(call) or ""
+    job = call.engine.world.job(call.parameters["job"])
 
     def render(instance: Instance) -> Wire:
-        return render_subtask(instance, task, call.engine.world.job(call.parameters["job"]), call.base_url)
+        return render_subtask(instance, task, job, call.store, call.base_url)
 
     return list_page(call, "subtaskinfo", (each for each in candidates if each[0] > after), render, None)
 

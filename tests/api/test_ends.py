@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.api.wire import Wire, eventually
+from tests.api.wire import WINDOWS, Wire, eventually
 
 _LATER = {"id": "s", "schedule": {"doNotRunUntil": "2100-01-01T00:00:00Z"}}
 
@@ -75,3 +75,41 @@ async def test_schedule_without_a_job_is_completed_at_once(wire: Wire) -> None:
     assert (deleted["state"], deleted["previousState"]) == ("deleting", "completed")
     assert deleted["eTag"] == schedule["eTag"] == ended.headers["etag"]
     assert deleted["executionInfo"] == {"nextRunTime": "2100-01-01T00:00:00Z"}
+
+
+PLACED = {"numberOfInstances": 2, "coordinationCommandLine": "true"}
+
+
+async def test_directories_of_tasks_on_windows_have_backslashes(wire: Wire) -> None:
+    """Those of tasks, of what is one of several instances, and of what prepares and releases a job; as
+    recorded, also the order in which a subtask is told."""
+    nodes = {"targetDedicatedNodes": 2, "enableInterNodeCommunication": True}
+    await wire.add_pool(virtualMachineConfiguration=WINDOWS, **nodes)
+    await wire.add_job(jobPreparationTask={"commandLine": "true"}, jobReleaseTask={"commandLine": "true"})
+    await wire.add_task(multiInstanceSettings=PLACED)
+    task = await _until(wire, "/jobs/j/tasks/t", "completed")
+    (subtask,) = (await wire.get("/jobs/j/tasks/t/subtasksinfo"))["value"]
+    assert list(subtask) == [
+        "id",
+        "startTime",
+        "endTime",
+        "state",
+        "stateTransitionTime",
+        "previousState",
+        "previousStateTransitionTime",
+        "result",
+        "exitCode",
+        "nodeInfo",
+    ]
+    await wire.post("/jobs/j/terminate")
+    await _until(wire, "/jobs/j", "completed")
+    status = (await wire.get("/jobs/j/jobpreparationandreleasetaskstatus"))["value"][0]
+    told = {
+        "t": [task["nodeInfo"], subtask["nodeInfo"]],
+        "jobpreparation": [status["jobPreparationTaskExecutionInfo"]],
+        "jobrelease": [status["jobReleaseTaskExecutionInfo"]],
+    }
+    for name, places in told.items():
+        for place in places:
+            assert place["taskRootDirectory"] == rf"workitems\j\job-1\{name}"
+            assert place["taskRootDirectoryUrl"].endswith(f"/files/workitems/j/job-1/{name}")

@@ -179,7 +179,8 @@ def _compare_objects(recorded: dict[str, Any], found: dict[str, Any], path: str)
 
 
 def _is_telling(value: Any, path: str) -> bool:
-    """Whether a value must be the recorded one: codes, words from a few, durations, booleans, defaults."""
+    """Whether a value must be the recorded one: codes, words from a few, durations, directories, booleans,
+    defaults."""
     name = path.rpartition(".")[2].removesuffix("[]")
     if isinstance(value, bool):
         return True
@@ -187,7 +188,9 @@ def _is_telling(value: Any, path: str) -> bool:
         return (
             not re.search(r"Count$|Port|numberOfFiles|current|total|Hours", name) and ".value[]" not in path
         )
-    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z]{2,40}|PT?\d[\dA-Z.]*", value))
+    return isinstance(value, str) and bool(
+        re.fullmatch(r"[A-Za-z]{2,40}|PT?\d[\dA-Z.]*|workitems[/\\].*", value)
+    )
 
 
 def _answer_in_time(service: Service, exchange: Exchange, patience_seconds: float) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from batch_emulator.api.views.places import render_directory
 from batch_emulator.resources.model import Job, Preparation, Wire
 from batch_emulator.resources.runs import Run
+from batch_emulator.resources.store import Store
 from batch_emulator.scheduler.launches import own_task_directory
 from batch_emulator.ticks import format_ticks
 
@@ -37,19 +39,18 @@ def render_end(run: Run) -> Wire:
     return wire
 
 
-def render_preparation(found: Preparation, job: Job, base_url: str) -> Wire:
+def render_preparation(found: Preparation, job: Job, store: Store, base_url: str) -> Wire:
     """One entry of List Job Preparation And Release Task Status."""
     node_url = f"{base_url}/pools/{found.pool_id}/nodes/{found.node_id}"
     wire: Wire = {"poolId": found.pool_id, "nodeId": found.node_id, "nodeUrl": node_url}
-    directory = own_task_directory(job, job.spec["jobPreparationTask"])
-    wire["jobPreparationTaskExecutionInfo"] = _render_place(node_url, directory) | render_run(
+
+    def render_place(task: str) -> Wire:
+        directory = own_task_directory(job, job.spec[task])
+        return render_directory(store, found.pool_id, node_url, directory)
+
+    wire["jobPreparationTaskExecutionInfo"] = render_place("jobPreparationTask") | render_run(
         found.preparation
     )
     if found.release:
-        directory = own_task_directory(job, job.spec["jobReleaseTask"])
-        wire["jobReleaseTaskExecutionInfo"] = _render_place(node_url, directory) | _render_once(found.release)
+        wire["jobReleaseTaskExecutionInfo"] = render_place("jobReleaseTask") | _render_once(found.release)
     return wire
-
-
-def _render_place(node_url: str, directory: str) -> Wire:
-    return {"taskRootDirectory": directory, "taskRootDirectoryUrl": f"{node_url}/files/{directory}"}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from batch_emulator.api.views import order
 from batch_emulator.api.views.order import arrange
+from batch_emulator.api.views.places import render_directory
 from batch_emulator.api.views.runs import render_end
 from batch_emulator.resources.model import Job, Task, Wire
 from batch_emulator.resources.runs import Instance
+from batch_emulator.resources.store import Store
 from batch_emulator.scheduler.launches import task_directory
 from batch_emulator.ticks import etag, format_ticks
 
 
-def render_task(task: Task, job: Job, base_url: str) -> Wire:
+def render_task(task: Task, job: Job, store: Store, base_url: str) -> Wire:
     """A task, as Get Task answers it."""
     wire: Wire = {"id": task.id}
     if "displayName" in task.spec:
@@ -30,7 +32,7 @@ def render_task(task: Task, job: Job, base_url: str) -> Wire:
     wire |= arrange(task.spec, order.TASK)
     wire["executionInfo"] = render_execution(task)
     if task.node_id:
-        wire["nodeInfo"] = _render_node_info(task, job, task.node_id, base_url)
+        wire["nodeInfo"] = _render_node_info(task, job, task.node_id, store, base_url)
     elif task.state == "completed":
         # One that was ended before it came to a node, as recorded.
         wire["nodeInfo"] = {}
@@ -59,30 +61,29 @@ def render_execution(task: Task) -> Wire:
     return wire
 
 
-def render_subtask(instance: Instance, task: Task, job: Job, base_url: str) -> Wire:
-    """One entry of List Sub Tasks, from what the model keeps of an instance."""
-    wire: Wire = {
-        "id": instance.id,
-        "nodeInfo": _render_node_info(task, job, instance.node_id, base_url),
-    }
+def render_subtask(instance: Instance, task: Task, job: Job, store: Store, base_url: str) -> Wire:
+    """One entry of List Sub Tasks, from what the model keeps of an instance, in the recorded order."""
+    end = render_end(instance)
+    wire: Wire = {"id": instance.id}
     if instance.started is not None:
         wire["startTime"] = format_ticks(instance.started)
-    wire |= render_end(instance)
+    if "endTime" in end:
+        wire["endTime"] = end["endTime"]
     wire |= {"state": instance.state, "stateTransitionTime": format_ticks(instance.since)}
     if instance.previous_since is not None:
         wire["previousState"] = instance.previous
         wire["previousStateTransitionTime"] = format_ticks(instance.previous_since)
-    return wire
+    wire |= {name: end[name] for name in ("result", "exitCode", "failureInfo") if name in end}
+    return wire | {"nodeInfo": _render_node_info(task, job, instance.node_id, store, base_url)}
 
 
-def _render_node_info(task: Task, job: Job, node_id: str, base_url: str) -> Wire:
-    directory = task_directory(job, task)
-    node_url = f"{base_url}/pools/{task.pool_id}/nodes/{node_id}"
+def _render_node_info(task: Task, job: Job, node_id: str, store: Store, base_url: str) -> Wire:
+    pool_id = task.pool_id or ""
+    node_url = f"{base_url}/pools/{pool_id}/nodes/{node_id}"
     return {
         "affinityId": f"TVM:{node_id}",
         "nodeUrl": node_url,
-        "poolId": task.pool_id,
+        "poolId": pool_id,
         "nodeId": node_id,
-        "taskRootDirectory": directory,
-        "taskRootDirectoryUrl": f"{node_url}/files/{directory}",
+        **render_directory(store, pool_id, node_url, task_directory(job, task)),
     }
