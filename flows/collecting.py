@@ -22,16 +22,35 @@ from tasks.watch.progress import FileCounts
 from tasks.watch.spending import Spending
 from tasks.watch.stall import Patience
 
+Collected = Generator[list[FileResult], None, FanOutError | None]
+
 
 def collect_outputs(
     plan: Plan, spending: Spending, submitted: Submitted, outputs: Outputs, memory: Memory
-) -> Generator[list[FileResult], None, FanOutError | None]:
+) -> Collected:
     """Wait for the Batch tasks, yielding what became of their files as outputs arrive.
 
-    What is there is fetched also when the uploads or the wait have ended badly; then their error is returned.
+    An error that has ended the uploads or the wait is returned: what is there is fetched nevertheless.
     """
-    spec = plan.spec
-    watch = BundleWatch(outputs.logs, submitted.bundles, 1 + spec.max_task_retry_count)
+    watch = BundleWatch(outputs.logs, submitted.bundles, 1 + plan.spec.max_task_retry_count)
+    stopped = yield from _take_while_waiting(plan.spec, spending, submitted, outputs, memory, watch)
+    if stopped is not None:
+        _fetch_unseen(plan, submitted, outputs, watch)
+    leave_time()
+    yield from outputs.finish()
+    return stopped
+
+
+def _take_while_waiting(
+    spec: RunSpec,
+    spending: Spending,
+    submitted: Submitted,
+    outputs: Outputs,
+    memory: Memory,
+    watch: BundleWatch,
+) -> Collected:
+    """Yield what becomes of files until no Batch task is waited for any more; the error that ended the
+    uploads or the wait, if one did."""
     live_output = LiveOutput(outputs.logs, outputs.find_tasks(spec.stream_output))
     stopped = submitted.stopped
     try:
@@ -41,17 +60,14 @@ def collect_outputs(
             memory.keep_up()
     except FanOutError as error:
         stopped = error
-    if stopped is not None:
         leave_time()
-        _fetch_unseen(plan, submitted, outputs, watch)
     live_output.log(is_last=True)
-    leave_time()
-    yield from outputs.finish()
     return stopped
 
 
 def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: BundleWatch) -> None:
     """Fetch the outputs of tasks that completed unseen by the wait, as far as storage answers."""
+    leave_time()
     with left_out_on_failure("A last look at the output container"):
         outputs.begin(watch.read_so_far())
         sources = list_sources(plan.outputs)
