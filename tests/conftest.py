@@ -32,7 +32,7 @@ READ_LOGGERS = ("azure", "batch_emulator", "fan_out", "prefect")
 
 # No timing assertions: an example may take as long as a busy machine needs. Few are enough, as each run has
 # others; who changes what they are about gives `--hypothesis-profile=thorough`.
-hypothesis.settings.register_profile("patient", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("patient")
 
@@ -163,8 +163,8 @@ def storage() -> Iterator[azurite.BlobStorage]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API URL of a real Prefect server, which flows and tasks that are called in this process use.
 
-    It keeps no events, which is a quarter of its work: files of tests that read them have a server of
+    It does nothing by itself, as keep events or run automations: files of tests of that have a server of
     their own.
     """
-    with serve_prefect(tmp_path_factory.mktemp("prefect-server"), keeps_events=False) as api_url:
+    with serve_prefect(tmp_path_factory.mktemp("prefect-server"), has_services=False) as api_url:
         yield api_url

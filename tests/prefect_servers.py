@@ -19,11 +19,23 @@ from tests.certificates import make_certificate
 
 # For events to a server that is gone: each is tried again and again.
 DRAIN_SECONDS = 30
-WITHOUT_EVENTS = {"PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false"}
+# What the server does by itself, beside answering and taking note of task runs: each looks at its database
+# now and then, or at each event, for which flows that are called here have no use. A quarter of its work.
+SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "EVENT_PERSISTER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
+WITHOUT_SERVICES = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SERVICES}
 
 
 @contextmanager
-def serve_prefect(location: Path, keeps_events: bool = True) -> Iterator[str]:
+def serve_prefect(location: Path, has_services: bool = True) -> Iterator[str]:
     """The API URL of a server of the local stack, in Prefect's settings and the environment while the block
     lasts.
 
@@ -35,8 +47,8 @@ def serve_prefect(location: Path, keeps_events: bool = True) -> Iterator[str]:
     settings.temporary.mkdir()
     create_prefect_home(settings.prefect_home)
     spec = services.prefect_server(settings)
-    if not keeps_events:
-        spec = replace(spec, command=replace(spec.command, env={**spec.command.env, **WITHOUT_EVENTS}))
+    if not has_services:
+        spec = replace(spec, command=replace(spec.command, env={**spec.command.env, **WITHOUT_SERVICES}))
     with supervised() as supervisor:
         supervisor.start(spec)
         with using_server(settings) as api_url:

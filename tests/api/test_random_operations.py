@@ -142,7 +142,7 @@ def test_random_operations_have_answers_and_counts_stay_true() -> None:
     run_state_machine_as_test(
         Operations,
         settings=settings(
-            max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=QUIET
+            max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=QUIET
         ),
     )
 
@@ -167,7 +167,7 @@ def spoiled(draw, bodies: st.SearchStrategy[Any]) -> Any:
 
 
 @given(data=st.data(), request=requests)
-@settings(max_examples=300, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
 def check_spoiled_request(service: Service, data: st.DataObject, request: tuple) -> None:
     (method, path), name = request
     body = data.draw(spoiled(BODIES.get(name, ANYTHING)), "body")

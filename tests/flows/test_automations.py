@@ -22,12 +22,20 @@ from deployments.serve import served
 from flows.cleanup import cleanup
 from flows.fan_out import fan_out
 from tests.flows.prefect_events import tell
+from tests.prefect_servers import serve_prefect
 from tests.waiting import nudged, wait_until
 
 SECONDS = 90
 NUDGE_SECONDS = 20
 NAMES = {"fan-out: no heartbeat", "fan-out: over budget", "fan-out: clean up"}
 NOTIFY = "fan-out: notify"
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that runs automations."""
+    with serve_prefect(tmp_path_factory.mktemp("prefect-server")) as api_url:
+        yield api_url
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,7 @@ def test_a_run_that_cannot_begin_says_why(terminal, tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.soak
 def test_a_prefect_server_that_is_not_there_is_told(quiet_environment, monkeypatch, tmp_path):
     """Where PREFECT_API_URL points nowhere, the message says so: exit code 1, no traceback."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "http://127.0.0.1:1")

@@ -28,7 +28,7 @@ from tests.prefect_servers import serve_prefect
 from tests.waiting import wait_until
 
 SECONDS = 60
-# With a server of their own, the only one of the tests that keeps events.
+# With a server of their own, which keeps events.
 pytestmark = pytest.mark.soak
 
 

@@ -69,6 +69,7 @@ def test_what_is_not_there_is_told(results):
         results.read_path("absent")
 
 
+@pytest.mark.soak
 def test_a_process_of_the_flows_knows_it_by_the_variable(results, run_key):
     """Where the variable names the block, the flows' processes keep results there without further ado."""
     program = (

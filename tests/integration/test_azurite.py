@@ -62,6 +62,7 @@ def test_two_at_once_are_apart(storage):
         assert "apart" not in [container.name for container in service.list_containers()]
 
 
+@pytest.mark.soak
 def test_location_keeps_the_data(tmp_path):
     """Blobs in a location of one's own are there at the next start; its log begins anew."""
     with azurite.serve(location=tmp_path / "blobs") as storage, client(storage) as service:

@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,10 @@ import pytest
 from deployments import supervisor as supervisor_module
 from deployments.azurite import new_account_key
 from deployments.errors import ServiceDiedError, StartError
-from deployments.local import environment
-from deployments.local.__main__ import parser, stack_settings
+from deployments.local import environment, services
+from deployments.local.__main__ import main, parser, stack_settings
+from deployments.local.keys import load_keys
+from deployments.local.settings import Settings
 from deployments.locks import locked_at_once
 from deployments.processes import Command, free_port
 from deployments.supervisor import ServiceSpec, interrupted_by_signals, supervised
@@ -170,14 +172,29 @@ def test_an_option_makes_its_setting(option, name, read, tmp_path, monkeypatch):
 
 def test_a_broken_key_is_named(tmp_path):
     """A key that isn't base64 stops the start; the message names the service and has the end of its log."""
-    ports = ["--storage-port", str(free_port()), "--prefect-port", str(free_port())]
     keys = {"prefect": "a:b", "storage": new_account_key(), "batch": "not base64!"}
     (tmp_path / "keys.json").write_text(json.dumps(keys))
-    result = up("--location", str(tmp_path), *ports)
-    assert result.returncode == 1
-    assert "Azure Batch (local) ended with exit code" in result.stderr
-    assert "base64" in result.stderr
-    assert not any(path.name == "env" for path in tmp_path.iterdir())
+    settings = Settings(tmp_path, free_port(), free_port(), free_port(), load_keys(tmp_path))
+    settings.logs.mkdir()
+    settings.temporary.mkdir()
+    said = r"(?s)^Azure Batch \(local\) ended with exit code 1.*base64"
+    with supervised() as supervisor, pytest.raises(ServiceDiedError, match=said):
+        supervisor.start(services.batch(settings))
+
+
+def test_an_error_of_a_service_ends_the_command(monkeypatch, tmp_path, capsys):
+    """Where one can't start, `up` says why, publishes nothing and ends with exit code 1."""
+
+    @contextmanager
+    def serve(*_: object) -> Iterator[None]:
+        raise ServiceDiedError("Azure Batch (local) ended with exit code 1")
+        yield
+
+    monkeypatch.setattr("deployments.local.__main__.serve", serve)
+    env_file = tmp_path / "stack.env"
+    assert main(["up", "--env-file", str(env_file), "--location", str(tmp_path / "data")]) == 1
+    assert "Azure Batch (local) ended with exit code 1" in capsys.readouterr().err
+    assert not env_file.exists()
 
 
 def test_a_location_in_use_is_refused(tmp_path):

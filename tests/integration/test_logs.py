@@ -22,7 +22,9 @@ print(logger.isEnabledFor(logging.INFO), "APILogHandler" in handlers)
 """
 
 
-@pytest.mark.parametrize(("variables", "shown"), [({}, "False False"), (SAID, "True True")])
+@pytest.mark.parametrize(
+    ("variables", "shown"), [({}, "False False"), pytest.param(SAID, "True True", marks=pytest.mark.soak)]
+)
 def test_the_libraries_are_quiet_until_they_are_asked(variables, shown):
     """By default their requests are in no log; as the page says they are in the terminal and with the run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_LOGGING_")}

@@ -19,7 +19,7 @@ from bench.signing import open_account
 from tests.waiting import wait_until
 
 QUIETLY = settings(
-    max_examples=40 * int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "5")),
+    max_examples=25 * int(os.environ.get("RANDOM_REQUESTS_EXAMPLES", "5")),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

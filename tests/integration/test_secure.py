@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -27,7 +27,9 @@ from azure.core.exceptions import (
 import batch_emulator
 from batch_emulator import Account
 from batch_emulator import control_client as control
+from batch_emulator.__main__ import main
 from batch_emulator.faults import Faults, RequestFault
+from batch_emulator.settings import KEY_VARIABLE
 from tests.certificates import make_certificate
 from tests.conformance.conftest import pool_parameters
 from tests.waiting import wait_until
@@ -183,14 +185,22 @@ def test_accounts_do_not_show_their_key(account):
     assert account.key not in repr(account)
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "batch_emulator", "--port", "0", *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+@pytest.fixture
+def start(monkeypatch, capsys) -> Callable[..., tuple[object, str]]:
+    """Run the command in this process: its exit code, and what it has said."""
+
+    def run(*arguments: str) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["batch_emulator", "--port", "0", *arguments])
+        # What else is of the whole process.
+        monkeypatch.setattr("gc.set_threshold", lambda *_: None)
+        monkeypatch.setattr("batch_emulator.__main__.set_up_log", lambda _: None)
+        try:
+            exit_code: object = main()
+        except SystemExit as end:
+            exit_code = end.code
+        return exit_code, "".join(capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -204,21 +214,30 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (["--faults", "absent.json"], "absent.json"),
     ],
 )
-def test_start_with_bad_options(arguments, why):
+def test_start_with_bad_options(start, arguments, why):
     """What cannot be served safely is not served: an error that says what to do, without the key."""
-    ended = run(*arguments)
-    assert ended.returncode != 0
-    assert why in ended.stderr
-    assert "Traceback" not in ended.stderr
+    exit_code, said = start(*arguments)
+    assert exit_code
+    assert why in said
 
 
 @pytest.mark.parametrize(("key", "why"), [("not-base64!", "is not base64"), ("", "is empty")])
-def test_start_with_a_bad_key(key, why):
+def test_start_with_a_bad_key(start, monkeypatch, key, why):
     """A key comes by a variable, as all can see arguments; what is wrong with it is said without it."""
-    ended = run(BATCH_EMULATOR_KEY=key)
-    assert ended.returncode == 1
-    assert f"the account key {why}" in ended.stderr
-    assert "not-base64!" not in ended.stderr
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    exit_code, said = start()
+    assert exit_code == 1
+    assert f"the account key {why}" in said
+    assert "not-base64!" not in said
+
+
+def test_a_process_that_cannot_start_says_so():
+    """Its exit code tells a script, and a line on standard error its user."""
+    argv = [sys.executable, "-m", "batch_emulator", "--port", "0", "--oauth", "basic"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("The local Batch service cannot start: ")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_log_has_no_secrets(tmp_path):

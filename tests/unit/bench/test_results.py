@@ -17,6 +17,8 @@ DRIVE = Drive(1_000, 4.0, 3.0, 1.5, 200_000_000, 30, 0, 100)
 ROW = Row("tea, tr | sort", 3.0, "s", 2.0, "coffee", at_most(1))
 
 
+# The library that draws takes long to load.
+@pytest.mark.soak
 def test_page_numbers_and_plot_are_written(tmp_path):
     """The page has machine, plot and each figure with its verdict; numbers and plot stand beside it."""
     measured = Measured(FACTS, [ROW, Row("more", 3.0, "s", 2.0, "less", at_least(1))], [DRIVE])

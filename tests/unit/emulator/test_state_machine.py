@@ -100,7 +100,7 @@ class Everything(Core):
 
 def test_random_commands_keep_the_core_consistent():
     """Random operations leave indexes, counts, slots and what is kept consistent, crashes included."""
-    examples = int(os.environ.get("STATE_MACHINE_EXAMPLES", "25"))
+    examples = int(os.environ.get("STATE_MACHINE_EXAMPLES", "15"))
     run_state_machine_as_test(
         Everything,
         settings=settings(

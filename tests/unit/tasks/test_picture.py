@@ -132,7 +132,7 @@ def test_long_runs_count_in_minutes():
 
 @pytest.mark.parametrize(
     ("tasks", "nodes", "slots", "failed_every"),
-    [(1500, 20, 2, 1), LARGE_RUN, (10_000, 1, 8, 1)],
+    [(1500, 20, 2, 1), LARGE_RUN, (4_000, 1, 8, 1)],
 )
 def test_any_number_of_tasks_makes_a_small_picture(tasks: int, nodes: int, slots: int, failed_every: int):
     """A thousand or ten thousand tasks, few or all of them failed: less than 300 kB, with failures marked."""
