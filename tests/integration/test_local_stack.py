@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,7 +15,7 @@ from deployments import supervisor as supervisor_module
 from deployments.azurite import new_account_key
 from deployments.errors import ServiceDiedError, StartError
 from deployments.local import environment, services
-from deployments.local.__main__ import main, parser, stack_settings
+from deployments.local.__main__ import main
 from deployments.local.keys import load_keys
 from deployments.local.settings import Settings
 from deployments.locks import locked_at_once
@@ -148,26 +147,6 @@ def test_a_taken_port_is_named(option, name):
     assert name in result.stderr
     assert f"port {port}" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("option", "name", "read"),
-    [
-        ("--location", "location", lambda text: Path(text).resolve()),
-        ("--storage-port", "storage_port", int),
-        ("--batch-port", "batch_port", int),
-        ("--prefect-port", "prefect_port", int),
-        ("--account", "batch_account", str),
-    ],
-)
-def test_an_option_makes_its_setting(option, name, read, tmp_path, monkeypatch):
-    """An option of `up` sets what it is for; a stack is temporary where no location is given."""
-    monkeypatch.chdir(tmp_path)
-    text = str(free_port())
-    with ExitStack() as stack:
-        settings = stack_settings(parser().parse_args(["up", option, text]), stack)
-        assert getattr(settings, name) == read(text)
-        assert settings.is_temporary == (option != "--location")
 
 
 def test_a_broken_key_is_named(tmp_path):
