@@ -78,7 +78,7 @@ def _word_count(text: str) -> int:
 
 def _run_up(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
-        settings = stack_settings(options, stack)
+        settings = _stack_settings(options, stack)
         supervisor = stack.enter_context(serve(settings, say))
         if options.env_file:
             stack.enter_context(environment.published(options.env_file, settings))
@@ -108,7 +108,7 @@ def _run_install(options: argparse.Namespace) -> int:
     return 0
 
 
-def stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
+def _stack_settings(options: argparse.Namespace, stack: ExitStack) -> Settings:
     location = options.location.resolve() if options.location else stack.enter_context(temporary_location())
     ports = stack.enter_context(
         reserved_ports(options.storage_port, options.batch_port, options.prefect_port)
