@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from itertools import accumulate, islice
 from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Semaphore
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture, wait
@@ -58,7 +58,14 @@ def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+# What waits for services is done by two at a time; what reads small files here by one, as two would wait for
+# one interpreter at each call to the disk.
+REQUESTS, READS = BoundedSemaphore(TURNS), BoundedSemaphore(1)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], turns: Semaphore = REQUESTS
+) -> list[Result]:
     """The function's results, in order; after a failure the items not yet begun are left alone.
 
     Context variables are those of the caller: the accounts in use are one. A thread takes one item after
@@ -79,7 +86,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
                 raise
 
     total = len(left)
-    with turn(), ThreadPoolExecutor(SHARD_THREADS) as threads:
+    with turn(turns), ThreadPoolExecutor(SHARD_THREADS) as threads:
         try:
             workers = [threads.submit(copy_context().run, work)]
             if _needs_more(workers[0], left, results):
@@ -92,27 +99,24 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     return [results[number] for number in range(total)]
 
 
-_turns = BoundedSemaphore(TURNS)
-
-
 @contextmanager
-def turn() -> Iterator[None]:
+def turn(turns: Semaphore = REQUESTS) -> Iterator[None]:
     """A block of work over many files, which waits while others have enough for the process to do.
 
     More of them at once would take turns with one interpreter, at each of their calls. Where the process
     mostly waits, for storage or for a disk, all begin.
     """
-    has_turn = _turns.acquire(blocking=False)
+    has_turn = turns.acquire(blocking=False)
     while not has_turn:
         began, used = time.perf_counter(), time.process_time()
-        has_turn = _turns.acquire(timeout=LOOK_SECONDS)
+        has_turn = turns.acquire(timeout=LOOK_SECONDS)
         if not has_turn and _mostly_waits(began, used):
             break
     try:
         yield
     finally:
         if has_turn:
-            _turns.release()
+            turns.release()
 
 
 def _needs_more(worker: Future[None], left: Collection[object], done: Collection[object]) -> bool:

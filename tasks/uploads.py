@@ -280,13 +280,10 @@ def _read_file(path: str | Path) -> tuple[bytes, int, bytes | None]:
     # No file object, which for a small file takes longer to make than all else here.
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        there_bytes = os.fstat(descriptor).st_size
-        wanted = 1 + min(there_bytes, blobs.SMALL_BYTES)
+        wanted = 1 + min(os.fstat(descriptor).st_size, blobs.SMALL_BYTES)
         content = os.read(descriptor, wanted)
-        # One that gave all that it has, and not the byte more that was asked for, has ended.
-        while len(content) not in (there_bytes, wanted) and (
-            more := os.read(descriptor, wanted - len(content))
-        ):
+        # Up to its end, whatever it was said to have: only an empty read tells that.
+        while len(content) < wanted and (more := os.read(descriptor, wanted - len(content))):
             content += more
         digest, size_bytes = hashlib.md5(content, usedforsecurity=False), len(content)
         if size_bytes < wanted:

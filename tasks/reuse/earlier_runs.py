@@ -25,6 +25,7 @@ from tasks.plans import Plan
 from tasks.reuse.output_records import read_records, write_records
 from tasks.reuse.record_lines import OutputRecord, OutputRecords
 from tasks.sharding import (
+    READS,
     SHARD_MAX,
     SHARD_MIN,
     SHARDS_WANTED,
@@ -121,7 +122,7 @@ def _check_candidates(
     held = array("I")
     # Not all at once, as each is made an object.
     for some in split(candidates, SHARD_MAX):
-        found = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), some)
+        found = in_threads(lambda one: _find_unchanged_output(one, recipe, folder), some, READS)
         held.extend(number for number in found if number is not None)
     return Completed(name=UNCHANGED if len(held) == len(candidates) else None, data=as_whole(held))
 

@@ -52,7 +52,7 @@ class InputFiles(PackedSequence[InputFile]):
         self._roots, self._known_roots = array("I"), Interned[str]()
         self._blobs: dict[int, InputBlob] = {}
         for file in files:
-            self._append(file)
+            self.append(file.root, file.name, file.output_name, file.size_bytes, file.blob)
 
     @property
     def names(self) -> Sequence[str]:
@@ -74,13 +74,16 @@ class InputFiles(PackedSequence[InputFile]):
         shared = {(root, f"{parent}{slash}") for root, (parent, slash, _) in split}
         return {_find_folder(self._known_roots[root], below) for root, below in shared}
 
-    def _append(self, file: InputFile) -> None:
-        if file.blob is not None:
-            self._blobs[len(self)] = file.blob
-        self._output_names.append(file.output_name)
-        self._roots.append(self._known_roots.add(file.root))
-        self._sizes.append(file.size_bytes)
-        self._names.append(file.name)
+    def append(
+        self, root: str, name: str, output_name: str, size_bytes: int, blob: InputBlob | None = None
+    ) -> None:
+        """Append a file by what it is, as it need not be made for that."""
+        if blob is not None:
+            self._blobs[len(self)] = blob
+        self._output_names.append(output_name)
+        self._roots.append(self._known_roots.add(root))
+        self._sizes.append(size_bytes)
+        self._names.append(name)
 
     def __len__(self) -> int:
         return len(self._names)

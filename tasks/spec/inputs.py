@@ -11,9 +11,9 @@ from string import Formatter
 from tasks.base.packed import KnownTexts
 from tasks.base.printable import show_name
 from tasks.errors import InputError
-from tasks.spec.blob_places import BlobPlace, InputBlob
+from tasks.spec.blob_places import BlobPlace
 from tasks.spec.file_names import why_no_blob_name, why_no_local_path, why_too_long_below
-from tasks.spec.input_files import InputFile, InputFiles
+from tasks.spec.input_files import InputFiles
 from tasks.spec.local_paths import (
     find_obstacles,
     find_real_folders,
@@ -23,7 +23,7 @@ from tasks.spec.local_paths import (
 )
 from tasks.spec.naming import RESERVED_FOLDERS
 from tasks.spec.output_places import OutputPlace
-from tasks.spec.sources import FoundFile, Sources, find_sources, refuse_problems
+from tasks.spec.sources import Sources, find_sources, refuse_problems
 
 PLACES = ("{stem}", "{suffix}", "{name}")
 
@@ -43,10 +43,7 @@ def make_inputs(
     sources: Sources, output_name: str, output_folder: Path | None, outputs: OutputPlace | None = None
 ) -> InputFiles:
     """The inputs among what was found, each with its output's name."""
-    sized = zip(sources.named, sources.sizes_bytes, strict=True)
-    files = InputFiles(
-        _make_input(file, output_name, size_bytes, sources.blobs.get(file.path)) for file, size_bytes in sized
-    )
+    files = _name_outputs(sources, output_name)
     refuse_problems(_find_bad_outputs(files, output_folder, outputs), "output", "can't be written")
     refuse_problems(_find_clashing_outputs(files), "output", "would get in another's way")
     if outputs is not None:
@@ -77,9 +74,13 @@ def make_inputs(
     return files
 
 
-def _make_input(file: FoundFile, output_name: str, size_bytes: int, blob: InputBlob | None) -> InputFile:
-    output = name_output(file.name, output_name)
-    return InputFile("" if blob else file.root, file.name, output, size_bytes, blob)
+def _name_outputs(sources: Sources, template: str) -> InputFiles:
+    files = InputFiles()
+    for file, size_bytes in zip(sources.named, sources.sizes_bytes, strict=True):
+        blob = sources.blobs.get(file.path) if sources.blobs else None
+        output = name_output(file.name, template)
+        files.append("" if blob else file.root, file.name, output, size_bytes, blob)
+    return files
 
 
 def name_output(name: str, template: str) -> str:

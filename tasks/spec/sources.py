@@ -242,7 +242,7 @@ def _look_at_files(found: Sources) -> Iterator[str]:
     """Note of each file how large it is, and which are links. Why some can't be read."""
     for file in found.named:
         path = file.path
-        if blob := found.blobs.get(path):
+        if found.blobs and (blob := found.blobs.get(path)):
             found.sizes_bytes.append(blob.size_bytes)
             continue
         seen = _look_at(path)

@@ -93,12 +93,13 @@ def test_more_threads_come_where_one_only_waits(monkeypatch):
     assert len(set(in_threads(lambda _: threading.get_ident(), range(100)))) == 1
 
 
-def test_steps_over_files_take_turns_while_the_process_has_enough_to_do(monkeypatch):
+@pytest.mark.parametrize(("turns", "at_once"), [(sharding.REQUESTS, sharding.TURNS), (sharding.READS, 1)])
+def test_steps_over_files_take_turns_while_the_process_has_enough_to_do(turns, at_once, monkeypatch):
     """No more than that are at work at once, unless the process mostly waits: then all begin."""
     at_work, most, lock = [0], [0], threading.Lock()
 
     def work(_: int) -> None:
-        with sharding.turn():
+        with sharding.turn(turns):
             with lock:
                 at_work[0] += 1
                 most[0] = max(most[0], at_work[0])
@@ -109,12 +110,12 @@ def test_steps_over_files_take_turns_while_the_process_has_enough_to_do(monkeypa
     monkeypatch.setattr(sharding, "BUSY_SHARE", 0)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(200)))
-    assert most[0] <= sharding.TURNS
+    assert most[0] <= at_once
     monkeypatch.setattr(sharding, "BUSY_SHARE", 2)
     together = threading.Barrier(8)
 
     def wait(_: int) -> None:
-        with sharding.turn():
+        with sharding.turn(turns):
             together.wait(timeout=30)
 
     with ThreadPoolExecutor(8) as threads:
