@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"/(pools|jobs|jobschedules)/([^/?]+)")
 _TASK = re.compile(r"/jobs/([^/]+)/tasks/([^/]+)")
+_TASKS_MADE = re.compile(r"/jobs/([^/]+)/(?:tasks|addtaskcollection)")
 _NODE_PLACE = re.compile(r"/pools/([^/]+)/nodes/(tvmps_[0-9a-f]{64}_[dp])")
 #: What only the service writes.
 _ANSWERED_ONLY = frozenset(
@@ -109,9 +110,10 @@ def _is_there(exchange: Exchange, place: tuple[str, str]) -> bool:
 
 
 def _missing_tasks(exchanges: list[Exchange]) -> list[tuple[str, str]]:
-    made = {each.path for each in exchanges if each.method == "POST" and each.path.endswith("tasks")}
+    posted = [_TASKS_MADE.fullmatch(each.path) for each in exchanges if each.method == "POST"]
+    made = {found[1] for found in posted if found}
     named = [found.groups() for each in exchanges if (found := _TASK.match(each.path)) and each.status < 400]
-    return list(dict.fromkeys((job, task) for job, task in named if f"/jobs/{job}/tasks" not in made))
+    return list(dict.fromkeys((job, task) for job, task in named if job not in made))
 
 
 def _specification(kind: str, name: str, exchanges: list[Exchange]) -> dict[str, Any]:
