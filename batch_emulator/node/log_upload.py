@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-import httpx
-
 from batch_emulator.node.resource_files import blob_url
-from batch_emulator.node.transfer import StorageError, Transfers, answer
+from batch_emulator.node.transfer import StorageError, TransferError, Transfers
 
 log = logging.getLogger(__name__)
 _HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob", "Content-Type": "text/plain"}
@@ -18,13 +16,13 @@ async def upload_text(container_url: str, blob: str, text: str) -> None:
     transfers = Transfers()
     url = blob_url(container_url, blob)
 
-    async def put(client: httpx.AsyncClient) -> None:
-        async with answer(client, "PUT", url, headers=_HEADERS, content=text.encode()):
+    async def put() -> None:
+        async with transfers.answer("PUT", url, headers=_HEADERS, content=text.encode()):
             pass
 
     try:
         await transfers.attempt(put)
-    except (StorageError, httpx.HTTPError, httpx.InvalidURL) as error:
+    except (StorageError, TransferError) as error:
         log.warning("The log %s could not be uploaded: %s", blob, type(error).__name__)
     finally:
         await transfers.close()

@@ -20,13 +20,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.launch import Failure, WireObject
 from batch_emulator.node.patterns import find_files
 from batch_emulator.node.resource_files import blob_url
-from batch_emulator.node.transfer import StorageError, Transfers, answer, for_each, read_slice
+from batch_emulator.node.transfer import StorageError, TransferError, Transfers, for_each, read_slice
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _WIDTH = 8
@@ -173,7 +171,7 @@ async def _upload(transfers: Transfers, item: _Upload) -> None:
             await _put(transfers, blob_url(item.container_url, item.blob), item.path, 0, size_bytes, headers)
         else:
             await _upload_blocks(transfers, item, size_bytes)
-    except (StorageError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (StorageError, TransferError, OSError, ValueError) as error:
         raise AttemptFailed(
             _code(error),
             FilePath=item.path,
@@ -194,9 +192,9 @@ async def _upload_blocks(transfers: Transfers, item: _Upload, size_bytes: int) -
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
     url = blob_url(item.container_url, item.blob, "comp=blocklist")
 
-    async def commit(client: httpx.AsyncClient) -> None:
+    async def commit() -> None:
         headers = {**_STORAGE_VERSION, **_list_headers(item.headers)}
-        async with answer(client, "PUT", url, headers=headers, content=body):
+        async with transfers.answer("PUT", url, headers=headers, content=body):
             pass
 
     await transfers.attempt(commit)
@@ -220,10 +218,10 @@ async def _put(
 ) -> None:
     sent = {**_STORAGE_VERSION, **headers, "Content-Length": str(size_bytes)}
 
-    async def once(client: httpx.AsyncClient) -> None:
+    async def once() -> None:
         async with (
             aclosing(read_slice(path, offset, size_bytes)) as body,
-            answer(client, "PUT", url, headers=sent, content=body),
+            transfers.answer("PUT", url, headers=sent, content=body),
         ):
             pass
 

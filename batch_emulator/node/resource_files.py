@@ -13,11 +13,17 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
-import httpx
-
 from batch_emulator.node.failures import AttemptFailed
 from batch_emulator.node.launch import WireObject
-from batch_emulator.node.transfer import READ_BYTES, StorageError, Transfers, answer, for_each
+from batch_emulator.node.transfer import (
+    Answer,
+    InvalidUrlError,
+    StorageError,
+    TransferError,
+    Transfers,
+    TransferTimeoutError,
+    for_each,
+)
 
 _DEFAULT_MODE = 0o770
 _WIDTH = 8
@@ -94,7 +100,7 @@ async def _pages(transfers: Transfers, file: WireObject) -> AsyncIterator[list[_
 def _in_container(container: str, name: str, file: WireObject) -> _Download:
     try:
         return _Download(blob_url(container, name), name, _mode(file))
-    except httpx.InvalidURL as error:
+    except InvalidUrlError as error:
         raise AttemptFailed("BlobDownloadMiscError", FilePath=name, Message=str(error)) from error
 
 
@@ -106,10 +112,10 @@ def _no_auto_storage(container_name: str) -> AttemptFailed:
 
 def blob_url(container_url: str, name: str, query: str = "") -> str:
     """The URL of a blob with the container's SAS, and `query` ("comp=block&...") after it. Raises
-    httpx.InvalidURL for a name that no URL can hold."""
+    InvalidUrlError for a name that no URL can hold."""
     if {".", ".."} & set(name.split("/")):
         # Whoever reads a URL takes them out of it, and so means another blob.
-        raise httpx.InvalidURL(f"No URL can hold a blob's name with . or .. between slashes: {name}")
+        raise InvalidUrlError(f"No URL can hold a blob's name with . or .. between slashes: {name}")
     base, _, sas = container_url.partition("?")
     url = f"{base.rstrip('/')}/{quote(name, safe='/~')}"
     parameters = "&".join(part for part in (sas, query) if part)
@@ -124,13 +130,13 @@ async def _list_blobs(
     query = f"restype=container&comp=list&prefix={quote(prefix, safe='')}&marker={quote(marker, safe='')}"
     url = f"{base}?{query}&{sas}"
 
-    async def once(client: httpx.AsyncClient) -> bytes:
-        async with answer(client, "GET", url, headers=_STORAGE_VERSION) as response:
-            return await response.aread()
+    async def once() -> bytes:
+        async with transfers.answer("GET", url, headers=_STORAGE_VERSION) as answer:
+            return await answer.read()
 
     try:
         listing = ElementTree.fromstring(await transfers.attempt(once))
-    except (StorageError, httpx.HTTPError, httpx.InvalidURL, ElementTree.ParseError) as error:
+    except (StorageError, TransferError, ElementTree.ParseError) as error:
         raise AttemptFailed(
             _listing_code(error), BlobSource=container_url, Message=str(error) or type(error).__name__
         ) from error
@@ -155,7 +161,7 @@ def _listing_code(error: Exception) -> str:
 
 
 def _download_code(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, TransferTimeoutError):
         return "BlobDownloadTimedOut"
     status = error.status if isinstance(error, StorageError) else 0
     if status == 404:
@@ -172,14 +178,14 @@ def _is_private(error: Exception) -> bool:
 async def _download(transfers: Transfers, item: _Download, target: Path) -> None:
     _make_directory(target.parent)
 
-    async def once(client: httpx.AsyncClient) -> None:
+    async def once() -> None:
         # Blobs are kept as they are stored: no encoding is asked for and none undone.
-        async with answer(client, "GET", item.url, headers={"Accept-Encoding": "identity"}) as response:
-            await _write(response, target, item.mode)
+        async with transfers.answer("GET", item.url, headers={"Accept-Encoding": "identity"}) as answer:
+            await _write(answer, target, item.mode)
 
     try:
         await transfers.attempt(once)
-    except (StorageError, httpx.HTTPError, httpx.InvalidURL) as error:
+    except (StorageError, TransferError) as error:
         message = str(error) or type(error).__name__
         raise AttemptFailed(
             _download_code(error), BlobSource=item.url, FilePath=str(target), Message=message
@@ -216,14 +222,14 @@ def _make_directory(directory: Path) -> None:
         raise _disk_failure("ResourceDirectoryCreateFailed", directory, error) from error
 
 
-async def _write(response: httpx.Response, target: Path, mode: int) -> None:
+async def _write(answer: Answer, target: Path, mode: int) -> None:
     try:
         descriptor = _create(target, mode)
     except OSError as error:
         raise _disk_failure("ResourceFileCreateFailed", target, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
-            async for piece in response.aiter_raw(READ_BYTES):
+            async for piece in answer.read_pieces():
                 file.write(piece)
     except OSError as error:
         raise _disk_failure("ResourceFileWriteFailed", target, error) from error

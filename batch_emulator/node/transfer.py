@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 from xml.etree import ElementTree
 
-import httpx
+import aiohttp
+from yarl import URL
 
 READ_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_SECONDS = 10
+# Servers close a connection that has rested: Azurite after five seconds.
+_KEEPALIVE_SECONDS = 4
 _MAX_ERROR_BYTES = 64 * 1024
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 # No proxy between this machine and itself, whatever the environment says.
-_DIRECT: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
+_OWN_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+# What storage is not to be told of a body is not made up.
+_NOT_SAID = ("Content-Type", "Accept-Encoding")
 
 T = TypeVar("T")
+
+
+class TransferError(Exception):
+    """A request that got no answer, or only a part of one."""
+
+
+class TransferTimeoutError(TransferError):
+    """Storage was silent for too long."""
+
+
+class InvalidUrlError(TransferError):
+    """A URL that can lead nowhere."""
 
 
 class StorageError(Exception):
@@ -31,108 +48,160 @@ class StorageError(Exception):
         super().__init__(f"HTTP status {status} {code}".rstrip())
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a successful answer."""
+
+    _response: aiohttp.ClientResponse
+
+    async def read(self) -> bytes:
+        """All of it. Raises TransferError if it breaks off."""
+        return b"".join([piece async for piece in self.read_pieces()])
+
+    async def read_pieces(self) -> AsyncIterator[bytes]:
+        """As it comes. Raises TransferError if it breaks off: an error of the client may also be one of the
+        system's, as which a disk fails."""
+        with _translated():
+            async for piece in self._response.content.iter_chunked(READ_BYTES):
+                yield piece
+
+
 @dataclass(slots=True)
 class Transfers:
     """Requests to storage, at most `limit` under way at once, those that met a passing fault tried again.
 
     `retry_delays_seconds` has one pause for each further try. `timeout_seconds` is the longest silence of
-    storage. Belongs to one event loop from its first use.
+    storage, and `slowest_bytes_per_second` how fast it has to take what is sent. Belongs to one event loop
+    from its first use.
     """
 
     limit: int = 16
     timeout_seconds: float = 60
     retry_delays_seconds: tuple[float, ...] = (0.2, 1.0, 3.0)
-    _client: httpx.AsyncClient | None = None
+    slowest_bytes_per_second: float = 128 * 1024
+    _direct: aiohttp.ClientSession | None = None
+    _proxied: aiohttp.ClientSession | None = None
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.limit)
 
-    async def attempt(self, request: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    async def attempt(self, request: Callable[[], Awaitable[T]]) -> T:
         """What `request` returns, tried again after a passing fault. Raises what its last try raised:
-        StorageError, httpx.HTTPError, httpx.InvalidURL, or an error of its own."""
+        StorageError, TransferError, or an error of its own."""
         for delay_seconds in self.retry_delays_seconds:
             try:
                 return await self._once(request)
-            except (StorageError, httpx.TransportError) as error:
+            except (StorageError, TransferError) as error:
                 if not _is_passing(error):
                     raise
             await asyncio.sleep(delay_seconds)
         return await self._once(request)
 
-    async def _once(self, request: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    async def _once(self, request: Callable[[], Awaitable[T]]) -> T:
         async with self._places:
-            if self._client is None:
-                self._client = _open_client(self.limit, self.timeout_seconds)
-            return await request(self._client)
+            return await request()
+
+    @asynccontextmanager
+    async def answer(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | AsyncIterator[bytes] | None = None,
+    ) -> AsyncIterator[Answer]:
+        """A successful answer, its body not yet read. Raises StorageError for any other, and InvalidUrlError
+        for a URL that can lead nowhere."""
+        with _translated():
+            checked = _check(url)
+            client = self._open_client(checked)
+            follows = method == "GET"
+            async with client.request(
+                method,
+                checked,
+                headers=headers,
+                data=content,
+                allow_redirects=follows,
+                timeout=self._limit_time(int(headers.get("Content-Length", 0))),
+            ) as response:
+                if response.status >= 400:
+                    raise StorageError(response.status, await _read_error_code(response))
+                yield Answer(response)
+
+    def _open_client(self, url: URL) -> aiohttp.ClientSession:
+        if url.host in _OWN_HOSTS:
+            self._direct = self._direct or self._make_client(uses_proxies=False)
+            return self._direct
+        self._proxied = self._proxied or self._make_client(uses_proxies=True)
+        return self._proxied
+
+    def _limit_time(self, sent_bytes: int) -> aiohttp.ClientTimeout:
+        """The limits of a request. The client looks at no silence while it sends."""
+        return aiohttp.ClientTimeout(
+            total=self.timeout_seconds + sent_bytes / self.slowest_bytes_per_second if sent_bytes else None,
+            sock_connect=min(self.timeout_seconds, _CONNECT_TIMEOUT_SECONDS),
+            sock_read=self.timeout_seconds,
+        )
+
+    def _make_client(self, uses_proxies: bool) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            # `Transfers` counts the requests itself.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+            trust_env=uses_proxies,
+            # Blobs are kept as they are stored.
+            auto_decompress=False,
+            skip_auto_headers=_NOT_SAID,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            requote_redirect_url=False,
+        )
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        for client in (self._direct, self._proxied):
+            if client is not None:
+                await client.close()
 
 
-def _open_client(limit: int, timeout_seconds: float) -> httpx.AsyncClient:
-    timeout = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_TIMEOUT_SECONDS))
-    # `Transfers` counts the requests itself: thousands that wait would slow the client's own queue down.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=limit)
-    return httpx.AsyncClient(timeout=timeout, limits=limits, mounts=_DIRECT)
-
-
-def _is_passing(error: Exception) -> bool:
+def _is_passing(error: StorageError | TransferError) -> bool:
     if isinstance(error, StorageError):
         return error.status in _PASSING_STATUSES
-    return not isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
+    return not isinstance(error, InvalidUrlError)
 
 
-@asynccontextmanager
-async def answer(
-    client: httpx.AsyncClient,
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    content: bytes | AsyncIterator[bytes] | None = None,
-) -> AsyncIterator[httpx.Response]:
-    """A successful answer, its body not yet read. Raises StorageError for any other, and httpx.InvalidURL for
-    a URL that can lead nowhere."""
-    response = await _send(client, method, url, dict(headers), content)
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A block whose errors of the client become our own."""
     try:
-        if response.status_code >= 400:
-            raise StorageError(response.status_code, await _error_code(response))
-        yield response
-    finally:
-        await response.aclose()
+        yield
+    except (aiohttp.InvalidURL, aiohttp.TooManyRedirects) as error:
+        raise InvalidUrlError(str(error)) from error
+    except asyncio.TimeoutError as error:
+        raise TransferTimeoutError(str(error) or "storage was silent for too long") from error
+    except aiohttp.ClientError as error:
+        raise TransferError(str(error) or type(error).__name__) from error
 
 
-async def _send(
-    client: httpx.AsyncClient,
-    method: str,
-    url: str,
-    headers: dict[str, str],
-    content: bytes | AsyncIterator[bytes] | None,
-) -> httpx.Response:
+def _check(url: str) -> URL:
+    """A URL as it was given, with nothing quoted anew. Raises InvalidUrlError."""
     try:
-        request = client.build_request(method, _checked(url), headers=headers, content=content)
-        return await client.send(request, stream=True, follow_redirects=method == "GET")
+        parsed = URL(url, encoded=True)
+        port = parsed.port
     except ValueError as error:
-        # URLs are any text that clients give, and httpx does not refuse each as such.
-        raise httpx.InvalidURL(str(error)) from error
-
-
-def _checked(url: str) -> httpx.URL:
-    parsed = httpx.URL(url)
-    if parsed.port is not None and not 0 < parsed.port < 65536:
-        # The socket would say so, in an error that is not httpx's.
-        raise httpx.InvalidURL(f"There is no port {parsed.port}")
+        # URLs are any text that clients give.
+        raise InvalidUrlError(str(error)) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidUrlError("It is no URL of http or https")
+    if not port:
+        raise InvalidUrlError(f"There is no port {port}")
     return parsed
 
 
-async def _error_code(response: httpx.Response) -> str:
+async def _read_error_code(response: aiohttp.ClientResponse) -> str:
     code = response.headers.get("x-ms-error-code")
     if code or "xml" not in response.headers.get("content-type", ""):
         return code or ""
     body = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.content.iter_any():
         body = (body + chunk)[:_MAX_ERROR_BYTES]
     try:
         return ElementTree.fromstring(body).findtext("Code", "")

@@ -12,6 +12,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from batch_emulator.node.failures import AttemptFailed
+from batch_emulator.node.output_files import BLOCK_BYTES
 from batch_emulator.node.resource_files import download_resource_files
 from batch_emulator.node.transfer import Transfers
 from tests.integration.nodes.storing import (
@@ -68,10 +69,16 @@ async def test_lasting_faults_have_their_code(
     assert (failure.code, len(seen)) == (code, tries)
 
 
-async def test_silence_is_a_timeout(wd: Path) -> None:
-    """Storage that says nothing for too long is BlobDownloadTimedOut, a ServerError."""
+@pytest.mark.parametrize(
+    "said",
+    ["", "HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\nonly"],
+)
+async def test_silence_is_a_timeout(wd: Path, said: str) -> None:
+    """Storage that says nothing for too long, also in the midst of a file, is BlobDownloadTimedOut, a
+    ServerError."""
 
-    async def handle(reader: asyncio.StreamReader, _: asyncio.StreamWriter, number: int) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        writer.write(said.encode())
         await reader.read()
 
     transfers = Transfers(timeout_seconds=0.1, retry_delays_seconds=(0.01,))
@@ -79,6 +86,24 @@ async def test_silence_is_a_timeout(wd: Path) -> None:
         failure = await download_failure(transfers, wd, httpUrl=url, filePath="x")
         await transfers.close()
     assert (failure.category, failure.code) == ("ServerError", "BlobDownloadTimedOut")
+
+
+async def test_storage_that_takes_nothing_is_a_failure(wd: Path) -> None:
+    """Of a file that is too large for what lies between two sockets."""
+
+    async def handle(reader: asyncio.StreamReader, _: asyncio.StreamWriter, number: int) -> None:
+        while not reader.at_eof():
+            await asyncio.sleep(0.01)
+
+    (wd / "large").write_bytes(bytes(BLOCK_BYTES))
+    transfers = Transfers(
+        timeout_seconds=0.1, retry_delays_seconds=(), slowest_bytes_per_second=10 * BLOCK_BYTES
+    )
+    async with server(handle) as url:
+        failure = await asyncio.wait_for(upload(transfers, wd, output("large", url)), 30)
+        await transfers.close()
+    assert failure is not None
+    assert failure.code == "FileUploadMiscError"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "ftp://127.0.0.1/x", "no url", "http://[/", ""])
