@@ -166,11 +166,6 @@ class KnownTexts:
             self._grow()
         return number
 
-    def add_new(self, text: str) -> bool:
-        """Whether a text was none of them; it is from now on."""
-        count = len(self)
-        return self.add(text) == count
-
     def _find_place(self, digest: bytes | bytearray) -> int:
         """Where in the table the number of a digest stands, or would: at its first bytes, or behind."""
         table, digests, size = self._table, self._digests, len(self._table)
