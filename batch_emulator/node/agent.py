@@ -5,18 +5,8 @@ meanwhile is remembered with its exit code. It is a program of the standard libr
 
     agent.py LISTENER_DESCRIPTOR FOLDER keeps|ends
 
-The service speaks to it over a socket, one JSON array a line. The service says
-
-    ["start", name, {program, arguments, directory, environment, stdout, stderr, appends, leaves_running,
-                     deadline}]
-    ["signal", name, number]      to the process group of a running command, which then leaves nothing running
-    ["forget", name, ...]         their ends have been written down by the service
-    ["settled"]                   what becomes of all that ran before has been written down, too
-    ["quit"]                      kill everything and end
-
-and is told `["hello", running, ended, knows]` once, then `["started", name, pid]` and `["ended", name, code,
-error]`. `name` is that of an attempt, never used twice. Where the service is gone, an agent that `keeps` goes
-on until nothing runs, leaves ENDED in its folder and ends; one that `ends` kills what runs at once. An agent
+What the two say to each other stands in `agent_socket`. Where the service is gone, an agent that `keeps`
+goes on until nothing runs, leaves ENDED in its folder and ends; one that `ends` kills what runs at once. It
 `knows` what an earlier service had started if that was settled with it, or with the one that left it ENDED.
 """
 
@@ -39,6 +29,7 @@ PROCESS_ID = "agent.pid"
 TASK_DIRECTORY = "AZ_BATCH_TASK_DIR"
 _READ_BYTES = 1 << 16
 _MAX_KILL_ROUNDS = 20
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Agent:
@@ -55,6 +46,7 @@ class Agent:
         self._unread = b""
         self._unsent: list[bytes] = []
         self._wanted = True
+        self._adopts = _adopt_orphans()
         self._child_signals = _child_signals()
         self._selector = selectors.DefaultSelector()
 
@@ -151,17 +143,26 @@ class Agent:
             while self._child_signals.recv(4096):
                 pass
         for pid in _ended_children(process for process, _ in self._running.values()):
-            name = self._names.pop(pid)
-            process, order = self._running.pop(name)
+            if pid not in self._names:
+                os.waitpid(pid, 0)
+                continue
+            process, order = self._running.pop(name := self._names.pop(pid))
             if not order["leaves_running"]:
                 # While the leader is not reaped nobody else can get its id, and so its group's.
                 _signal_group(pid, signal.SIGKILL)
-            self._note_end(name, process.wait(), None)
+            self._note_end(name, process.wait(), None, self._may_have_left())
         self._end_when_idle()
 
-    def _note_end(self, name: str, code: int | None, error: str | None) -> None:
+    def _may_have_left(self) -> bool:
+        """Whether what a command has started may go on after it: such processes are children by now."""
+        with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            running = {process.pid for process, _ in self._running.values()}
+            return not self._adopts or not running.issuperset(map(int, file.read().split()))
+        return True
+
+    def _note_end(self, name: str, code: int | None, error: str | None, may_have_left: bool = False) -> None:
         self._ended[name] = code, error
-        self._tell("ended", name, code, error)
+        self._tell("ended", name, code, error, may_have_left)
 
     def _tell(self, *message: Any) -> None:
         if self._client is not None:
@@ -182,17 +183,24 @@ class Agent:
             _write_whole(os.path.join(self._folder, ENDED), json.dumps([_boot_id(), self._ended]))
         if not self._keeps and self._client is None:
             # What left its group. A service that is still there looks for that itself.
-            _kill_below(os.path.dirname(self._folder))
-        self._listener.close()
-        if self._client is not None:
-            self._client.close()
+            top = os.path.join(os.path.dirname(self._folder), "")
+            kill_all(lambda: [pid for pid, directory in marked_in_proc() if directory.startswith(top)])
+
+
+def _adopt_orphans() -> bool:
+    """Have what loses its parent below this process become its child, as Linux can. Whether it does."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    return False
 
 
 def _child_signals() -> socket.socket:
     """Can be read when a child has ended."""
     readable, writable = socket.socketpair()
-    for end in (readable, writable):
-        end.setblocking(False)
+    readable.setblocking(False)
+    writable.setblocking(False)
     signal.set_wakeup_fd(writable.detach(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return readable
@@ -211,12 +219,6 @@ def _ended_children(processes: Iterable[subprocess.Popen[bytes]]) -> Iterator[in
 def _signal_group(group: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _kill_below(location: str) -> None:
-    """Kill each process of a task there."""
-    top = os.path.join(location, "")
-    kill_all(lambda: [pid for pid, directory in marked_in_proc() if directory.startswith(top)])
 
 
 def kill_all(find: Callable[[], Iterable[int]]) -> int:

@@ -33,13 +33,15 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class Running:
     """A command that the agent runs, or has run. `ended` has its exit code, -n for signal n; or raises
-    AttemptFailed. `pid` is known soon after the start. `deadline` is one of `time.monotonic`."""
+    AttemptFailed. `pid` is known soon after the start. `deadline` is one of `time.monotonic`.
+    `may_have_left` is known at the end."""
 
     name: str
     ended: asyncio.Future[int]
     link: AgentLink
     deadline: float | None = None
     pid: int | None = None
+    may_have_left: bool = True
 
     def seconds_left(self) -> float | None:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
@@ -112,7 +114,7 @@ class AgentLink:
         self.say("settled")
 
     def start(self, name: str, order: dict[str, Any]) -> Running:
-        """Start a command; `order` is as `agent` has it."""
+        """Start a command; `order` is as `agent_socket` has it."""
         if self._socket is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._use(self._start_agent())
@@ -221,9 +223,11 @@ class AgentLink:
         if name in self._running:
             self._running[name].pid = pid
 
-    def _on_ended(self, name: str, code: int | None, error: str | None) -> None:
+    def _on_ended(self, name: str, code: int | None, error: str | None, may_have_left: bool = True) -> None:
+        """The agent of an earlier version says less."""
         running = self._running.pop(name, None) or self._left.get(name)
         if running is not None:
+            running.may_have_left = may_have_left
             _settle(running, code, error)
 
     def _lose_agent(self) -> None:

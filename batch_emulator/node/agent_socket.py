@@ -1,4 +1,18 @@
-"""The socket between the service and the node agent: one JSON array a line, each way."""
+"""The socket between the service and the node agent: one JSON array a line, each way.
+
+The service says
+
+    ["start", name, {program, arguments, directory, environment, stdout, stderr, appends, leaves_running,
+                     deadline}]
+    ["signal", name, number]      to the process group of a running command, which then leaves nothing running
+    ["forget", name, ...]         their ends have been written down by the service
+    ["settled"]                   what becomes of all that ran before has been written down, too
+    ["quit"]                      kill everything and end
+
+and is told `["hello", running, ended, knows]` once, then `["started", name, pid]` and `["ended", name, code,
+error, may_have_left]`. `name` is that of an attempt, never used twice. `may_have_left`: something that the
+command has started may still run, outside of its process group.
+"""
 
 from __future__ import annotations
 

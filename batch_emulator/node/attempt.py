@@ -93,7 +93,7 @@ async def carry_out(
         if attempt.containers:
             # Its client is gone; what ran in it need not be.
             await attempt.containers.remove(launch)
-    if launch.stage != "coordination" or ended.cause != "itself":
+    if ended.may_have_left and (launch.stage != "coordination" or ended.cause != "itself"):
         equipment.sweeper.later(directory)
     return stopped_outcome(ended.code) if ended.cause == "stop" else await _conclude(attempt, ended)
 

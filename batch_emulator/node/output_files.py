@@ -61,7 +61,7 @@ async def upload_output_files(
     wanted = [file for file in output_files if _applies(file, exit_code)]
     if not wanted:
         return None
-    uploads = await _find_in_thread(wanted, task_directory / "wd", environment)
+    uploads = await _find(wanted, task_directory / "wd", environment)
     report = _Report()
 
     async def upload(item: _Upload) -> None:
@@ -76,10 +76,13 @@ async def upload_output_files(
     return report.failed[0][1] if report.failed else None
 
 
-async def _find_in_thread(
+async def _find(
     output_files: list[WireObject], working_directory: Path, environment: Mapping[str, str]
 ) -> list[_Upload]:
-    """Wildcards may have to walk through a big tree, which ends when this is cancelled."""
+    """Wildcards may have to walk through a big tree, which ends when this is cancelled. Plain names are
+    looked for at once: a thread costs more than that."""
+    if not any(glob.has_magic(file["filePattern"]) or "$" in file["filePattern"] for file in output_files):
+        return _find_all(output_files, working_directory, environment, lambda: True)
     given_up = threading.Event()
     try:
         return await asyncio.to_thread(

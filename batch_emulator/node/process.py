@@ -5,7 +5,8 @@ separates, single quotes keep everything, double quotes and backslashes escape; 
 mean nothing.
 
 A command leads a session, and so a process group, of its own. What it leaves behind in its group is killed
-when it ends; what left the group (setsid, daemons) is found by its environment: AZ_BATCH_TASK_DIR.
+when it ends; what left the group (setsid, daemons) is found by its environment: AZ_BATCH_TASK_DIR. Who looks
+at all processes reads them all, so nobody does where the agent can tell that nothing was left.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,10 +64,12 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """`code` is the exit code, or -n for signal n; `cause` says who ended the process."""
+    """`code` is the exit code, or -n for signal n; `cause` says who ended the process, and `may_have_left`
+    whether something that it has started may still run."""
 
     code: int
     cause: Cause
+    may_have_left: bool = field(default=True, compare=False)
 
 
 def split_command_line(command_line: str) -> list[str]:
@@ -158,7 +161,7 @@ async def watch(running: Running, stop: asyncio.Future[None], grace_seconds: flo
         running.signal(signal.SIGKILL)
         await asyncio.wait((running.ended,))
         raise
-    return Exit(running.ended.result(), cause)
+    return Exit(running.ended.result(), cause, running.may_have_left)
 
 
 def _cause(exited: asyncio.Future[int], stop: asyncio.Future[None]) -> Cause:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import psutil
 import pytest
 
 from batch_emulator.node import process
+from batch_emulator.node.process_runner import ProcessRunner
 from tests.integration.nodes.commands import run, stdout
+from tests.integration.nodes.tasks import TASK, start, text
 from tests.integration.nodes.waiting import is_running, wait_until
 
 
@@ -74,6 +77,34 @@ def _setsid_child(directory: Path) -> int:
     text = stdout(directory)
     child = psutil.Process(int(text)) if text.endswith("\n") else None
     return child.pid if child and child.name() == "sleep" else 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to who asks for them")
+@pytest.mark.parametrize(
+    ("line", "may_have_left"),
+    [
+        ("true", False),
+        ("/bin/sh -c 'sleep 60 & (sleep 60 &)'", True),
+        ("/bin/sh -c '(setsid sleep 60 &)'", True),
+        ("/bin/sh -c 'env -i setsid sleep 0 & wait'", False),
+    ],
+)
+async def test_what_is_left_is_known(directory: Path, line: str, may_have_left: bool) -> None:
+    """Who has run a command knows whether anything may go on that it has started."""
+    ended = await run(directory, line)
+    assert (ended.code, ended.may_have_left) == (0, may_have_left)
+    process.kill_strays({str(directory)})
+
+
+async def test_adopted_processes_are_reaped(runner: ProcessRunner) -> None:
+    """Who loses its parent and ends while its task runs is no zombie, and no reason to look for others."""
+    line = "/bin/sh -c '(setsid sh -c \"echo \\$\\$\" &); while [ ! -s ../stdout.txt ]; do :; done; sleep 60'"
+    running = start(runner, line)
+    await wait_until(lambda: text(runner))
+    orphan = int(text(runner))
+    await wait_until(lambda: not psutil.pid_exists(orphan))
+    runner.stop("n1", TASK)
+    await running
 
 
 async def test_daemons_are_found_by_their_environment(directory: Path) -> None:
