@@ -2,9 +2,9 @@
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
 
 from prefect import task
 
@@ -12,13 +12,13 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.places import find_at
 from tasks.azure.storage_accounts import at_account
-from tasks.base.packed import PackedSequence, Selection
+from tasks.base.packed import KnownTexts, PackedSequence, Selection
 from tasks.downloads import local_path
 from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import identify_work
 from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
-from tasks.sharding import FILES_EACH_VISIBLE, in_threads
+from tasks.sharding import FILES_EACH_VISIBLE, SHARD_MAX, in_threads
 from tasks.spec.file_results import FileResult
 from tasks.spec.input_files import InputFile, list_names, list_output_names
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
@@ -27,7 +27,8 @@ from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED, FileResults
 from tasks.spec.sources import refuse_problems
 from tasks.step import NOT_CACHED, RETRIED, Whole, as_whole, opaque, take_whole
 
-Kind = Literal["unchanged", "own", "foreign"]
+# What lies where a file's output is to be.
+NOTHING, UNCHANGED, OWN, FOREIGN = range(4)
 
 
 @dataclass(frozen=True)
@@ -117,46 +118,48 @@ def _find_delivered(plan: Plan, recipe: str) -> Existing:
     """What lies in a place in blob storage, by what the blobs say of themselves."""
     assert plan.given_outputs is not None
     kinds = take_whole(look_up_delivered(plan.given_outputs, opaque(plan.files), recipe))
-    return Existing(*(_list_numbers(kinds, plan, kind) for kind in ("unchanged", "foreign")))
+    return Existing(_list_numbers(kinds, UNCHANGED), _list_numbers(kinds, FOREIGN))
 
 
-def _list_numbers(kinds: Mapping[str, Kind], plan: Plan, kind: Kind) -> Sequence[int]:
-    names = enumerate(list_names(plan.files))
-    return array("I", (number for number, name in names if kinds.get(name) == kind))
+def _list_numbers(kinds: bytearray, wanted: int) -> Sequence[int]:
+    return array("I", (number for number, kind in enumerate(kinds) if kind == wanted))
 
 
 # Not cached: it is how the outputs are known that need not be made again.
 @task(name="look up outputs", task_run_name="look up outputs", **NOT_CACHED, **RETRIED)
-def look_up_delivered(
-    outputs: OutputPlace, files: Sequence[InputFile], recipe: str
-) -> Whole[dict[str, Kind]]:
-    """Of the files that have a blob where their output is to be, what that is."""
-    there = dict(_find_blobs(outputs, files))
-    found = [file for file in files if file.output_name in there]
-    kinds: list[Kind] = in_threads(lambda file: _judge(file, there[file.output_name], recipe, outputs), found)
-    return as_whole({file.name: kind for file, kind in zip(found, kinds, strict=True)})
+def look_up_delivered(outputs: OutputPlace, files: Sequence[InputFile], recipe: str) -> Whole[bytearray]:
+    """What lies where the output of each of the files is to be, by their numbers."""
+    kinds, names = bytearray(len(files)), KnownTexts(list_output_names(files))
+    numbered = ((names.find(name), blob) for name, blob in _find_blobs(outputs, files))
+    found = ((number, blob) for number, blob in numbered if number is not None)
+    # Not all at once, as what a listing tells of each takes memory.
+    while some := [*islice(found, SHARD_MAX)]:
+        judged = in_threads(lambda one: _judge(files[one[0]], one[1], recipe, outputs), some)
+        for (number, _), kind in zip(some, judged, strict=True):
+            kinds[number] = kind
+    return as_whole(kinds)
 
 
 def _find_blobs(outputs: OutputPlace, files: Sequence[InputFile]) -> Iterator[tuple[str, Blob]]:
-    """The blobs under the names of outputs: few by a request each, many by one listing."""
-    names = {file.output_name for file in files}
-    if len(names) <= FILES_EACH_VISIBLE:
-        there = in_threads(lambda name: find_at(outputs.locate(name)), sorted(names))
-        yield from ((name, blob) for name, blob in zip(sorted(names), there, strict=True) if blob)
+    """The blobs under the names of few outputs, by a request each; for many those of one listing, which may
+    have others too."""
+    if len(files) <= FILES_EACH_VISIBLE:
+        names = sorted(list_output_names(files))
+        there = in_threads(lambda name: find_at(outputs.locate(name)), names)
+        yield from ((name, blob) for name, blob in zip(names, there, strict=True) if blob)
         return
     with at_account(outputs.account):
         for name, blob in blobs.list_blobs(outputs.container, outputs.prefix):
-            if name.removeprefix(outputs.prefix) in names:
-                yield name.removeprefix(outputs.prefix), blob
+            yield name.removeprefix(outputs.prefix), blob
 
 
-def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> Kind:
+def _judge(file: InputFile, blob: Blob, recipe: str, outputs: OutputPlace) -> int:
     if blob.metadata.get(RECIPE_METADATA) != recipe:
-        return "foreign"
+        return FOREIGN
     if blob.metadata.get(SOURCE_METADATA) == identify_work(file, recipe, outputs).source:
-        return "unchanged"
+        return UNCHANGED
     # Nobody can write over one in the archive tier.
-    return "foreign" if blob.is_archived else "own"
+    return FOREIGN if blob.is_archived else OWN
 
 
 def _find_local(plan: Plan, unchanged: Sequence[int]) -> Existing:

@@ -76,4 +76,5 @@ def find_returned(step: Task) -> Any:
 def is_item_by_item(returned: Any) -> bool:
     if get_origin(returned) not in (list, tuple, dict):
         return False
-    return get_origin(returned) is dict or get_origin(get_args(returned)[0]) not in (list, dict)
+    item = get_args(returned)[0]
+    return get_origin(returned) is dict or (get_origin(item) or item) not in (list, dict, bytearray)
