@@ -5,7 +5,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from operator import le
 from typing import NamedTuple
 
@@ -91,9 +91,9 @@ class OutputRecords(Mapping[str, OutputRecord]):
 
     def cut(self, start: int, end: int) -> Iterator[bytes]:
         """The lines between two numbers, in order."""
-        text, ends = self._text, self._ends
-        bounds = zip(islice(ends, start, end), islice(ends, start + 1, end + 1), strict=True)
-        return (bytes(text[begin:end]) for begin, end in bounds)
+        # Of the ends a slice, as `islice` would pass by all before it each time.
+        text, ends = self._text, self._ends[start : end + 1]
+        return (bytes(text[begin:end]) for begin, end in pairwise(ends))
 
     def _cut_one(self, number: int) -> bytes:
         return bytes(self._text[self._ends[number] : self._ends[number + 1]])

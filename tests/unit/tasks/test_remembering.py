@@ -2,6 +2,7 @@
 
 import json
 import math
+from array import array
 from itertools import starmap
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,3 +134,23 @@ def test_records_are_found_in_whatever_order_they_were_kept_and_are_asked_for(th
     }
     assert dict(merged) == {**there, **made}
     assert sorted(merged.cut(0, len(merged))) == [*merge_lines(new, packed)]
+
+
+class Steps(array):
+    """Numbers that count how many of them were passed in loops."""
+
+    taken = 0
+
+    def __iter__(self):
+        for number in super().__iter__():
+            Steps.taken += 1
+            yield number
+
+
+def test_records_are_merged_in_one_pass():
+    """None is passed by again for each that was made."""
+    names = [f"{number:04}" for number in range(500)]
+    packed = OutputRecords(spell_record(name, OutputRecord("1", "aa")) for name in names)
+    packed._ends = Steps("Q", packed._ends)
+    assert len([*merge_lines(OutputRecords(packed.cut(0, 500)), packed)]) == 500
+    assert Steps.taken <= 2 * 501
