@@ -13,6 +13,7 @@ RUN_KEY = re.compile(SLUG)
 RUN_KEY_MAX = 50
 # A Batch task's id has 64 characters, of which a source's digest takes 32.
 SLUG_MAX = 31
+_NOT_IN_SLUGS = re.compile(r"[^A-Za-z0-9]+")
 # In the output container: what tasks have printed, kept beyond their nodes.
 LOGS_FOLDER = ".logs"
 LOGS = ("stdout.txt", "stderr.txt")
@@ -88,7 +89,7 @@ def name_task(name: str, source: str) -> str:
     So another attempt finds the tasks of the one before, and a file is run anew if anything has changed that
     makes its output.
     """
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[-SLUG_MAX:].strip("-")
+    slug = _NOT_IN_SLUGS.sub("-", name).strip("-")[-SLUG_MAX:].strip("-")
     return f"{slug}-{source}" if slug else source
 
 
