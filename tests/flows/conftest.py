@@ -29,7 +29,13 @@ def batch_account() -> Iterator[Account]:
     """A local Batch service for the whole session, on whose nodes `python3` is this Python."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        with batch_emulator.serve(port=0) as account:
+        with batch_emulator.serve(
+            port=0,
+            node_allocation_seconds=0.05,
+            node_boot_seconds=0.1,
+            node_removal_seconds=0.05,
+            deletion_seconds=0.1,
+        ) as account:
             yield account
 
 

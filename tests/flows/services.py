@@ -49,6 +49,8 @@ def wait_for_remains(run_key: str, expected: set[str], pool_id: str | None = Non
         lambda: remains_of(run_key, pool_id) == expected,
         GONE_WITHIN_SECONDS,
         f"end of the deletion of all but {sorted(expected)} of the run {run_key}",
+        # Each look is five requests, and what is deleted is gone after as long.
+        interval=0.2,
     )
 
 

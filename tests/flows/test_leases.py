@@ -253,14 +253,15 @@ def is_running(job_id: str) -> bool:
 def test_a_pool_on_its_way_out_is_waited_for(storage, use_batch, monkeypatch, run_key):
     """The step that comes to it waits, to the end of the run's time if it has to, and makes the pool anew."""
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", storage.connection_string)
-    with batch_emulator.serve(port=0, speed=50, deletion_seconds=100) as account:
+    with batch_emulator.serve(port=0, speed=50, deletion_seconds=150) as account:
         use_batch(account)
         names, options = names_of_run(run_key), RunOptions()
         image = choose_image.fn(options.pool.image)
         create_pool.fn(names, options, image)
         batch().begin_delete_pool(names.pool_id)
         with (
-            run_deadline(0.3),
+            # Long enough for a request on a busy machine, and shorter than the deletion takes.
+            run_deadline(1.0),
             pytest.raises(BusyError, match="That was not over when time was up"),
         ):
             create_pool.fn(names, options, image)
