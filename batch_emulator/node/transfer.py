@@ -7,7 +7,10 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TypeVar
+from urllib.parse import quote
+from urllib.request import getproxies, proxy_bypass
 from xml.etree import ElementTree
 
 import aiohttp
@@ -19,8 +22,8 @@ _CONNECT_TIMEOUT_SECONDS = 10
 _KEEPALIVE_SECONDS = 4
 _MAX_ERROR_BYTES = 64 * 1024
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-# No proxy between this machine and itself, whatever the environment says.
-_OWN_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+# All that a URL is made of; the rest has to be quoted.
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[\\]^`{|}~\"<>"
 # What storage is not to be told of a body is not made up.
 _NOT_SAID = ("Content-Type", "Accept-Encoding")
 
@@ -36,11 +39,11 @@ class TransferTimeoutError(TransferError):
 
 
 class InvalidUrlError(TransferError):
-    """A URL that can lead nowhere."""
+    """A URL that can lead nowhere, or a header that nobody can send."""
 
 
 class StorageError(Exception):
-    """An answer with status >= 400; `code` is storage's error code, or empty."""
+    """An answer that is no success; `code` is storage's error code, or empty."""
 
     def __init__(self, status: int, code: str):
         self.status = status
@@ -79,8 +82,7 @@ class Transfers:
     timeout_seconds: float = 60
     retry_delays_seconds: tuple[float, ...] = (0.2, 1.0, 3.0)
     slowest_bytes_per_second: float = 128 * 1024
-    _direct: aiohttp.ClientSession | None = None
-    _proxied: aiohttp.ClientSession | None = None
+    _client: aiohttp.ClientSession | None = None
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,26 +117,20 @@ class Transfers:
         for a URL that can lead nowhere."""
         with _translated():
             checked = _check(url)
-            client = self._open_client(checked)
-            follows = method == "GET"
-            async with client.request(
+            self._client = self._client or _make_client()
+            async with self._client.request(
                 method,
                 checked,
                 headers=headers,
                 data=content,
-                allow_redirects=follows,
+                allow_redirects=method == "GET",
+                proxy=_find_proxy(checked),
                 timeout=self._limit_time(int(headers.get("Content-Length", 0))),
             ) as response:
-                if response.status >= 400:
+                # Nor has storage taken what it sends elsewhere.
+                if not 200 <= response.status < 300:
                     raise StorageError(response.status, await _read_error_code(response))
                 yield Answer(response)
-
-    def _open_client(self, url: URL) -> aiohttp.ClientSession:
-        if url.host in _OWN_HOSTS:
-            self._direct = self._direct or self._make_client(uses_proxies=False)
-            return self._direct
-        self._proxied = self._proxied or self._make_client(uses_proxies=True)
-        return self._proxied
 
     def _limit_time(self, sent_bytes: int) -> aiohttp.ClientTimeout:
         """The limits of a request. The client looks at no silence while it sends."""
@@ -144,22 +140,40 @@ class Transfers:
             sock_read=self.timeout_seconds,
         )
 
-    def _make_client(self, uses_proxies: bool) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            # `Transfers` counts the requests itself.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
-            trust_env=uses_proxies,
-            # Blobs are kept as they are stored.
-            auto_decompress=False,
-            skip_auto_headers=_NOT_SAID,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            requote_redirect_url=False,
-        )
-
     async def close(self) -> None:
-        for client in (self._direct, self._proxied):
-            if client is not None:
-                await client.close()
+        if self._client is not None:
+            await self._client.close()
+
+
+def _make_client() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        # `Transfers` counts the requests itself.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+        # Blobs are kept as they are stored.
+        auto_decompress=False,
+        skip_auto_headers=_NOT_SAID,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        requote_redirect_url=False,
+    )
+
+
+def _find_proxy(url: URL) -> str | None:
+    """The proxy that the environment has for a URL. The client would also take passwords from ~/.netrc, which
+    storage refuses beside a SAS."""
+    host = url.host or ""
+    # None between this machine and itself, whatever the environment says.
+    if _is_own(host) or proxy_bypass(f"{host}:{url.port}"):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _is_own(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return f".{host.lower()}".endswith(".localhost")
 
 
 def _is_passing(error: StorageError | TransferError) -> bool:
@@ -173,18 +187,22 @@ def _translated() -> Iterator[None]:
     """A block whose errors of the client become our own."""
     try:
         yield
-    except (aiohttp.InvalidURL, aiohttp.TooManyRedirects) as error:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.TooManyRedirects) as error:
         raise InvalidUrlError(str(error)) from error
     except asyncio.TimeoutError as error:
         raise TransferTimeoutError(str(error) or "storage was silent for too long") from error
     except aiohttp.ClientError as error:
         raise TransferError(str(error) or type(error).__name__) from error
+    except ValueError as error:
+        # The client checks hosts, ports and headers in many places, and not each raises an error of its own.
+        raise InvalidUrlError(str(error)) from error
 
 
 def _check(url: str) -> URL:
-    """A URL as it was given, with nothing quoted anew. Raises InvalidUrlError."""
+    """A URL as it was given, only what no URL has quoted: the client would send that, or leave it out and so
+    ask for another blob. Raises InvalidUrlError."""
     try:
-        parsed = URL(url, encoded=True)
+        parsed = URL(quote(url, safe=_URL_CHARACTERS), encoded=True)
         port = parsed.port
     except ValueError as error:
         # URLs are any text that clients give.
