@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, islice, pairwise
 from operator import le
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,6 +24,10 @@ class OutputRecord(NamedTuple):
     source: str
     md5: str
     seconds: float | None = None
+
+
+# The digest of nothing, and its MD5.
+NO_RECORD = OutputRecord("", "")
 
 
 class OutputRecords(Mapping[str, OutputRecord]):
@@ -72,12 +76,11 @@ class OutputRecords(Mapping[str, OutputRecord]):
         return number
 
     def read(self, number: int) -> OutputRecord:
-        line = self._cut_one(number)
+        """What a line says; of one that is broken a record that is of no output."""
         try:
-            return OutputRecord(*orjson.loads(line)[1:])
-        except orjson.JSONDecodeError:
-            # Of a name with bytes that are no characters.
-            return OutputRecord(*json.loads(line)[1:])
+            return OutputRecord(*_load(self._cut_one(number))[1:])
+        except (ValueError, TypeError):
+            return NO_RECORD
 
     def find_place(self, beginning: bytes, guess: int = 0) -> int:
         """Where the line with a beginning stands, or would."""
@@ -118,8 +121,19 @@ def merge_lines(made: OutputRecords, there: OutputRecords) -> Iterator[bytes]:
         place = there.find_place(beginning, done)
         yield from there.cut(done, place)
         yield line
-        done = place + there.is_at(place, beginning)
+        # Parts of two writes, that machines made at once, may have a name twice.
+        while there.is_at(place, beginning):
+            place += 1
+        done = place
     yield from there.cut(done, len(there))
+
+
+def _load(line: bytes) -> list[Any]:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        # Of a name with bytes that are no characters.
+        return json.loads(line)
 
 
 def _spell_beginning(name: str) -> bytes:

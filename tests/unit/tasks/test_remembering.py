@@ -136,6 +136,22 @@ def test_records_are_found_in_whatever_order_they_were_kept_and_are_asked_for(th
     assert sorted(merged.cut(0, len(merged))) == [*merge_lines(new, packed)]
 
 
+def test_a_name_that_stands_twice_is_made_one_by_the_next_write():
+    """Machines that write at once may leave that. Of both, none may stand before what was made since."""
+    old = [spell_record("a", OutputRecord(source, "aa")) for source in ("1", "3")]
+    made = OutputRecords([spell_record("a", OutputRecord("2", "bb"))])
+    merged = OutputRecords(merge_lines(made, OutputRecords(old)))
+    assert [*merged.items()] == [("a", OutputRecord("2", "bb"))]
+
+
+@pytest.mark.parametrize("line", [b'["a","1"]', b'["a",1,]', b'["a","1","aa",2.0,"of later versions"]'])
+def test_a_broken_line_is_the_record_of_no_output(line):
+    """The file is run again, and its run goes on."""
+    records = OutputRecords([line, spell_record("b", OutputRecord("2", "bb"))])
+    assert records["a"] == OutputRecord("", "")
+    assert records["b"] == OutputRecord("2", "bb")
+
+
 class Steps(array):
     """Numbers that count how many of them were passed in loops."""
 
