@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tasks.base.packed import KnownTexts
 from tasks.spec.bundles import Unit
 from tasks.spec.work import WorkItems
-from tasks.watch.completed_tasks import Seen
+from tasks.watch.completed_tasks import NOTHING_SEEN, Seen
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,12 @@ class AwaitedTasks:
         """Tasks that were `seen` to complete are not to come any more."""
         self.units = units
         self.others = NO_OTHER_TASKS
-        known = units if isinstance(units, WorkItems) else KnownTexts(unit.task_id for unit in units)
+        is_work = isinstance(units, WorkItems)
+        known = units if is_work else KnownTexts(unit.task_id for unit in units)
         self._find = known.find
-        self._is_left = bytearray(number not in seen.results for number in range(len(units)))
+        # Results have the numbers of the work: those of bundles are others.
+        results = seen.results if is_work else NOTHING_SEEN.results
+        self._is_left = bytearray(number not in results for number in range(len(units)))
         self.left_count = sum(self._is_left)
 
     def __contains__(self, task_id: str) -> bool:

@@ -58,6 +58,8 @@ class Outputs:
         self.reports: dict[PrefectFuture, Sequence[int]] = {}
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
+        # What came while inputs were uploaded, a download each, as far as nobody was told of it.
+        self.arrived_early: deque[Sequence[int]] = deque()
         self.fetched = OutputMd5s()
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
@@ -75,7 +77,9 @@ class Outputs:
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        self.tasks, self.fetched = early.tasks, early.fetched
+        self.tasks, self.fetched, self.arrived_early = early.tasks, early.fetched, early.arrived
+        for numbers in early.arrived:
+            self._keep_all_logs(numbers)
         self.fetch(early.pending)
         for numbers, download in early.downloads:
             if download.state.is_final() and not download.state.is_completed():
@@ -121,6 +125,9 @@ class Outputs:
         self.downloads[future] = numbers
         # A deque may be appended to by the thread that downloads.
         future.add_done_callback(self.arrived.append)
+        self._keep_all_logs(numbers)
+
+    def _keep_all_logs(self, numbers: Sequence[int]) -> None:
         if self.keeps_all_logs:
             self._keep_logs("logs of", [*self.items.make_all(numbers)])
 
@@ -170,13 +177,16 @@ class Outputs:
 
     def take(self) -> Iterator[list[FileResult]]:
         """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
+        while self.arrived_early:
+            yield self._make_results(self.arrived_early.popleft())
         taken, failed = self.receive()
         self.stderrs.read(zip(failed, self.items.make_all(failed), strict=True))
         if taken:
-            yield [
-                self._result(number, item)
-                for number, item in zip(taken, self.items.make_all(taken), strict=True)
-            ]
+            yield self._make_results(taken)
+
+    def _make_results(self, numbers: Sequence[int]) -> list[FileResult]:
+        items = self.items.make_all(numbers)
+        return [self._result(number, item) for number, item in zip(numbers, items, strict=True)]
 
     def receive(self) -> tuple[list[int], list[int]]:
         """Note what has arrived since the last call; the numbers of its work, and of that which failed."""

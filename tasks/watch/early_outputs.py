@@ -1,6 +1,7 @@
 """Outputs that are fetched while inputs of other files are still being uploaded."""
 
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,10 @@ class EarlyOutputs:
 
     downloads: list[tuple[Sequence[int], PrefectFuture]] = field(default_factory=list)
     """Those that have not brought all their outputs, when last looked at, with the numbers of the work."""
+
+    arrived: deque[Sequence[int]] = field(default_factory=deque)
+    """The numbers of the work of each download that has brought all its outputs, of which nobody has been
+    told."""
 
     download_count: int = 0
     pending: array = field(default_factory=partial(array, "I"))
@@ -116,6 +121,7 @@ class EarlyOutputs:
             return False
         for number, one in zip(numbers, take_fetched(download), strict=True):
             self.fetched.note(number, one and one.md5)
+        self.arrived.append(numbers)
         return True
 
     @contextmanager

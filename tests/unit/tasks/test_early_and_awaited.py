@@ -1,0 +1,60 @@
+"""The numbers of the work, where outputs come early and where several files share a Batch task."""
+
+from datetime import datetime, timezone
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.outputs.evidence import LogFolder
+from tasks.spec.bundles import make_bundles
+from tasks.spec.file_results import TaskResult
+from tasks.spec.output_places import OutputPlace
+from tasks.spec.work import WorkItems, make_item
+from tasks.watch.awaited_tasks import AwaitedTasks
+from tasks.watch.collected import TaskResults
+from tasks.watch.completed_tasks import Seen
+from tasks.watch.downloading import Outputs
+from tasks.watch.early_outputs import EarlyOutputs
+
+NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
+ITEMS = WorkItems(make_item(f"{letter}.txt", f"{letter}.out", "0a" * 16, "recipe") for letter in "abcdef")
+
+
+def has_succeeded(number: int) -> TaskResult:
+    return TaskResult(ITEMS[number].task_id, NOW, exit_code=0, seconds=float(number))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_files_that_are_done_are_not_taken_for_bundles_that_are(size):
+    """A wait that is tried again knows of files by then. Their numbers are not those of the bundles."""
+    seen = Seen(TaskResults((number, has_succeeded(number)) for number in (0, 1, 2)), NOW)
+    bundles = make_bundles(ITEMS, size)
+    assert [*AwaitedTasks(bundles, seen).list_left()] == [bundle.task_id for bundle in bundles]
+    assert [*AwaitedTasks(ITEMS, seen).list_left()] == [item.task_id for item in ITEMS[3:]]
+
+
+@given(st.permutations(range(len(ITEMS))), st.lists(st.integers(1, 3), max_size=3))
+def test_what_came_early_is_told_once_as_what_it_is(tmp_path_factory, order, sizes):
+    """Downloads that had brought all before there was a wait, in whatever order."""
+    folder, early, left = (
+        tmp_path_factory.getbasetemp(),
+        EarlyOutputs("job", "output", None, size=1),
+        [*order],
+    )
+    for size in sizes:
+        numbers, left = left[:size], left[size:]
+        for number in numbers:
+            early.tasks.add(number, has_succeeded(number))
+            early.fetched.note(number, f"{number:032x}")
+        early.arrived.append(numbers)
+    logs = LogFolder("key", "job", "output", folder, OutputPlace("output"))
+    outputs = Outputs(logs, ITEMS)
+    outputs.go_on_with(early)
+    told = [*chain.from_iterable(outputs.take())]
+    came = order[: len(order) - len(left)]
+    assert [one.name for one in told] == [ITEMS[number].name for number in came]
+    assert [one.task for one in told] == [has_succeeded(number) for number in came]
+    assert {one.output_path for one in told} == {str(folder / ITEMS[number].output_name) for number in came}
+    assert [*outputs.take()] == []
