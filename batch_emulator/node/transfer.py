@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Transfers:
     retry_delays_seconds: tuple[float, ...] = (0.2, 1.0, 3.0)
     slowest_bytes_per_second: float = 128 * 1024
     _client: aiohttp.ClientSession | None = None
+    _trusted: ssl.SSLContext | None = None
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,12 +127,18 @@ class Transfers:
                 data=content,
                 allow_redirects=method == "GET",
                 proxy=_find_proxy(checked),
+                ssl=self._trust() if checked.scheme == "https" else True,
                 timeout=self._limit_time(int(headers.get("Content-Length", 0))),
             ) as response:
                 # Nor has storage taken what it sends elsewhere.
                 if not 200 <= response.status < 300:
                     raise StorageError(response.status, await _read_error_code(response))
                 yield Answer(response)
+
+    def _trust(self) -> ssl.SSLContext:
+        """What the environment trusts (SSL_CERT_FILE) by now: the client would ask it when it is imported."""
+        self._trusted = self._trusted or ssl.create_default_context()
+        return self._trusted
 
     def _limit_time(self, sent_bytes: int) -> aiohttp.ClientTimeout:
         """The limits of a request. The client looks at no silence while it sends."""

@@ -41,8 +41,12 @@ class BundleWatch:
     def read(self, completed: Sequence[TaskResult]) -> list[TaskResult]:
         """What became of the files of bundles that have completed now, and now and then of those that are
         done in others. A file may be told again."""
-        ended = [self.left.pop(task.task_id) for task in completed if task.task_id in self.left]
-        results = read_results(self.logs, ended, completed)
+        # Others than these were told before, if the wait is tried again.
+        ended = [task for task in completed if task.task_id in self.left]
+        results = read_results(self.logs, [self.left[task.task_id] for task in ended], ended)
+        # Not before they have been read: that may fail.
+        for task in ended:
+            del self.left[task.task_id]
         if self.left and self.pace.is_due:
             self.pace.note(rest_seconds=AFTER_FAILURE_SECONDS)
             with left_out_on_failure("How far the running tasks of several files are"), glance():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 
 from batch_emulator.node.resource_files import download_resource_files
 from batch_emulator.node.transfer import Transfers
+from tests.certificates import make_certificate
 from tests.integration.nodes.storing import download_failure, output, reply, server, tree, upload
 
 STORAGE = "http://storage.test/a%2Fb?sig=%2B"
 
 
 @asynccontextmanager
-async def recorded() -> AsyncIterator[tuple[str, list[str]]]:
+async def recorded(context: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[str]]]:
     """A server that has "ok" for everybody: its address, and the heads of the requests that it gets."""
     heads: list[str] = []
 
@@ -26,7 +28,7 @@ async def recorded() -> AsyncIterator[tuple[str, list[str]]]:
         await reply(writer, 200, b"ok")
         writer.close()
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
     async with listening:
         yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
 
@@ -126,3 +128,16 @@ async def test_the_environment_names_hosts_that_need_no_proxy(
         await download_failure(transfers, wd, httpUrl="http://storage.test:1/x", filePath="x")
     await transfers.close()
     assert heads == []
+
+
+async def test_the_environment_says_which_certificates_are_trusted(
+    transfers: Transfers, wd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the first request is sent, and not when a library is imported."""
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with recorded(context) as (place, _):
+        await download_resource_files(transfers, [{"httpUrl": f"https://{place}/x", "filePath": "x"}], wd)
+    assert tree(wd)["x"] == b"ok"

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.azure import blobs
+from tasks.errors import NotFoundError
 from tasks.outputs.evidence import LogFolder
 from tasks.spec.bundles import make_bundles
 from tasks.spec.file_results import TaskResult
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.work import WorkItems, make_item
+from tasks.watch import bundle_outcomes
 from tasks.watch.awaited_tasks import AwaitedTasks
+from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.collected import TaskResults
 from tasks.watch.completed_tasks import Seen
 from tasks.watch.downloading import Outputs
@@ -33,6 +37,28 @@ def test_files_that_are_done_are_not_taken_for_bundles_that_are(size):
     bundles = make_bundles(ITEMS, size)
     assert [*AwaitedTasks(bundles, seen).list_left()] == [bundle.task_id for bundle in bundles]
     assert [*AwaitedTasks(ITEMS, seen).list_left()] == [item.task_id for item in ITEMS[3:]]
+
+
+def test_what_became_of_a_bundle_is_told_once_however_often_a_wait_is_tried_again(tmp_path, monkeypatch):
+    """A wait that is tried again hears of all that has completed; what could not be read is read then."""
+    logs, bundles = LogFolder("key", "job", "output", tmp_path, OutputPlace("output")), make_bundles(ITEMS, 3)
+    watch = BundleWatch(logs, bundles, max_tries=1)
+    watch.pace.note(rest_seconds=3600)
+    ended = [TaskResult(bundle.task_id, NOW, exit_code=0) for bundle in bundles]
+
+    def read_blob(_container, name):
+        if is_away:
+            raise OSError("storage is away")
+        raise NotFoundError(name)
+
+    monkeypatch.setattr(blobs, "read_blob", read_blob)
+    monkeypatch.setattr(bundle_outcomes, "has_output", lambda _outputs, _item: True)
+    is_away = True
+    with pytest.raises(OSError, match="away"):
+        watch.read(ended[:1])
+    is_away = False
+    told = [[one.task_id for one in watch.read(completed)] for completed in (ended[:1], ended, ended)]
+    assert told == [[item.task_id for item in ITEMS[:3]], [item.task_id for item in ITEMS[3:]], []]
 
 
 @given(st.permutations(range(len(ITEMS))), st.lists(st.integers(1, 3), max_size=3))
