@@ -93,11 +93,19 @@ class WorkItems(PackedSequence[WorkItem]):
     def find(self, task_id: str) -> int | None:
         """The number of the work that a Batch task does; None if that is not among these."""
         for item in self.make_all(range(len(self._ids), len(self))):
-            self._ids.add(item.task_id)
+            _add_new(self._ids, item.task_id)
         return self._ids.find(task_id)
 
     def find_named(self, name: str) -> int | None:
         """The number of the work on an input; None if there is none among these."""
         for known in self._names.make_all(range(len(self._known_names), len(self))):
-            self._known_names.add(known)
+            _add_new(self._known_names, known)
         return self._known_names.find(name)
+
+
+def _add_new(known: KnownTexts, text: str) -> None:
+    """Add a text, so that its number is that of its work. Raises ValueError if it is known: all numbers from
+    there on would be those of other work."""
+    count = len(known)
+    if known.add(text) != count:
+        raise ValueError(f"{text!r} stands for two pieces of work")

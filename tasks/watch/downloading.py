@@ -93,8 +93,10 @@ class Outputs:
         """Take completed Batch tasks, and start a download for each full shard of those that succeeded."""
         found = [(self._find(task.task_id), task) for task in completed]
         new = [(number, task) for number, task in found if self.tasks.add(number, task)]
-        self._fail(number for number, task in new if not task.succeeded)
+        # All are kept before anything is begun that may fail: a wait that is tried again brings none twice.
+        self.failed.extend(number for number, task in new if not task.succeeded)
         self.fetch(number for number, task in new if task.succeeded)
+        self._fail(())
 
     def fetch_computed(self) -> None:
         """Start downloads of what earlier attempts have done."""

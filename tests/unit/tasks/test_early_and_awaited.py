@@ -61,6 +61,30 @@ def test_what_became_of_a_bundle_is_told_once_however_often_a_wait_is_tried_agai
     assert told == [[item.task_id for item in ITEMS[:3]], [item.task_id for item in ITEMS[3:]], []]
 
 
+def test_what_completed_is_not_lost_with_what_could_not_be_begun(tmp_path, monkeypatch):
+    """A wait that is tried again hands nothing on that it has handed on before."""
+
+    def start_nothing(_outputs, _numbers):
+        raise RuntimeError("can't start new thread")
+
+    outputs = Outputs(LogFolder("key", "job", "output", tmp_path, OutputPlace("output")), ITEMS)
+    monkeypatch.setattr(Outputs, "_download", start_nothing)
+    monkeypatch.setattr(Outputs, "_report", start_nothing)
+    failed = TaskResult(ITEMS[0].task_id, NOW, exit_code=1)
+    with pytest.raises(RuntimeError, match="thread"):
+        outputs.begin([failed, has_succeeded(1), has_succeeded(2)])
+    assert ([*outputs.failed], [*outputs.pending]) == ([0], [1, 2])
+
+
+def test_work_that_stands_twice_has_no_number():
+    """All that comes after it would be found by the number of another."""
+    items = WorkItems([*ITEMS[:2], ITEMS[0], ITEMS[3]])
+    with pytest.raises(ValueError, match=r"two pieces of work"):
+        items.find(ITEMS[3].task_id)
+    with pytest.raises(ValueError, match=r"a\.txt"):
+        items.find_named("d.txt")
+
+
 @given(st.permutations(range(len(ITEMS))), st.lists(st.integers(1, 3), max_size=3))
 def test_what_came_early_is_told_once_as_what_it_is(tmp_path_factory, order, sizes):
     """Downloads that had brought all before there was a wait, in whatever order."""
