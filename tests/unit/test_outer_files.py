@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -69,3 +71,30 @@ def test_before_a_commit_the_same_tools_run():
 def test_what_lands_has_passed_check_test_and_soak():
     """`.ci/run` runs these targets, and all of them."""
     assert "for target in check test soak; do" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def requirements_of(python: str) -> list[Requirement]:
+    """What `pyproject.toml` asks of that Python, in all extras."""
+    found = [
+        Requirement(line)
+        for line in re.findall(r'^ *"([a-z].*?)",?$', PROJECT, re.MULTILINE | re.IGNORECASE)
+        if re.search("[<>]=", line)
+    ]
+    return [one for one in found if is_for(one, python)]
+
+
+def is_for(requirement: Requirement, python: str) -> bool:
+    return not requirement.marker or requirement.marker.evaluate(
+        {"python_version": python, "python_full_version": f"{python}.0"}
+    )
+
+
+@pytest.mark.parametrize("python", CI["jobs"]["test"]["strategy"]["matrix"]["python"])
+def test_the_constraints_are_what_is_asked_for(python):
+    """Of each Python: else nothing can be installed there."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    chosen = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = {one.name: str(one.specifier).removeprefix("==") for one in chosen if is_for(one, python)}
+    asked = requirements_of(python)
+    assert len(asked) > 30
+    assert [str(one) for one in asked if versions.get(one.name) not in one.specifier] == []
