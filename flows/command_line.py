@@ -27,7 +27,7 @@ from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
 from tasks.spec.file_results import FileResult
-from tasks.spec.named_patterns import describe_refusal, name_fields
+from tasks.spec.named_patterns import WITH_FIELDS, describe_refusal, name_fields
 from tasks.spec.run_results import RunResult
 from tasks.watch.progress import Counts
 
@@ -88,12 +88,19 @@ def main(flow: Flow, arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {problem}", file=sys.stderr)
         return WRONG_USAGE
     try:
-        # After --help there is nothing to return.
-        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, _ = app.parse_args(given, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         print(f"Error: {_explain_usage(error)}\nSee --help.", file=sys.stderr)
         return WRONG_USAGE
-    return code or SUCCEEDED
+    except IndexError:
+        # What cyclopts 4, the newest for Python 3.10, makes of it, without a word of which option it is.
+        print(f"Error: An option that was given a value: {WITH_FIELDS}.", file=sys.stderr)
+        return WRONG_USAGE
+    try:
+        # After --help there is nothing to return.
+        return command(*bound.args, **bound.kwargs) or SUCCEEDED
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def build_app(flow: Flow) -> App:

@@ -19,6 +19,7 @@ WORDS = {
     REGION: "letters and digits, such as westeurope",
 }
 
+WITH_FIELDS = "It has fields of its own, which are given one by one: see --help"
 
 # What pydantic calls types at the end of a location, besides what can be no field's name.
 TYPES = {"str", "int", "float", "bool", "none", "url"}
@@ -32,7 +33,7 @@ def describe_refusal(detail: Mapping[str, Any]) -> str:
     if detail["type"] == "string_too_short" and not detail["input"]:
         return "It must not be empty"
     if detail["type"] == "model_type":
-        return "It has fields of its own, which are given one by one: see --help"
+        return WITH_FIELDS
     return detail["msg"].removeprefix("Value error, ")
 
 

@@ -35,7 +35,7 @@ RunKey = Annotated[str, Field(pattern=SLUG, max_length=RUN_KEY_MAX)]
 class RunOptions(Spec):
     """How a run is run, whatever program it runs."""
 
-    shown_first: ClassVar = ("nodes", "timeout_seconds", "refresh")
+    shown_first: ClassVar[tuple[str, ...]] = ("nodes", "timeout_seconds", "refresh")
 
     pool: PoolSpec = Field(
         default=DEFAULT_POOL,

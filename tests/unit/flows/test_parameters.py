@@ -27,7 +27,7 @@ class Group(Spec):
 
 
 class Base(Spec):
-    shown_first: ClassVar = ("last",)
+    shown_first: ClassVar[tuple[str, ...]] = ("last",)
     unseen: int = Field(0, description="Seldom.")
     last: int = Field(7, ge=1, description="Of every flow.")
 
