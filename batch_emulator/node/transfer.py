@@ -25,8 +25,8 @@ _MAX_ERROR_BYTES = 64 * 1024
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 # All that a URL is made of; the rest has to be quoted.
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[\\]^`{|}~\"<>"
-# What storage is not to be told of a body is not made up.
-_NOT_SAID = ("Content-Type", "Accept-Encoding")
+# Headers that the client would add by itself: storage would keep the one with the blob.
+_NOT_ADDED = ("Content-Type", "Accept-Encoding")
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ def _make_client() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
         # Blobs are kept as they are stored.
         auto_decompress=False,
-        skip_auto_headers=_NOT_SAID,
+        skip_auto_headers=_NOT_ADDED,
         cookie_jar=aiohttp.DummyCookieJar(),
         requote_redirect_url=False,
     )

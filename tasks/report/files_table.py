@@ -130,10 +130,12 @@ def _list_rows(result: RunResult) -> Iterator[Iterable[object]]:
     """The values of the rows of all files. Of one that was not run there is little to say, and there may be
     many such."""
     files, folder = result.files, os.path.join(result.output_dir, "")
+    silent = file_row(FileResult("", None, unchanged=True), "")
     for number, settled in enumerate(files.list_settled()):
         if settled:
             name, state, path = settled
-            yield (name, state, None, None, None, "", "", "", path.removeprefix(folder), None)
+            row: FileRow = {**silent, "file": name, "state": state, "output": path.removeprefix(folder)}
+            yield row.values()
         else:
             one = files[number]
             yield file_row(one, result.output_dir, _name_log(result, one)).values()

@@ -62,9 +62,7 @@ class SettledFiles(PackedSequence[FileResult]):
         return len(self._numbers)
 
     def _make(self, number: int) -> FileResult:
-        return self._make_of(self._numbers[number])
-
-    def _make_of(self, file_number: int) -> FileResult:
+        file_number = self._numbers[number]
         file, mark = self._plan.files[file_number], self._marks[file_number]
         path = self._locate(file.output_name)
         return FileResult(file.name, None, path, unchanged=mark == IS_UNCHANGED, skipped=mark == IS_SKIPPED)

@@ -59,9 +59,10 @@ class OutputMd5s:
     none."""
 
     def __init__(self):
-        self.found = self._noted = 0
+        self.found = 0
         """How many outputs are there."""
 
+        self._noted = 0
         self._lengths, self._md5s = array("b"), bytearray()
 
     def __len__(self) -> int:
