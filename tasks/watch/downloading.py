@@ -5,6 +5,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
+from copy import deepcopy
 from itertools import chain
 from types import MappingProxyType
 
@@ -77,7 +78,9 @@ class Outputs:
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        self.tasks, self.fetched, self.arrived_early = early.tasks, early.fetched, early.arrived
+        # What was seen before the wait stays what it was: a wait that is tried again begins from there.
+        self.tasks = deepcopy(early.tasks)
+        self.fetched, self.arrived_early = early.fetched, early.arrived
         for numbers in early.arrived:
             self._keep_all_logs(numbers)
         self.fetch(early.pending)

@@ -164,9 +164,9 @@ def check_pool(
         watch.quota_wait = None
     news = []
     if view.lost_nodes and (verdict == "lost" or "lost nodes" not in watch.told):
-        watch.told.add("lost nodes")
         with only_told("the nodes that can't run tasks"):
             news = _report_lost_nodes(client, watch.pool_id)
+    are_lost_told = bool(news)
     if verdict == "lost":
         emit_pool_event(watch.pool_id, "lost", reason)
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
@@ -177,8 +177,11 @@ def check_pool(
         asked = _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
         reason = reason.rstrip(".") + asked
     if reason and (said := reason.rstrip(".")) not in watch.told:
-        watch.told.add(said)
         news.insert(0, f"The pool {watch.pool_id}: {reason}{_tell_holders(client, watch, view)}")
+        watch.told.add(said)
+    # Told is what comes to whoever asks: what fails on the way there is told at the next look.
+    if are_lost_told:
+        watch.told.add("lost nodes")
     return view, news
 
 

@@ -112,11 +112,12 @@ class Spending:
         """See which nodes there are, if that may have changed. `states` are how many are in which; None: not
         known."""
         if self.is_news(states, now):
-            self.states, self.listed_at = states, now
             try:
                 self.update(client.list_nodes(pool_id, select=NODE_SELECT), now)
             except ResourceNotFoundError:
                 self.update([], now)
+            # Not before they were listed: that may fail, and the next look would find no news.
+            self.states, self.listed_at = states, now
             self.note_in_time(now)
 
     def is_news(self, states: Mapping[str, int] | None, now: datetime) -> bool:

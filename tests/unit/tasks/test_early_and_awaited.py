@@ -108,3 +108,14 @@ def test_what_came_early_is_told_once_as_what_it_is(tmp_path_factory, order, siz
     assert [one.task for one in told] == [has_succeeded(number) for number in came]
     assert {one.output_path for one in told} == {str(folder / ITEMS[number].output_name) for number in came}
     assert [*outputs.take()] == []
+
+
+def test_what_a_wait_hears_is_not_taken_for_what_was_seen_before_it(tmp_path):
+    """Else one that is tried again would not look whether tasks that ended did so with their job."""
+    early = EarlyOutputs("job", "output", tmp_path, size=100)
+    early.tasks.add(0, has_succeeded(0))
+    outputs = Outputs(LogFolder("key", "job", "output", tmp_path, OutputPlace("output")), ITEMS)
+    outputs.go_on_with(early)
+    outputs.tasks.add(1, has_succeeded(1))
+    assert [number for number in range(len(ITEMS)) if number in outputs.tasks] == [0, 1]
+    assert [*AwaitedTasks(ITEMS, early.seen).list_left()] == [item.task_id for item in ITEMS[1:]]

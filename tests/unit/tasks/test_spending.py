@@ -201,3 +201,24 @@ def test_the_limit_is_one_of_all_nodes(hours, is_over):
     spending = Spending(START, PRICES, max_cost=0.2)
     spending.update([node("a", 0), node("b", 0)], after(0.1))
     assert spending.is_over(after(hours)) == is_over
+
+
+def test_nodes_that_could_not_be_listed_are_listed_at_the_next_look():
+    """Also where there are none by then: who looked in vain knows no more than before."""
+
+    class Nodes:
+        is_away = True
+
+        def list_nodes(self, _pool_id, **_):
+            if self.is_away:
+                raise OSError("the service is away")
+            return []
+
+    client, spending = Nodes(), Spending(START)
+    spending.update([node("a", 0)], START)
+    spending.states = {"running": 1}
+    with pytest.raises(OSError, match="away"):
+        spending.look(client, "pool", {}, after(1))  # pyright: ignore[reportArgumentType]
+    client.is_away = False
+    spending.look(client, "pool", {}, after(2))  # pyright: ignore[reportArgumentType]
+    assert spending.count_hours(after(5)) == NodeHours(2, 0)
