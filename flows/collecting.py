@@ -15,7 +15,6 @@ from tasks.spec.run_spec import RunSpec
 from tasks.step import opaque
 from tasks.waiting import wait_for_tasks
 from tasks.watch.bundle_watch import BundleWatch
-from tasks.watch.completed_tasks import NOTHING_SEEN
 from tasks.watch.downloading import Outputs
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
@@ -102,5 +101,5 @@ def _wait_for_files(
         patience,
         on_completed,
         opaque(spending),
-        opaque(submitted.early.seen if submitted.early else NOTHING_SEEN),
+        opaque(outputs.seen),
     )

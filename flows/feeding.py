@@ -56,7 +56,7 @@ class Feed:
     """Whether the job has no tasks of earlier attempts. Only then can tasks be added before all are known:
     which of the others are good, or in the way, is a matter of the whole."""
 
-    items: WorkItems = field(default_factory=WorkItems)
+    items: WorkItems = field(init=False)
     """In the order in which their inputs were uploaded."""
 
     added_count: int = 0
@@ -69,6 +69,9 @@ class Feed:
     """When the last input had been uploaded that was."""
 
     pace: Pace = field(default_factory=lambda: Pace(GATHERING_SECONDS))
+
+    def __post_init__(self):
+        self.items = WorkItems(expected=len(self.plan.files))
 
     @property
     def added(self) -> Sequence[Unit]:

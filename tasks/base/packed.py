@@ -15,6 +15,10 @@ DIGEST_BYTES = 16
 # Of the table by which a member is found, this part is in use at most.
 USED_PART = 0.5
 FREE = -1
+# It has so many places at least.
+LEAST = 16
+# What columns of numbers become that are too large for them.
+WIDER = {"B": "H", "H": "I", "I": "Q"}
 
 
 class PackedSequence(Sequence[Item]):
@@ -93,14 +97,13 @@ class PackedTexts(PackedSequence[str]):
     """Texts, whatever characters they have, one behind the other in UTF-8."""
 
     def __init__(self, texts: Iterable[str] = ()):
-        self._bytes, self._ends = bytearray(), array("Q", [0])
+        self._bytes, self._ends = bytearray(), array("I", [0])
         for text in texts:
             self.append(text)
 
     def append(self, text: str) -> None:
-        # As names of files may have bytes that are no characters.
-        self._bytes += text.encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._bytes))
+        self._bytes += encode(text)
+        self._ends = append_number(self._ends, len(self._bytes))
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -113,6 +116,24 @@ class PackedTexts(PackedSequence[str]):
         content, ends = self._bytes, self._ends
         for number in numbers:
             yield content[ends[number] : ends[number + 1]].decode("utf-8", "surrogatepass")
+
+    def read_bytes(self, number: int) -> bytearray:
+        """A text as it is kept (`encode`)."""
+        return self._bytes[self._ends[number] : self._ends[number + 1]]
+
+
+def encode(text: str) -> bytes:
+    """A text as bytes, as names of files may have some that are no characters."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def append_number(column: array, number: int) -> array:
+    """The column with one more number: the same or, if it is too large for that, one of larger places."""
+    try:
+        column.append(number)
+        return column
+    except OverflowError:
+        return append_number(array(WIDER[column.typecode], column), number)
 
 
 class Interned(Generic[Value]):
@@ -127,8 +148,65 @@ class Interned(Generic[Value]):
             self._values.append(value)
         return number
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def __getitem__(self, number: int) -> Value:
         return self._values[number]
+
+
+class NumberTable:
+    """Finds the numbers of things by their hashes. The things are kept elsewhere, in the order of their
+    numbers."""
+
+    def __init__(self, find_hash: Callable[[int], int], expected: int = 0):
+        """`find_hash` gives the hash of what has a number. For as many as are `expected` there is room from
+        the beginning."""
+        self._find_hash, self._count = find_hash, 0
+        self._table = _make_table(max(LEAST, int(expected / USED_PART) + 1))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, hash: int, is_it: Callable[[int], bool]) -> int | None:
+        """The number of what has this hash; None if there is no such thing. `is_it` tells it from others."""
+        number = self._table[self._find_place(hash, is_it)]
+        return None if number == FREE else number
+
+    def add(self, hash: int, is_it: Callable[[int], bool]) -> int:
+        """The number of what has this hash: the next one, if it has none yet."""
+        place = self._find_place(hash, is_it)
+        if self._table[place] != FREE:
+            return self._table[place]
+        self._table[place] = self._count
+        self._count += 1
+        if self._count > USED_PART * len(self._table):
+            self._grow()
+        return self._count - 1
+
+    def _find_place(self, hash: int, is_it: Callable[[int], bool]) -> int:
+        """Where in the table a number stands, or would: where its hash says, or behind."""
+        table, size = self._table, len(self._table)
+        place = hash % size
+        while (number := table[place]) != FREE and not is_it(number):
+            place = (place + 1) % size
+        return place
+
+    def _grow(self) -> None:
+        size = 2 * len(self._table)
+        # First, as it says nothing that the hashes don't.
+        del self._table[:]
+        self._table = _make_table(size)
+        for number in range(self._count):
+            self._table[self._find_place(self._find_hash(number), _is_never)] = number
+
+
+def _make_table(size: int) -> array:
+    return array("i", [FREE]) * size
+
+
+def _is_never(_number: int) -> bool:
+    return False
 
 
 class KnownTexts:
@@ -138,50 +216,42 @@ class KnownTexts:
     """
 
     def __init__(self, texts: Iterable[str] = ()):
-        self._digests, self._table = bytearray(), array("i", [FREE] * 16)
+        self._digests = bytearray()
+        self._table = NumberTable(self._find_hash)
         for text in texts:
             self.add(text)
 
     def __len__(self) -> int:
-        return len(self._digests) // DIGEST_BYTES
+        return len(self._table)
 
     def __contains__(self, text: str) -> bool:
         return self.find(text) is not None
 
     def find(self, text: str) -> int | None:
         """The number of a text; None if it is none of them."""
-        number = self._table[self._find_place(_digest(text))]
-        return None if number == FREE else number
+        digest = _digest(text)
+        return self._table.find(hash_digest(digest), lambda number: self._has(number, digest))
 
     def add(self, text: str) -> int:
         """The number of a text, which is one of them from now on."""
         digest = _digest(text)
-        place = self._find_place(digest)
-        if self._table[place] != FREE:
-            return self._table[place]
-        number = len(self)
+        # Before its number is known, as a table that grows looks at the digests of all.
         self._digests += digest
-        self._table[place] = number
-        if number > USED_PART * len(self._table):
-            self._grow()
+        number = self._table.add(hash_digest(digest), lambda number: self._has(number, digest))
+        del self._digests[len(self) * DIGEST_BYTES :]
         return number
 
-    def _find_place(self, digest: bytes | bytearray) -> int:
-        """Where in the table the number of a digest stands, or would: at its first bytes, or behind."""
-        table, digests, size = self._table, self._digests, len(self._table)
-        place = int.from_bytes(digest[:8], "little") % size
-        while (number := table[place]) != FREE:
-            if digests.startswith(digest, number * DIGEST_BYTES):
-                break
-            place = (place + 1) % size
-        return place
+    def _has(self, number: int, digest: bytes) -> bool:
+        return self._digests.startswith(digest, number * DIGEST_BYTES)
 
-    def _grow(self) -> None:
-        self._table = array("i", [FREE]) * (2 * len(self._table))
-        for number in range(len(self)):
-            start = number * DIGEST_BYTES
-            self._table[self._find_place(self._digests[start : start + DIGEST_BYTES])] = number
+    def _find_hash(self, number: int) -> int:
+        return hash_digest(self._digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES])
+
+
+def hash_digest(digest: bytes | bytearray) -> int:
+    """The hash of what has this digest, or one that begins so."""
+    return int.from_bytes(digest[:8], "little")
 
 
 def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+    return blake2b(encode(text), digest_size=DIGEST_BYTES).digest()

@@ -158,6 +158,6 @@ def _read_md5(path: str) -> str:
 
 # Not cached: it is a record itself.
 @task(name="remember outputs", task_run_name="remember outputs", **NOT_CACHED, **RETRIED)
-def remember_outputs(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> None:
+def remember_outputs(folder: Path, made: Sequence[tuple[str, OutputRecord]]) -> None:
     """Remember what made each output that was fetched, and its content. Nothing here fails a run."""
     write_records(folder, made)

@@ -20,7 +20,7 @@ from tasks.reuse.earlier_runs import find_unchanged
 from tasks.reuse.output_records import read_records
 from tasks.sharding import FILES_EACH_VISIBLE, SHARD_MAX, in_threads
 from tasks.spec.file_results import FileResult
-from tasks.spec.input_files import InputFile, list_names, list_output_names
+from tasks.spec.input_files import InputFile, InputFiles, list_names, list_output_names
 from tasks.spec.naming import RECIPE_METADATA, SOURCE_METADATA
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED, FileResults
@@ -81,7 +81,8 @@ class SettledFiles(PackedSequence[FileResult]):
 
     def fill_in(self, results: Iterator[FileResult]) -> FileResults:
         """What became of each file of the plan, given that of those that were to be run, in order."""
-        files, folder, filled = self._plan.files, os.path.join(self._plan.output_dir, ""), FileResults()
+        files, folder = self._plan.files, os.path.join(self._plan.output_dir, "")
+        filled = FileResults(names=files.names if isinstance(files, InputFiles) else None)
         outputs = self._plan.given_outputs
         for name, output_name, mark in zip(
             list_names(files), list_output_names(files), self._marks, strict=True

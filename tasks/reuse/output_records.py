@@ -5,7 +5,7 @@ import gzip
 import os
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, islice, starmap
 from pathlib import Path
@@ -19,7 +19,16 @@ import tasks.reuse.result_storage  # noqa: F401  # A variable may name such a bl
 from tasks.base.deadlines import budget
 from tasks.errors import BusyError
 from tasks.logs import run_logger
-from tasks.reuse.record_lines import OutputRecord, OutputRecords, find_records, merge_lines, spell_record
+from tasks.reuse.record_lines import (
+    OutOfOrderError,
+    OutputRecord,
+    OutputRecords,
+    check_order,
+    find_records,
+    merge_lines,
+    sort_lines,
+    spell_record,
+)
 from tasks.spec.recipe import digest_json
 
 # For another run to read and write what is remembered.
@@ -35,15 +44,11 @@ def read_records(folder: Path) -> OutputRecords:
     """What is remembered, by the inputs' names; nothing if it can't be read."""
     try:
         store = find_result_store()
-        return _read(store, folder, _read_result(store, _storage_key(folder)))
+        head = _read_result(store, _storage_key(folder))
+        return OutputRecords(_unpack_all(_read_parts(store, folder, head)))
     except Exception as error:
         run_logger().warning("What earlier runs have made can't be read, so every file is run: %s", error)
         return OutputRecords()
-
-
-def _read(store: ResultStore, folder: Path, head: Any) -> OutputRecords:
-    """What is remembered; nothing if there is no such thing. Raises what a storage does that is away."""
-    return OutputRecords(_unpack_all(_read_parts(store, folder, head)))
 
 
 def _read_parts(store: ResultStore, folder: Path, head: Any) -> Iterator[Any]:
@@ -71,17 +76,30 @@ def _read_head(head: Any) -> tuple[str, int]:
     return (words[1], int(words[2])) if len(words) == 3 and words[0] == PARTS else ("", 0)
 
 
-def write_records(folder: Path, made: Iterable[tuple[str, OutputRecord]]) -> None:
-    """Keep how outputs were made, by the names of their inputs, beside what is remembered of others: nothing
-    is written while that can't be read. A failure is logged only: the outputs are there."""
+def write_records(folder: Path, made: Collection[tuple[str, OutputRecord]]) -> None:
+    """Keep how outputs were made, by the names of their inputs, beside what is remembered of others: as long
+    as that can't be read, it stays. A failure is logged only: the outputs are there."""
     try:
         with _one_at_a_time(folder):
-            store = find_result_store()
-            head = _read_result(store, _storage_key(folder))
-            lines = merge_lines(OutputRecords(starmap(spell_record, made)), _read(store, folder, head))
-            _write_parts(store, folder, "b" if _read_head(head)[0] == "a" else "a", _pack(lines))
+            try:
+                _merge_records(folder, made, check_order)
+            except OutOfOrderError:
+                _merge_records(folder, made, sort_lines)
     except Exception as error:
         run_logger().warning("How the outputs were made can't be remembered: %s", error)
+
+
+def _merge_records(
+    folder: Path,
+    made: Collection[tuple[str, OutputRecord]],
+    order: Callable[[Iterable[bytes]], Iterator[bytes]],
+) -> None:
+    """Write what was made together with what is there, which is read meanwhile, both in order."""
+    store = find_result_store()
+    head = _read_result(store, _storage_key(folder))
+    there = _unpack_all(_read_parts(store, folder, head))
+    lines = merge_lines(order(starmap(spell_record, made)), order(there))
+    _write_parts(store, folder, "b" if _read_head(head)[0] == "a" else "a", _pack(lines))
 
 
 def _write_parts(store: ResultStore, folder: Path, letter: str, parts: Iterator[str]) -> None:

@@ -4,17 +4,22 @@ import json
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate, islice, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, islice, pairwise
+from json.encoder import encode_basestring_ascii as spell_name
 from operator import le
 from typing import Any, NamedTuple
 
 import orjson
 
+from tasks.base.packed import PackedTexts
+
 # A line up to the end of its name. As no such beginning is that of another, lines are in the order of these.
 _BEGINNING = re.compile(rb'\["(?:[^"\\]|\\.)*",')
 
 BATCH_LINES = 10_000
+# A run of a million files has 2,000 shards, of those of earlier attempts some more.
+RUNS_MAX = 10_000
 
 
 class OutputRecord(NamedTuple):
@@ -69,8 +74,8 @@ class OutputRecords(Mapping[str, OutputRecord]):
     def find(self, name: str) -> int | None:
         """The number of a name's record; None if there is none."""
         beginning = _spell_beginning(name)
-        number = self.find_place(beginning, self._next)
-        if not self.is_at(number, beginning):
+        number = self._find_place(beginning, self._next)
+        if not self._is_at(number, beginning):
             return None
         self._next = number + 1
         return number
@@ -82,13 +87,13 @@ class OutputRecords(Mapping[str, OutputRecord]):
         except (ValueError, TypeError):
             return NO_RECORD
 
-    def find_place(self, beginning: bytes, guess: int = 0) -> int:
+    def _find_place(self, beginning: bytes, guess: int) -> int:
         """Where the line with a beginning stands, or would."""
-        if self.is_at(guess, beginning):
+        if self._is_at(guess, beginning):
             return guess
         return bisect_left(range(len(self)), beginning, key=self._cut_one)
 
-    def is_at(self, number: int, beginning: bytes) -> bool:
+    def _is_at(self, number: int, beginning: bytes) -> bool:
         """Whether it is the line of that number that has this beginning."""
         return number < len(self) and self._text.startswith(beginning, self._ends[number])
 
@@ -107,25 +112,83 @@ def spell_record(name: str, record: OutputRecord) -> bytes:
     return json.dumps([name, *record]).encode("ascii")
 
 
+def put_in_order(numbers: Sequence[int], names: PackedTexts) -> Sequence[int]:
+    """The numbers of names, in the order of the lines of these.
+
+    Names come in runs that are in order themselves, as a run's shards are, and which are put one behind the
+    other where none reaches into the next: there would be room for few numbers in the memory of a sort.
+    """
+    runs = list(islice(_find_runs(map(spell_name, names.make_all(numbers))), RUNS_MAX))
+    runs.sort()
+    if len(runs) < RUNS_MAX and all(one.last < another.first for one, another in pairwise(runs)):
+        return array("I", chain.from_iterable(numbers[one.start : one.end] for one in runs))
+    return array("I", sorted(numbers, key=lambda number: spell_name(names[number])))
+
+
+class _Run(NamedTuple):
+    """Texts that are in order, by the first and the last, and by their places."""
+
+    first: str
+    last: str
+    start: int
+    end: int
+
+
+def _find_runs(texts: Iterable[str]) -> Iterator[_Run]:
+    first, last, start, end = "", "", 0, 0
+    for end, text in enumerate(texts):
+        if end == start:
+            first = text
+        elif text < last:
+            yield _Run(first, last, start, end)
+            first, start = text, end
+        last = text
+    if last:
+        yield _Run(first, last, start, end + 1)
+
+
 def find_records(lines: Iterable[bytes]) -> list[bytes]:
     """Those of the lines that are ours, as far as one sees without reading them."""
     begins = _BEGINNING.match
     return [line for line in lines if begins(line) and line.endswith(b"]")]
 
 
-def merge_lines(made: OutputRecords, there: OutputRecords) -> Iterator[bytes]:
-    """The lines of both, in order; of each name that both have, the one that was made."""
-    done = 0
-    for line in made.cut(0, len(made)):
-        beginning = _find_beginning(line)
-        place = there.find_place(beginning, done)
-        yield from there.cut(done, place)
+class OutOfOrderError(Exception):
+    """Lines were taken for being in order, and are not."""
+
+
+def check_order(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines that are in order, as far as they are asked for. Raises OutOfOrderError."""
+    last = b""
+    for line in lines:
+        if line < last:
+            raise OutOfOrderError
+        last = line
         yield line
+
+
+def sort_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines in order. There is room for all of them."""
+    records = OutputRecords(lines)
+    return records.cut(0, len(records))
+
+
+def merge_lines(made: Iterable[bytes], there: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of both, which are in order; of each name that both have, the one that was made."""
+    there = iter(there)
+    other = next(there, None)
+    for line in made:
+        beginning = _find_beginning(line)
+        while other is not None and other < beginning:
+            yield other
+            other = next(there, None)
         # Parts of two writes, that machines made at once, may have a name twice.
-        while there.is_at(place, beginning):
-            place += 1
-        done = place
-    yield from there.cut(done, len(there))
+        while other is not None and other.startswith(beginning):
+            other = next(there, None)
+        yield line
+    if other is not None:
+        yield other
+    yield from there
 
 
 def _load(line: bytes) -> list[Any]:
@@ -137,7 +200,7 @@ def _load(line: bytes) -> list[Any]:
 
 
 def _spell_beginning(name: str) -> bytes:
-    return f"[{json.dumps(name)},".encode("ascii")
+    return f"[{spell_name(name)},".encode("ascii")
 
 
 def _find_beginning(line: bytes) -> bytes:

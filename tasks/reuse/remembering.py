@@ -1,11 +1,14 @@
 """Outputs, remembered as they arrive, also by a run that is stopped; and those that are stale."""
 
 import os
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import tee
 from pathlib import Path
 
 from tasks.azure.places import find_at
+from tasks.base.packed import PackedSequence, Selection
 from tasks.base.printable import say_count
 from tasks.downloads import local_path
 from tasks.errors import PermanentError
@@ -13,7 +16,7 @@ from tasks.logs import run_logger
 from tasks.outputs.delivered import is_output
 from tasks.prefect.observing import left_out_on_failure
 from tasks.reuse.output_records import read_records, write_records
-from tasks.reuse.record_lines import OutputRecord
+from tasks.reuse.record_lines import OutputRecord, put_in_order
 from tasks.sharding import in_threads
 from tasks.spec.naming import EARLIER_FOLDER
 from tasks.spec.work import WorkItem, WorkItems
@@ -44,11 +47,32 @@ class Memory:
         self.recorded = len(self.outputs.fetched)
 
 
-def list_records(known: Outputs | EarlyOutputs, items: WorkItems) -> Iterator[tuple[str, OutputRecord]]:
-    """What is to be remembered of those outputs of the items that are on disk, by the names of the inputs."""
-    for number, item in enumerate(items):
-        if (md5 := known.fetched.get(number)) is not None:
-            yield item.name, OutputRecord(item.source, md5, known.tasks.find_seconds(number))
+def list_records(known: Outputs | EarlyOutputs, items: WorkItems) -> Sequence[tuple[str, OutputRecord]]:
+    """What is to be remembered of those outputs of the items that are on disk, by the names of the inputs,
+    and in the order in which it is remembered."""
+    there = array("I", filter(known.fetched.has_output, range(len(items))))
+    return Selection(_Records(known, items), put_in_order(there, items.names))
+
+
+class _Records(PackedSequence[tuple[str, OutputRecord]]):
+    """What is to be remembered of work whose output is there; each is made when it is asked for."""
+
+    def __init__(self, known: Outputs | EarlyOutputs, items: WorkItems):
+        self._known, self._items = known, items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _make(self, number: int) -> tuple[str, OutputRecord]:
+        return self._describe(number, self._items[number])
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[tuple[str, OutputRecord]]:
+        numbers, for_items = tee(numbers)
+        return map(self._describe, numbers, self._items.make_all(for_items))
+
+    def _describe(self, number: int, item: WorkItem) -> tuple[str, OutputRecord]:
+        md5, seconds = self._known.fetched.get(number), self._known.tasks.find_seconds(number)
+        return item.name, OutputRecord(item.source, md5 or "", seconds)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from typing import NamedTuple
 
-from tasks.base.packed import Interned, PackedSequence, PackedTexts
+from tasks.base.derived_texts import DerivedTexts
+from tasks.base.packed import Interned, PackedSequence, PackedTexts, append_number
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.recipe import digest_json
 
@@ -47,21 +48,26 @@ class InputFiles(PackedSequence[InputFile]):
     """Many of them; each is made when it is asked for."""
 
     def __init__(self, files: Iterable[InputFile] = ()):
-        self._names, self._output_names = PackedTexts(), PackedTexts()
-        self._sizes = array("Q")
-        self._roots, self._known_roots = array("I"), Interned[str]()
+        self._names, self._output_names = PackedTexts(), DerivedTexts()
+        self._sizes = array("I")
+        self._roots, self._known_roots = array("B"), Interned[str]()
         self._blobs: dict[int, InputBlob] = {}
         for file in files:
             self.append(file.root, file.name, file.output_name, file.size_bytes, file.blob)
 
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> PackedTexts:
         return self._names
 
     @property
     def output_names(self) -> Sequence[str]:
         """The names of their outputs."""
-        return self._output_names
+        return OutputNames(self._names, self._output_names)
+
+    @property
+    def outputs_differ(self) -> bool:
+        """Whether the names of all outputs are sure to differ, as those of the files do."""
+        return self._output_names.differ_as_sources
 
     @property
     def has_blobs(self) -> bool:
@@ -80,9 +86,9 @@ class InputFiles(PackedSequence[InputFile]):
         """Append a file by what it is, as it need not be made for that."""
         if blob is not None:
             self._blobs[len(self)] = blob
-        self._output_names.append(output_name)
-        self._roots.append(self._known_roots.add(root))
-        self._sizes.append(size_bytes)
+        self._output_names.append(output_name, name)
+        self._roots = append_number(self._roots, self._known_roots.add(root))
+        self._sizes = append_number(self._sizes, size_bytes)
         self._names.append(name)
 
     def __len__(self) -> int:
@@ -92,12 +98,29 @@ class InputFiles(PackedSequence[InputFile]):
         return next(self.make_all([number]))
 
     def make_all(self, numbers: Iterable[int]) -> Iterator[InputFile]:
-        numbers, for_names, for_outputs = tee(numbers, 3)
-        names = self._names.make_all(for_names), self._output_names.make_all(for_outputs)
+        numbers, for_names = tee(numbers)
         roots, known_roots, sizes, blobs = self._roots, self._known_roots, self._sizes, self._blobs
-        for number, name, output_name in zip(numbers, *names, strict=True):
-            root = known_roots[roots[number]]
+        make_output_name = self._output_names.make
+        for number, name in zip(numbers, self._names.make_all(for_names), strict=True):
+            root, output_name = known_roots[roots[number]], make_output_name(number, name)
             yield InputFile(root, name, output_name, sizes[number], blobs.get(number))
+
+
+class OutputNames(PackedSequence[str]):
+    """The names of outputs, each made when it is asked for."""
+
+    def __init__(self, names: PackedTexts, derived: DerivedTexts):
+        self._names, self._derived = names, derived
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _make(self, number: int) -> str:
+        return self._derived.make(number, self._names[number])
+
+    def make_all(self, numbers: Iterable[int]) -> Iterator[str]:
+        numbers, for_names = tee(numbers)
+        return map(self._derived.make, numbers, self._names.make_all(for_names))
 
 
 def _find_folder(root: str, below: str) -> str:

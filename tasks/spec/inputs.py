@@ -133,7 +133,7 @@ def _find_clashing_outputs(files: InputFiles) -> Iterator[str]:
     """Outputs that two inputs would write, and outputs that another one needs as its folder."""
     names = files.output_names
     # Where two are the same their hashes are; the others seldom are, and no output is told then.
-    if len(set(map(hash, names))) < len(names):
+    if not files.outputs_differ and len(set(map(hash, names))) < len(names):
         yield from _find_repeated_outputs(files)
     folders = {name.rpartition("/")[0] for name in names}
     parents = {parent for folder in folders for parent in _list_parents(f"{folder}/")}

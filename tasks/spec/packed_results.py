@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from math import isnan, nan
-from operator import add
 
-from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection
+from tasks.base.derived_texts import DerivedTexts
+from tasks.base.packed import Interned, PackedSequence, PackedTexts, Selection, append_number
 from tasks.spec.file_results import FileResult, State, TaskResult, find_state
+from tasks.spec.naming import name_task
+from tasks.spec.recipe import SOURCE_BYTES, read_source
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
@@ -24,7 +26,7 @@ class TaskEnds:
     def __init__(self):
         # When each became completed, in microseconds, and for how many seconds its program ran.
         self._changed, self._seconds = array("q"), array("d")
-        self._ends, self._known_ends = array("I"), Interned[End]()
+        self._ends, self._known_ends = array("B"), Interned[End]()
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -33,7 +35,7 @@ class TaskEnds:
         end = result.exit_code, result.node_id, result.tries, result.category, result.code, result.message
         self._changed.append((result.changed_at - EPOCH) // MICROSECOND)
         self._seconds.append(nan if result.seconds is None else result.seconds)
-        self._ends.append(self._known_ends.add(end))
+        self._ends = append_number(self._ends, self._known_ends.add(end))
 
     def make(self, number: int, task_id: str) -> TaskResult:
         changed_at = EPOCH + timedelta(microseconds=self._changed[number])
@@ -54,9 +56,12 @@ class FileResults(PackedSequence[FileResult]):
     seconds for 100,000 files.
     """
 
-    def __init__(self, results: Iterable[FileResult] = ()):
-        self._names, self._output_names, self._task_ids = PackedTexts(), PackedTexts(), PackedTexts()
-        self._folders, self._known_folders = array("I"), Interned[str]()
+    def __init__(self, results: Iterable[FileResult] = (), names: PackedTexts | None = None):
+        """With `names`, which are kept for something else too, results are those of these, in their order."""
+        self._names, self._has_names = PackedTexts() if names is None else names, names is not None
+        self._paths = DerivedTexts()
+        # Of the tasks the digests in their ids, and the ids that are not made of those and the names.
+        self._sources, self._other_ids = bytearray(), dict[int, str]()
         self._tasks, self._task_numbers = TaskEnds(), array("I")
         self._marks = bytearray()
         self._problems, self._stderrs = dict[int, str](), dict[int, str]()
@@ -64,44 +69,51 @@ class FileResults(PackedSequence[FileResult]):
             self.append(result)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._marks)
 
     def append(self, result: FileResult) -> None:
-        task, path, number = result.task, result.output_path, len(self)
-        marks = HAS_TASK * (task is not None) | HAS_OUTPUT * (path is not None)
-        self._marks.append(marks | IS_UNCHANGED * result.unchanged | IS_SKIPPED * result.skipped)
-        folder, slash, name = (path or "").rpartition("/")
-        self._folders.append(self._known_folders.add(folder + slash))
-        self._output_names.append(name)
+        name, task, path, number = result.name, result.task, result.output_path, len(self)
         self._task_numbers.append(len(self._tasks))
-        self._task_ids.append(task.task_id if task else "")
         if task is not None:
+            self._append_id(number, name, task.task_id)
             self._tasks.append(task)
+        if path is None:
+            self._paths.append_nothing()
+        else:
+            self._paths.append(path, name, _find_root(path, name))
         if result.problem:
             self._problems[number] = result.problem
         if result.stderr:
             self._stderrs[number] = result.stderr
-        self._names.append(result.name)
+        marks = HAS_TASK * (task is not None) | HAS_OUTPUT * (path is not None)
+        self._append_file(name, marks | IS_UNCHANGED * result.unchanged | IS_SKIPPED * result.skipped)
 
     def append_settled(self, name: str, folder: str, output_name: str, mark: int) -> None:
         """Append a file that was not run, as its output is there (IS_UNCHANGED) or something else
         (IS_SKIPPED): without an object, as there may be many such. The folder ends in a slash."""
-        parent, slash, last = output_name.rpartition("/")
-        self._marks.append(HAS_OUTPUT | mark)
-        self._folders.append(self._known_folders.add(folder + parent + slash))
-        self._output_names.append(last)
         self._task_numbers.append(len(self._tasks))
-        self._task_ids.append("")
-        self._names.append(name)
+        self._paths.append(folder + output_name, name, folder)
+        self._append_file(name, HAS_OUTPUT | mark)
+
+    def _append_file(self, name: str, marks: int) -> None:
+        self._marks.append(marks)
+        if not self._has_names:
+            self._names.append(name)
+
+    def _append_id(self, number: int, name: str, task_id: str) -> None:
+        source = read_source(task_id)
+        if source is None or name_task(name, source.hex()) != task_id:
+            self._other_ids[number] = task_id
+        self._sources += source or bytes(SOURCE_BYTES)
 
     def _make(self, number: int) -> FileResult:
-        marks, task, path = self._marks[number], None, None
+        name, marks, task, path = self._names[number], self._marks[number], None, None
         if marks & HAS_TASK:
-            task = self._tasks.make(self._task_numbers[number], self._task_ids[number])
+            task = self._tasks.make(self._task_numbers[number], self._make_id(number, name))
         if marks & HAS_OUTPUT:
-            path = self._find_path(number)
+            path = self._paths.make(number, name)
         return FileResult(
-            self._names[number],
+            name,
             task,
             path,
             self._problems.get(number, ""),
@@ -110,18 +122,20 @@ class FileResults(PackedSequence[FileResult]):
             bool(marks & IS_SKIPPED),
         )
 
+    def _make_id(self, number: int, name: str) -> str:
+        if number in self._other_ids:
+            return self._other_ids[number]
+        start = self._task_numbers[number] * SOURCE_BYTES
+        return name_task(name, self._sources[start : start + SOURCE_BYTES].hex())
+
     @property
     def outputs(self) -> dict[str, str]:
         """Where outputs are, by the names of the inputs."""
-        numbers = array("I", (number for number, marks in enumerate(self._marks) if marks & HAS_OUTPUT))
-        return dict(zip(self._names.make_all(numbers), self._find_paths(numbers), strict=True))
-
-    def _find_paths(self, numbers: Sequence[int]) -> Iterator[str]:
-        folders = map(self._known_folders.__getitem__, map(self._folders.__getitem__, numbers))
-        return map(add, folders, self._output_names.make_all(numbers))
-
-    def _find_path(self, number: int) -> str:
-        return self._known_folders[self._folders[number]] + self._output_names[number]
+        return {
+            name: self._paths.make(number, name)
+            for number, (marks, name) in enumerate(zip(self._marks, self._names, strict=True))
+            if marks & HAS_OUTPUT
+        }
 
     @property
     def output_count(self) -> int:
@@ -142,11 +156,11 @@ class FileResults(PackedSequence[FileResult]):
 
     def list_settled(self) -> Iterator[tuple[str, State, str] | None]:
         """Of each file that was not run the name, the state and the output; None of the others."""
-        paths = self._find_paths(range(len(self)))
-        for number, (marks, name, path) in enumerate(zip(self._marks, self._names, paths, strict=True)):
+        for number, (marks, name) in enumerate(zip(self._marks, self._names, strict=True)):
             if not marks & (IS_UNCHANGED | IS_SKIPPED) or marks & HAS_TASK or number in self._problems:
                 yield None
             else:
+                path = self._paths.make(number, name) if marks & HAS_OUTPUT else ""
                 yield name, "skipped" if marks & IS_SKIPPED else "unchanged", path
 
     @property
@@ -166,3 +180,9 @@ class FileResults(PackedSequence[FileResult]):
         for mark, count in marks.items():
             states[find_state("", bool(mark & IS_UNCHANGED), bool(mark & IS_SKIPPED))] += count
         return states
+
+
+def _find_root(path: str, name: str) -> str:
+    """The folder of all outputs, if it is that in which an output has its input's sub-folder."""
+    folder = path[: path.rfind("/") + 1]
+    return folder.removesuffix(name[: name.rfind("/") + 1])

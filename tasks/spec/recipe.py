@@ -16,6 +16,7 @@ from tasks.spec.run_spec import RunSpec
 OF_THE_POOL = {"image", "start_command", "containers", "overrides"}
 # Hexadecimal digits: 128 bits, as a Batch task's id has room for no more beside a readable part.
 SOURCE_DIGITS = 32
+SOURCE_BYTES = SOURCE_DIGITS // 2
 # Made once, as it is used for each file.
 _ENCODER = json.JSONEncoder(sort_keys=True)
 
@@ -54,6 +55,15 @@ def digest_source(recipe: str, name: str, output_name: str, content_md5: str) ->
     # As `digest_json` of them in a list, which takes three times as long, for each file.
     texts = ", ".join(map(_ENCODER.encode, (recipe, name, output_name, content_md5)))
     return _digest(f"[{texts}]")[:SOURCE_DIGITS]
+
+
+def read_source(task_id: str) -> bytes | None:
+    """The digest that a Batch task is named after; None of an id that no run has given."""
+    try:
+        source = bytes.fromhex(task_id[-SOURCE_DIGITS:])
+    except ValueError:
+        return None
+    return source if len(source) == SOURCE_BYTES else None
 
 
 def digest_json(value: object) -> str:

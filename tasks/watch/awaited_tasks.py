@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tasks.base.packed import KnownTexts
 from tasks.spec.bundles import Unit
 from tasks.spec.work import WorkItems
-from tasks.watch.completed_tasks import NOTHING_SEEN, Seen
+from tasks.watch.completed_tasks import Seen
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,10 @@ class AwaitedTasks:
         self.units = units
         self.others = NO_OTHER_TASKS
         is_work = isinstance(units, WorkItems)
-        known = units if is_work else KnownTexts(unit.task_id for unit in units)
-        self._find = known.find
+        self._find = (units if is_work else KnownTexts(unit.task_id for unit in units)).find
         # Results have the numbers of the work: those of bundles are others.
-        results = seen.results if is_work else NOTHING_SEEN.results
-        self._is_left = bytearray(number not in results for number in range(len(units)))
+        known = seen.numbers[: len(units)] if is_work else b""
+        self._is_left = bytearray(not is_known for is_known in known) + b"\1" * (len(units) - len(known))
         self.left_count = sum(self._is_left)
 
     def __contains__(self, task_id: str) -> bool:

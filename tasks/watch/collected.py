@@ -45,6 +45,11 @@ class TaskResults:
         place = self._find(number)
         return None if place == UNKNOWN else self._ends.make(place, task_id)
 
+    def mark_known(self) -> bytearray:
+        """Of the work of each number 1 if its task is known to have ended, else 0: as it is now, whatever is
+        told later."""
+        return bytearray(place != UNKNOWN for place in self._places)
+
     def find_seconds(self, number: int) -> float | None:
         """How long the program ran, if that is known."""
         place = self._find(number)

@@ -1,7 +1,7 @@
 """Which Batch tasks have completed, and how."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 from typing import Any
@@ -12,7 +12,6 @@ from tasks.azure.azure_errors import redacted
 from tasks.azure.plain_batch import list_pages
 from tasks.spec.file_results import TaskResult
 from tasks.spec.times import read_time
-from tasks.watch.collected import TaskResults
 
 SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 
@@ -21,7 +20,9 @@ SELECT = "id,stateTransitionTime,executionInfo,nodeInfo"
 class Seen:
     """What is known of a job's completed tasks."""
 
-    results: TaskResults = field(default_factory=TaskResults)
+    numbers: bytes | bytearray = b""
+    """Of the work of each number, as far as there is any, 1 if its task has completed, else 0."""
+
     latest: datetime | None = None
     """When the last of them became so."""
 

@@ -5,7 +5,6 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from copy import deepcopy
 from itertools import chain
 from types import MappingProxyType
 
@@ -22,6 +21,7 @@ from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describ
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.step import opaque
 from tasks.watch.collected import OutputMd5s, TaskResults
+from tasks.watch.completed_tasks import NOTHING_SEEN
 from tasks.watch.early_outputs import ABOUT_TO_ARRIVE_SECONDS, EarlyOutputs
 from tasks.watch.failed_stderrs import FailedStderrs
 from tasks.watch.progress import FileCounts
@@ -50,6 +50,8 @@ class Outputs:
         # Each is known by its number here.
         self.items = WorkItems(chain(submitted, computed)) if computed else submitted
         self.tasks = TaskResults()
+        # What was seen before the wait, whatever is told later: one that is tried again begins from there.
+        self.seen = NOTHING_SEEN
         # Those whose outputs are there, and those that have failed, as far as they are no full shards yet.
         self.pending, self.failed = array("I"), array("I")
         self.log_futures: list[PrefectFuture] = []
@@ -78,9 +80,8 @@ class Outputs:
 
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
-        # What was seen before the wait stays what it was: a wait that is tried again begins from there.
-        self.tasks = deepcopy(early.tasks)
-        self.fetched, self.arrived_early = early.fetched, early.arrived
+        self.seen = early.seen
+        self.tasks, self.fetched, self.arrived_early = early.tasks, early.fetched, early.arrived
         for numbers in early.arrived:
             self._keep_all_logs(numbers)
         self.fetch(early.pending)

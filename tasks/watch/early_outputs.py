@@ -78,7 +78,7 @@ class EarlyOutputs:
     @property
     def seen(self) -> Seen:
         """What the wait need not list again."""
-        return NOTHING_SEEN if self.has_failed else Seen(self.tasks, self.latest)
+        return NOTHING_SEEN if self.has_failed else Seen(self.tasks.mark_known(), self.latest)
 
     def _take(self, added: WorkItems, folder: Path) -> None:
         try:

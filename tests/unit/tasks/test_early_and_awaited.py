@@ -17,7 +17,6 @@ from tasks.spec.work import WorkItems, make_item
 from tasks.watch import bundle_outcomes
 from tasks.watch.awaited_tasks import AwaitedTasks
 from tasks.watch.bundle_watch import BundleWatch
-from tasks.watch.collected import TaskResults
 from tasks.watch.completed_tasks import Seen
 from tasks.watch.downloading import Outputs
 from tasks.watch.early_outputs import EarlyOutputs
@@ -33,7 +32,7 @@ def has_succeeded(number: int) -> TaskResult:
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_files_that_are_done_are_not_taken_for_bundles_that_are(size):
     """A wait that is tried again knows of files by then. Their numbers are not those of the bundles."""
-    seen = Seen(TaskResults((number, has_succeeded(number)) for number in (0, 1, 2)), NOW)
+    seen = Seen(bytes([1, 1, 1]), NOW)
     bundles = make_bundles(ITEMS, size)
     assert [*AwaitedTasks(bundles, seen).list_left()] == [bundle.task_id for bundle in bundles]
     assert [*AwaitedTasks(ITEMS, seen).list_left()] == [item.task_id for item in ITEMS[3:]]
@@ -118,4 +117,4 @@ def test_what_a_wait_hears_is_not_taken_for_what_was_seen_before_it(tmp_path):
     outputs.go_on_with(early)
     outputs.tasks.add(1, has_succeeded(1))
     assert [number for number in range(len(ITEMS)) if number in outputs.tasks] == [0, 1]
-    assert [*AwaitedTasks(ITEMS, early.seen).list_left()] == [item.task_id for item in ITEMS[1:]]
+    assert [*AwaitedTasks(ITEMS, outputs.seen).list_left()] == [item.task_id for item in ITEMS[1:]]

@@ -163,7 +163,7 @@ def test_a_task_is_awaited_until_it_has_come_once(kind, is_seen):
     """Results have the numbers of the work; in any other list a number may be that of something else."""
     items = [make_item(f"{name}.txt", f"{name}.out", name * 32, "recipe") for name in "abc"]
     seen = TaskResults([(0, TaskResult(items[0].task_id, datetime(2026, 1, 1, tzinfo=timezone.utc), 0))])
-    awaited = AwaitedTasks(kind(items), Seen(seen))
+    awaited = AwaitedTasks(kind(items), Seen(seen.mark_known()))
 
     assert [awaited.take(items[number].task_id) for number in (0, 1, 1)] == [not is_seen, True, False]
     assert not awaited.take("another")

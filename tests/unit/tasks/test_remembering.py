@@ -1,20 +1,32 @@
 """What is remembered of outputs when a run is stopped, and what is set aside."""
 
+import gc
 import json
 import math
+import tracemalloc
 from array import array
 from itertools import starmap
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.reuse import output_records, remembering
+from tasks.base.packed import PackedTexts
+from tasks.reuse import output_records, record_lines, remembering
 from tasks.reuse.output_records import read_records, write_records
-from tasks.reuse.record_lines import OutputRecord, OutputRecords, merge_lines, spell_record
-from tasks.reuse.remembering import remembered, set_stale_aside
+from tasks.reuse.record_lines import (
+    OutputRecord,
+    OutputRecords,
+    check_order,
+    merge_lines,
+    put_in_order,
+    sort_lines,
+    spell_record,
+)
+from tasks.reuse.remembering import list_records, remembered, set_stale_aside
 from tasks.spec.work import WorkItem, WorkItems, make_item
 from tasks.watch.collected import OutputMd5s, TaskResults
 
@@ -127,20 +139,20 @@ RECORDS = st.builds(OutputRecord, st.text(max_size=3), st.just("aa"), st.none() 
 @given(st.dictionaries(NAMES, RECORDS), st.dictionaries(NAMES, RECORDS), st.lists(NAMES))
 def test_records_are_found_in_whatever_order_they_were_kept_and_are_asked_for(there, made, asked):
     """Of a name that was remembered before, what was made last counts."""
-    packed, new = (OutputRecords(starmap(spell_record, one.items())) for one in (there, made))
-    merged = OutputRecords(merge_lines(new, packed))
+    lines = [[*sort_lines(starmap(spell_record, one.items()))] for one in (there, made)]
+    packed, merged = OutputRecords(lines[0]), OutputRecords(merge_lines(lines[1], lines[0]))
     assert {name: packed[name] for name in asked if name in packed} == {
         name: there[name] for name in asked if name in there
     }
     assert dict(merged) == {**there, **made}
-    assert sorted(merged.cut(0, len(merged))) == [*merge_lines(new, packed)]
+    assert [*check_order(merge_lines(lines[1], lines[0]))] == [*merged.cut(0, len(merged))]
 
 
 def test_a_name_that_stands_twice_is_made_one_by_the_next_write():
     """Machines that write at once may leave that. Of both, none may stand before what was made since."""
     old = [spell_record("a", OutputRecord(source, "aa")) for source in ("1", "3")]
-    made = OutputRecords([spell_record("a", OutputRecord("2", "bb"))])
-    merged = OutputRecords(merge_lines(made, OutputRecords(old)))
+    made = [spell_record("a", OutputRecord("2", "bb"))]
+    merged = OutputRecords(merge_lines(made, old))
     assert [*merged.items()] == [("a", OutputRecord("2", "bb"))]
 
 
@@ -152,21 +164,37 @@ def test_a_broken_line_is_the_record_of_no_output(line):
     assert records["b"] == OutputRecord("2", "bb")
 
 
-class Steps(array):
-    """Numbers that count how many of them were passed in loops."""
+@given(st.lists(NAMES, unique=True), st.integers(1, 4), st.sampled_from([2, 100]))
+def test_numbers_of_names_are_put_in_the_order_of_their_lines(names, size, runs_max):
+    """Whether they come in shards that are in order themselves, or not."""
+    shards = [sorted(names)[start : start + size] for start in range(0, len(names), size)]
+    for order in (names, [name for shard in shards[::-1] for name in shard]):
+        packed = PackedTexts(order)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(record_lines, "RUNS_MAX", runs_max)
+            numbers = put_in_order(array("I", range(0, len(order), 2)), packed)
+        lines = [spell_record(order[number], OutputRecord("1", "aa")) for number in numbers]
+        assert lines == sorted(lines)
+        assert sorted(numbers) == [*range(0, len(order), 2)]
 
-    taken = 0
 
-    def __iter__(self):
-        for number in super().__iter__():
-            Steps.taken += 1
-            yield number
-
-
-def test_records_are_merged_in_one_pass():
-    """None is passed by again for each that was made."""
-    names = [f"{number:04}" for number in range(500)]
-    packed = OutputRecords(spell_record(name, OutputRecord("1", "aa")) for name in names)
-    packed._ends = Steps("Q", packed._ends)
-    assert len([*merge_lines(OutputRecords(packed.cut(0, 500)), packed)]) == 500
-    assert Steps.taken <= 2 * 501
+def test_to_remember_takes_no_memory_by_the_file(tmp_path, storage, monkeypatch):
+    """What was made is read and spelled, merged with what there is, and written, a part at a time."""
+    monkeypatch.setattr(output_records, "PART_RECORDS", 100)
+    items, fetched = WorkItems(), OutputMd5s()
+    for number in range(8_000):
+        items.append(make_item(f"{number:07}.txt", f"{number:07}.out", "0a" * 16, "recipe"))
+        fetched.note(number, "0a" * 16)
+    outputs: Any = SimpleNamespace(fetched=fetched, tasks=TaskResults())
+    write_records(tmp_path, list_records(outputs, items)[:100])
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            write_records(tmp_path, list_records(outputs, items))
+        # What is kept is what the storage has been given, which is in memory here.
+        kept_bytes, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (most_bytes - kept_bytes) / len(items) < 80
+    assert len(read_records(tmp_path)) == len(items)

@@ -1,0 +1,88 @@
+"""What a run keeps of its files: few bytes of each, however it comes."""
+
+import gc
+import tracemalloc
+from array import array
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.base import derived_texts
+from tasks.base.derived_texts import DerivedTexts
+from tasks.base.packed import append_number
+from tasks.spec.file_results import FileResult, TaskResult
+from tasks.spec.input_files import InputFiles
+from tasks.spec.packed_results import FileResults
+from tasks.spec.work import WorkItems, make_item
+from tasks.watch.awaited_tasks import AwaitedTasks
+from tasks.watch.collected import OutputMd5s, TaskResults
+from tasks.watch.completed_tasks import Seen
+
+COUNT = 3_000
+NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
+
+
+def keep_all(count: int) -> list[object]:
+    """What is there at the end of a run of so many files."""
+    files, items, tasks, md5s = InputFiles(), WorkItems(expected=count), TaskResults(), OutputMd5s()
+    for number in range(count):
+        files.append("/in/", f"{number // 1000:04}/{number:07}.txt", make_output_name(number), 20)
+    for number, file in enumerate(files):
+        items.append(make_item(file.name, file.output_name, f"{number:032x}", "recipe"))
+    awaited = AwaitedTasks(items, Seen())
+    for number, item in enumerate(items):
+        assert awaited.take(item.task_id)
+        tasks.add(number, TaskResult(item.task_id, NOW, 0, f"node-{number % 100}", 0.25))
+        md5s.note(number, f"{number:032x}")
+    results = FileResults(names=files.names)
+    for number, item in enumerate(items):
+        assert items.find_named(item.name) == number
+        task = tasks.get(number, item.task_id)
+        results.append(FileResult(item.name, task, f"/out/{item.output_name}"))
+    return [files, items, tasks, md5s, awaited, results]
+
+
+def make_output_name(number: int) -> str:
+    return f"{number // 1000:04}/{number:07}_OUTPUT.txt"
+
+
+def test_of_a_file_that_was_run_little_more_is_kept_than_its_digests_and_times():
+    """Names once, of 16 characters here; four digests of 16 bytes each, and the rest by a few numbers."""
+    keep_all(10)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = keep_all(COUNT)
+        gc.collect()
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept
+    assert kept_bytes / COUNT < 215
+
+
+PATHS = st.text("ab/.%", max_size=6)
+
+
+@given(st.lists(st.tuples(PATHS, PATHS, PATHS)), st.sampled_from([1, 3, 200]))
+def test_derived_texts_are_the_texts_however_they_are_made(texts, ways_max):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(derived_texts, "WAYS_MAX", ways_max)
+        derived = DerivedTexts()
+        for text, source, root in texts:
+            derived.append(text, source, root)
+        made = [derived.make(number, source) for number, (_, source, _) in enumerate(texts)]
+        if derived.differ_as_sources:
+            pairs = {(text, source) for text, source, _ in texts}
+            assert len({text for text, _ in pairs}) == len({source for _, source in pairs})
+    assert made == [text for text, _, _ in texts]
+
+
+def test_a_column_has_room_for_numbers_of_any_size():
+    column = array("B")
+    numbers = [0, 255, 256, 65_536, 2**32 - 1, 2**32, 1]
+    for number in numbers:
+        column = append_number(column, number)
+    assert [*column] == numbers
