@@ -51,7 +51,7 @@ class NodeCommand:
     command_line: str
     environment: dict[str, str]
     keeps_stdout: bool
-    """Whether the standard output is the output, as the command names no `{output}`."""
+    """Whether the standard output is the output, as the command names neither `{output}` nor its variable."""
 
 
 def build_command(template: str, application: str | None = None, on_shared: bool = True) -> NodeCommand:
@@ -73,11 +73,18 @@ def build_command(template: str, application: str | None = None, on_shared: bool
         environment[APPLICATION_VARIABLE] = application
     if "application" not in places and "{application}" in template:
         raise InputError(f"The command {template!r} has {{application}}, but no application is given.")
-    words = [_build_word(token, places, environment) for token in tokens]
-    return NodeCommand(
-        command_line=f"/bin/sh -c 'mkdir -p {OUTPUTS_FOLDER} && exec {' '.join(words)}'",
-        environment=environment,
-        keeps_stdout=not any(place == "output" for token in tokens for _, place in _split_token(token)),
+    line = f"exec {' '.join(_build_word(token, places, environment) for token in tokens)}"
+    keeps_stdout = not _names_output(tokens)
+    if not keeps_stdout:
+        line = f"mkdir -p {OUTPUTS_FOLDER} && {line}"
+    return NodeCommand(f"/bin/sh -c '{line}'", environment, keeps_stdout)
+
+
+def _names_output(tokens: list[str]) -> bool:
+    """Whether the program is told where to write its output: as an argument, or a script by its variable."""
+    return any(
+        OUTPUT_VARIABLE in token or any(place == "output" for _, place in _split_token(token))
+        for token in tokens
     )
 
 
@@ -167,11 +174,15 @@ def _build_word(token: str, places: dict[str, str], environment: dict[str, str])
 
 
 def task_environment(command: NodeCommand, input_name: str, output_name: str) -> dict[str, str]:
-    """All environment settings of the Batch task for one file."""
+    """All environment settings of the Batch task for one file.
+
+    Where what is printed is the output, no other place is told: a program that writes to one fails.
+    """
+    output = {} if command.keeps_stdout else {OUTPUT_VARIABLE: node_output(output_name)}
     return {
         **command.environment,
         INPUT_VARIABLE: node_input(input_name),
-        OUTPUT_VARIABLE: node_output(output_name),
+        **output,
         NAME_VARIABLE: input_name,
     }
 

@@ -39,10 +39,9 @@ def test_a_script_of_one_s_own_gets_its_places(accounts, inputs, tmp_path):
 
 
 def test_a_shell_script_in_the_command_uses_the_variables(accounts, inputs, tmp_path):
-    """A pipeline reads the file's places from its environment."""
-    command = """sh -c 'tr a-z A-Z < "$FAN_OUT_INPUT" | rev > "$FAN_OUT_OUTPUT"'"""
-    # `{output}` isn't named, so it is what the script prints that is kept.
-    fan_out([f"{inputs}/one.txt"], None, command.replace(' > "$FAN_OUT_OUTPUT"', ""), tmp_path / "out")
+    """A pipeline reads the file's places from its environment, and what it writes there is the output."""
+    command = """sh -c 'echo noise; tr a-z A-Z < "$FAN_OUT_INPUT" | rev > "$FAN_OUT_OUTPUT"'"""
+    fan_out([f"{inputs}/one.txt"], None, command, tmp_path / "out")
     assert (tmp_path / "out" / "one_OUTPUT.txt").read_text() == "B A"
 
 

@@ -21,10 +21,23 @@ def test_a_task_may_have_an_application_of_its_own():
     assert '"$AZ_BATCH_TASK_WORKING_DIR/application/$FAN_OUT_APPLICATION"' in own.command_line
 
 
+@pytest.mark.parametrize(
+    "template", ["cp {input} {output}", """sh -c 'sort "$FAN_OUT_INPUT" > "$FAN_OUT_OUTPUT"'"""]
+)
+def test_the_output_is_the_file_that_the_command_names(template):
+    """By its place, or in a script by its variable; the task has a folder for it."""
+    command = build_command(template)
+    assert not command.keeps_stdout
+    assert command.command_line.startswith("/bin/sh -c 'mkdir -p outputs && exec ")
+    assert task_environment(command, "a.txt", "b.txt")["FAN_OUT_OUTPUT"] == "outputs/b.txt"
+
+
 def test_without_output_what_is_printed_is_the_output():
-    """A command that doesn't name {output} is one whose standard output is kept."""
-    assert build_command("wc -w {input}").keeps_stdout
-    assert not build_command("cp {input} {output}").keeps_stdout
+    """Then no place for another one is told, where it would be lost."""
+    command = build_command("wc -w {input}")
+    assert command.keeps_stdout
+    assert command.command_line == "/bin/sh -c 'exec wc -w \"$FAN_OUT_INPUT\"'"
+    assert "FAN_OUT_OUTPUT" not in task_environment(command, "a.txt", "b.txt")
 
 
 def test_an_output_s_file_on_the_node_is_no_pattern():
