@@ -84,6 +84,10 @@ NODE_COUNTS: Fields = {"poolId": _id(lambda pool: pool.id, _EQUAL)}
 USAGE: Fields = {"poolId": _id(lambda usage: usage.pool_id, TEXT - {"ne"})}
 
 FILES: Fields = {"name": Field("string", lambda file: file.name, _STARTS_WITH)}
+#: Of files on Windows, for a filter that has backslashes.
+WINDOWS_FILES: Fields = {
+    "name": Field("string", lambda file: file.name.replace("/", "\\"), _STARTS_WITH),
+}
 
 NODES: Fields = {
     "state": _enum(lambda node: node.state, NODE),

@@ -12,7 +12,7 @@ from batch_emulator import ticks
 from batch_emulator.api.answers import plain
 from batch_emulator.api.call import Call
 from batch_emulator.api.conditions import check_conditions
-from batch_emulator.api.fields import FILES
+from batch_emulator.api.fields import FILES, WINDOWS_FILES, Fields
 from batch_emulator.api.listing import list_page, read_filter, start_key
 from batch_emulator.api.odata import Filter
 from batch_emulator.api.views.files import content_type, file_headers, render_file
@@ -52,6 +52,10 @@ class Folder:
         """A name or URL with `/`: what clients ask of a Windows pool may have backslashes."""
         return _BACKSLASH.sub("/", name) if self.on_windows else name
 
+    def fields(self, wanted: str) -> Fields:
+        """What a filter sees of the files; one for Windows may have `/` or backslashes."""
+        return WINDOWS_FILES if self.on_windows and "\\" in wanted else FILES
+
 
 def _task_folder(call: Call) -> Folder:
     """The folder of a task on the node that ran it; TaskFilesUnavailable where there is none any more."""
@@ -89,8 +93,8 @@ def _why_none(call: Call) -> list[tuple[str, str]]:
 
 def _list(call: Call, folder: Folder) -> Response:
     recursive = (call.option("recursive") or "").lower() == "true"
-    wanted = read_filter(call, FILES)
-    within = "" if recursive else _find_folder(wanted)
+    wanted = read_filter(call, folder.fields(call.option("$filter") or ""))
+    within = "" if recursive else _find_folder(folder, wanted)
     numbered = enumerate(nodefiles.list_files(folder.path, within=within, recursive=recursive))
     after = start_key(call) or ""
     candidates = ((f"{number:09d}", file) for number, file in numbered)
@@ -103,9 +107,9 @@ def _list(call: Call, folder: Folder) -> Response:
     )
 
 
-def _find_folder(wanted: Filter | None) -> str:
+def _find_folder(folder: Folder, wanted: Filter | None) -> str:
     """The folder that a list which is not recursive is of: the one that the prefix in its filter names."""
-    prefix = wanted.required_prefixes().get("name", "") if wanted else ""
+    prefix = folder.spell(wanted.required_prefixes().get("name", "") if wanted else "")
     return prefix[: prefix.rfind("/") + 1]
 
 

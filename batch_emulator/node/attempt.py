@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +153,8 @@ def _build_environment(launch: Launch, node_root: str, search_path: str) -> dict
         "AZ_BATCH_TASK_DIR": directory,
         "AZ_BATCH_TASK_WORKING_DIR": f"{directory}/wd",
     }
+    if not launch.on_windows:
+        environment["AZ_BATCH_CERTIFICATES_DIR"] = f"{directory}/certs"
     if launch.job_preparation_directory is not None:
         preparation = f"{node_root}/{launch.job_preparation_directory}"
         environment["AZ_BATCH_JOB_PREP_DIR"] = preparation
@@ -189,7 +191,7 @@ async def _fill_directory(attempt: _Attempt, deadline: float | None) -> None:
     # A retry may come to another node than the attempt before it: its first node has left the pool.
     fresh = not (launch.retry and os.path.isdir(f"{directory}/wd"))
     if launch.stage != "application":
-        _prepare(directory, fresh, attempt.equipment)
+        _prepare(directory, ("wd",) if launch.on_windows else ("wd", "certs"), fresh, attempt.equipment)
         if launch.resource_files or launch.common_resource_files or launch.disk_full:
             _make_outputs(directory)
     if launch.disk_full:
@@ -242,13 +244,15 @@ def _size_bytes(directory: str) -> int:
     )
 
 
-def _prepare(directory: str, fresh: bool, equipment: Equipment) -> None:
-    """An empty directory if it shall be `fresh`, else what there is. Raises AttemptFailed."""
+def _prepare(directory: str, folders: Iterable[str], fresh: bool, equipment: Equipment) -> None:
+    """A directory with empty `folders` if it shall be `fresh`, else what there is. Raises AttemptFailed."""
     equipment.sweeper.now(directory)
     try:
         if fresh:
             equipment.trash.take(directory)
-        _make_directories(f"{directory}/wd")
+        _make_directory(directory)
+        for folder in folders:
+            _make_directory(f"{directory}/{folder}")
     except OSError as error:
         raise _directory_failure(directory, error) from error
 
@@ -265,12 +269,11 @@ def _directory_failure(directory: str, error: OSError) -> AttemptFailed:
     return AttemptFailed("ResourceDirectoryCreateFailed", FilePath=directory, Message=str(error))
 
 
-def _make_directories(working_directory: str) -> None:
+def _make_directory(path: str) -> None:
     try:
-        os.mkdir(os.path.dirname(working_directory))
-        os.mkdir(working_directory)
+        os.mkdir(path)
     except (FileNotFoundError, FileExistsError):
-        os.makedirs(working_directory, exist_ok=True)
+        os.makedirs(path, exist_ok=True)
 
 
 async def _until(stop: asyncio.Future[None], deadline: float | None, work: Coroutine[Any, Any, T]) -> T:

@@ -37,7 +37,8 @@ class Launch:
     earlier service has begun it, what of that still runs, or how it has ended, counts.
 
     `container` is the task's `containerSettings`, with all `registries` that it may pull
-    from; empty where it has none, or where containers have no effect.
+    from; empty where it has none, or where containers have no effect. `on_windows` says that the pool has
+    Windows, where tasks have no folder for certificates.
 
     A multi-instance task runs in two stages: `coordination` brings `common_resource_files` into the task's
     directory itself, and leaves running what its command has started; `application` goes on there.
@@ -59,6 +60,7 @@ class Launch:
     disk_bytes_per_second: float | None = None
     attempt: str = ""
     container: WireObject = field(default_factory=dict)
+    on_windows: bool = False
 
     @property
     def name(self) -> str:

@@ -28,7 +28,7 @@ from batch_emulator.node.stray_processes import Sweeper
 from batch_emulator.node.transfer import Transfers
 from batch_emulator.node.trash import Trash
 
-_NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup/wd", "volatile/startup", "workitems")
+_NODE_DIRECTORIES = ("applications", "fsmounts", "shared", "startup", "volatile/startup", "workitems")
 # For what is being stopped to end, beyond the grace.
 _STOP_SECONDS = 30.0
 

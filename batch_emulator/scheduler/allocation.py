@@ -10,7 +10,7 @@ from batch_emulator.resources.transitions import ALLOCATION, AllocationEvent, fo
 from batch_emulator.scheduler import nodes
 from batch_emulator.scheduler.world import World
 
-#: What each recorded pool shows that is being deleted with its nodes: as many ticks as 32 bits hold.
+#: What each recorded pool shows that is being deleted: as many ticks as 32 bits hold.
 _DELETION_TIMEOUT = "PT7M9.497S"
 
 
@@ -51,13 +51,19 @@ def begin_resize(
 
 
 def empty(world: World, pool: Pool) -> None:
-    """A pool is being deleted: its resize is stopped; one that is steady resizes to none. As recorded."""
+    """A pool is being deleted: a resize that goes on is stopped, then it resizes to none. As recorded."""
+    if pool.allocation_state == "steady":
+        _resize_to_none(world, pool)
+        return
     if pool.allocation_state == "resizing":
         _move_allocation(world, pool, "stop")
-    elif pool.allocation_state == "steady" and len(world.store.nodes(key(pool.id))):
-        pool.target_dedicated = pool.target_spot = 0
-        pool.spec = pool.spec | {"resizeTimeout": _DELETION_TIMEOUT}
-        _move_allocation(world, pool, "resize")
+    _settle_later(world, pool)
+
+
+def _resize_to_none(world: World, pool: Pool) -> None:
+    pool.target_dedicated = pool.target_spot = 0
+    pool.spec = pool.spec | {"resizeTimeout": _DELETION_TIMEOUT}
+    _move_allocation(world, pool, "resize")
 
 
 def _allocate(world: World, pool_key: str, number: int) -> None:
@@ -194,6 +200,10 @@ def _time_out(world: World, pool_key: str, number: int) -> None:
 def stop_resize(world: World, pool: Pool) -> None:
     """End a resize where it stands; the shortfall becomes resize errors."""
     _move_allocation(world, pool, "stop")
+    _settle_later(world, pool)
+
+
+def _settle_later(world: World, pool: Pool) -> None:
     pool.resize_number = world.store.next_number()
     world.after(world.settings.node_allocation_seconds, _stopped, key(pool.id), pool.resize_number)
 
@@ -202,8 +212,11 @@ def _stopped(world: World, pool_key: str, number: int) -> None:
     pool = world.store.pools.get(pool_key)
     if pool is None or pool.resize_number != number or pool.allocation_state != "stopping":
         return
-    _report_shortfall(world, pool, "ResizeStopped")
+    if pool.state != "deleting":
+        _report_shortfall(world, pool, "ResizeStopped")
     _move_allocation(world, pool, "settle")
+    if pool.state == "deleting":
+        _resize_to_none(world, pool)
 
 
 def _report_shortfall(world: World, pool: Pool, code: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from batch_emulator.catalogue.images import runs_windows
 from batch_emulator.catalogue.vm_sizes import core_count
 from batch_emulator.durations import UNLIMITED, parse_duration
 from batch_emulator.job_tokens import issue_token
@@ -26,6 +27,7 @@ def start_task_launch(world: World, pool: Pool, node: Node, spec: Wire, run: Run
         retries_left=False,
         attempt=f"{node.boot_number}.{run.retry_count}",
         container=_container(world, pool, spec),
+        on_windows=runs_windows(pool.spec),
     )
 
 
@@ -44,6 +46,7 @@ def task_launch(world: World, job: Job, task: Task, pool: Pool, node: Node) -> L
         job_preparation_directory=_preparation_directory(job),
         attempt=f"{task.number}.{task.attempt}",
         container=_container(world, pool, task.spec),
+        on_windows=runs_windows(pool.spec),
     )
 
 
@@ -60,6 +63,7 @@ def preparation_launch(world: World, job: Job, pool: Pool, node: Node, run: Run)
         retry=run.retry_count > 0,
         attempt=f"{run.number}.{run.retry_count}",
         container=_container(world, pool, spec),
+        on_windows=runs_windows(pool.spec),
     )
 
 
@@ -76,6 +80,7 @@ def release_launch(world: World, job: Job, pool: Pool, node: Node, run: Run) -> 
         job_preparation_directory=_preparation_directory(job),
         attempt=str(run.number),
         container=_container(world, pool, spec),
+        on_windows=runs_windows(pool.spec),
     )
 
 

@@ -138,6 +138,7 @@ def _describe(reference: Wire) -> str:
 def delete_pool(world: World, pool_id: str) -> None:
     """Delete a pool: its nodes leave, their tasks are requeued, then it is gone."""
     pool = world.live_pool(pool_id)
+    allocation.settle(world, pool)
     pool.state, pool.state_since = follow(POOL, pool.state, "delete"), world.now
     world.stamp(pool)
     pool.resize_number += 1

@@ -61,8 +61,8 @@ async def test_communication_is_told_as_asked_for(wire: Wire) -> None:
 
 
 async def test_values_are_told_as_the_page_has_them(wire: Wire) -> None:
-    """Bodies are compact, results of a collection in its order, an image of the version asked for; tasks
-    have no folder of certificates, and a node forgets them with their job."""
+    """Bodies are compact, results of a collection in its order, an image of the version asked for; a node
+    forgets tasks with their job."""
     await wire.add_pool(targetDedicatedNodes=1)
     await wire.add_job()
     assert b"\r\n" not in (await wire.send("GET", "/pools/p")).content
@@ -79,10 +79,6 @@ async def test_values_are_told_as_the_page_has_them(wire: Wire) -> None:
     node = (await wire.get("/pools/p/nodes"))["value"][0]
     assert node["virtualMachineInfo"]["imageReference"]["exactVersion"] == "latest"
     assert len(node["recentTasks"]) == len(ids)
-    printed = await wire.send("GET", "/jobs/j/tasks/a/files/stdout.txt")
-    assert "AZ_BATCH_TASK_DIR" in printed.text
-    assert "AZ_BATCH_CERTIFICATES_DIR" not in printed.text
-    assert "certs" not in {each["name"] for each in (await wire.get("/jobs/j/tasks/a/files"))["value"]}
     await wire.send("DELETE", "/jobs/j")
 
     async def forgotten() -> bool:

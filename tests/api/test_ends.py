@@ -77,6 +77,16 @@ async def test_schedule_without_a_job_is_completed_at_once(wire: Wire) -> None:
     assert deleted["executionInfo"] == {"nextRunTime": "2100-01-01T00:00:00Z"}
 
 
+async def test_terminating_schedule_is_not_due(wire: Wire) -> None:
+    """As recorded: a schedule that waits for its job to end tells that job alone."""
+    plan = {"id": "s", "schedule": {"recurrenceInterval": "PT1H"}}
+    await wire.post("/jobschedules", plan | {"jobSpecification": {"poolInfo": {"poolId": "p"}}})
+    await _until(wire, "/jobs/s:job-1", "active")
+    await wire.post("/jobschedules/s/terminate")
+    schedule = await wire.get("/jobschedules/s")
+    assert (schedule["state"], list(schedule["executionInfo"])) == ("terminating", ["recentJob"])
+
+
 PLACED = {"numberOfInstances": 2, "coordinationCommandLine": "true"}
 
 

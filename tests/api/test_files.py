@@ -56,6 +56,38 @@ async def test_files_of_a_windows_pool_are_told_and_asked_for_as_there(wire: Wir
     assert (await wire.send("GET", name)).status_code == 404
 
 
+async def test_files_of_a_windows_pool_are_listed_with_backslashes(wire: Wire) -> None:
+    """In names and in URLs; a prefix may have them, too. There is no `startup/wd` without a start
+    task, as recorded."""
+    await wire.add_pool(targetDedicatedNodes=1, virtualMachineConfiguration=WINDOWS)
+    node = f"/pools/p/nodes/{await wire.idle_node()}/files"
+    listed = (await wire.get(node, query={"recursive": "true"}))["value"]
+    names = ["applications", "fsmounts", "shared", "startup", "volatile", "workitems", "volatile\\startup"]
+    assert [each["name"] for each in listed] == names
+    assert listed[-1]["url"] == f"{URL}{node}/volatile\\startup"
+    query = {"$filter": "startswith(name, 'volatile\\')"}
+    assert (await wire.get(node, query=query))["value"] == listed[-1:]
+
+
+async def test_task_has_a_folder_for_certificates_on_linux_alone(ran: Wire) -> None:
+    """As recorded, it is empty, and there without certificates."""
+    listed = (await ran.get("/jobs/j/tasks/t/files"))["value"]
+    assert [each["name"] for each in listed] == ["certs", "stderr.txt", "stdout.txt", "wd"]
+    await ran.add_pool(id="q", targetDedicatedNodes=1, virtualMachineConfiguration=WINDOWS)
+    await ran.add_job(id="k", poolInfo={"poolId": "q"})
+    await ran.post("/jobs/k/tasks", {"id": "t", "commandLine": "env"})
+
+    async def completed() -> bool:
+        return (await ran.get("/jobs/k/tasks/t"))["state"] == "completed"
+
+    await eventually(completed)
+    listed = (await ran.get("/jobs/k/tasks/t/files"))["value"]
+    assert [each["name"] for each in listed] == ["stderr.txt", "stdout.txt", "wd"]
+    printed = await ran.send("GET", "/jobs/k/tasks/t/files/stdout.txt")
+    assert "AZ_BATCH_TASK_DIR" in printed.text
+    assert "AZ_BATCH_CERTIFICATES_DIR" not in printed.text
+
+
 @pytest.mark.parametrize(
     ("prefix", "recursive", "found"),
     [

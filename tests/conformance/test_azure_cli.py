@@ -114,7 +114,7 @@ def test_jobs_tasks_and_files_of_the_cli(az: Az, cli_pool: str, target, tmp_path
     az("task file download", job_id=job, task_id="one", file_path="stdout.txt", destination=file)
     assert file.read_text(encoding="utf-8") == "one\n"
     names = az("task file list", job_id=job, task_id="one", query="[].name")
-    assert names == ["stderr.txt", "stdout.txt", "wd"]
+    assert names == ["certs", "stderr.txt", "stdout.txt", "wd"]
     az("task delete", "--yes", job_id=job, task_id="two")
     assert az("task list", job_id=job, query="[].id") == ["one", "three"]
     az("job stop", job_id=job)

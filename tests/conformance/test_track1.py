@@ -60,7 +60,7 @@ def test_a_program_of_the_old_client_runs_unchanged(target, old_python: Path) ->
             "output": "one\n",
             "part": "ne",
             "length": "4",
-            "files": ["stderr.txt", "stdout.txt", "wd"],
+            "files": ["certs", "stderr.txt", "stdout.txt", "wd"],
             "left": ["t1", "t2"],
             "reason": "AllTasksCompleted",
         },

@@ -8,13 +8,17 @@ from batch_emulator import ticks
 from batch_emulator.node.files import NodeFile
 from batch_emulator.resources.model import Wire
 
+#: What URLs of files have between folders, as it is.
+_SEPARATORS = "/\\"
+
 
 def render_file(file: NodeFile, files_url: str, *, on_windows: bool) -> Wire:
     """A file, as the list operations answer it; sizes are strings, as recorded. On Windows files have a time
-    of creation, on Linux a mode."""
+    of creation and backslashes, on Linux a mode."""
+    name = file.name.replace("/", "\\") if on_windows else file.name
     wire: Wire = {
-        "name": file.name,
-        "url": f"{files_url}/{quote(file.name)}",
+        "name": name,
+        "url": f"{files_url}/{quote(name, safe=_SEPARATORS)}",
         "isDirectory": file.is_directory,
     }
     if not file.is_directory:

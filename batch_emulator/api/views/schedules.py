@@ -30,14 +30,13 @@ def render_schedule(schedule: JobSchedule, base_url: str) -> Wire:
 
 
 def _render_execution(schedule: JobSchedule, base_url: str) -> Wire:
-    # As recorded, a completed schedule tells its end, and any other when it is due, also while it is deleted.
+    # As recorded: when it is due, also while it is deleted, but not between; its end while it is completed.
     wire: Wire = {}
-    is_over = schedule.state == "completed"
-    if schedule.due is not None and not is_over:
+    if schedule.due is not None and schedule.state not in ("terminating", "completed"):
         wire["nextRunTime"] = format_ticks(schedule.due)
     if schedule.recent_job_id:
         job_id = schedule.recent_job_id
         wire["recentJob"] = {"url": f"{base_url}/jobs/{job_id}", "id": job_id}
-    if schedule.ended and is_over:
+    if schedule.ended and schedule.state == "completed":
         wire["endTime"] = format_ticks(schedule.ended)
     return wire

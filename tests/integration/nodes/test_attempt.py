@@ -23,7 +23,7 @@ async def test_successful_attempt(runner: ProcessRunner) -> None:
     """A command that ends with 0 is a success with its output in the task's directory."""
     assert await start(runner, "/bin/sh -c 'echo out; echo err >&2'") == Outcome(0)
     assert (text(runner), text(runner, "stderr.txt")) == ("out\n", "err\n")
-    assert sorted(os.listdir(folder(runner))) == ["stderr.txt", "stdout.txt", "wd"]
+    assert sorted(os.listdir(folder(runner))) == ["certs", "stderr.txt", "stdout.txt", "wd"]
 
 
 async def test_environment_of_a_task(runner: ProcessRunner, tmp_path: Path) -> None:
@@ -52,6 +52,7 @@ async def test_environment_of_a_task(runner: ProcessRunner, tmp_path: Path) -> N
         "AZ_BATCH_NODE_MOUNTS_DIR": str(root / "fsmounts"),
         "AZ_BATCH_TASK_DIR": str(task),
         "AZ_BATCH_TASK_WORKING_DIR": str(task / "wd"),
+        "AZ_BATCH_CERTIFICATES_DIR": str(task / "certs"),
         "AZ_BATCH_JOB_PREP_DIR": str(root / "workitems/job1/job-1/jobpreparation"),
         "AZ_BATCH_JOB_PREP_WORKING_DIR": str(root / "workitems/job1/job-1/jobpreparation/wd"),
         "AZ_BATCH_TASK_ID": "task1",
@@ -84,7 +85,7 @@ async def test_program_not_found(runner: ProcessRunner) -> None:
         "The specified command program is not found",
         (("Message", "The system cannot find the file specified"),),
     )
-    assert sorted(os.listdir(folder(runner))) == ["stderr.txt", "stdout.txt", "wd"]
+    assert sorted(os.listdir(folder(runner))) == ["certs", "stderr.txt", "stdout.txt", "wd"]
 
 
 async def test_wall_clock_limit(runner: ProcessRunner) -> None:

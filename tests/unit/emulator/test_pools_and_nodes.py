@@ -8,7 +8,7 @@ from batch_emulator.errors import BatchError
 from batch_emulator.scheduler import nodes, pools
 from batch_emulator.scheduler.world import CloseNode
 from batch_emulator.settings import Settings
-from tests.unit.emulator.driver import FAILED
+from tests.unit.emulator.driver import FAILED, Driver
 
 
 def test_failing_start_task(driver):
@@ -93,18 +93,43 @@ def test_offline_node_takes_no_tasks(driver):
     assert driver.task("t").state == "running"
 
 
-def test_deleted_pool_stops_its_resize_or_resizes_to_none(driver):
-    """As recorded, a pool that is deleted while it resizes is stopping, and one with nodes wants none."""
+def test_deleted_pool_stops_its_resize_then_resizes_to_none(driver):
+    """As recorded, a pool that is deleted while it resizes is stopping first; one with nodes wants none."""
     driver.add_pool()
     driver.do(pools.add_pool, {"id": "other", "vmSize": "standard_d2s_v3", "targetDedicatedNodes": 1})
     driver.do(pools.delete_pool, "other")
     assert driver.world.pool("other").allocation_state == "stopping"
     driver.do(pools.delete_pool, "pool")
-    pool = driver.world.pool("pool")
-    assert (pool.state, pool.allocation_state, pool.target_dedicated) == ("deleting", "resizing", 0)
-    assert pool.spec["resizeTimeout"] == "PT7M9.497S"
+    assert _show_deletion(driver.world.pool("pool")) == _RESIZING_TO_NONE
     driver.pass_seconds(10)
     assert not driver.world.store.pools
+
+
+_RESIZING_TO_NONE = ("deleting", "resizing", 0, "PT7M9.497S")
+
+
+def _show_deletion(pool):
+    return pool.state, pool.allocation_state, pool.target_dedicated, pool.spec["resizeTimeout"]
+
+
+@pytest.mark.parametrize("seconds", [0, 10], ids=["new", "steady"])
+def test_deleted_pool_without_nodes_resizes_to_none(driver, seconds):
+    """As recorded, also a new pool that wants no nodes, which has no resize to be stopped."""
+    driver.do(pools.add_pool, {"id": "pool", "vmSize": "standard_d2s_v3"})
+    driver.pass_seconds(seconds)
+    driver.do(pools.delete_pool, "pool")
+    assert _show_deletion(driver.world.pool("pool")) == _RESIZING_TO_NONE
+
+
+def test_deleted_pool_that_was_stopped_resizes_to_none_until_its_nodes_have_left():
+    """As recorded: stopping, then resizing to none."""
+    driver = Driver(node_removal_seconds=5.0)
+    driver.add_pool()
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
+    driver.do(pools.delete_pool, "pool")
+    assert driver.world.pool("pool").allocation_state == "stopping"
+    driver.pass_seconds(1)
+    assert _show_deletion(driver.world.pool("pool")) == _RESIZING_TO_NONE
 
 
 def test_delete_pool_requeues_tasks(driver):
