@@ -5,12 +5,12 @@ summary. The exit code is 0, 1 if the run failed, 2 if the options can't be righ
 """
 
 import inspect
-import json
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, get_args, get_origin
 
 import pydantic
@@ -21,12 +21,12 @@ from prefect.settings import get_current_settings, temporary_settings
 from flows.arguments import find_other_bytes, spell_inputs
 from flows.display import expected_errors_hidden, live_display
 from flows.heartbeats import UNSENT, heartbeats_sent
+from flows.json_summary import write_summary
 from flows.server_errors import explain_server_error
 from tasks.azure.accounts import read_accounts
 from tasks.base.listeners import listening
 from tasks.base.printable import make_printable
 from tasks.errors import FanOutError, IdleNodesError, MissingSettingsError, SettingsError
-from tasks.spec.file_results import FileResult
 from tasks.spec.named_patterns import WITH_FIELDS, describe_refusal, name_fields
 from tasks.spec.run_results import RunResult
 from tasks.watch.progress import Counts
@@ -248,53 +248,18 @@ def server_settings() -> AbstractContextManager[Any]:
 
 def report(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        # Piece by piece: there may be a million outputs.
-        json.dump(build_summary(outcome), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        write_summary(outcome.result, outcome.exit_code, outcome.error, sys.stdout)
     elif outcome.result:
-        print_paths(list(outcome.result.outputs.values()), outcome.result.output_dir)
+        files = outcome.result.files
+        print_paths((path for _, path in files.list_outputs()), files.output_count, outcome.result.output_dir)
     if outcome.error:
         print(f"Error: {make_printable(outcome.error)}", file=sys.stderr)
 
 
-def print_paths(paths: Sequence[str], output_dir: str) -> None:
+def print_paths(paths: Iterable[str], count: int, output_dir: str) -> None:
     """A line for each output; somebody who watches, and pipes them nowhere, sees the first ones."""
-    shown = paths[:PATHS_ON_TERMINAL] if sys.stdout.isatty() else paths
-    for path in shown:
+    shown = min(count, PATHS_ON_TERMINAL) if sys.stdout.isatty() else count
+    for path in islice(paths, shown):
         print(path)
-    if len(shown) < len(paths):
-        print(f"... and {len(paths) - len(shown):,} more in {output_dir}")
-
-
-def build_summary(outcome: Outcome) -> dict[str, Any]:
-    """The summary as JSON has it; a run that failed early has no more than its state and its error."""
-    summary = {"state": "failed" if outcome.exit_code else "completed", "error": outcome.error}
-    result = outcome.result
-    if result is None:
-        return summary
-    counts = result.counts
-    return {
-        **summary,
-        "run_key": result.run_key,
-        "job_id": result.job_id,
-        "pool_id": result.pool_id,
-        "command": result.command,
-        "started_at": result.started_at and result.started_at.isoformat(timespec="seconds"),
-        "ended_at": result.ended_at and result.ended_at.isoformat(timespec="seconds"),
-        "elapsed_seconds": round(result.elapsed_seconds, 3),
-        "spent": result.spent and asdict(result.spent),
-        "files": len(result.files),
-        **{state: counts[state] for state in ("succeeded", "unchanged", "skipped", "failed", "unfinished")},
-        "output_dir": result.output_dir,
-        "outputs": result.outputs,
-        "failures": [_describe_failure(file) for file in result.failures],
-    }
-
-
-def _describe_failure(file: FileResult) -> dict[str, Any]:
-    return {
-        "file": file.name,
-        "problem": file.problem,
-        "exit_code": file.task and file.task.exit_code,
-        "stderr": file.stderr,
-    }
+    if shown < count:
+        print(f"... and {count - shown:,} more in {output_dir}")

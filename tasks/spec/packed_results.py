@@ -131,11 +131,14 @@ class FileResults(PackedSequence[FileResult]):
     @property
     def outputs(self) -> dict[str, str]:
         """Where outputs are, by the names of the inputs."""
-        return {
-            name: self._paths.make(number, name)
-            for number, (marks, name) in enumerate(zip(self._marks, self._names, strict=True))
-            if marks & HAS_OUTPUT
-        }
+        return dict(self.list_outputs())
+
+    def list_outputs(self) -> Iterator[tuple[str, str]]:
+        """The same, each made when it is asked for."""
+        make = self._paths.make
+        for number, (marks, name) in enumerate(zip(self._marks, self._names, strict=True)):
+            if marks & HAS_OUTPUT:
+                yield name, make(number, name)
 
     @property
     def output_count(self) -> int:

@@ -2,7 +2,6 @@
 
 import inspect
 import io
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -18,25 +17,18 @@ from flows.arguments import find_other_bytes, spell_inputs
 from flows.command_line import (
     PATHS_ON_TERMINAL,
     WRONG_USAGE,
-    Outcome,
     _is_confirmed,
     build_app,
-    build_summary,
     main,
     print_paths,
-    report,
     server_settings,
 )
 from flows.display import expected_errors_hidden, live_display
 from flows.fan_out import fan_out
 from flows.top_n_words import top_n_words
 from tasks.errors import InputError
-from tasks.spec.file_results import FileResult, TaskResult
-from tasks.spec.packed_results import FileResults
-from tasks.spec.prices import NodeHours, PriceSpec
-from tasks.spec.run_results import RunResult
+from tasks.spec.prices import PriceSpec
 from tasks.spec.specs import Cleanup, PoolSpec
-from tasks.spec.spent import Spent
 from tasks.spec.task_specs import TaskSpec
 from tasks.watch.progress import Counts
 
@@ -155,79 +147,6 @@ def test_what_a_flow_needs_must_be_there(capsys: pytest.CaptureFixture[str]):
     assert "--inputs" in capsys.readouterr().err
 
 
-def result() -> RunResult:
-    failed = TaskResult("t2", NOON, 3, "node-1", 2.0, 1, "UserError", "FailureExitCode")
-    files = (
-        FileResult("ü one.txt", TaskResult("t1", NOON, 0, "node-1", 1.0), "/out/ü one_OUTPUT.txt"),
-        FileResult("two.txt", failed, problem="exit code 3", stderr="boom"),
-    )
-    return RunResult(
-        "key-1",
-        "job-1",
-        "pool-1",
-        "/out",
-        12.3456,
-        FileResults(files),
-        "wc {input}",
-        spent=Spent(NodeHours(2, 0), 0.2, "USD"),
-        started_at=NOON,
-        ended_at=NOON,
-    )
-
-
-def test_the_summary_says_what_became_of_the_run():
-    """Counts, names of resources, where each output is, and why files failed."""
-    assert build_summary(Outcome(result(), "1 of 2 files failed", 1)) == {
-        "state": "failed",
-        "error": "1 of 2 files failed",
-        "run_key": "key-1",
-        "job_id": "job-1",
-        "pool_id": "pool-1",
-        "command": "wc {input}",
-        "started_at": "2026-11-22T12:00:00+00:00",
-        "ended_at": "2026-11-22T12:00:00+00:00",
-        "elapsed_seconds": 12.346,
-        "spent": {
-            "hours": {"dedicated": 2, "spot": 0},
-            "cost": 0.2,
-            "currency": "USD",
-            "unpriced": {"dedicated": 0, "spot": 0},
-            "earlier": {"dedicated": 0, "spot": 0},
-            "vm_size": "",
-            "others": (),
-        },
-        "files": 2,
-        "succeeded": 1,
-        "unchanged": 0,
-        "skipped": 0,
-        "failed": 1,
-        "unfinished": 0,
-        "output_dir": "/out",
-        "outputs": {"ü one.txt": "/out/ü one_OUTPUT.txt"},
-        "failures": [{"file": "two.txt", "problem": "exit code 3", "exit_code": 3, "stderr": "boom"}],
-    }
-
-
-def test_json_stands_alone_on_standard_output(capsys: pytest.CaptureFixture[str]):
-    """With --json standard output is one JSON document, also for a run that failed before it began."""
-    report(Outcome(result()), as_json=True)
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["state"] == "completed"
-    assert printed.err == ""
-    report(Outcome(None, "There is no folder x", 1), as_json=True)
-    printed = capsys.readouterr()
-    assert json.loads(printed.out) == {"state": "failed", "error": "There is no folder x"}
-    assert printed.err == "Error: There is no folder x\n"
-
-
-def test_paths_of_outputs_are_standard_output(capsys: pytest.CaptureFixture[str]):
-    """Without --json standard output has a line for each output and nothing else."""
-    report(Outcome(result(), "1 of 2 files failed", 1), as_json=False)
-    printed = capsys.readouterr()
-    assert printed.out == "/out/ü one_OUTPUT.txt\n"
-    assert printed.err == "Error: 1 of 2 files failed\n"
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -236,10 +155,10 @@ class Terminal(io.StringIO):
 def test_somebody_who_watches_sees_the_first_paths(monkeypatch, capsys: pytest.CaptureFixture[str]):
     """A terminal gets twenty paths and the number of the others, a pipe all of them."""
     paths = [f"/out/{number}" for number in range(1000)]
-    print_paths(paths, "/out")
+    print_paths(paths, len(paths), "/out")
     assert capsys.readouterr().out.splitlines() == paths
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
-    print_paths(paths, "/out")
+    print_paths(paths, len(paths), "/out")
     assert terminal.getvalue().splitlines() == [*paths[:PATHS_ON_TERMINAL], "... and 980 more in /out"]
 
 
