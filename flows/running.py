@@ -17,6 +17,7 @@ from flows.submitting import Submitted, may_be_repeated, runs_all, submit_files
 from tasks.azure.blocks import using_accounts
 from tasks.azure.secret_blocks import read_secrets
 from tasks.base.deadlines import run_deadline
+from tasks.base.free_memory import return_memory
 from tasks.checks import check_accounts
 from tasks.cleanup import clean_at_end, clean_up, clean_up_after, cleaned_up
 from tasks.containers import create_containers
@@ -133,6 +134,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
     with cleaned_up(names, spec.cleanup):
         create_containers(names, spec, plan.output_folder)
         submitted = submit_files(plan, image, start.spending)
+        return_memory()
         outputs = _expect_outputs(plan, submitted)
         with (
             _told_if_interrupted(
@@ -144,6 +146,7 @@ def run_files(plan: Plan, start: Start) -> Shards:
                 outputs.go_on_with(submitted.early)
             outputs.fetch_computed()
             stopped = yield from collect_outputs(plan, start.spending, submitted, outputs, memory)
+        return_memory()
         stale = _remember_and_set_aside(plan.output_folder, outputs)
         result = _conclude(start, submitted, outputs, str(stopped or ""), stale)
         _judge_result(result, stopped, spec, bool(outputs.problems))
