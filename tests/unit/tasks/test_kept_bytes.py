@@ -1,16 +1,19 @@
 """What a run keeps of its files: few bytes of each, however it comes."""
 
+import ctypes
 import gc
 import tracemalloc
 from array import array
 from datetime import datetime, timezone
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.base import derived_texts
 from tasks.base.derived_texts import DerivedTexts
+from tasks.base.free_memory import return_memory
 from tasks.base.packed import append_number
 from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.input_files import InputFiles
@@ -86,3 +89,14 @@ def test_a_column_has_room_for_numbers_of_any_size():
     for number in numbers:
         column = append_number(column, number)
     assert [*column] == numbers
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library can't")
+def test_memory_that_is_free_between_what_is_kept_is_given_back():
+    pieces = [bytearray(100_000) for _ in range(500)]
+    del pieces[::2]
+    process = psutil.Process()
+    held_bytes = process.memory_info().rss
+    return_memory()
+    assert held_bytes - process.memory_info().rss > 20_000_000
+    assert len(pieces) == 250
