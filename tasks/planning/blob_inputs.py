@@ -59,7 +59,11 @@ class BlobFinder:
     def _add_plain(self, places: Sequence[BlobPlace], found: Sources) -> None:
         there = in_threads(find_at, places)
         refuse_problems(
-            [f"{place.url} is not there" for place, blob in zip(places, there, strict=True) if blob is None],
+            [
+                f"{place.url} is {'not there' if blob is None else 'a folder'}"
+                for place, blob in zip(places, there, strict=True)
+                if blob is None or _is_folder(place.name, blob)
+            ],
             "blob",
             "in a list of inputs can't be found",
         )

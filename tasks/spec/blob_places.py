@@ -8,6 +8,7 @@ from typing import NoReturn
 from urllib.parse import parse_qsl, quote, unquote
 
 from tasks.errors import InputError
+from tasks.spec.file_names import why_no_characters
 
 SCHEME = re.compile(r"(az|abfss?|wasbs?|https?)://", re.IGNORECASE)
 # REST documentation, "Naming and referencing containers, blobs, and metadata".
@@ -49,6 +50,7 @@ def read_place(text: str, own: str, others: Iterable[str] = ()) -> BlobPlace:
     Raises InputError for what is none, and for a URL on an account that is neither the own nor one of the
     `others`.
     """
+    refuse_signature(text)
     scheme, _, rest = text.partition("://")
     # fsspec's `az://container@account.blob.core.windows.net/...`; without an account it is the run's own.
     first, slash, below = rest.partition("/")
@@ -88,7 +90,6 @@ def refuse_signature(text: str) -> None:
 
 def _refuse_query(text: str, query: str) -> NoReturn:
     """Raise InputError for the parts of a URL that say more than where something is."""
-    refuse_signature(text)
     names, plain = {name.lower() for name, _ in parse_qsl(query)}, text.partition("?")[0]
     if names & {"snapshot", "versionid"}:
         raise InputError(
@@ -131,4 +132,7 @@ def _check(text: str, place: BlobPlace) -> BlobPlace:
             f"{text}: {place.container!r} can't be the name of a container, which has 3 to 63 lower-case "
             f"letters, digits and single hyphens, and no wildcards."
         )
+    name = place.name.strip("/")
+    if name and (reason := why_no_characters(name)):
+        raise InputError(f"{text!r}: the name {name!r} {reason}.")
     return place

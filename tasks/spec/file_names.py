@@ -31,6 +31,19 @@ def why_no_blob_name(name: str) -> str | None:
     if _is_plain(name) and not _ODD.search(name):
         return None
     segments = name.split("/")
+    if reason := why_no_characters(name):
+        return reason
+    if long := _why_too_long_part(segments):
+        return long
+    if len(name) > NAME_MAX_CHARACTERS or len(segments) > NAME_MAX_SEGMENTS:
+        return f"is longer than {NAME_MAX_CHARACTERS} characters or {NAME_MAX_SEGMENTS} folders"
+    if len(name.encode()) > NAME_MAX_BYTES:
+        return f"is longer than {NAME_MAX_BYTES} bytes, for which a node's paths have no room"
+    return None
+
+
+def why_no_characters(name: str) -> str | None:
+    """Why a name of whatever length can't be a blob's and a relative path, or None if it can."""
     categories = set() if name.isprintable() else {unicodedata.category(character) for character in name}
     if "Cc" in categories:
         return "has a control character"
@@ -40,16 +53,10 @@ def why_no_blob_name(name: str) -> str | None:
         return "has a private character or one that is none in Unicode, which storage does not take"
     if "\\" in name:
         return "has a backslash, which storage reads as a folder"
-    if any(segment.endswith(".") for segment in segments):
+    if any(segment.endswith(".") for segment in name.split("/")):
         return "has a part that ends in a dot, which storage drops"
-    if "" in segments:
+    if "" in name.split("/"):
         return "has a part without a name, which no folder on a node can be called"
-    if long := _why_too_long_part(segments):
-        return long
-    if len(name) > NAME_MAX_CHARACTERS or len(segments) > NAME_MAX_SEGMENTS:
-        return f"is longer than {NAME_MAX_CHARACTERS} characters or {NAME_MAX_SEGMENTS} folders"
-    if len(name.encode()) > NAME_MAX_BYTES:
-        return f"is longer than {NAME_MAX_BYTES} bytes, for which a node's paths have no room"
     return None
 
 

@@ -236,15 +236,18 @@ def test_what_can_t_be_an_input_is_told_before_anything_is_made(accounts, tmp_pa
     prefixes with the same names, and what a place in blob storage can't be."""
     one = make_container({"a/x": "1", "b/x": "1", "bad//x": "1", "h/.x": "", "cold": "1"}, "blobs-errors")
     storage_service().get_blob_client(one, "cold").set_standard_blob_tier("Archive")
-    (tmp_path / "list").write_text(f"az://{one}/a/x\naz://{one}/gone\n")
+    folder = storage_service().get_blob_client(one, "a")
+    folder.upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    (tmp_path / "list").write_text(f"az://{one}/a/x\naz://{one}/gone\naz://{one}/a\n")
     messages = {
+        f"@{tmp_path}/list": f"{one}/a is a folder",
         f"az://{one}s/a": f"There is {one}.",
         f"az://{one}/nothing": "no blob is or matches nothing",
         f"az://{one}/h": "Left out: 1 hidden (h/.x).",
         f"az://{one}/**": "in the archive tier",
         f"az://{one}/cold": "in the archive tier",
         f"az://{one}/bad": "has a part without a name",
-        f"@{tmp_path}/list": f"{one}/gone is not there",
+        f"@{tmp_path}/./list": f"{one}/gone is not there",
         "https://else.blob.core.windows.net/c/x": "storage_accounts",
     }
     with pytest.raises(InputError, match="has a signature"):
