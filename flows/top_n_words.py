@@ -15,15 +15,20 @@ from tasks.spec.run_results import RunResult
 from tasks.spec.run_spec import RunOptions, Text, Texts
 
 SCRIPT = Path(__file__).parents[1] / "node" / "top_n_words.py"
+# What each encoding of texts has, and can be read in parts: as node/top_n_words.py sees to it.
+SAMPLE = "a b\n"
 
 
 def _normalize_encoding(name: str) -> str:
     """As Python spells it. Raises ValueError where it is none of text."""
     try:
-        "".encode(name)
-        return codecs.lookup(name).name
+        parts = codecs.iterdecode([bytes([one]) for one in SAMPLE.encode(name)], name, "replace")
+        is_text, reason = "".join(parts) == SAMPLE, ""
     except (LookupError, UnicodeError) as error:
-        raise ValueError(f"{error}; such as utf-8, utf-16, cp1250") from None
+        is_text, reason = False, f": {error}"
+    if not is_text:
+        raise ValueError(f"{name} is no encoding of texts, such as utf-8, utf-16, cp1250{reason}")
+    return codecs.lookup(name).name
 
 
 Encoding = Annotated[str, AfterValidator(_normalize_encoding)]

@@ -30,6 +30,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 TOKENS_AT_ONCE = 1000
+# What each encoding of texts has.
+SAMPLE = "a b\n"
 # White space to str.split and not to bytes.split.
 ODD_SPACES = "\x1c\x1d\x1e\x1f"
 REPLACEMENT = "\ufffd"
@@ -61,7 +63,7 @@ def parse_arguments(argv):
     parser.add_argument("--filepath", required=True, help="the text file")
     parser.add_argument("--numwords", required=True, type=at_least_one, help="how many words to write")
     parser.add_argument("--output", help="the table's file (default: <name>_OUTPUT<suffix> in this folder)")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds to sleep first, to simulate work")
+    parser.add_argument("--delay", type=seconds, default=0.0, help="seconds to sleep first, to simulate work")
     parser.add_argument(
         "--encoding",
         type=text_encoding,
@@ -81,14 +83,24 @@ def at_least_one(text):
     return number
 
 
+def seconds(text):
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
 def text_encoding(name):
     """The name as Python's, for which UTF-8 has one spelling."""
     try:
-        # Refuses codecs that are none of text, such as hex.
-        "".encode(name)
-        return codecs.lookup(name).name
-    except LookupError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        # Refuses codecs that are none of text, such as hex, and those that can't read a text in parts.
+        parts = codecs.iterdecode([bytes([one]) for one in SAMPLE.encode(name)], name, "replace")
+        is_text, reason = "".join(parts) == SAMPLE, ""
+    except (LookupError, UnicodeError) as error:
+        is_text, reason = False, f": {error}"
+    if not is_text:
+        raise argparse.ArgumentTypeError(f"{name} is no encoding of texts{reason}")
+    return codecs.lookup(name).name
 
 
 def read_blocks(path, encoding=None):

@@ -35,6 +35,8 @@ from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
 
 # So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
 IDLE_NODES_MAX = 10
+# Constraints of Batch tasks that each file of a bundle has by itself, and the parameters that say so.
+OF_EACH_FILE = {"maxTaskRetryCount": "max_task_retry_count", "maxWallClockTime": "max_wall_clock_minutes"}
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def refuse_contradictions(spec: RunSpec) -> None:
     """Raise InputError for options that don't go together."""
     _refuse_identity(spec.task, spec.pool)
     _refuse_bundled_containers(spec)
+    _refuse_bundled_constraints(spec)
     _refuse_wide_tasks(spec)
 
 
@@ -168,9 +171,10 @@ def _refuse_idle_nodes(spec: RunSpec, file_count: int, files_per_task: int) -> N
     if pool.pool_id is None and not pool.allow_idle_nodes and nodes - needed > IDLE_NODES_MAX:
         together = f", {files_per_task:,} in each Batch task" if files_per_task > 1 else ""
         raise IdleNodesError(
-            f"{nodes:,} nodes for {file_count:,} files{together}: {nodes - needed:,} of them would have "
-            f"nothing to do. Ask for {needed:,} nodes (pool.dedicated_nodes, or nodes), or say that the pool "
-            f"is to have all of them, which costs money (pool.allow_idle_nodes)."
+            f"{nodes:,} nodes for {say_count(file_count, 'file')}{together}: {nodes - needed:,} of them "
+            f"would have nothing to do. Ask for {say_count(needed, 'node')} (pool.dedicated_nodes, or "
+            f"nodes), or say that the pool is to have all of them, which costs money "
+            f"(pool.allow_idle_nodes)."
         )
 
 
@@ -191,6 +195,19 @@ def _refuse_bundled_containers(spec: RunSpec) -> None:
             "files_per_task and task.container.image don't go together: what runs the files of a task one "
             "after another needs Python, which an image may not have. Leave out one of them."
         )
+
+
+def _refuse_bundled_constraints(spec: RunSpec) -> None:
+    """Raise InputError for constraints of a Batch task that are meant for each of its files."""
+    given = spec.task.overrides.get("constraints")
+    if spec.files_per_task == 1 or not isinstance(given, dict):
+        return
+    for name, parameter in OF_EACH_FILE.items():
+        if name in given:
+            raise InputError(
+                f"files_per_task and task.overrides.constraints.{name} don't go together: it would be of all "
+                f"files of a Batch task. Give {parameter}, which is of each."
+            )
 
 
 def _refuse_wide_tasks(spec: RunSpec) -> None:

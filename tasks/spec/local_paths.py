@@ -1,6 +1,7 @@
 """Paths on the local disk: those that somebody gave, and where outputs really come to lie."""
 
 import os
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -11,14 +12,18 @@ from tasks.base.printable import show_name
 from tasks.errors import InputError
 from tasks.spec.naming import RESERVED_FOLDERS
 
+# Of places in some storage, of which only those of tasks.spec.blob_places are known.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
 
 def locate_path(text: str) -> Path:
     """The path that somebody gave, with `~` and `~name` resolved, whether there is anything or not. Raises
-    InputError for what the disk can't be asked about."""
+    InputError for what the disk can't be asked about, and for a URL, unless there is such a file."""
     try:
         path = Path(text).expanduser()
         with suppress(FileNotFoundError, NotADirectoryError):
             path.stat()
+            return path
     except OSError as error:
         raise InputError(f"The path {show_name(text)} can't be used: {error.strerror}.") from error
     except RuntimeError as error:
@@ -28,6 +33,11 @@ def locate_path(text: str) -> Path:
         raise InputError(
             f"The path {show_name(text)} can't be used: no path has such a character."
         ) from error
+    if _SCHEME.match(text):
+        raise InputError(
+            f"{show_name(text)} is no path on this machine. Only inputs and output_dir may be in blob "
+            f"storage, as az://CONTAINER/NAME or https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME."
+        )
     return path
 
 

@@ -20,6 +20,16 @@ SubnetId = Annotated[str, Field(pattern=SUBNET)]
 IdentityId = Annotated[str, Field(pattern=IDENTITY)]
 
 
+def refuse_nul(text: str) -> str:
+    """The text. Raises ValueError for one that neither an argument nor a variable of a program can be."""
+    if "\0" in text:
+        raise ValueError("it holds a NUL, which nothing that a program is told can")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(refuse_nul)]
+
+
 class Spec(BaseModel):
     """Parameters that belong together: a group of Prefect's form."""
 
@@ -169,7 +179,7 @@ class PoolSpec(Spec):
         "After that a run that waits for them counts as standing still.",
     )
     image: ImageSpec = Field(default_factory=ImageSpec, description="The nodes' operating system.")
-    start_command: str | None = Field(
+    start_command: PlainText | None = Field(
         default=None,
         description="A shell command that each node runs as root before its first task, to install things.",
         examples=["apt-get update && apt-get install -y ffmpeg"],

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER
 from tasks.spec.overrides import check_task_overrides
-from tasks.spec.specs import BlockName, ContainersSpec, IdentityId, PoolSpec, RegistrySpec, Spec
+from tasks.spec.specs import BlockName, ContainersSpec, IdentityId, PlainText, PoolSpec, RegistrySpec, Spec
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_VARIABLES = re.compile(r"FAN_OUT_|AZ_BATCH_")
@@ -127,7 +127,7 @@ class TaskSpec(Spec):
     container: ContainerSpec = Field(
         default=ContainerSpec(), description="The container to run the command in."
     )
-    environment: Annotated[dict[str, str], AfterValidator(_check_variables)] = Field(
+    environment: Annotated[dict[str, PlainText], AfterValidator(_check_variables)] = Field(
         default={},
         description="Environment variables. No secrets: they are recorded; those go below.",
     )

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from flows.fan_out import fan_out
 from flows.parameters import shown_in_form, takes
-from flows.top_n_words import top_n_words
+from flows.top_n_words import TopNWordsSpec, top_n_words
 from tasks.errors import InputError
 from tasks.spec.run_spec import RunOptions, RunSpec
 from tasks.spec.specs import PoolSpec, Spec
@@ -118,3 +118,11 @@ def test_forms_have_the_fields_with_their_words(shown, spec):
     for name, field in spec.model_fields.items():
         assert properties[name]["description"] == field.description
         assert ("default" in properties[name]) is not field.is_required()
+
+
+@pytest.mark.parametrize("name", ["nonsense", "hex", "idna", "punycode", "undefined"])
+def test_what_is_no_encoding_of_texts_is_refused(name):
+    """Before there are nodes on which the script would refuse it."""
+    assert TopNWordsSpec(encoding="Windows-1250").encoding == "cp1250"
+    with pytest.raises(ValidationError, match="encoding"):
+        TopNWordsSpec(encoding=name)

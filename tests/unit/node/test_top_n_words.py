@@ -146,9 +146,10 @@ def test_punctuation_of_any_script_is_stripped_from_the_ends_alone(tmp_path):
     assert list(counts) == ["Tak", "nie", "qué", "l’eau", "d'or", "bio-owoce", "tak", "tis"]
 
 
-@pytest.mark.parametrize("name", ["nonsense", "hex"])
+@pytest.mark.parametrize("name", ["nonsense", "hex", "idna", "punycode", "undefined"])
 def test_what_is_no_encoding_of_text_is_refused(tmp_path, name, capsys):
-    """An unknown encoding, or a codec that is none of text, is an error of the command line."""
+    """An unknown encoding, or a codec that is none of text or reads none in parts, is an error of the command
+    line."""
     with pytest.raises(SystemExit):
         run(tmp_path, b"a", "--encoding", name)
     assert name in capsys.readouterr().err

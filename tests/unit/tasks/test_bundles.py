@@ -145,7 +145,8 @@ def test_progress_speaks_of_files():
 
 
 def test_what_does_not_go_with_bundles_is_refused_in_the_plan(tmp_path):
-    """A container's image need not have Python; nodes are counted by tasks, of which there are fewer."""
+    """A container's image need not have Python; tries and time are each file's; nodes are counted by tasks,
+    of which there are fewer."""
     (tmp_path / "in").mkdir()
     for number in range(100):
         (tmp_path / "in" / f"{number}").write_text("")
@@ -158,6 +159,15 @@ def test_what_does_not_go_with_bundles_is_refused_in_the_plan(tmp_path):
         plan_run(
             RunSpec(**described, run_key="run", files_per_task=2, task={"container": {"image": "alpine"}})
         )
+    for name, value, other in (
+        ("maxTaskRetryCount", 3, "max_task_retry_count"),
+        ("maxWallClockTime", "PT10M", "max_wall_clock_minutes"),
+    ):
+        task = {"overrides": {"constraints": {name: value}}}
+        with pytest.raises(InputError, match=rf"files_per_task and .*{name} don't go together.*Give {other}"):
+            plan_run(RunSpec(**described, run_key="run", files_per_task="auto", task=task))
+    with pytest.raises(InputError, match=r"100 in each Batch task: 39.*Ask for 1 node \("):
+        plan_run(RunSpec(**described, run_key="run", files_per_task=100, nodes=40))
     with pytest.raises(
         InputError, match=r"40 nodes for 100 files, 50 in each Batch task: 38.*Ask for 2 nodes"
     ):

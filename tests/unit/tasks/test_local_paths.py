@@ -23,6 +23,8 @@ from tests.unit.tasks.input_files import make
         ("x" * 300, "File name too long"),
         ("a\0b", "no path has such a character"),
         ("circle/x", "Too many levels of symbolic links"),
+        ("s3://bucket/x", "is no path on this machine.*az://CONTAINER/NAME"),
+        ("file:///etc/hosts", "is no path on this machine"),
     ],
 )
 def test_a_path_that_the_disk_can_not_be_asked_about_is_refused(locate, path, message, tmp_path, monkeypatch):

@@ -127,6 +127,16 @@ def test_variables_of_the_run_and_of_the_service_are_taken(name):
         TaskSpec(environment={name: "x"})
 
 
+@pytest.mark.parametrize(
+    "make", [lambda text: TaskSpec(environment={"A": text}), lambda text: PoolSpec(start_command=text)]
+)
+def test_what_no_program_can_be_told_is_refused(make):
+    """Before the service refuses it, when there is a pool to pay for."""
+    assert make("a b")
+    with pytest.raises(ValidationError, match="holds a NUL"):
+        make("a\0b")
+
+
 def test_overrides_are_merged_into_each_body():
     """What isn't modelled is sent as it is given, beside what is."""
     task = TaskSpec(overrides={"constraints": {"maxWallClockTime": "PT10M"}, "requiredSlots": 2})
