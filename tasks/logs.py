@@ -19,6 +19,11 @@ FAILING = "Encountered exception during execution"
 NO_NEWS = ("Engine execution exited with unexpected exception", "Running hook ", "Hook ")
 
 
+# Where Azure's libraries warn, with a traceback, of each answer whose body they can't read: one to a HEAD has
+# none. What it says our errors tell.
+READERS = ("azure.batch._utils.model_base", "azure.storage.blob._shared.response_handlers")
+
+
 def run_logger() -> logging.Logger | logging.LoggerAdapter:
     try:
         return get_run_logger()
@@ -30,6 +35,8 @@ def quieten_logs() -> None:
     """Log a step and not each file's task run, and an error of ours without its traceback; all with DEBUG."""
     for name in (TASK_RUNS, "prefect.flow_runs", "prefect.engine"):
         get_logger(name).addFilter(_is_worth_a_line)
+    for name in READERS:
+        logging.getLogger(name).addFilter(_is_asked_for)
 
 
 def keep_logs_printable() -> None:
@@ -43,6 +50,11 @@ def _make_printable(record: logging.LogRecord) -> bool:
     if (text := make_printable(message)) != message:
         record.msg, record.args = text, ()
     return True
+
+
+def _is_asked_for(record: logging.LogRecord) -> bool:
+    """Whether somebody wants to see what the libraries do."""
+    return logging.getLogger(record.name).isEnabledFor(logging.INFO)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

@@ -20,14 +20,14 @@ SubnetId = Annotated[str, Field(pattern=SUBNET)]
 IdentityId = Annotated[str, Field(pattern=IDENTITY)]
 
 
-def refuse_nul(text: str) -> str:
+def _refuse_nul(text: str) -> str:
     """The text. Raises ValueError for one that neither an argument nor a variable of a program can be."""
     if "\0" in text:
         raise ValueError("it holds a NUL, which nothing that a program is told can")
     return text
 
 
-PlainText = Annotated[str, AfterValidator(refuse_nul)]
+PlainText = Annotated[str, AfterValidator(_refuse_nul)]
 
 
 class Spec(BaseModel):

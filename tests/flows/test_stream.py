@@ -20,10 +20,12 @@ def inputs(tmp_path) -> str:
 
 
 def test_the_lines_of_one_file_are_in_the_log(accounts, inputs, tmp_path, caplog):
-    """Both streams of that file's task are there once, the last line too, which has no end."""
+    """Both streams of that file's task are there once, the last line too, which has no end; and nothing
+    of the library that asks for them before there are any."""
     fan_out(inputs, None, PROGRAM, str(tmp_path / "out"), stream_output="two.txt")
     shown = [message for message in caplog.messages if " | " in message]
     assert sorted(shown) == ["two.txt | begun", "two.txt | done", "two.txt | odd"]
+    assert not [record.name for record in caplog.records if record.name.startswith("azure")]
 
 
 def test_much_that_is_printed_is_cut(accounts, inputs, tmp_path, caplog):
