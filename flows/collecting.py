@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 
 from flows.submitting import Submitted
 from tasks.base.deadlines import current_deadline, leave_time
+from tasks.base.known_texts import TextsByName
 from tasks.errors import FanOutError
 from tasks.plans import Plan
 from tasks.prefect.observing import left_out_on_failure
@@ -69,7 +70,7 @@ def _fetch_unseen(plan: Plan, submitted: Submitted, outputs: Outputs, watch: Bun
     leave_time()
     with left_out_on_failure("A last look at the output container"):
         outputs.begin(watch.read_so_far())
-        sources = list_sources(plan.outputs)
+        sources = TextsByName(list_sources(plan.outputs))
         outputs.fetch(
             number
             for number, item in enumerate(outputs.submitted)

@@ -8,7 +8,8 @@ from prefect.runtime import flow_run
 
 from flows.feeding import Feed
 from flows.renewing import Renewer
-from tasks.base.packed import KnownTexts, select
+from tasks.base.known_texts import KnownTexts
+from tasks.base.packed import select
 from tasks.base.printable import say_count
 from tasks.bodies.bundles import upload_runner
 from tasks.errors import CostLimitError, FanOutError, JobEndedError, JobError
@@ -161,7 +162,7 @@ def _upload_program(plan: Plan) -> Program:
     return Program(content, files, digest_recipe(plan.spec, application and application.name, content))
 
 
-def _find_outputs(plan: Plan, program: Program) -> list[WorkItem]:
+def _find_outputs(plan: Plan, program: Program) -> Sequence[WorkItem]:
     return find_computed(plan.outputs, plan.files, program.recipe)
 
 
@@ -169,7 +170,7 @@ def _submit(
     plan: Plan,
     program: Program,
     image: Image,
-    computed: list[WorkItem],
+    computed: Sequence[WorkItem],
     job: Job,
     is_taken_up: bool,
     spending: Spending,

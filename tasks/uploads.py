@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +16,8 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 
 from tasks.azure import blobs, many_blobs
-from tasks.azure.blobs import Blob
 from tasks.azure.small_blobs import NewBlob
+from tasks.azure.uploaded_blobs import Found, UploadedBlobs, find_uploaded_blob
 from tasks.base.packed import select
 from tasks.base.printable import show_name
 from tasks.errors import InputError
@@ -38,8 +38,7 @@ class Uploaded:
     etag: str
 
 
-Listing = Mapping[str, Blob]
-Find = Callable[[str], Blob | None]
+Find = Callable[[str], Found]
 UploadedShard = tuple[Sequence[InputFile], list[str]]
 
 
@@ -82,7 +81,7 @@ def _list_md5s(uploaded: Uploaded | Whole[list[tuple[str, str]]]) -> list[str]:
 
 
 def _start_upload(
-    container: str, shard: Sequence[InputFile], there: Listing, label: str
+    container: str, shard: Sequence[InputFile], there: UploadedBlobs, label: str
 ) -> PrefectFuture[Any]:
     """Start the upload of a shard, or of a single file where there is no label."""
     if not label:
@@ -92,14 +91,14 @@ def _start_upload(
 
 # Not cached: it is how the uploads are known that need not be repeated.
 @task(name="list uploaded", task_run_name="list uploaded", **NOT_CACHED, **RETRIED)
-def list_uploaded(container: str) -> Whole[dict[str, Blob]]:
+def list_uploaded(container: str) -> Whole[UploadedBlobs]:
     """What is in the container: one listing, instead of a request for each file."""
-    return as_whole(dict(blobs.list_blobs(container)))
+    return as_whole(UploadedBlobs(container))
 
 
-def _identify_input(container: str, file: InputFile, there: Listing, **_: Any) -> str | None:
+def _identify_input(container: str, file: InputFile, there: UploadedBlobs, **_: Any) -> str | None:
     """The blob of an input, if there is one with the content that the file has now."""
-    return _identify_file(container, file.name, file.path, there.get)
+    return _identify_file(container, file.name, file.path, there.find)
 
 
 def _identify_file(container: str, name: str, path: str, find: Find) -> str | None:
@@ -109,9 +108,14 @@ def _identify_file(container: str, name: str, path: str, find: Find) -> str | No
 
 def _find_uploaded(name: str, path: str, find: Find) -> Uploaded | None:
     """The file's blob, if there is one with the content that it has now."""
-    digest = compute_md5(path)[0]
-    blob = find(name_by_content(name, digest.hex()))
-    return Uploaded(digest.hex(), blob.etag) if blob and blob.content_md5 == digest else None
+    md5 = compute_md5(path)[0].hex()
+    return _find_by_content(name, md5, find)
+
+
+def _find_by_content(name: str, md5: str, find: Find) -> Uploaded | None:
+    """The blob of a file, if there is one with its content."""
+    found = find(name_by_content(name, md5))
+    return Uploaded(*found) if found and found[0] == md5 else None
 
 
 def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
@@ -130,16 +134,16 @@ def _identify_blob(uploaded: Uploaded, container: str, name: str) -> str:
     **RETRIED,
 )
 @keyed_afterwards
-def upload_input(container: str, file: InputFile, there: Listing) -> Uploaded:
+def upload_input(container: str, file: InputFile, there: UploadedBlobs) -> Uploaded:
     """Upload one file, unless the same content is there."""
     return _upload_by_content(container, file.name, file.path, _find_in(container, there))
 
 
-def _identify_shard(container: str, files: Sequence[InputFile], there: Listing, **_: Any) -> str | None:
+def _identify_shard(container: str, files: Sequence[InputFile], there: UploadedBlobs, **_: Any) -> str | None:
     """The blobs of a shard, if there is one of each with the content that its file has now."""
     if len(there) < len(files):
         return None
-    found = in_threads(lambda file: _find_uploaded(file.name, file.path, there.get), files)
+    found = in_threads(lambda file: _find_uploaded(file.name, file.path, there.find), files)
     return _identify_uploaded(as_whole([(one.md5, one.etag) for one in found if one]), container, files)
 
 
@@ -166,7 +170,7 @@ def _identify_uploaded(
 )
 @keyed_afterwards
 def upload_shard(
-    label: str, container: str, files: Sequence[InputFile], there: Listing
+    label: str, container: str, files: Sequence[InputFile], there: UploadedBlobs
 ) -> Whole[list[tuple[str, str]]]:
     """Upload a shard of the files, each unless the same content is there; MD5 and ETag of each."""
     find = _find_in(container, there)
@@ -180,7 +184,7 @@ def upload_shard(
     return as_whole([(uploaded[number].md5, uploaded[number].etag) for number in range(len(files))])
 
 
-def _upload_small(container: str, files: Sequence[InputFile], there: Listing) -> dict[int, Uploaded]:
+def _upload_small(container: str, files: Sequence[InputFile], there: UploadedBlobs) -> dict[int, Uploaded]:
     """Upload the small ones among files, each unless the same content is there; by their numbers. Others are
     left alone. Raises InputError if a file can't be read."""
     uploaded, sent = dict[int, Uploaded](), deque[tuple[int, bytes]]()
@@ -191,13 +195,11 @@ def _upload_small(container: str, files: Sequence[InputFile], there: Listing) ->
                 continue
             with _readable(file.path):
                 digest, _, content = _read_file(file.path)
-            blob = name_by_content(file.name, digest.hex())
-            known = there.get(blob)
-            if known is not None and known.content_md5 == digest:
-                uploaded[number] = Uploaded(digest.hex(), known.etag)
+            if known := _find_by_content(file.name, digest.hex(), there.find):
+                uploaded[number] = known
             elif content is not None:
                 sent.append((number, digest))
-                yield NewBlob(blob, content, digest)
+                yield NewBlob(name_by_content(file.name, digest.hex()), content, digest)
 
     with turn():
         for etag in many_blobs.upload_blobs(container, read()):
@@ -209,7 +211,7 @@ def _upload_small(container: str, files: Sequence[InputFile], there: Listing) ->
 
 def _identify_program_file(container: str, name: str, path: str, **_: Any) -> str | None:
     """The blob of a program's file, if there is one with the content that the file has now."""
-    return _identify_file(container, name, path, lambda blob: blobs.find_blob(container, blob))
+    return _identify_file(container, name, path, partial(find_uploaded_blob, container))
 
 
 @task(
@@ -226,7 +228,7 @@ def _identify_program_file(container: str, name: str, path: str, **_: Any) -> st
 @keyed_afterwards
 def upload_application(container: str, name: str, path: str) -> Uploaded:
     """Upload a file that Batch tasks get besides their input, unless the same content is there."""
-    return _upload_by_content(container, name, path, lambda blob: blobs.find_blob(container, blob))
+    return _upload_by_content(container, name, path, partial(find_uploaded_blob, container))
 
 
 def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uploaded:
@@ -236,10 +238,9 @@ def _upload_by_content(container: str, name: str, path: str, find: Find) -> Uplo
     """
     with _readable(path):
         digest, size_bytes, content = _read_file(path)
+        if there := _find_by_content(name, digest.hex(), find):
+            return there
         blob = name_by_content(name, digest.hex())
-        there = find(blob)
-        if there is not None and there.content_md5 == digest:
-            return Uploaded(digest.hex(), there.etag)
         return Uploaded(digest.hex(), blobs.upload_blob(container, blob, path, size_bytes, digest, content))
 
 
@@ -251,10 +252,10 @@ def _readable(path: str) -> Iterator[None]:
         raise InputError(f"The file {show_name(path)} can't be read any more: {error.strerror}.") from error
 
 
-def _find_in(container: str, there: Listing) -> Find:
+def _find_in(container: str, there: UploadedBlobs) -> Find:
     """Where blobs are looked for: in a listing, or one by one, as an earlier try of this task may have
     uploaded them since."""
-    return (lambda blob: blobs.find_blob(container, blob)) if _is_repeated() else there.get
+    return partial(find_uploaded_blob, container) if _is_repeated() else there.find
 
 
 def _is_repeated() -> bool:

@@ -12,7 +12,8 @@ from tasks.azure import blobs
 from tasks.azure.blobs import Blob
 from tasks.azure.places import find_at
 from tasks.azure.storage_accounts import at_account
-from tasks.base.packed import KnownTexts, PackedSequence, Selection
+from tasks.base.known_texts import KnownTexts
+from tasks.base.packed import PackedSequence, Selection
 from tasks.downloads import local_path
 from tasks.plans import Plan
 from tasks.reuse.earlier_attempts import identify_work

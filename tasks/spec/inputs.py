@@ -8,7 +8,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from string import Formatter
 
-from tasks.base.packed import KnownTexts
+from tasks.base.known_texts import KnownTexts
 from tasks.base.printable import show_name
 from tasks.errors import InputError
 from tasks.spec.blob_places import BlobPlace

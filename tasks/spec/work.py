@@ -7,7 +7,8 @@ from typing import NamedTuple
 from zlib import crc32
 
 from tasks.base.derived_texts import DerivedTexts
-from tasks.base.packed import NumberTable, PackedSequence, PackedTexts, encode, hash_digest
+from tasks.base.known_texts import NumberTable, hash_digest
+from tasks.base.packed import PackedSequence, PackedTexts, encode
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.naming import name_by_content, name_task
 from tasks.spec.recipe import SOURCE_BYTES, digest_source, read_source

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.base.packed import KnownTexts
+from tasks.base.known_texts import KnownTexts
 from tasks.spec.bundles import Unit
 from tasks.spec.work import WorkItems
 from tasks.watch.completed_tasks import Seen

@@ -189,7 +189,7 @@ def find_stored(stand: Stand, case: Case) -> set[str]:
     """The outputs in the run's container, asked without a proxy."""
     with using(stand.accounts), run_deadline(60):
         try:
-            return set(list_sources(OutputPlace(names_of_run(case.key).output_container)))
+            return {name for name, _ in list_sources(OutputPlace(names_of_run(case.key).output_container))}
         except NotFoundError:
             return set()
 

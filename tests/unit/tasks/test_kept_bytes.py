@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.azure import blobs
+from tasks.azure.blobs import Blob
+from tasks.azure.uploaded_blobs import UploadedBlobs
 from tasks.base import derived_texts
 from tasks.base.derived_texts import DerivedTexts
 from tasks.base.free_memory import return_memory
@@ -100,3 +103,27 @@ def test_memory_that_is_free_between_what_is_kept_is_given_back():
     return_memory()
     assert held_bytes - process.memory_info().rss > 20_000_000
     assert len(pieces) == 250
+
+
+def test_of_a_blob_that_was_uploaded_before_little_more_is_kept_than_its_digests(monkeypatch):
+    """Its MD5, hexadecimal, its ETag, and a digest of its name, of a listing that has much more."""
+
+    def list_blobs(_container):
+        for number in range(COUNT):
+            yield (
+                f"{number:032x}/{number:07}.txt",
+                Blob(20, number.to_bytes(16, "big"), f"0x{number:015X}", NOW),
+            )
+        yield "unknown.txt", Blob(20, None, "0x1", NOW)
+
+    monkeypatch.setattr(blobs, "list_blobs", list_blobs)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        uploaded = UploadedBlobs("input")
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert uploaded.find(f"{7:032x}/{7:07}.txt") == (f"{7:032x}", f"0x{7:015X}")
+    assert (len(uploaded), uploaded.find("unknown.txt"), uploaded.find("other")) == (COUNT, None, None)
+    assert kept_bytes / COUNT < 110

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base.packed import KnownTexts, PackedTexts, Selection
+from tasks.base.known_texts import KnownTexts, TextsByName
+from tasks.base.packed import PackedTexts, Selection
 from tasks.spec.blob_places import InputBlob
 from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.packed_results import IS_SKIPPED, IS_UNCHANGED, FileResults
@@ -202,3 +203,12 @@ def test_files_that_were_not_run_are_the_same_as_their_results(files, folder):
         for name, output_name, is_skipped in files
     ]
     assert [*packed.list_settled()] == [(one.name, one.state, one.output_path) for one in packed]
+
+
+@given(st.lists(st.tuples(st.text(), st.text())))
+def test_texts_are_found_by_their_names_as_in_a_dictionary(pairs):
+    """Of a name that stands twice the first."""
+    packed, expected = TextsByName(pairs), dict(reversed(pairs))
+    assert len(packed) == len(expected)
+    assert {name: packed.get(name) for name in expected} == expected
+    assert packed.get("".join(expected) + ".") is None

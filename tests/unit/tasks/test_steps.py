@@ -11,7 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 import tasks
+from tasks.azure.uploaded_blobs import UploadedBlobs
 from tasks.prefect.caching import WhileUnchanged
+from tasks.spec.work import WorkItems
 
 MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(tasks.__path__, "tasks.")]
 STEPS = {
@@ -20,6 +22,8 @@ STEPS = {
     for step in vars(module).values()
     if isinstance(step, Task) and step.fn.__module__ == module.__name__
 }
+# Things that are many, and that `as_whole` hides from Prefect.
+WHOLES = (list, dict, bytearray, UploadedBlobs, WorkItems)
 
 
 def lines_above(step: Task) -> list[str]:
@@ -77,4 +81,4 @@ def is_item_by_item(returned: Any) -> bool:
     if get_origin(returned) not in (list, tuple, dict):
         return False
     item = get_args(returned)[0]
-    return get_origin(returned) is dict or (get_origin(item) or item) not in (list, dict, bytearray)
+    return get_origin(returned) is dict or (get_origin(item) or item) not in WHOLES
