@@ -19,9 +19,11 @@ from tasks.azure.clients import batch_client, blob_service
 from tasks.azure.clocks import ask_clock
 from tasks.azure.sas import make_signer, why_too_short
 from tasks.base.deadlines import first_call
+from tasks.base.printable import say_count
 from tasks.containers import check_storage
-from tasks.errors import FanOutError
+from tasks.errors import FanOutError, PoolError
 from tasks.images import Image, choose_image, pick_image
+from tasks.pools import refuse_other_pool
 from tasks.sharding import find_failure, in_threads
 from tasks.spec.input_files import InputFile
 from tasks.spec.naming import RunNames
@@ -55,7 +57,10 @@ def check_accounts(names: RunNames, spec: RunOptions) -> Image:
         raise type(ours[0])("\n".join(map(str, ours))) from ours[0]
     if failures:
         raise failures[0]
-    return futures[0].result()
+    image = futures[0].result()
+    with first_call():
+        refuse_other_pool(spec.pool, image)
+    return image
 
 
 def find_account_problems(pool: PoolSpec, timeout_seconds: float) -> list[Finding]:
@@ -96,6 +101,10 @@ def _check_batch(pool: PoolSpec) -> Iterator[Finding]:
         images = list(client.list_supported_images())
     yield Finding("Batch account", "fine", "It takes the credentials.")
     image = pick_image(images, pool.image, now, pool.containers.are_wanted)
+    try:
+        refuse_other_pool(pool, image)
+    except PoolError as error:
+        yield Finding("pool", "wrong", str(error))
     ends = [
         one.batch_support_end_of_life
         for one in images
@@ -124,7 +133,8 @@ def _check_pools() -> Iterator[Finding]:
                     yield Finding(
                         "quotas", "warning", f"The pool {pool.id} did not get its nodes: {error.code}."
                     )
-    yield Finding("quotas", "fine", f"The account has {count:,} pools with {nodes:,} nodes.")
+    pools = say_count(count, "pool")
+    yield Finding("quotas", "fine", f"The account has {pools} with {say_count(nodes, 'node')}.")
 
 
 def _check_writing() -> Iterator[Finding]:

@@ -32,6 +32,7 @@ from tasks.spec.run_spec import RunSpec
 from tasks.spec.sources import Sources, find_sources
 from tasks.spec.specs import PoolSpec
 from tasks.spec.task_specs import TaskSpec, pool_for, uses_identity
+from tasks.spec.vm_sizes import why_too_many_slots
 
 # So many more than the files need may be a matter of taste, or of a folder that was fuller yesterday.
 IDLE_NODES_MAX = 10
@@ -118,6 +119,8 @@ def refuse_contradictions(spec: RunSpec) -> None:
     _refuse_bundled_containers(spec)
     _refuse_bundled_constraints(spec)
     _refuse_wide_tasks(spec)
+    if problem := why_too_many_slots(spec.pool.vm_size, spec.pool.slots_per_node):
+        raise InputError(problem)
 
 
 def refuse_unfit(spec: RunSpec, files: Sequence[InputFile]) -> None:

@@ -132,16 +132,34 @@ def _attach_to_pool(
     pool = client.get_pool(names.pool_id)
     if pool.state == models.BatchPoolState.DELETING:
         raise _being_deleted(names.pool_id)
-    found = list(find_differences(pool, spec, image))
-    if found:
-        raise PoolError(
-            f"The pool {names.pool_id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
-            f"give another pool_id, or delete that pool."
-        )
+    _refuse_differences(pool, spec, image)
     run_logger().info("The pool %s is there, and as it should be", names.pool_id)
     emit_pool_event(names.pool_id, "reused")
     is_leased = renew_lease(client, names.pool_id, wanted.begun) != "not ours"
     return Pool(names.pool_id, read_pool_run_key(pool) == names.key, wanted.lease if is_leased else None)
+
+
+def _refuse_differences(pool: models.BatchPool, spec: PoolSpec, image: Image) -> None:
+    """Raise PoolError for a pool that isn't as the spec says."""
+    found = list(find_differences(pool, spec, image))
+    if found:
+        raise PoolError(
+            f"The pool {pool.id} exists, but with {'; '.join(found)}. Change the pool's parameters, "
+            f"give another pool_id, or delete that pool."
+        )
+
+
+def refuse_other_pool(spec: PoolSpec, image: Image) -> None:
+    """Raise PoolError for a named pool that is there, and isn't as the spec says."""
+    if spec.pool_id is None:
+        return
+    with batch_client(f"Looking at the pool {spec.pool_id}") as client:
+        try:
+            pool = client.get_pool(spec.pool_id)
+        except ResourceNotFoundError:
+            return
+    if pool.state != models.BatchPoolState.DELETING:
+        _refuse_differences(pool, spec, image)
 
 
 def _bring(client: BatchClient, pool: Pool, application: str, start: WantedStart) -> Pool:

@@ -7,7 +7,7 @@ and is used as `"$NAME"`, which a shell hands on as it is.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -28,6 +28,8 @@ BUNDLE_FOLDER = ".bundle"
 
 # Characters that no shell gives a meaning in the middle of a command.
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+# Linux: of one argument or variable, with the NUL at its end.
+ARGUMENT_MAX_BYTES = 131_071
 # In an output file's pattern a wildcard would match other names than its own, and `$HOME` be expanded: only
 # letters, digits and these are left in it.
 UNSAFE_IN_PATTERN = re.compile(r"[^\w .,+=@()#-]")
@@ -77,7 +79,18 @@ def build_command(template: str, application: str | None = None, on_shared: bool
     keeps_stdout = not _names_output(tokens)
     if not keeps_stdout:
         line = f"mkdir -p {OUTPUTS_FOLDER} && {line}"
+    _refuse_long([line, *environment.values()])
     return NodeCommand(f"/bin/sh -c '{line}'", environment, keeps_stdout)
+
+
+def _refuse_long(texts: Iterable[str]) -> None:
+    """Raise InputError for what no program on a node can be told at once."""
+    long_bytes = max(len(text.encode(errors="surrogateescape")) for text in texts)
+    if long_bytes > ARGUMENT_MAX_BYTES:
+        raise InputError(
+            f"The command is too long: {long_bytes:,} bytes, of which Linux takes {ARGUMENT_MAX_BYTES:,} at "
+            f"once. Put it into a script that is the application."
+        )
 
 
 def _names_output(tokens: list[str]) -> bool:

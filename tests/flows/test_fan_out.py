@@ -5,6 +5,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.futures import PrefectConcurrentFuture
 from pydantic import ValidationError
 
+from flows.check import check
 from flows.fan_out import fan_out
 from tasks.errors import FilesFailedError, InputError, PermanentError
 from tasks.spec.specs import Cleanup, PoolSpec
@@ -131,20 +132,25 @@ def test_a_pool_is_made_under_its_id_and_reused(accounts, inputs, tmp_path, run_
         ({"task_slots_per_node": 2}, "task_slots_per_node 1 instead of 2"),
     ],
 )
-def test_a_pool_that_is_another_is_refused(accounts, inputs, tmp_path, run_key, change, message):
-    """A pool id whose pool has another size is an error that says which, and the pool stays."""
+def test_a_pool_that_is_another_is_refused(accounts, inputs, tmp_path, run_key, change, message, caplog):
+    """A pool id whose pool has another size is an error that says which, before anything is made, and the
+    pool stays; the check says it too."""
     pool = PoolSpec(pool_id=f"other-{run_key}")
     first = fan_out(inputs / "one.txt", None, "cat {input}", tmp_path / "out", pool, Cleanup(pool="never"))
-    second = f"{run_key}-second"
+    second, other = f"{run_key}-second", pool.model_copy(update=change)
+    caplog.clear()
     with pytest.raises(PermanentError, match=message):
         fan_out(
             inputs / "one.txt",
             None,
             "cat {input}",
             tmp_path / "other",
-            pool.model_copy(update=change),
+            other,
             run_key=second,
         )
+    assert "Deleted" not in caplog.text
+    with pytest.raises(PermanentError, match=message):
+        check(pool=other)
     wait_for_remains(second, {"pool"}, pool.pool_id)
     wait_for_remains(first.run_key, {"pool"}, pool.pool_id)
 

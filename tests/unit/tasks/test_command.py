@@ -174,6 +174,8 @@ def test_a_place_that_is_an_argument_is_taken(template):
         ("wc “{input}”", 'no program takes for "'),
         ("wc —w {input}", "takes for --"),
         ("wc {input} \0", "NUL"),
+        (f"echo {'x' * 131_072} {{input}}", "too long: 131,"),
+        (f"echo '{'ä' * 70_000}' {{input}}", "too long: 140,000 bytes"),
         ("wc < {input}", r"no shell: < would be"),
         ("sh -c 'wc {input} > {output}'", r'"\$FAN_OUT_INPUT"'),
         ("/bin/bash -ec 'cat <{input}'", "let a shell read file names"),

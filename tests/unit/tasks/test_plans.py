@@ -58,3 +58,9 @@ def test_tasks_that_no_node_has_room_for_are_refused(tmp_path):
     """Batch would take them and let them wait for ever, on nodes that are paid."""
     with pytest.raises(InputError, match=r"takes 3 slots.*a node has 2 slots: no task would ever run"):
         plan(tmp_path, PoolSpec(task_slots_per_node=2), required_slots=3)
+
+
+def test_more_slots_than_the_size_takes_are_refused(tmp_path):
+    """As the check tells it; the service would refuse the pool."""
+    with pytest.raises(InputError, match=r"9 task slots are too many for STANDARD_D2S_V3: .* it takes 8"):
+        plan(tmp_path, PoolSpec(task_slots_per_node=9))
