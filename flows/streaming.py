@@ -18,7 +18,7 @@ def fan_out_in_shards(**parameters: Any) -> Iterator[list[FileResult]]:
     """Run a fan-out, by `fan_out`'s parameters, and yield what became of its files as they arrive.
 
     Up to 50 files each is visible by itself and comes as soon as it is there; of more they come in shards of
-    20 to 500. It is a subflow run like that of `fan_out`, and at its end raises what that raises. Whoever
+    20 to 600. It is a subflow run like that of `fan_out`, and at its end raises what that raises. Whoever
     leaves the loop before stops the Batch tasks that are left, and the rest is cleaned up.
     """
     # In a context of its own: else what the caller does meanwhile would be counted to the subflow run.

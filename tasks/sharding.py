@@ -22,7 +22,7 @@ FILES_EACH_VISIBLE = 50
 # A graph of more dots than twice these is dust, and each takes the driver as long as 20 small files.
 SHARDS_WANTED = 20
 SHARD_MIN = 20
-SHARD_MAX = 500
+SHARD_MAX = 600
 SHARD_THREADS = 8
 # So many steps over files are at work at once as long as the process has enough to do with them.
 TURNS = 2
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 
 
 def shard_size(count: int) -> int:
-    """How many of `count` files one Prefect task takes: 1 for small runs, else 20 to 500."""
+    """How many of `count` files one Prefect task takes: 1 for small runs, else 20 to 600."""
     if count <= FILES_EACH_VISIBLE:
         return 1
     return min(SHARD_MAX, max(SHARD_MIN, math.ceil(count / SHARDS_WANTED)))
