@@ -14,13 +14,13 @@ from tasks.reuse.remembering import Memory
 from tasks.spec.file_results import FileResult, TaskResult
 from tasks.spec.run_spec import RunSpec
 from tasks.step import opaque
-from tasks.waiting import wait_for_tasks
+from tasks.waiting import Looks, wait_for_tasks
 from tasks.watch.bundle_watch import BundleWatch
 from tasks.watch.downloading import Outputs
 from tasks.watch.live_output import LiveOutput
 from tasks.watch.progress import FileCounts
 from tasks.watch.spending import Spending
-from tasks.watch.stall import Patience
+from tasks.watch.stall import Patience, Stall
 
 Collected = Generator[list[FileResult], None, FanOutError | None]
 
@@ -94,13 +94,7 @@ def _wait_for_files(
         return outputs.count_files(len(outputs.submitted))
 
     on_completed = take if watch.bundles else outputs.begin
+    looks = Looks(submitted.job, submitted.watch, Stall(patience), spending)
     yield from wait_for_tasks(
-        submitted.job,
-        opaque(submitted.watch),
-        opaque(submitted.units),
-        deadline_seconds,
-        patience,
-        on_completed,
-        opaque(spending),
-        opaque(outputs.seen),
+        opaque(looks), opaque(submitted.units), deadline_seconds, on_completed, opaque(outputs.seen)
     )

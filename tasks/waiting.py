@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient
@@ -28,7 +28,7 @@ from tasks.watch.job_watch import check_end, check_job, refuse_lost_container
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.progress import Counts, FileCounts, Progress, watched
 from tasks.watch.spending import Spending
-from tasks.watch.stall import Patience, Stall, describe_seconds
+from tasks.watch.stall import Stall, describe_seconds
 from tasks.watch.stall_report import describe_running, describe_stall
 
 FIRST_INTERVAL_SECONDS = 0.15
@@ -42,35 +42,46 @@ MORE_TIME = "Give the run more time (timeout_seconds) or the pool more nodes."
 TASK_LIMIT = "A limit for each task (max_wall_clock_minutes) ends a program that hangs, and no other."
 
 
+@dataclass
+class Looks:
+    """What is looked at while a run waits, and what is remembered of it, by each try of the wait."""
+
+    job: Job
+    watch: PoolWatch
+    stall: Stall
+    spending: Spending
+    progress: Progress = field(init=False)
+
+    def __post_init__(self):
+        self.progress = Progress(spent=lambda: self.spending.sum_up(datetime.now(timezone.utc)))
+
+
 # Not cached: what it gives is what it sees while it waits.
 @task(name="wait for tasks", task_run_name="wait for tasks", **NOT_CACHED, **RETRIED)
 def wait_for_tasks(
-    job: Job,
-    watch: PoolWatch,
+    looks: Looks,
     units: Sequence[Unit],
     deadline_seconds: float,
-    patience: Patience,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
-    spending: Spending,
     seen: Seen = NOTHING_SEEN,
 ) -> Iterator[int]:
     """Wait until the Batch tasks of the units have completed, handing on each result as soon as it is there.
 
     Where several files share a Batch task, `on_completed` tells how many of them are done. Tasks that were
-    `seen` to complete before are not handed on. `watch` is how the pool was seen so far.
+    `seen` to complete before are not handed on.
 
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
     job. `deadline_seconds` is a reading of `time.monotonic()`. Raises RunTimeoutError, PoolError when no node
     can run tasks any more, JobError when the job is over too soon, StallError when nothing has gone on for
-    longer than `patience` allows, CostLimitError when the nodes have cost as much as they may.
+    longer than it may, CostLimitError when the nodes have cost as much as they may.
     """
+    job, watch = looks.job, looks.watch
     with batch_client(f"Waiting for the job {job.id}") as client:
         watch.until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         try:
             awaited = AwaitedTasks(units, seen)
             awaited.others = _count_others(client, job.id, awaited)
-            looks = Looks(job, watch, Stall(patience), spending)
             collector = _Collector(job.id, awaited, seen.latest)
             yield from _wait(client, looks, collector, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
@@ -79,7 +90,7 @@ def wait_for_tasks(
             raise JobError(f"The job {job.id} was deleted while its tasks were waiting.") from error
         finally:
             with left_out_on_failure("A last look at the nodes"):
-                spending.look(client, watch.pool_id, None, datetime.now(timezone.utc))
+                looks.spending.look(client, watch.pool_id, None, datetime.now(timezone.utc))
 
 
 def _count_others(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> OtherTasks:
@@ -92,16 +103,6 @@ def _count_others(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Ot
     return OtherTasks(others, sum(found.id not in awaited for found in failed))
 
 
-@dataclass
-class Looks:
-    """What is looked at beside the tasks, and what is remembered of it."""
-
-    job: Job
-    watch: PoolWatch
-    stall: Stall
-    spending: Spending
-
-
 def _wait(
     client: BatchClient,
     looks: Looks,
@@ -111,7 +112,7 @@ def _wait(
 ) -> Iterator[int]:
     began = health_at = time.monotonic()
     spending = looks.spending
-    with watched(Progress(spent=lambda: spending.sum_up(datetime.now(timezone.utc)))) as progress:
+    with watched(looks.progress) as progress:
         while True:
             counts = _count_tasks(client, looks.job.id, collector.awaited)
             listed = collector.listed

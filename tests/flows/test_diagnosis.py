@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
 from azure.batch import models
 from azure.core.exceptions import HttpResponseError
+from prefect import flow
 
 import batch_emulator
 from batch_emulator.faults import AllocationFault, Faults, NodeFault, StartTaskFault
@@ -28,13 +30,14 @@ from tasks.errors import (
     PoolError,
     RunTimeoutError,
     StallError,
+    TemporaryError,
 )
 from tasks.jobs import create_job
 from tasks.spec.naming import RunNames, names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import DEFAULT_POOL, PoolSpec
 from tasks.spec.work import WorkItem
-from tasks.waiting import wait_for_tasks
+from tasks.waiting import Looks, wait_for_tasks
 from tasks.watch.health import PoolView
 from tasks.watch.pool_watch import PoolWatch
 from tasks.watch.progress import Counts
@@ -246,9 +249,36 @@ def test_tasks_that_somebody_has_deleted_are_not_waited_for(kept, monkeypatch):
     item = WorkItem("a.txt", "a_OUTPUT.txt", "5eed")
     batch().create_task(job.id, models.BatchTaskCreateOptions(id=item.task_id, command_line="true"))
     batch().delete_task(job.id, item.task_id)
-    rest = (time.monotonic() + 60, Patience(600, 600), lambda _: None, Spending(now))
+    looks = Looks(job, watch, Stall(Patience(600, 600)), Spending(now))
     with pytest.raises(JobError, match=rf"no longer 1 Batch task that it had: {item.task_id}\. Somebody"):
-        list(wait_for_tasks.fn(job, watch, [item], *rest))
+        list(wait_for_tasks.fn(looks, [item], time.monotonic() + 60, lambda _: None))
+
+
+def test_a_wait_that_is_tried_again_goes_on_where_it_broke_off(kept):
+    """It tells of its progress in the artifact that is there, and has not forgotten how the pool was."""
+    now = datetime.now(timezone.utc)
+    job, watch = create_job.fn(names_of_run(kept), RunOptions()), PoolWatch("none", None, None, now)
+    item = WorkItem("a.txt", "a_OUTPUT.txt", "5eed")
+    batch().create_task(job.id, models.BatchTaskCreateOptions(id=item.task_id, command_line="true"))
+    looks, polls = Looks(job, watch, Stall(Patience(600, 600)), Spending(now)), []
+
+    def break_off(_: object) -> None:
+        polls.append(1)
+        if len(polls) == 2:
+            raise TemporaryError("a look that may be made again")
+
+    @flow
+    def wait_twice() -> UUID | None:
+        with pytest.raises(TemporaryError):
+            list(wait_for_tasks.fn(looks, [item], time.monotonic() + 60, break_off))
+        shown = looks.progress.artifact_id
+        with pytest.raises(RunTimeoutError):
+            list(wait_for_tasks.fn(looks, [item], time.monotonic(), lambda _: None))
+        return shown
+
+    shown = wait_twice()
+    assert shown is not None
+    assert looks.progress.artifact_id == shown
 
 
 @pytest.mark.soak

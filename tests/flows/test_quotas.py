@@ -26,11 +26,11 @@ from tasks.spec.bundles import Bundle
 from tasks.spec.naming import names_of_run
 from tasks.spec.run_spec import RunOptions
 from tasks.spec.specs import Cleanup, PoolSpec
-from tasks.waiting import wait_for_tasks
+from tasks.waiting import Looks, wait_for_tasks
 from tasks.watch.health import PoolView
 from tasks.watch.pool_watch import PoolWatch, QuotaWait, check_pool
 from tasks.watch.spending import Spending
-from tasks.watch.stall import Patience
+from tasks.watch.stall import Patience, Stall
 from tasks.watch.upload_watch import UploadWatch
 from tests.flows.services import batch, blobs_of, exists, write_files
 from tests.waiting import wait_until
@@ -192,9 +192,9 @@ def test_the_budget_for_a_quota_is_one_for_uploads_and_tasks(serve_with, run_key
     wait_until(look, 60, "wait for the quota").began_seconds -= 3600
     monkeypatch.setattr("tasks.waiting.HEALTH_SECONDS", 0)
     patience = Patience(600, 600, quota_seconds=3600)
-    rest = (time.monotonic() + 60, patience, lambda _: None, upload_watch.spending)
+    looks = Looks(job, upload_watch.watch, Stall(patience), upload_watch.spending)
     with pytest.raises(PoolError, match=r"fan-out-holder(.|\n)*ask for more quota"):
-        list(wait_for_tasks.fn(job, upload_watch.watch, [Bundle("x", ())], *rest))
+        list(wait_for_tasks.fn(looks, [Bundle("x", ())], time.monotonic() + 60, lambda _: None))
 
 
 def watch_of(pool: Pool) -> PoolWatch:
