@@ -29,14 +29,14 @@ from tasks.spec.input_files import InputFile
 from tasks.spec.inputs import refuse_template
 from tasks.spec.output_places import OutputPlace
 from tasks.spec.prices import check_max_cost, describe_estimate, describe_hours
-from tasks.spec.run_spec import RunSpec, Text, Texts
+from tasks.spec.run_spec import Places, RunSpec, Text
 from tasks.spec.task_specs import pool_for
 
 
 class CheckSpec(RunSpec):
     """A run of which as much is checked as is given."""
 
-    inputs: Texts = Field(default=[], description="The inputs, as for `fan_out`. Empty: not looked at.")
+    inputs: Places = Field(default=[], description="The inputs, as for `fan_out`. Empty: not looked at.")
     application: Text | None = Field(default=None, description="The program that the command calls.")
     command: str = Field(default="", description="The command, as for `fan_out`. Empty: not looked at.")
 

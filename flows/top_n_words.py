@@ -12,7 +12,7 @@ from flows.parameters import recorded_lightly, shown_in_form, takes
 from flows.running import AS_A_RUN
 from tasks.report.words_table import publish_words
 from tasks.spec.run_results import RunResult
-from tasks.spec.run_spec import RunOptions, Text, Texts
+from tasks.spec.run_spec import Place, Places, RunOptions
 
 SCRIPT = Path(__file__).parents[1] / "node" / "top_n_words.py"
 # What each encoding of texts has, and can be read in parts: as node/top_n_words.py sees to it.
@@ -37,14 +37,14 @@ Encoding = Annotated[str, AfterValidator(_normalize_encoding)]
 class TopNWordsSpec(RunOptions):
     """The text files, and how their words are counted."""
 
-    inputs: Texts = Field(
+    inputs: Places = Field(
         default="data",
         description="A folder (with its sub-folders), a glob, or a list of those: texts, "
         "texts/*.txt. They lie on the machine where the flow runs, a deployment's worker, or in blob "
         "storage: az://container/texts, or a URL. @FILE: the paths that this file lists, one a line; "
         "-: those on standard input.",
     )
-    output_dir: Text = Field(
+    output_dir: Place = Field(
         default="output",
         description="The folder for the tables, one for each text file, on the machine where the flow runs, "
         "or in blob storage: az://container/tables, or a URL.",

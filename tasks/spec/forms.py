@@ -12,6 +12,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, BeforeValidator, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 
+from tasks.spec.named_patterns import SIGNATURE
+
 WORDS = {
     "vm": "VM",
     "sku": "SKU",
@@ -25,6 +27,20 @@ KINDS = {"string": "text", "integer": "number", "number": "number", "array": "li
 AS_USUAL = {"type": "null", "title": "as usual"}
 # The other choice: every group has this title, as the form names a group by its field.
 CHOOSE = "choose"
+
+
+class Unsigned:
+    """Says in the schema of a text, or of one or many, that it may be no URL with a signature: Prefect
+    records parameters before a flow could refuse them. Its server shows the title."""
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        for choice in schema.get("anyOf", [schema]):
+            choice.get("items", choice)["not"] = {
+                "pattern": SIGNATURE,
+                "title": "a URL with a signature, which would be recorded: leave out all from the ? on",
+            }
+        return schema
 
 
 def title_field(name: str, _info: object = None) -> str:

@@ -10,6 +10,9 @@ SUBNET = r"(?i)^/subscriptions/[^/]+/.+/virtualNetworks/[^/]+/subnets/[^/]+$"
 IDENTITY = r"(?i)^/subscriptions/[^/]+/.+/userAssignedIdentities/[^/]+$"
 REGION = r"^[A-Za-z0-9]+$"
 
+# In what may be no URL with a signature.
+SIGNATURE = r"://.*[?&][Ss][Ii][Gg]="
+
 WORDS = {
     SLUG: "small letters and digits, with single dashes between them, such as night-7",
     BATCH_ID: "letters, digits, - and _, 64 of them at most",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.spec.bundle_sizes import FILES_MAX
+from tasks.spec.forms import Unsigned
 from tasks.spec.named_patterns import SLUG
 from tasks.spec.naming import RUN_KEY_MAX
 from tasks.spec.prices import DEFAULT_PRICES, PriceSpec
@@ -26,7 +27,8 @@ def _as_text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
-Texts = Annotated[str | list[str], BeforeValidator(_as_text)]
+Place = Annotated[str, BeforeValidator(_as_text), Unsigned()]
+Places = Annotated[str | list[str], BeforeValidator(_as_text), Unsigned()]
 FilesPerTask = Annotated[int, Field(ge=1, le=FILES_MAX)] | Literal["auto"]
 Seconds = Annotated[int, Field(ge=1, le=7 * 24 * 3600)]
 RunKey = Annotated[str, Field(pattern=SLUG, max_length=RUN_KEY_MAX)]
@@ -187,7 +189,7 @@ class TaskOptions(Spec):
 class RunSpec(RunOptions, TaskOptions):
     """A run of any command over any files."""
 
-    inputs: Texts = Field(
+    inputs: Places = Field(
         description="A folder (with its sub-folders), a glob, or a list of those: photos, "
         "photos/*.png. They lie on the machine where the flow runs, a deployment's worker, or in blob "
         "storage: az://container/photos/**, or the URL that the portal shows. "
@@ -205,7 +207,7 @@ class RunSpec(RunOptions, TaskOptions):
         " and {output} are its files on the node, {name} is the input's name, {application} "
         "the program. It runs under no shell; without {output}, what it prints is the output.",
     )
-    output_dir: Text = Field(
+    output_dir: Place = Field(
         default="output",
         description="The folder for the outputs, on the machine where the flow runs, or in blob storage: "
         "az://container/results, or a URL. Sub-folders of the inputs are kept.",

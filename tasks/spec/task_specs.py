@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from tasks.spec.command_line import APPLICATION_FOLDER, BUNDLE_FOLDER, INPUTS_FOLDER, OUTPUTS_FOLDER
+from tasks.spec.forms import Unsigned
 from tasks.spec.overrides import check_task_overrides
 from tasks.spec.specs import BlockName, ContainersSpec, IdentityId, PlainText, PoolSpec, RegistrySpec, Spec
 
@@ -49,7 +50,7 @@ def _check_variables(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-Url = Annotated[str, AfterValidator(_check_url)]
+Url = Annotated[str, AfterValidator(_check_url), Unsigned()]
 NodePath = Annotated[str, AfterValidator(_check_node_path)]
 
 

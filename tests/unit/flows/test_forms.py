@@ -115,3 +115,19 @@ def test_the_nodes_of_a_run_are_those_of_its_pool(pool, nodes):
     spec = RunSpec(inputs="x", command="y", nodes=4, pool=PoolSpec(**pool))
     assert spec.pool.dedicated_nodes == nodes
     assert RunSpec(inputs="x", command="y", **spec.options()) == spec
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"inputs": "https://a.blob.core.windows.net/c/x?sv=1&sig=abc"},
+        {"inputs": ["data", "az://c/x?Sig=abc"]},
+        {"output_dir": "https://a.blob.core.windows.net/c?sig=abc"},
+        {"task": {"files": [{"http_url": "https://a.blob.core.windows.net/c/x?sig=abc"}]}},
+    ],
+)
+def test_the_server_records_no_signature(parameters):
+    """Whoever starts a deployment: what the flow would refuse stands in the database by then."""
+    given = {"inputs": "data?sig=1", "command": "cat {input}"}
+    assert refusal(fan_out, given) == ""
+    assert "a URL with a signature, which would be recorded" in refusal(fan_out, {**given, **parameters})
