@@ -30,6 +30,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 TOKENS_AT_ONCE = 1000
+# Of which what stands between white space is kept until its words are counted: 32 MB.
+BLOCKS_AT_ONCE = 512
 # What each encoding of texts has.
 SAMPLE = "a b\n"
 # White space to str.split and not to bytes.split.
@@ -144,12 +146,15 @@ def check_text(block):
 def split_words(blocks):
     """Yield lists of the words in the blocks, whole also where a block's end cuts one; some may be empty.
 
-    Only ASCII white space splits here, which is part of no other character's bytes.
+    Only ASCII white space splits here, which is part of no other character's bytes, and in a block that has
+    none, that of other scripts: else a text without any would be one word, and all of it in memory.
     """
     cut = []
     for block in blocks:
         # The marks keep what touches the block's ends apart from what white space bounds.
         words = (b"|%b|" % block).split()
+        if len(words) == 1:
+            words = split_at_odd_spaces(words[0])
         if len(words) == 1:
             cut.append(block)
             continue
@@ -160,22 +165,32 @@ def split_words(blocks):
     yield [b"".join(cut)]
 
 
+def split_at_odd_spaces(token):
+    """The parts of bytes without ASCII white space. A character that is cut at their ends stays as it is."""
+    text = token.decode("utf-8", "surrogateescape")
+    return [word.encode("utf-8", "surrogateescape") for word in text.split()]
+
+
 def count_words(blocks):
     """Count the stripped words in the blocks of UTF-8, in the order of their first appearance.
 
     Bytes are counted, and only distinct ones decoded. Raises NoTextError.
     """
-    raw = Counter()
-    for words in split_words(blocks):
+    raw, counts = Counter(), {}
+    for number, words in enumerate(split_words(blocks), 1):
         raw.update(words)
-    counts = merge(raw)
+        # Of a text with other white space these are its lines, nearly all of them distinct.
+        if number % BLOCKS_AT_ONCE == 0:
+            merge(raw, counts)
+            raw.clear()
+    merge(raw, counts)
+    counts.pop("", None)
     check_words(counts)
-    return counts
+    return Counter(counts)
 
 
-def merge(raw):
-    """The counts of words, from those of the bytes between ASCII white space."""
-    counts = {}
+def merge(raw, counts):
+    """Add to the counts of words those of the bytes between ASCII white space."""
     get = counts.get
     numbers = iter(raw.values())
     for text in decode_some(raw):
@@ -188,8 +203,6 @@ def merge(raw):
             for token, number in zip(tokens, numbers):  # noqa: B905 - Python 3.8
                 for word in split_token(token):
                     counts[word] = get(word, 0) + number
-    counts.pop("", None)
-    return Counter(counts)
 
 
 def decode_some(tokens):

@@ -3,6 +3,7 @@
 import gzip
 import runpy
 import string
+import tracemalloc
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -53,9 +54,10 @@ def test_counts_do_not_depend_on_where_blocks_end(text, size):
 @given(content=ODD_BYTES, size=st.integers(1, 5))
 def test_bytes_that_are_no_utf_8_are_counted_as_if_decoded_at_once(content, size):
     """Counting bytes and decoding distinct ones gives what decoding the whole, with replacements, does."""
-    counts = script["merge"](
-        Counter(word for words in script["split_words"](cut(content, size)) for word in words)
-    )
+    counts = {}
+    raw = Counter(word for words in script["split_words"](cut(content, size)) for word in words)
+    script["merge"](raw, counts)
+    counts.pop("", None)
     assert list(counts.items()) == list(expected_counts(content.decode("utf-8", "replace")).items())
 
 
@@ -76,6 +78,34 @@ def test_blocks_of_a_line_without_end_are_bounded(tmp_path, encoding):
     sizes = [len(block) for block in script["read_blocks"](path, None if encoding == "utf-16" else encoding)]
     assert sum(sizes) == 2_500_000
     assert max(sizes) <= 1 << 16
+
+
+@pytest.mark.parametrize("space", ["\u3000", "\xa0", "\x1f"])
+def test_a_text_without_ascii_white_space_is_no_single_word(space):
+    """What is kept of it is as long as a block; its words are those of the plain way, wherever blocks end."""
+    text = space.join(f"言葉{number % 7}。" for number in range(5000))
+    for size in (999, 1000, 1001):
+        words = [word for words in script["split_words"](cut(text.encode(), size)) for word in words]
+        assert max(map(len, words)) < 2 * size
+        assert script["count_words"](cut(text.encode(), size)) == expected_counts(text)
+
+
+def test_lines_of_other_white_space_are_not_kept():
+    """What is kept of a text is its words, and no more of its lines than of so many blocks."""
+    lines = ["　".join([*str(number), *"三四五" * 100]) + "\n" for number in range(3000)]
+    looks = []
+
+    def blocks():
+        for line in lines:
+            yield line.encode()
+            looks.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    counts = script["count_words"](blocks())
+    tracemalloc.stop()
+    assert list(counts.items()) == list(expected_counts("".join(lines)).items())
+    # All have six times as much as the first 512 blocks.
+    assert max(looks) < 1.5 * max(looks[:512])
 
 
 def run(tmp_path, content: bytes, *options: str) -> str:
