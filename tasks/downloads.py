@@ -133,8 +133,9 @@ def download_output(container: str, item: WorkItem, folder: Path) -> Fetched | N
     return download_file(container, item, folder)
 
 
-def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, **_: Any) -> str | None:
+def _identify_local_shard(container: str, items: Sequence[WorkItem], folder: Path, **_: Any) -> str | None:
     """The outputs of a shard, if each is on disk as it was fetched."""
+    items = [*items]
     if not all(os.path.isfile(local_path(folder, item.output_name)) for item in items):
         return None
     found = in_threads(lambda item: _find_local(container, item, folder), items)
@@ -142,7 +143,7 @@ def _identify_local_shard(container: str, items: list[WorkItem], folder: Path, *
 
 
 def _identify_fetched_shard(
-    fetched: Whole[list[Fetched | None]], container: str, items: list[WorkItem], **_: Any
+    fetched: Whole[list[Fetched | None]], container: str, items: Sequence[WorkItem], **_: Any
 ) -> str | None:
     [found] = fetched
     return _identify_all(found, container, items)
@@ -171,9 +172,11 @@ def _identify_all(fetched: Sequence[Fetched | None], container: str, items: Sequ
 )
 @keyed_afterwards
 def download_shard(
-    label: str, container: str, items: list[WorkItem], folder: Path
+    label: str, container: str, items: Sequence[WorkItem], folder: Path
 ) -> Whole[list[Fetched | None]]:
     """Download a shard of the outputs, each unless it is there; None for work that has left no output."""
+    # Here, and not by who has begun it: of downloads that wait there may be as many as files.
+    items = [*items]
     fetched = _download_small(container, items, folder)
     left = [number for number in range(len(items)) if number not in fetched]
     rest = in_threads(lambda number: download_file(container, items[number], folder), left)
@@ -181,7 +184,7 @@ def download_shard(
     return as_whole([fetched[number] for number in range(len(items))])
 
 
-def _download_small(container: str, items: list[WorkItem], folder: Path) -> dict[int, Fetched | None]:
+def _download_small(container: str, items: Sequence[WorkItem], folder: Path) -> dict[int, Fetched | None]:
     """Download the small ones among outputs of which nothing is on disk; by their numbers. Others, and those
     of inputs that may have changed in blob storage, are left alone."""
     fetched: dict[int, Fetched | None] = {}
@@ -206,7 +209,7 @@ def _write_file(folder: Path, path: str, content: bytes, etag: str) -> Fetched:
     return Fetched(hashlib.md5(content, usedforsecurity=False).hexdigest(), etag)
 
 
-def start_download(container: str, items: list[WorkItem], folder: Path, label: str) -> PrefectFuture[Any]:
+def start_download(container: str, items: Sequence[WorkItem], folder: Path, label: str) -> PrefectFuture[Any]:
     """Start the download of a shard, or of a single output where there is no label."""
     if not label:
         return download_output.submit(container, items[0], folder)

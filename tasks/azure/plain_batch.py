@@ -23,16 +23,24 @@ TAKEN = (200, 202)
 KINDS = {404: ResourceNotFoundError, 409: ResourceExistsError}
 
 
-def list_pages(client: BatchClient, path: str, query: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """The pages of a list."""
-    asked = {"api-version": API_VERSION, "maxresults": PAGE_MAX, **query}
-    request = HttpRequest("GET", path, params=asked)
-    while True:
-        page = _send(client, request)
-        yield page["value"]
-        if not (link := page.get("odata.nextLink")):
-            return
-        request = HttpRequest("GET", link)
+class Pages:
+    """The pages of a list, which may be read in several parts."""
+
+    def __init__(self, path: str, query: Mapping[str, Any]):
+        asked = {"api-version": API_VERSION, "maxresults": PAGE_MAX, **query}
+        self._request = HttpRequest("GET", path, params=asked)
+        self.is_read = False
+        """Whether there are no more."""
+
+    def read(self, client: BatchClient) -> Iterator[list[dict[str, Any]]]:
+        """Those that were not read before; the reader may leave them at any, and go on later."""
+        while not self.is_read:
+            page = _send(client, self._request)
+            if link := page.get("odata.nextLink"):
+                self._request = HttpRequest("GET", link)
+            else:
+                self.is_read = True
+            yield page["value"]
 
 
 def post(client: BatchClient, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from azure.batch import BatchClient
 
 from tasks.azure.azure_errors import redacted
-from tasks.azure.plain_batch import list_pages
+from tasks.azure.plain_batch import Pages
 from tasks.spec.file_results import TaskResult
 from tasks.spec.times import read_time
 
@@ -30,14 +30,28 @@ class Seen:
 NOTHING_SEEN = Seen()
 
 
-def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[list[TaskResult]]:
+class CompletedTasks:
     """The tasks of a job that are completed, a page at a time, in no order of time; with `since`, only those
     that became so from then on."""
-    condition = "state eq 'completed'"
-    if since is not None:
-        condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
-    for page in list_pages(client, f"/jobs/{job_id}/tasks", {"$filter": condition, "$select": SELECT}):
-        yield [*map(_read_result, page)]
+
+    def __init__(self, job_id: str, since: datetime | None):
+        condition = "state eq 'completed'"
+        if since is not None:
+            condition += f" and stateTransitionTime ge DateTime'{since.isoformat().replace('+00:00', 'Z')}'"
+        self._pages = Pages(f"/jobs/{job_id}/tasks", {"$filter": condition, "$select": SELECT})
+
+    @property
+    def is_read(self) -> bool:
+        return self._pages.is_read
+
+    def read(self, client: BatchClient) -> Iterator[list[TaskResult]]:
+        """Those that were not read before."""
+        return ([*map(_read_result, page)] for page in self._pages.read(client))
+
+
+def list_completed(client: BatchClient, job_id: str, since: datetime | None) -> Iterator[list[TaskResult]]:
+    """The same at once."""
+    return CompletedTasks(job_id, since).read(client)
 
 
 def _read_result(found: Mapping[str, Any]) -> TaskResult:

@@ -5,18 +5,19 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from itertools import chain
+from itertools import chain, islice
 from types import MappingProxyType
 
 from prefect.futures import PrefectFuture, wait
 
 from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
+from tasks.base.packed import Selection
 from tasks.base.partial_files import remove_partial_files
 from tasks.downloads import start_download, take_fetched
 from tasks.outputs.delivered import see_output, see_shard
 from tasks.outputs.evidence import LogFolder, keep_logs
-from tasks.sharding import find_failure, shard_size
+from tasks.sharding import SHARDS_AT_ONCE, find_failure, shard_size
 from tasks.spec.file_results import NOT_FETCHED, FileResult, TaskResult, describe_problem
 from tasks.spec.work import WorkItem, WorkItems
 from tasks.step import opaque
@@ -61,8 +62,9 @@ class Outputs:
         self.reports: dict[PrefectFuture, Sequence[int]] = {}
         self.arrived: deque[PrefectFuture] = deque()
         self.download_count = 0
-        # What came while inputs were uploaded, a download each, as far as nobody was told of it.
-        self.arrived_early: deque[Sequence[int]] = deque()
+        # What has been received and not told, a download each; what has failed, and its stderr was not read.
+        self.untold: deque[Sequence[int]] = deque()
+        self.unread = array("I")
         self.fetched = OutputMd5s()
         # How long those wait that are no full shard.
         self.download_pace, self.report_pace = Pace(PATIENCE_SECONDS), Pace(PATIENCE_SECONDS)
@@ -70,8 +72,8 @@ class Outputs:
         # Of files whose inputs have changed under the run.
         self.changed: dict[int, str] = {}
         self.stderrs = FailedStderrs(logs)
-        # What is submitted while a task waits, Prefect takes for a part of that one, and hides it behind its
-        # mark; downloads and failed files are steps of the flow, in whose context this is made.
+        # What is submitted while a task waits, Prefect takes for a part of that one, and hides it; downloads
+        # and failed files are steps of the flow, in whose context this is made.
         self.in_flow = copy_context().run
 
     def find_tasks(self, name: str | None) -> dict[str, str]:
@@ -81,7 +83,7 @@ class Outputs:
     def go_on_with(self, early: EarlyOutputs) -> None:
         """Take over what was begun while inputs were uploaded; what has failed by now is begun again."""
         self.seen = early.seen
-        self.tasks, self.fetched, self.arrived_early = early.tasks, early.fetched, early.arrived
+        self.tasks, self.fetched, self.untold = early.tasks, early.fetched, early.arrived
         for numbers in early.arrived:
             self._keep_all_logs(numbers)
         self.fetch(early.pending)
@@ -101,6 +103,8 @@ class Outputs:
         self.failed.extend(number for number, task in new if not task.succeeded)
         self.fetch(number for number, task in new if task.succeeded)
         self._fail(())
+        # What downloads have brought is objects, and a list may have many pages.
+        self._receive()
 
     def fetch_computed(self) -> None:
         """Start downloads of what earlier attempts have done."""
@@ -124,7 +128,7 @@ class Outputs:
         self.download_pace.note()
         # Else it may end on disk, and nobody know.
         with uninterrupted():
-            self._note_download(numbers, self._start_download([*self.items.make_all(numbers)]))
+            self._note_download(numbers, self._start_download(Selection(self.items, numbers)))
 
     def _note_download(self, numbers: Sequence[int], future: PrefectFuture) -> None:
         self.download_count += 1
@@ -135,9 +139,9 @@ class Outputs:
 
     def _keep_all_logs(self, numbers: Sequence[int]) -> None:
         if self.keeps_all_logs:
-            self._keep_logs("logs of", [*self.items.make_all(numbers)])
+            self._keep_logs("logs of", Selection(self.items, numbers))
 
-    def _start_download(self, items: list[WorkItem]) -> PrefectFuture:
+    def _start_download(self, items: Sequence[WorkItem]) -> PrefectFuture:
         """Start the download of a shard; of outputs that stay where they are, only a look at them."""
         is_visible, label = shard_size(len(self.items)) == 1, str(self.download_count + 1)
         if self.folder is None:
@@ -163,7 +167,7 @@ class Outputs:
 
     def _report(self, numbers: Sequence[int]) -> None:
         self.report_pace.note()
-        items = [*self.items.make_all(numbers)]
+        items = Selection(self.items, numbers)
         problems = {
             item.name: self._find_problem(number) for number, item in zip(numbers, items, strict=True)
         }
@@ -172,7 +176,7 @@ class Outputs:
         future.add_done_callback(self.arrived.append)
 
     def _keep_logs(
-        self, what: str, items: list[WorkItem], problems: Mapping[str, str] = MappingProxyType({})
+        self, what: str, items: Sequence[WorkItem], problems: Mapping[str, str] = MappingProxyType({})
     ) -> PrefectFuture:
         is_visible = shard_size(len(self.items)) == 1
         name = items[0].name if is_visible else f"shard {len(self.log_futures) + 1}"
@@ -182,31 +186,27 @@ class Outputs:
         return future
 
     def take(self) -> Iterator[list[FileResult]]:
-        """What became of the files that have arrived, or failed, since the last call; nothing if none has."""
-        while self.arrived_early:
-            yield self._make_results(self.arrived_early.popleft())
-        taken, failed = self.receive()
+        """What became of the files that have arrived, or failed, since the last call, a shard at a time;
+        nothing if none has."""
+        self._receive()
+        failed, self.unread = self.unread, array("I")
         self.stderrs.read(zip(failed, self.items.make_all(failed), strict=True))
-        if taken:
-            yield self._make_results(taken)
+        while self.untold:
+            yield self._make_results(self.untold.popleft())
 
     def _make_results(self, numbers: Sequence[int]) -> list[FileResult]:
-        items = self.items.make_all(numbers)
-        return [self._result(number, item) for number, item in zip(numbers, items, strict=True)]
+        return [*map(self._result, numbers, self.items.make_all(numbers))]
 
-    def receive(self) -> tuple[list[int], list[int]]:
-        """Note what has arrived since the last call; the numbers of its work, and of that which failed."""
-        taken: list[int] = []
-        failed: list[int] = []
+    def _receive(self) -> None:
+        """Note what has arrived since the last call."""
         while self.arrived:
             future = self.arrived.popleft()
-            if future in self.reports:
-                numbers = self.reports.pop(future)
-                failed += numbers
-                taken += numbers
-            elif future in self.downloads:
-                taken += self._receive_download(self.downloads.pop(future), future)
-        return taken, failed
+            if (numbers := self.reports.pop(future, None)) is not None:
+                self.unread.extend(numbers)
+            elif (numbers := self.downloads.pop(future, None)) is not None:
+                numbers = self._receive_download(numbers, future)
+            if numbers:
+                self.untold.append(numbers)
 
     def _receive_download(self, numbers: Sequence[int], download: PrefectFuture) -> Sequence[int]:
         """The work of which a download has brought all that there will be."""
@@ -219,12 +219,12 @@ class Outputs:
                 self.changed[number], fetched = fetched.problem, None
             self.fetched.note(number, fetched and fetched.md5)
         self._fail(number for number in numbers if not self.fetched.has_output(number))
-        return [number for number in numbers if self.fetched.has_output(number)]
+        return array("I", filter(self.fetched.has_output, numbers))
 
     def stop(self) -> None:
         """Note what has arrived by now or is about to, when nobody will take it any more."""
         self._wait(self.downloads, ABOUT_TO_ARRIVE_SECONDS)
-        self.receive()
+        self._receive()
 
     def _wait(self, futures: Iterable[PrefectFuture], timeout_seconds: float | None = None) -> None:
         """Wait for these. What has ended has arrived: its callbacks run after that, and may not have told."""
@@ -249,7 +249,9 @@ class Outputs:
         """Wait for all downloads; what became of the files that `take` has not given yet."""
         if self.pending:
             self._download_pending()
-        self._wait(self.downloads)
+        while self.downloads:
+            self._wait([*islice(self.downloads, SHARDS_AT_ONCE)])
+            yield from self.take()
         yield from self.take()
         # Those whose programs have written no output are known only now.
         if self.failed:

@@ -2,12 +2,11 @@
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from prefect.futures import PrefectFuture, wait
@@ -16,12 +15,14 @@ from tasks.azure.clients import batch_client
 from tasks.base.deadlines import glance
 from tasks.base.interrupts import uninterrupted
 from tasks.base.pacing import Pace
+from tasks.base.packed import Selection
 from tasks.downloads import read_fetched, start_download, take_fetched
 from tasks.prefect.observing import left_out_on_failure
 from tasks.sharding import find_failure, has_ended
+from tasks.spec.file_results import TaskResult
 from tasks.spec.work import WorkItems
 from tasks.watch.collected import OutputMd5s, TaskResults
-from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, list_completed
+from tasks.watch.completed_tasks import NOTHING_SEEN, CompletedTasks, Seen
 
 # These looks are for no more than to begin early.
 LOOK_SECONDS = 2.0
@@ -60,6 +61,14 @@ class EarlyOutputs:
     """The numbers of the work whose outputs are there, and which is no full shard yet."""
 
     latest: datetime | None = None
+    """From when on tasks that have completed are not known yet."""
+
+    newest: datetime | None = None
+    """The same, once the list is read that is being read."""
+
+    listing: CompletedTasks | None = None
+    """A list that no look has read to its end."""
+
     has_failed: bool = False
     """Whether some have failed, of which the wait is to hear as of all that it lists."""
 
@@ -90,23 +99,41 @@ class EarlyOutputs:
                 del self.pending[: self.size]
 
     def _list_completed(self, added: WorkItems) -> None:
-        """Note the tasks that have completed since the last look, and that their outputs are there."""
-        latest = self.latest
-        with glance(), batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
-            for result in chain.from_iterable(list_completed(client, self.job_id, self.latest)):
-                latest = max(latest or result.changed_at, result.changed_at)
-                self.has_failed = self.has_failed or not result.succeeded
-                number = added.find(result.task_id)
-                if result.succeeded and number is not None and self.tasks.add(number, result):
-                    self.pending.append(number)
-        self.latest = latest
+        """Note the tasks that have completed since the last look, and that their outputs are there. Of a long
+        list the next look reads the rest."""
+        is_new = self.listing is None
+        listing, self.listing = self.listing or CompletedTasks(self.job_id, self.latest), None
+        with glance() as deadline, batch_client(f"Looking at the tasks of the job {self.job_id}") as client:
+            half_seconds = deadline.seconds_left / 2
+            for page in listing.read(client):
+                self._note_completed(page, added)
+                # What completes in later looks may belong to pages that were read before.
+                if is_new:
+                    self._note_newest(page)
+                if deadline.seconds_left < half_seconds:
+                    break
+        if listing.is_read:
+            self.latest = self.newest
+        else:
+            self.listing = listing
+
+    def _note_newest(self, results: Iterable[TaskResult]) -> None:
+        known = [self.newest] if self.newest else []
+        self.newest = max([*known, *(result.changed_at for result in results)], default=None)
+
+    def _note_completed(self, results: Iterable[TaskResult], added: WorkItems) -> None:
+        for result in results:
+            self.has_failed = self.has_failed or not result.succeeded
+            number = added.find(result.task_id)
+            if result.succeeded and number is not None and self.tasks.add(number, result):
+                self.pending.append(number)
 
     def _download(self, added: WorkItems, numbers: Sequence[int], folder: Path) -> None:
         self.download_count += 1
         label = str(self.download_count) if self.size > 1 else ""
         # Else it may end on disk, and nobody know.
         with uninterrupted():
-            items = [*added.make_all(numbers)]
+            items = Selection(added, numbers)
             self.downloads.append((numbers, start_download(self.container, items, folder, label)))
 
     def _receive(self) -> None:

@@ -94,7 +94,8 @@ ENDING = {
     "tasks/sharding.py: worker.result()": "Each request of the threads has the run's deadline.",
     "tasks/sharding.py: future.result()": "It has ended.",
     "tasks/downloads.py: download.result()": "It has ended.",
-    "tasks/watch/downloading.py: self._wait(self.downloads)": "Each request has the run's deadline.",
+    "tasks/watch/downloading.py: self._wait([*islice(self.downloads, SHARDS_AT_ONCE)])": "Each "
+    "request has the run's deadline.",
     "tasks/watch/downloading.py: self._wait(self.log_futures)": "Each request has the run's deadline.",
 }
 

@@ -1,11 +1,15 @@
 """How Batch tasks have ended, as their lists in JSON say it."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from tasks.azure import plain_batch
 from tasks.errors import JobError
 from tasks.spec.file_results import describe_problem
+from tasks.spec.work import WorkItems, make_item
+from tasks.watch import early_outputs
 from tasks.watch.completed_tasks import NOTHING_SEEN, Seen, _read_result
 from tasks.watch.early_outputs import EarlyOutputs
 from tasks.watch.job_watch import refuse_lost_container
@@ -81,3 +85,37 @@ def test_a_program_that_was_ended_did_run(code, said):
     without = {**ENDED["executionInfo"], "failureInfo": {"category": "UserError", "code": code}}  # pyright: ignore
     del without["exitCode"]
     assert describe_problem(_read_result({**ENDED, "executionInfo": without}), False).startswith(said)
+
+
+def test_a_long_list_is_read_in_several_early_looks(monkeypatch):
+    """Each goes on where time was over for the one before; then there is another list."""
+    items = WorkItems(make_item(f"{name}.txt", f"{name}.out", "0a" * 16, "recipe") for name in "abc")
+    pages, asked = [[{**ENDED, "id": item.task_id}] for item in items], []
+
+    def send(_client, request):
+        asked.append(request.url)
+        number = int(request.url) if request.url.isdecimal() else 0
+        link = {"odata.nextLink": str(number + 1)} if number + 1 < len(pages) else {}
+        return {"value": pages[number], **link}
+
+    monkeypatch.setattr(plain_batch, "_send", send)
+    monkeypatch.setattr(early_outputs, "batch_client", lambda _what: nullcontext())
+    monkeypatch.setattr(early_outputs, "glance", lambda: nullcontext(Spent()))
+    early = EarlyOutputs("job", "output", None, size=100)
+    for count in range(1, len(pages) + 1):
+        assert early.latest is None
+        early._list_completed(items)
+        assert [*early.pending] == [*range(count)]
+    assert early.latest == _read_result(ENDED).changed_at
+    assert asked[1:] == ["1", "2"]
+
+
+class Spent:
+    """A deadline of which more than half is over as soon as anything was asked."""
+
+    def __init__(self):
+        self.seconds = iter((4.0, 1.0))
+
+    @property
+    def seconds_left(self):
+        return next(self.seconds)

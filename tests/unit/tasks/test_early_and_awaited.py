@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.azure import blobs
+from tasks.downloads import Fetched
 from tasks.errors import NotFoundError
 from tasks.outputs.evidence import LogFolder
 from tasks.spec.bundles import make_bundles
@@ -73,6 +74,35 @@ def test_what_completed_is_not_lost_with_what_could_not_be_begun(tmp_path, monke
     with pytest.raises(RuntimeError, match="thread"):
         outputs.begin([failed, has_succeeded(1), has_succeeded(2)])
     assert ([*outputs.failed], [*outputs.pending]) == ([0], [1, 2])
+
+
+class Ended:
+    """A download that has brought its outputs."""
+
+    def __init__(self, items):
+        self.whole = [[Fetched(f"{number:032x}", "0x1") for number, _ in enumerate(items)]]
+
+    def result(self, **_):
+        return self.whole
+
+    def add_done_callback(self, call):
+        call(self)
+
+
+def test_what_downloads_have_brought_is_taken_out_while_a_list_is_read(tmp_path, monkeypatch):
+    """Of a million files it was kept as objects until all pages were there, and told all at once."""
+    started = []
+
+    def start(_outputs, items):
+        started.append(Ended(items))
+        return started[-1]
+
+    monkeypatch.setattr(Outputs, "_start_download", start)
+    outputs = Outputs(LogFolder("key", "job", "output", tmp_path, OutputPlace("output")), ITEMS)
+    for number in range(len(ITEMS)):
+        outputs.begin([has_succeeded(number)])
+        assert [one.whole for one in started] == [[]] * (number + 1)
+    assert [[file.name for file in files] for files in outputs.take()] == [[item.name] for item in ITEMS]
 
 
 def test_work_that_stands_twice_has_no_number():
