@@ -107,7 +107,7 @@ class Feed:
         numbers = self._put_in_order()
         left = Selection(self.items, (number for number in numbers if number >= self.added_count))
         rest = self._share(left) if self.is_new else self._share_all(Selection(self.items, numbers))
-        add_tasks(self.job, opaque(rest), opaque(self.task_plan), are_others_added=self.added_count > 0)
+        add_tasks(self.job, opaque(rest), opaque(self.task_plan), is_new=self.is_new)
         are_single = self.plan.files_per_task == 1
         return self.items, self.items if are_single else [*self.bundles, *rest]
 

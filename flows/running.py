@@ -25,7 +25,7 @@ from tasks.errors import FanOutError, FilesFailedError
 from tasks.logs import run_logger
 from tasks.outputs.evidence import LogFolder
 from tasks.plans import Plan
-from tasks.prefect.caching import refreshing
+from tasks.prefect.caching import in_first_attempt, refreshing
 from tasks.prefect.hangups import hangup_ends_run
 from tasks.prefect.observing import left_out_on_failure
 from tasks.report.events import emit_failed_files
@@ -81,6 +81,7 @@ def run_in_shards(plan: Plan) -> Shards:
         hangup_ends_run(),
         using_accounts(plan.spec.accounts, plan.spec.storage_accounts),
         refreshing(runs_all(plan)),
+        in_first_attempt(not may_be_repeated(plan)),
         run_deadline(plan.spec.timeout_seconds),
     ):
         label_flow_run(plan.files)

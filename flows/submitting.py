@@ -100,7 +100,7 @@ def submit_files(plan: Plan, image: Image, spending: Spending) -> Submitted:
     if spent and runs_all(plan):
         return Submitted([], stopped=spent)
     # A quota of jobs is to be met before there are inputs and nodes.
-    job = None if is_repeated else create_job(plan.names, plan.spec)
+    job = None if is_repeated else create_job(plan.names, plan.spec, is_first=True)
     program = _upload_program(plan)
     if is_repeated:
         note_attempt(plan.names.output_container, program.recipe)

@@ -83,10 +83,10 @@ def _add_all(client: BatchClient, job: Job, units: Sequence[Unit], plan: TaskPla
 
 
 def _find_added(
-    job: Job, units: Sequence[Unit], plan: TaskPlan, are_others_added: bool = False, **_: Any
+    job: Job, units: Sequence[Unit], plan: TaskPlan, is_new: bool = False, **_: Any
 ) -> str | None:
     """The job, if it has a good Batch task for each unit and none in the way of them."""
-    if are_others_added:
+    if is_new:
         return None
     with open_job(f"Looking at the tasks of the job {job.id}") as client:
         counts = client.get_job_task_counts(job.id).task_counts
@@ -110,18 +110,18 @@ def _find_added(
     **RETRIED,
 )
 @keyed_afterwards
-def add_tasks(job: Job, units: Sequence[Unit], plan: TaskPlan, are_others_added: bool = False) -> int:
+def add_tasks(job: Job, units: Sequence[Unit], plan: TaskPlan, is_new: bool = False) -> int:
     """See that the job has a Batch task to come, or running, for each unit; how many were added.
 
     A task of an earlier attempt stays if it still waits or runs for one of these units, unless its
     signatures end too soon, or if it has made the output meanwhile. All others in the way are deleted: those
     that have completed without, and those that would write an output that is no longer asked for.
-    `are_others_added` says that this attempt has added more tasks already, to a job that had none.
+    `is_new` says that this attempt has made the job, so that nobody else's tasks are in it.
     Bodies are built a collection at a time, as those of 100,000 tasks would fill the memory. Raises
     RefusedError or JobError for what the service won't take, RunTimeoutError if it is too busy for too long.
     """
     with open_job(f"Adding tasks to the job {job.id}") as client:
-        known = Known() if are_others_added else _sort_known(client, job, units, plan)
+        known = Known() if is_new else _sort_known(client, job, units, plan)
         in_threads(lambda task_id: _delete_task(client, job.id, task_id), known.stale)
         missing = [unit for unit in units if unit.task_id not in known.kept] if known.kept else units
         _add_all(client, job, missing, plan)

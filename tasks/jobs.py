@@ -81,26 +81,29 @@ def _lasts(job: models.BatchJob, names: RunNames, spec: RunOptions) -> bool:
     **RETRIED,
 )
 @keyed_afterwards
-def create_job(names: RunNames, spec: RunOptions) -> Job:
+def create_job(names: RunNames, spec: RunOptions, is_first: bool = False) -> Job:
     """Create the run's job, or take the one in which tasks of an earlier attempt still run.
 
-    A job that has ended takes no more tasks: then the next one gets the next number. Raises JobError if there
+    A job that has ended takes no more tasks: then the next one gets the next number. Where `is_first` says
+    that there was no attempt before, a job is looked for only if one is in the way. Raises JobError if there
     is none that can be used by the end of the run's time.
     """
     with batch_client(f"Creating a job of the run {names.key}") as client:
         for _ in turns():
-            job = _take_job(client, names, spec)
+            job = _take_job(client, names, spec, is_first)
             if job is not None:
                 return job
+            is_first = False
     raise JobError(
         f"Time is up, and the run {names.key} has no job: {names.job_id}, or the next of its jobs, is there "
         f"and can't be used. Choose another run_key."
     )
 
 
-def _take_job(client: BatchClient, names: RunNames, spec: RunOptions) -> Job | None:
-    """The run's last job, or a new one if that has ended; None if it has changed since it was listed."""
-    number, job = _find_last_job(client, names)
+def _take_job(client: BatchClient, names: RunNames, spec: RunOptions, is_first: bool) -> Job | None:
+    """The run's last job, or a new one if that has ended; None if it has changed since it was listed, or was
+    not looked for."""
+    number, job = (0, None) if is_first else _find_last_job(client, names)
     if job is None or job.state in ENDED:
         return _create(client, names.name_job(number + 1), names, spec)
     if not _extend(client, job, names, spec):

@@ -5,6 +5,7 @@ A step is a function under `@task(name=..., task_run_name=..., **NOT_CACHED, **R
 remembers, and what it tries again.
 """
 
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE
@@ -47,7 +48,10 @@ RETRIED: dict[str, Any] = {
 
 def opaque(value: Value) -> Value:
     """A parameter that Prefect hands on as it is: it looks for futures in all others, which takes 20 seconds
-    for a list of 100,000. The task gets the value itself."""
+    for a list of 100,000. The task gets the value itself, each time that it is tried: so it can be read more
+    than once. Raises TypeError for what can't."""
+    if isinstance(value, Iterator):
+        raise TypeError("A step that is tried again would find an iterator empty: give it a sequence.")
     return cast(Value, annotations.opaque(value))
 
 

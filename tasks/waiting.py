@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from azure.batch import BatchClient
+from azure.batch.models import BatchTaskCounts
 from azure.core.exceptions import ResourceNotFoundError
 from prefect import task
 
@@ -51,6 +52,7 @@ class Looks:
     stall: Stall
     spending: Spending
     progress: Progress = field(init=False)
+    began_seconds: float = field(default_factory=time.monotonic)
 
     def __post_init__(self):
         self.progress = Progress(spent=lambda: self.spending.sum_up(datetime.now(timezone.utc)))
@@ -68,7 +70,8 @@ def wait_for_tasks(
     """Wait until the Batch tasks of the units have completed, handing on each result as soon as it is there.
 
     Where several files share a Batch task, `on_completed` tells how many of them are done. Tasks that were
-    `seen` to complete before are not handed on.
+    `seen` to complete before are not handed on. `looks` is what the run has seen so far and has told, which a
+    wait that is tried again goes on with.
 
     After each poll it yields how many came with it, to whoever has more to do meanwhile. A poll is one call
     for the counts, one for what has completed since the last, and every few seconds three more for pool and
@@ -81,7 +84,6 @@ def wait_for_tasks(
         watch.until = datetime.now(timezone.utc) + timedelta(seconds=deadline_seconds - time.monotonic())
         try:
             awaited = AwaitedTasks(units, seen)
-            awaited.others = _count_others(client, job.id, awaited)
             collector = _Collector(job.id, awaited, seen.latest)
             yield from _wait(client, looks, collector, deadline_seconds, on_completed)
         except ResourceNotFoundError as error:
@@ -93,9 +95,10 @@ def wait_for_tasks(
                 looks.spending.look(client, watch.pool_id, None, datetime.now(timezone.utc))
 
 
-def _count_others(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> OtherTasks:
+def _count_others(
+    client: BatchClient, job_id: str, awaited: AwaitedTasks, counts: BatchTaskCounts
+) -> OtherTasks:
     """What an earlier attempt has left in the job: completed tasks that are not waited for."""
-    counts = client.get_job_task_counts(job_id).task_counts
     others = counts.active + counts.running + counts.completed - len(awaited.units)
     if others <= 0:
         return NO_OTHER_TASKS
@@ -110,8 +113,7 @@ def _wait(
     deadline_seconds: float,
     on_completed: Callable[[list[TaskResult]], FileCounts | None],
 ) -> Iterator[int]:
-    began = health_at = time.monotonic()
-    spending = looks.spending
+    began, health_at, spending = looks.began_seconds, time.monotonic(), looks.spending
     with watched(looks.progress) as progress:
         while True:
             counts = _count_tasks(client, looks.job.id, collector.awaited)
@@ -131,7 +133,7 @@ def _wait(
                 return
             if now >= deadline_seconds:
                 raise RunTimeoutError(_describe_timeout(client, looks, counts))
-            if now - health_at >= HEALTH_SECONDS:
+            if now - health_at >= find_interval(now - began, HEALTH_SECONDS, _health_max_seconds()):
                 health_at = now
                 collector.refuse_deleted(client, counts)
                 _look(client, looks, counts, now)
@@ -143,7 +145,7 @@ def _look(client: BatchClient, looks: Looks, counts: Counts, now_seconds: float)
     """Look at job and pool, and tell what is new. Raises what ends the wait."""
     job, watch, stall = looks.job, looks.watch, looks.stall
     job_state = check_job(client, job.id, counts)
-    view, news = check_pool(client, watch, now_seconds, counts.waiting + counts.running)
+    view, news = check_pool(client, watch, now_seconds, lambda: counts.waiting + counts.running)
     for line in news:
         run_logger().warning("%s", line)
     _look_at_cost(client, looks, view, counts)
@@ -192,9 +194,15 @@ def next_interval(has_moved: bool, elapsed_seconds: float) -> float:
     return find_interval(elapsed_seconds, FIRST_INTERVAL_SECONDS, IDLE_INTERVAL_MAX_SECONDS)
 
 
+def _health_max_seconds() -> float:
+    return max(HEALTH_SECONDS, IDLE_INTERVAL_MAX_SECONDS)
+
+
 def _count_tasks(client: BatchClient, job_id: str, awaited: AwaitedTasks) -> Counts:
     """The job's task counts; they may lag a little behind the truth."""
     counts = client.get_job_task_counts(job_id).task_counts
+    if awaited.others is None:
+        awaited.others = _count_others(client, job_id, awaited, counts)
     total, others = len(awaited.units), awaited.others
     completed = max(0, min(counts.completed - others.completed, total))
     return Counts(total, counts.active, counts.running, completed, max(0, counts.failed - others.failed))

@@ -22,12 +22,17 @@ class Pace:
     least_seconds: float
     done_seconds: float = field(default_factory=time.monotonic)
     began_seconds: float = field(default_factory=time.monotonic)
+    most_seconds: float = math.inf
+    part: float = PART
 
     @property
     def is_due(self) -> bool:
         now_seconds = time.monotonic()
         waited_seconds = now_seconds - self.done_seconds
-        return waited_seconds >= find_interval(now_seconds - self.began_seconds, self.least_seconds)
+        elapsed_seconds = now_seconds - self.began_seconds
+        return waited_seconds >= find_interval(
+            elapsed_seconds, self.least_seconds, self.most_seconds, self.part
+        )
 
     def note(self, rest_seconds: float = 0.0) -> None:
         """It was done now, and is to rest for so long besides."""

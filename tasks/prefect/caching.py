@@ -16,6 +16,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, ParamSpec, TypeVar, cast
@@ -33,6 +34,8 @@ from tasks.prefect.busy import waiting_while_busy
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Identity = str | None
+
+_is_first_attempt: ContextVar[bool] = ContextVar("is_first_attempt", default=False)
 
 
 @dataclass
@@ -69,7 +72,7 @@ class WhileUnchanged(CachePolicy):
         **kwargs: Any,
     ) -> str | None:
         """The key of a record that is there and can be read; None makes Prefect run the step."""
-        if _is_refreshed(task_ctx):
+        if _is_first_attempt.get() or _is_refreshed(task_ctx):
             return None
         key = self._build_key(task_ctx, inputs, functools.partial(self.look, **inputs))
         return key if key is not None and _is_readable(task_ctx.result_store, key) else None
@@ -115,6 +118,18 @@ def refreshing(is_wanted: bool) -> Iterator[None]:
     """Have Prefect answer nothing from its cache in this block; what is done is kept for later runs."""
     with temporary_settings({PREFECT_TASKS_REFRESH_CACHE: True}) if is_wanted else nullcontext():
         yield
+
+
+@contextmanager
+def in_first_attempt(is_so: bool) -> Iterator[None]:
+    """Look for nothing in this block that an earlier attempt would have made, if there was none; what is made
+    is kept for the next."""
+    before = _is_first_attempt.get()
+    _is_first_attempt.set(is_so)
+    try:
+        yield
+    finally:
+        _is_first_attempt.set(before)
 
 
 def _is_refreshed(task_ctx: TaskRunContext) -> bool:

@@ -27,7 +27,9 @@ class AwaitedTasks:
     def __init__(self, units: Sequence[Unit], seen: Seen):
         """Tasks that were `seen` to complete are not to come any more."""
         self.units = units
-        self.others = NO_OTHER_TASKS
+        self.others: OtherTasks | None = None
+        """None until the job's tasks are counted."""
+
         is_work = isinstance(units, WorkItems)
         self._find = (units if is_work else KnownTexts(unit.task_id for unit in units)).find
         # Results have the numbers of the work: those of bundles are others.

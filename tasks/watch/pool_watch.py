@@ -1,6 +1,6 @@
 """Looking at the pool while waiting, so that a run whose nodes can't work fails soon and says why."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -150,11 +150,12 @@ def _count_lost(counts: models.BatchNodeCounts) -> int:
 
 
 def check_pool(
-    client: BatchClient, watch: PoolWatch, now_seconds: float, tasks: int = 0
+    client: BatchClient, watch: PoolWatch, now_seconds: float, count_tasks: Callable[[], int] = lambda: 0
 ) -> tuple[PoolView, list[str]]:
     """The pool, and what there is to tell of it that wasn't told before. Raises PoolError if it is lost.
 
-    `tasks` wait or run: nodes for them are asked for, if the pool is to have fewer.
+    Nodes for the tasks that wait or run are asked for, if the pool is to have fewer; these are counted only
+    if it may have more.
     """
     view = _look_at_pool(client, watch.pool_id)
     verdict, reason = judge_pool(view, watch.since)
@@ -172,6 +173,7 @@ def check_pool(
         raise PoolError("\n".join([f"The pool {watch.pool_id} can't run the tasks: {reason}.", *news]))
     if watch.gives_back and now_seconds >= watch.next_renewal_at:
         _give_back(client, watch, now_seconds)
+    tasks = count_tasks() if _may_lack(view, watch) else 0
     lacks = _count_lacking(view, watch, tasks)
     if now_seconds >= watch.next_renewal_at and (lacks or _has_to_renew(verdict, view.lease, watch)):
         asked = _renew(client, watch, now_seconds, verdict == "ask again", lacks and tasks)
@@ -235,11 +237,15 @@ def _has_to_renew(verdict: PoolHealth, held: Lease | None, watch: PoolWatch) -> 
 
 
 def _count_lacking(view: PoolView, watch: PoolWatch, tasks: int) -> int:
-    """How many nodes the pool would need beyond those that it is to have, which its formula would see only in
-    minutes. The service takes no change of a pool that is being resized."""
-    if watch.wanted is None or view.lease is None or not view.is_steady:
-        return 0
-    return max(0, watch.wanted.count_needed(tasks) - sum(view.targets))
+    """How many nodes the pool would need beyond those that it is to have, seen by its formula in minutes."""
+    return max(0, watch.wanted.count_needed(tasks) - sum(view.targets)) if watch.wanted else 0
+
+
+def _may_lack(view: PoolView, watch: PoolWatch) -> bool:
+    """Whether the pool may have more nodes. The service takes no change of one that is being resized."""
+    if watch.wanted is None or view.lease is None:
+        return False
+    return view.is_steady and watch.wanted.most_nodes > sum(view.targets)
 
 
 def _renew(client: BatchClient, watch: PoolWatch, now_seconds: float, ask_again: bool, tasks: int) -> str:

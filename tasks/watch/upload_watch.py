@@ -16,8 +16,10 @@ from tasks.watch.cost_limit import WHAT_NOW, end_at_limit
 from tasks.watch.pool_watch import PoolWatch, check_pool
 from tasks.watch.spending import Spending
 
-# Longer the longer it takes, so that these looks are few.
+# Longer the longer it takes, so that these looks are few; but what the nodes cost is to be seen in time.
 LOOK_SECONDS = 5.0
+LOOK_MAX_SECONDS = 300.0
+LOOK_PART = 0.25
 
 
 @dataclass
@@ -27,7 +29,9 @@ class UploadWatch:
 
     watch: PoolWatch
     spending: Spending
-    pace: Pace = field(default_factory=lambda: Pace(LOOK_SECONDS))
+    pace: Pace = field(
+        default_factory=lambda: Pace(LOOK_SECONDS, most_seconds=LOOK_MAX_SECONDS, part=LOOK_PART)
+    )
     stopped: FanOutError | None = None
     """Why no more is to be uploaded."""
 
@@ -42,9 +46,8 @@ class UploadWatch:
 
     def _look(self, now_seconds: float) -> None:
         with glance(), batch_client(f"Looking at the pool {self.watch.pool_id}") as client:
-            counts = client.get_job_task_counts(self.watch.job_id).task_counts
             try:
-                view, news = check_pool(client, self.watch, now_seconds, counts.active + counts.running)
+                view, news = check_pool(client, self.watch, now_seconds, lambda: self._count_tasks(client))
             except PoolError as error:
                 self.stopped = error
                 return
@@ -52,6 +55,11 @@ class UploadWatch:
                 run_logger().warning("%s", line)
             self.spending.look(client, self.watch.pool_id, view.nodes, datetime.now(timezone.utc))
             self._look_at_cost(client)
+
+    def _count_tasks(self, client: BatchClient) -> int:
+        """How many wait or run."""
+        counts = client.get_job_task_counts(self.watch.job_id).task_counts
+        return counts.active + counts.running
 
     def _look_at_cost(self, client: BatchClient) -> None:
         now = datetime.now(timezone.utc)

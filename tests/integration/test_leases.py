@@ -17,6 +17,8 @@ from azure.batch import BatchClient, models
 from azure.core.credentials import AzureNamedKeyCredential
 
 import batch_emulator
+from batch_emulator import control_client
+from batch_emulator.faults import Faults, NodeFault, RequestFault
 from tasks.bodies.pools import build_pool
 from tasks.images import Image
 from tasks.spec.naming import names_of_run
@@ -209,7 +211,7 @@ def test_at_its_cost_limit_a_run_gives_back_the_nodes_that_run_nothing():
         seconds = itertools.count(0, 60)
 
         def is_left_alone() -> bool:
-            check_pool(client, watch, float(next(seconds)), tasks=50)
+            check_pool(client, watch, float(next(seconds)), lambda: 50)
             return node_count(client, pool_id) == 1
 
         wait_until(is_left_alone, SECONDS, "pool with the node that works")
@@ -262,3 +264,24 @@ def test_a_pool_of_others_is_left_alone(client):
     client.enable_pool_auto_scale(pool_id, models.BatchPoolEnableAutoScaleOptions(auto_scale_formula=theirs))
     assert renew_lease(client, pool_id, Lease(5, 0, in_minutes(90), 15)) == "not ours"
     assert client.get_pool(pool_id).auto_scale_formula == theirs
+
+
+def test_nodes_that_are_lost_are_told_of_until_that_has_come_to_somebody():
+    """A report that could not be made, as nodes could not be listed, is made at the next look, and once."""
+    broken = Faults(nodes=(NodeFault(event="break", times=1),))
+    with (
+        batch_emulator.serve(port=0, faults=broken) as account,
+        BatchClient(account.endpoint, AzureNamedKeyCredential(account.name, account.key)) as client,
+    ):
+        pool_id = new_pool(client, in_minutes(60), dedicated_nodes=2)
+        wait_until(lambda: count_unusable(client, pool_id) == 1, SECONDS, "unusable node")
+        unlisted = RequestFault(operations=("list_nodes",), status=400, times=1)
+        control_client.put_faults(account, Faults(requests=(unlisted,)))
+        watch = PoolWatch(pool_id, None, None, in_minutes(60))
+        told = [any("is unusable" in line for line in check_pool(client, watch, 0.0)[1]) for _ in range(3)]
+        assert told == [False, True, False]
+
+
+def count_unusable(client: BatchClient, pool_id: str) -> int | None:
+    counts = next(iter(client.list_pool_node_counts(filter=f"poolId eq '{pool_id}'")))
+    return counts.dedicated and counts.dedicated.unusable

@@ -3,6 +3,9 @@
 import importlib
 import inspect
 import pkgutil
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from queue import Queue
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -14,6 +17,7 @@ import tasks
 from tasks.azure.uploaded_blobs import UploadedBlobs
 from tasks.prefect.caching import WhileUnchanged
 from tasks.spec.work import WorkItems
+from tasks.step import opaque
 
 MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(tasks.__path__, "tasks.")]
 STEPS = {
@@ -82,3 +86,30 @@ def is_item_by_item(returned: Any) -> bool:
         return False
     item = get_args(returned)[0]
     return get_origin(returned) is dict or (get_origin(item) or item) not in WHOLES
+
+
+def test_what_is_retried_takes_only_what_can_be_read_again():
+    """A second try would find an iterator empty, or a queue."""
+    taken = {
+        name: parameters
+        for name, step in STEPS.items()
+        if step.retries and (parameters := [*find_read_once(inspect.unwrap(step.fn))])
+    }
+    assert taken == {}
+    with pytest.raises(TypeError, match="empty"):
+        opaque(iter([]))
+
+
+def find_read_once(function: Callable[..., Any]) -> Iterator[str]:
+    """The parameters of a function that may be read up by its first call."""
+    for name, taken in get_type_hints(function).items():
+        if name != "return" and (get_origin(taken) or taken) in (Iterable, Iterator, Generator, deque, Queue):
+            yield name
+
+
+def test_a_generator_is_found_among_parameters():
+    """Also under its wider name, by which a caller may hand in any of them."""
+
+    def read(whole: Sequence[int], once: Iterable[int], also: Iterator[int], plain: int) -> Iterator[int]: ...
+
+    assert [*find_read_once(read)] == ["once", "also"]
