@@ -73,7 +73,7 @@ class Node:
     The node agent was installed at `agent_installed`, on the disk `agent_disk_number`.
     `awaits_retention`: what is `pending` waits until the data of tasks need not be kept any more.
     `background` maps the keys of the jobs whose preparation or release task is under way here, in no slot,
-    to which of the two it is.
+    to which of the two it is. `is_resuming`: it starts after it was deallocated.
     """
 
     id: str
@@ -102,11 +102,13 @@ class Node:
     agent_installed: int | None = None
     agent_disk_number: int | None = None
     background: dict[str, Background] = field(default_factory=dict)
+    is_resuming: bool = False
 
     @property
     def shown_scheduling(self) -> Literal["enabled", "disabled"]:
-        """As the service tells it: a node that is deallocated takes no tasks, until it starts again."""
-        return "disabled" if self.state in ("deallocating", "deallocated") else self.scheduling
+        """As the service tells it: a node that is deallocated takes no tasks, until it is up again."""
+        is_down = self.is_resuming or self.state in ("deallocating", "deallocated")
+        return "disabled" if is_down else self.scheduling
 
     @property
     def address(self) -> str:

@@ -100,10 +100,11 @@ class Store:
 
     def move_node(self, node: Node, event: NodeEvent, now: int) -> None:
         """Take a node through a transition of `NODE`."""
-        after: NodeState = follow(NODE, node.state, event)
+        before = node.state
+        after: NodeState = follow(NODE, before, event)
         self._nodes[node.pool_key].move(node, after)
-        # As recorded, a node is deallocated since it was told to.
-        if after != "deallocated":
+        # As recorded, of a node that was told to be deallocated, also while it starts again.
+        if after != "deallocated" and (before, after) != ("deallocated", "starting"):
             node.state_since = now
         self.touch("node", node.pool_key, node.id)
 

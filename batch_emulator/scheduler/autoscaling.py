@@ -25,7 +25,7 @@ from batch_emulator.scheduler.world import World
 from batch_emulator.ticks import format_ticks, to_datetime
 
 _LEAST_SECONDS_BETWEEN_ENABLING = 30.0
-# What is read of a new pool half a second after enabling tells no evaluation yet, as recorded.
+# What is read of a pool in the half second after enabling tells no evaluation yet, as recorded.
 _SECONDS_TO_FIRST_EVALUATION = 0.5
 # A pool's resizeTimeout "applies only to manual scaling" (REST operation Pool Add).
 _RESIZE_TIMEOUT_SECONDS = 15 * 60.0
@@ -35,7 +35,7 @@ _SETTINGS = ("autoScaleFormula", "autoScaleEvaluationInterval")
 
 def enable(world: World, pool_id: str, request: Wire) -> Pool:
     """Let a pool scale itself, or change how it does. As recorded, a steady pool begins to resize with it,
-    also to the size that it has; one that is said to resize still keeps its ETag, and tells no evaluation
+    also to the size that it has; one that is said to resize still keeps its ETag. Neither tells an evaluation
     yet."""
     pool = world.live_pool(pool_id)
     _refuse_enabling(world, pool, request)
@@ -51,10 +51,23 @@ def enable(world: World, pool_id: str, request: Wire) -> Pool:
     if is_steady:
         world.stamp(pool)
         _scale(world, key(pool.id), number, resizes=True)
+        _tell_later(world, pool, number)
     else:
         pool.auto_scale_run = None  # That of another formula.
         world.after(_SECONDS_TO_FIRST_EVALUATION, _scale, key(pool.id), number)
     return pool
+
+
+def _tell_later(world: World, pool: Pool, number: int) -> None:
+    world.after(_SECONDS_TO_FIRST_EVALUATION, _tell, key(pool.id), number, pool.auto_scale_run)
+    pool.auto_scale_run = None
+
+
+def _tell(world: World, pool_key: str, number: int, run: Wire) -> None:
+    pool = _scaling(world, pool_key, number)
+    if pool is not None and pool.auto_scale_run is None:
+        pool.auto_scale_run = run
+        world.store.touch("pool", pool_key)
 
 
 def _refuse_enabling(world: World, pool: Pool, request: Wire) -> None:
@@ -84,8 +97,8 @@ def refuse_formula(world: World, pool: Pool, formula: str) -> None:
 
 
 def disable(world: World, pool_id: str) -> Pool:
-    """Leave a pool at the size that it was given last. A steady one resizes to it, as recorded, which is a
-    change of its ETag."""
+    """Leave a pool at the size that it has: a resize under way is stopped. A steady one resizes to it, which
+    is a change of its ETag. As recorded."""
     pool = world.live_pool(pool_id)
     _require_enabled(pool)
     allocation.settle(world, pool)
@@ -97,6 +110,8 @@ def disable(world: World, pool_id: str) -> Pool:
     if pool.allocation_state == "steady":
         world.stamp(pool)
         _resize(world, pool, pool.target_dedicated, pool.target_spot, option="requeue")
+    elif pool.allocation_state == "resizing":
+        allocation.stop_resize(world, pool)
     world.store.touch("pool", key(pool.id))
     return pool
 

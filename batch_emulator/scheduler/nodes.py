@@ -41,7 +41,7 @@ def run_start_task(world: World, pool_key: str, node_id: str, boot_number: int) 
     node = _expected(world, pool_key, node_id, boot_number)
     if node is None or node.state != "starting":
         return
-    node.booted = world.now
+    node.booted, node.is_resuming = world.now, False
     if node.agent_disk_number != node.disk_number:
         node.agent_installed, node.agent_disk_number = world.now, node.disk_number
     release.resume(world, node)
@@ -217,11 +217,11 @@ _REFUSALS = {
 
 
 def start_node(world: World, pool_id: str, node_id: str) -> None:
-    """Boot a deallocated node."""
+    """Boot a deallocated node. It tells its last start task until the next begins."""
     node = world.node(pool_id, node_id)
     if node.state != "deallocated":
         raise BatchError("OperationInvalidForCurrentState")
-    node.start_task = None
+    node.is_resuming = True
     boot(world, key(pool_id), node_id, node.boot_number)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.api.wire import Wire, eventually
 
 
-async def add_node(wire: Wire, pool: str = "p") -> str:
+async def add_node(wire: Wire, pool: str = "p", **changes: Any) -> str:
     """The path of an idle node, of a pool of its own."""
-    await wire.add_pool(pool, targetDedicatedNodes=1)
+    await wire.add_pool(pool, targetDedicatedNodes=1, **changes)
     return f"/pools/{pool}/nodes/{await wire.idle_node(pool)}"
 
 
@@ -33,9 +35,10 @@ async def test_node_agent_is_as_old_as_its_disk(wire: Wire, operation: str, is_n
     assert (after["nodeAgentInfo"] != before["nodeAgentInfo"]) is is_new
 
 
-async def test_deallocated_node_takes_no_tasks_until_it_starts(wire: Wire) -> None:
-    """Its scheduling state is disabled for as long, though nobody has disabled it; its agent stays."""
-    node = await add_node(wire)
+async def test_deallocated_node_takes_no_tasks_until_it_is_up(wire: Wire) -> None:
+    """Its scheduling state is disabled for as long, though nobody has disabled it; its agent stays. What its
+    last start task did is told until the next begins."""
+    node = await add_node(wire, startTask={"commandLine": "true"})
     before = await wire.get(node)
     await wire.post(f"{node}/deallocate")
     goes = await wire.get(node)
@@ -44,8 +47,10 @@ async def test_deallocated_node_takes_no_tasks_until_it_starts(wire: Wire) -> No
     assert found["stateTransitionTime"] == goes["stateTransitionTime"]
     assert (found["schedulingState"], found["ipAddress"]) == ("disabled", before["ipAddress"])
     await wire.post(f"{node}/start")
-    assert (await wire.get(node))["schedulingState"] == "enabled"
-    assert (await wait_for_state(wire, node, "idle"))["nodeAgentInfo"] == before["nodeAgentInfo"]
+    starts = await wire.get(node)
+    assert starts == found | {"state": "starting"}
+    up = await wait_for_state(wire, node, "idle")
+    assert (up["schedulingState"], up["nodeAgentInfo"]) == ("enabled", before["nodeAgentInfo"])
 
 
 async def test_log_of_a_node_lies_under_the_request_that_uploads_it(wire: Wire) -> None:

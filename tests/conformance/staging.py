@@ -47,6 +47,8 @@ _MACHINE = {
     "nodeAgentSKUId": "batch.node.ubuntu 22.04",
 }
 _SPARE_POOL = "staged-pool"
+#: What a pool that scales itself tells, and is not given.
+_TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes", "resizeTimeout")
 
 
 def stage(service: Service, exchanges: list[Exchange], patience_seconds: float) -> None:
@@ -132,7 +134,9 @@ def _specification(kind: str, name: str, exchanges: list[Exchange]) -> dict[str,
 def _pool(name: str, shown: dict[str, Any], exchanges: list[Exchange]) -> dict[str, Any]:
     nodes = {node for each in exchanges for node in re.findall(r"tvmps_[0-9a-f]{64}_[dp]", str(each))}
     spec = {"id": name, "vmSize": "standard_d2_v2", "virtualMachineConfiguration": _MACHINE} | shown
-    if not spec.get("enableAutoScale"):
+    if spec.get("enableAutoScale"):
+        spec = {name: value for name, value in spec.items() if name not in _TARGETS}
+    else:
         listed = len([each for each in nodes if each.endswith("_d")])
         spec["targetDedicatedNodes"] = max(spec.get("targetDedicatedNodes", 0), listed)
     for account in spec.get("userAccounts", []):

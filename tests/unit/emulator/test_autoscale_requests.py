@@ -61,6 +61,26 @@ def test_enabling_and_disabling_resize_to_the_same_size(driver):
     assert (pool.allocation_state, pool.allocation_since) == ("steady", since)
 
 
+def test_disabling_stops_a_resize_under_way(driver):
+    """As recorded of a pool of four nodes that was to have two, with its ETag and targets as they were."""
+    driver.add_pool(4)
+    modified = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;").modified
+    pool = driver.do(autoscaling.disable, "pool")
+    assert (pool.allocation_state, pool.target_dedicated, pool.modified) == ("stopping", 2, modified)
+    driver.pass_seconds(10)
+    assert (pool.allocation_state, size(driver)) == ("steady", (4, 0))
+    assert [error["code"] for error in pool.resize_errors] == ["ResizeStopped"]
+
+
+def test_evaluation_is_told_half_a_second_after_enabling(driver):
+    """As recorded: it is applied at once, and the pool asked for right after enabling tells none."""
+    driver.add_pool(4)
+    pool = enable(driver, autoScaleFormula="$TargetDedicatedNodes = 2;")
+    assert (pool.target_dedicated, pool.auto_scale_run) == (2, None)
+    driver.pass_seconds(0.6)
+    assert pool.auto_scale_run["results"].startswith("$TargetDedicatedNodes=2;")
+
+
 def test_enabling_twice_in_30_seconds_is_refused(driver):
     """Enable requests for a pool must be 30 seconds apart: 503 TooManyEnableAutoScaleRequests."""
     driver.add_pool()
