@@ -45,10 +45,10 @@ class Call:
         """The API version that the client speaks."""
         return self.option("api-version") or ""
 
-    def require_before(self, version: str) -> None:
-        """400 InvalidUri for an operation that went with this API version."""
+    def require_before(self, version: str, code: str = "InvalidUri") -> None:
+        """400 InvalidUri, or this code, for an operation that went with this API version."""
         if self.version >= version:
-            raise BatchError("InvalidUri")
+            raise BatchError(code)
 
     @property
     def signed(self) -> bool:

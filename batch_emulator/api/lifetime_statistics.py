@@ -22,7 +22,7 @@ def _measured(call: Call) -> Wire:
 
 
 def get_job_statistics(call: Call) -> Response:
-    call.require_before(_ENDED)
+    call.require_before(_ENDED, "LifetimeStatsAPIRetired")
     times = dict.fromkeys(("userCPUTime", "kernelCPUTime", "wallClockTime"), _NO_TIME)
     counts = dict.fromkeys(("numTaskRetries", "numSucceededTasks", "numFailedTasks"), "0")
     io: Wire = {"readIOps": "0", "writeIOps": "0", "readIOGiB": 0.0, "writeIOGiB": 0.0}
@@ -44,7 +44,7 @@ _RESOURCE_MEASURES = (
 
 
 def get_pool_statistics(call: Call) -> Response:
-    call.require_before(_ENDED)
+    call.require_before(_ENDED, "LifetimeStatsAPIRetired")
     usage = _measured(call) | {"dedicatedCoreTime": _NO_TIME}
     operations = {"diskReadIOps": "0", "diskWriteIOps": "0"}
     measured = _measured(call)

@@ -35,6 +35,7 @@ BAD_REQUEST = {
     "InvalidRequestBody": "The specified Request Body is not syntactically valid.",
     "InvalidRestAPIForAccountSetting": "The specified operation is not valid for the account's settings.",
     "InvalidUri": "The requested URI does not represent any resource on the server.",
+    "LifetimeStatsAPIRetired": "Lifetime statistics API was retired on 04/30/2023",
     "MetadataTooLarge": "The size of the specified metadata exceeds the maximum size permitted.",
     "MissingRequiredHeader": "A required HTTP header was not specified.",
     "MissingRequiredProperty": "A required property was not specified in the request body.",

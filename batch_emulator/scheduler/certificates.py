@@ -57,8 +57,8 @@ def _remove(world: World, certificate_key: str, created: int) -> None:
         world.store.remove_certificate(certificate)
         return
     certificate.error = {
-        "code": "CertificateInUse",
-        "message": "The specified certificate is still in use",
+        "code": "PoolsReferencingCertificate",
+        "message": "The specified certificate is being used by the below mentioned pool(s)",
         "values": [{"name": "Pools", "value": ",".join(pools)}],
     }
     world.store.move_certificate(certificate, "fail", world.now)

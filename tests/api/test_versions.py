@@ -62,14 +62,15 @@ async def test_node_counts_have_the_states_of_the_version(wire: Wire, version: s
 
 
 async def test_lifetime_statistics_are_of_old_versions(wire: Wire) -> None:
-    """Lifetime statistics are answered until 2022-10-01.16.0 and are no operation after it."""
+    """Lifetime statistics are answered until 2022-10-01.16.0 and retired after it."""
     job_statistics = await wire.get("/lifetimejobstats", version=OLDEST)
     assert (job_statistics["numSucceededTasks"], job_statistics["userCPUTime"]) == ("0", "PT0S")
     pool_statistics = await wire.get("/lifetimepoolstats", version=OLDEST)
     assert pool_statistics["usageStats"]["dedicatedCoreTime"] == "PT0S"
     in_order = list(pool_statistics["resourceStats"])
     assert in_order[:4] == ["startTime", "diskReadIOps", "diskWriteIOps", "lastUpdateTime"]
-    assert error(await wire.send("GET", "/lifetimejobstats"))[:2] == (400, "InvalidUri")
+    for path in ("/lifetimejobstats", "/lifetimepoolstats"):
+        assert error(await wire.send("GET", path))[:2] == (400, "LifetimeStatsAPIRetired")
 
 
 CERTIFICATE = {

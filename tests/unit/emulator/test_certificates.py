@@ -53,6 +53,7 @@ def test_one_that_a_pool_names_stays(driver):
     found = certificates.find_certificate(driver.world, *NAME)
     assert (found.state, found.previous_state) == ("deletefailed", "deleting")
     assert found.error is not None
+    assert found.error["code"] == "PoolsReferencingCertificate"
     assert found.error["values"] == [{"name": "Pools", "value": "pool"}]
     driver.do(certificates.cancel_deletion, *NAME)
     assert (found.state, found.error) == ("active", None)
