@@ -1,7 +1,7 @@
 """When each Batch task ran and where, as rows of a chart: what a picture of a run is drawn from."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -187,10 +187,14 @@ def running_between(spans: Sequence[Span], bounds: Sequence[float]) -> list[floa
 
 def _sum_seconds_since(moments: Iterable[float], bounds: Sequence[float]) -> list[float]:
     """For each bound the sum, over the moments before it, of the seconds from moment to bound."""
-    moments = sorted(moments)
-    sums = [0.0, *accumulate(moments)]
-    before = [bisect_left(moments, bound) for bound in bounds]
-    return [count * bound - sums[count] for count, bound in zip(before, bounds, strict=True)]
+    # By how many there are between two bounds, and their sum: there may be a million.
+    counts, sums = [0] * (len(bounds) + 1), [0.0] * (len(bounds) + 1)
+    for moment in moments:
+        at = bisect_right(bounds, moment)
+        counts[at] += 1
+        sums[at] += moment
+    before = zip(bounds, accumulate(counts), accumulate(sums), strict=False)
+    return [count * bound - total for bound, count, total in before]
 
 
 def failed_cells(rows: Sequence[ChartRow], bounds: Sequence[float]) -> set[tuple[int, int]]:
