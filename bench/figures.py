@@ -2,7 +2,7 @@
 
 python -m bench --quick                                  two minutes
 python -m bench                                          half an hour
-python -m bench --sizes 1000,10000,100000,1000000        hours, and some 3 GB of memory for the services
+python -m bench --sizes 1000,10000,100000,1000000        hours, and some 9 GB of memory for the services
 """
 
 from __future__ import annotations
