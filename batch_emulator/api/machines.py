@@ -25,8 +25,8 @@ _OWN = {
     "type": "CustomScript",
     "typeHandlerVersion": "2.0",
     "autoUpgradeMinorVersion": True,
-    "enableAutomaticUpgrade": False,
 }
+_AFTER_UPGRADE = ("settings", "protectedSettings", "provisionAfterExtensions")
 _RESULT = "Microsoft.Azure.Batch.Protocol.Entities.UploadBatchServiceLogsResult"
 
 
@@ -48,7 +48,14 @@ def _extensions(call: Call) -> dict[str, Wire]:
     """The extensions of the node's pool by name, as the node has them."""
     node = _node(call)
     pool = call.engine.world.pool(call.parameters["pool"])
-    return {each["name"]: _render(each, node) for each in _specified(pool)}
+    return {each["name"]: _render(_complete(each), node) for each in _specified(pool)}
+
+
+def _complete(extension: Wire) -> Wire:
+    """A node tells whether an extension upgrades itself also where its pool does not say. As recorded."""
+    last = {name: extension[name] for name in _AFTER_UPGRADE if name in extension}
+    first = {name: value for name, value in extension.items() if name not in last}
+    return {**first, "enableAutomaticUpgrade": first.get("enableAutomaticUpgrade", False), **last}
 
 
 def _specified(pool: Pool) -> list[Wire]:

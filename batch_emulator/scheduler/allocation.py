@@ -64,6 +64,7 @@ def _resize_to_none(world: World, pool: Pool) -> None:
     pool.target_dedicated = pool.target_spot = 0
     pool.spec = pool.spec | {"resizeTimeout": _DELETION_TIMEOUT}
     _move_allocation(world, pool, "resize")
+    world.allocations_to_check[key(pool.id)] = None
 
 
 def _allocate(world: World, pool_key: str, number: int) -> None:
@@ -178,13 +179,23 @@ def _is_at_target(world: World, pool: Pool) -> bool:
 
 
 def _remove_empty(world: World, pool: Pool) -> None:
-    if len(world.store.nodes(key(pool.id))) == 0:
-        world.after(world.settings.deletion_seconds, remove_pool, key(pool.id))
+    """As recorded, a deleted pool without nodes is steady for a while, here half the deletion, then gone."""
+    following = {"resizing": _end_at_none, "steady": remove_pool}.get(pool.allocation_state)
+    if following is not None and not world.store.nodes(key(pool.id)):
+        world.after(world.settings.deletion_seconds / 2, following, key(pool.id))
+
+
+def _end_at_none(world: World, pool_key: str) -> None:
+    pool = world.store.pools.get(pool_key)
+    if pool is not None and pool.state == "deleting" and pool.allocation_state == "resizing":
+        _move_allocation(world, pool, "settle")
+        _remove_empty(world, pool)
 
 
 def remove_pool(world: World, pool_key: str) -> None:
     """A deleted pool without nodes is gone."""
-    if world.store.has_pool(pool_key):
+    pool = world.store.pools.get(pool_key)
+    if pool is not None and pool.state == "deleting":
         world.store.remove_pool(pool_key)
         world.samples.pop(pool_key, None)
 

@@ -171,7 +171,8 @@ async def test_node_lists_its_extensions_and_the_services_own(wire: Wire) -> Non
     assert [each["vmExtension"]["name"] for each in listed["value"]] == ["mine", "batchNodeExtension"]
     assert list(listed["value"][0]) == ["provisioningState", "instanceView", "vmExtension"]
     assert {each["provisioningState"] for each in listed["value"]} == {"Succeeded"}
-    assert listed["value"][0]["vmExtension"] == {"name": "mine", "publisher": "p", "type": "t"}
+    told = {"name": "mine", "publisher": "p", "type": "t", "enableAutomaticUpgrade": False}
+    assert listed["value"][0]["vmExtension"] == told
     own = await wire.get(f"{path}/batchNodeExtension")
     assert own["odata.metadata"] == f"{URL}/$metadata#extensions/@Element"
     assert own["vmExtension"]["type"] == "CustomScript"

@@ -132,6 +132,20 @@ def test_deleted_pool_that_was_stopped_resizes_to_none_until_its_nodes_have_left
     assert _show_deletion(driver.world.pool("pool")) == _RESIZING_TO_NONE
 
 
+@pytest.mark.parametrize("wanted", [0, 1], ids=["empty", "with a node"])
+def test_deleted_pool_is_steady_before_it_is_gone(wanted):
+    """As recorded: resizing to none ends a while before the pool does, however it began."""
+    driver = Driver(deletion_seconds=10.0)
+    driver.add_pool(wanted)
+    driver.do(pools.delete_pool, "pool")
+    driver.pass_seconds(2)
+    assert driver.world.pool("pool").allocation_state == "resizing"
+    driver.pass_seconds(6)
+    assert driver.world.pool("pool").allocation_state == "steady"
+    driver.pass_seconds(5)
+    assert not driver.world.store.pools
+
+
 def test_delete_pool_requeues_tasks(driver):
     """Deleting a pool removes its nodes; what ran there is active again."""
     driver.add_pool(2)

@@ -92,10 +92,15 @@ def test_wall_clock_counts_through_the_restart(driver):
     assert driver.world.job("job").terminate_reason == "MaxWallClockTimeExpiry"
 
 
-def test_deleted_pool_goes(driver):
-    """A pool that was being deleted is gone, with its nodes."""
-    driver.add_pool(2)
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.15, 0.25, 0.35])
+@pytest.mark.parametrize("resizing", [False, True], ids=["steady", "resizing"])
+def test_deleted_pool_goes(driver, resizing, seconds):
+    """A pool that was being deleted is gone, with its nodes, from wherever it was."""
+    driver.add_pool(0 if resizing else 2)
+    if resizing:
+        driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
     driver.do(pools.delete_pool, "pool")
+    driver.pass_seconds(seconds)
     crash(driver)
     driver.pass_seconds(5)
     assert not driver.world.store.has_pool("pool")
@@ -115,3 +120,12 @@ def test_pool_goes_on_scaling_itself(driver):
     driver.pass_seconds(20)
     assert driver.world.pool("pool").auto_scale_run["timestamp"] > before
     assert len(driver.nodes) == 2
+
+
+def test_resize_that_was_being_stopped_ends(driver):
+    driver.add_pool(0)
+    driver.do(pools.resize_pool, "pool", {"targetDedicatedNodes": 2})
+    driver.do(pools.stop_resize, "pool")
+    crash(driver)
+    driver.pass_seconds(5)
+    assert driver.world.pool("pool").allocation_state == "steady"
