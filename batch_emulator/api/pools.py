@@ -16,6 +16,7 @@ from batch_emulator.api.bodies.pools import (
     PoolReplace,
     PoolResize,
     fill_accounts,
+    fill_certificates,
 )
 from batch_emulator.api.call import Call, read_body
 from batch_emulator.api.fields import NODE_COUNTS, POOLS
@@ -69,7 +70,7 @@ def change_pool(call: Call) -> Response:
     if call.version >= FIRST_WITHOUT_RETIRED:
         pools.refuse_retired(body)
     pool = _pool(call)
-    body = fill_accounts(pool.spec | body, body)
+    body = fill_certificates(pool.spec | body, fill_accounts(pool.spec | body, body))
     check_system(pool.spec | body)
     call.check(pool)
     return changed(call, call.do(pools.change_pool, call.parameters["pool"], body))
@@ -77,6 +78,7 @@ def change_pool(call: Call) -> Response:
 
 def replace_pool(call: Call) -> Response:
     body = read_body(call, PoolReplace, "patched pools").to_wire()
+    body = fill_certificates(_pool(call).spec, body)
     return changed(call, call.do(pools.replace_pool_properties, call.parameters["pool"], body), 204)
 
 

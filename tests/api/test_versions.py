@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.wire import LINUX, NEWEST, OLDEST, URL, Wire, error
+from tests.api.wire import LINUX, NEWEST, OLDEST, URL, WINDOWS, Wire, error
 
 POOL = {"id": "p", "vmSize": "standard_d2s_v3", "virtualMachineConfiguration": LINUX}
 
@@ -81,6 +81,26 @@ CERTIFICATE = {
     "password": "",
 }
 AT = "/certificates(thumbprintAlgorithm=sha1,thumbprint=ab12)"
+
+
+@pytest.mark.parametrize(("method", "path"), [("PATCH", "/pools/p"), ("POST", "/pools/p/updateproperties")])
+async def test_certificates_that_a_windows_pool_gets_later_have_the_same_store(
+    wire: Wire, method: str, path: str
+) -> None:
+    """As recorded, whichever request names them: the user's own store, seen by all, in this order."""
+    await wire.post("/certificates", CERTIFICATE, version=OLDEST)
+    await wire.add_pool(virtualMachineConfiguration=WINDOWS, version=OLDEST)
+    named = {"certificateReferences": [{"thumbprint": "ab12", "thumbprintAlgorithm": "sha1"}]}
+    others = {"applicationPackageReferences": [], "metadata": []}
+    await wire.send(method, path, named if method == "PATCH" else named | others, version=OLDEST)
+    (reference,) = (await wire.get("/pools/p", version=OLDEST))["certificateReferences"]
+    assert list(reference.items()) == [
+        ("thumbprint", "ab12"),
+        ("thumbprintAlgorithm", "sha1"),
+        ("storeLocation", "CurrentUser"),
+        ("storeName", "My"),
+        ("visibility", ["starttask", "task", "remoteuser"]),
+    ]
 
 
 async def test_old_versions_have_certificates(wire: Wire) -> None:

@@ -78,7 +78,11 @@ class CertificateReference(Body):
     visibility: list[Choice[Literal["starttask", "task", "remoteuser"]]] | None = None
 
 
-_USER_S_STORE = {"storeLocation": "CurrentUser", "storeName": "My"}
+_IN_USERS_STORE = {
+    "storeLocation": "CurrentUser",
+    "storeName": "My",
+    "visibility": ["starttask", "task", "remoteuser"],
+}
 
 
 class PoolSpecification(Body):
@@ -120,18 +124,8 @@ class PoolSpecification(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def fill_accounts(cls, value: Any) -> Any:
-        return fill_accounts(value, value)
-
-    @model_validator(mode="before")
-    @classmethod
-    def fill_certificates(cls, value: Any) -> Any:
-        """On Windows a certificate that does not say where it goes goes to the user's own store."""
-        named = value.get("certificateReferences") if isinstance(value, dict) else None
-        if not isinstance(named, list) or _default_login_mode(value) is None:
-            return value
-        filled = [_USER_S_STORE | each if isinstance(each, dict) else each for each in named]
-        return value | {"certificateReferences": filled}
+    def fill_for_system(cls, value: Any) -> Any:
+        return fill_certificates(value, fill_accounts(value, value))
 
     @model_validator(mode="after")
     def check_machine(self) -> PoolSpecification:
@@ -257,6 +251,21 @@ def fill_accounts(pool: Any, body: Any) -> Any:
         _fill_account(each, mode) if isinstance(each, dict) else each for each in body["userAccounts"]
     ]
     return body | {"userAccounts": accounts}
+
+
+def fill_certificates(pool: Any, body: Any) -> Any:
+    """A body of that pool, whose certificates on Windows go to the user's own store, and are seen by all,
+    where they say nothing else."""
+    named = body.get("certificateReferences") if isinstance(body, dict) else None
+    if not isinstance(named, list) or _default_login_mode(pool) is None:
+        return body
+    filled = [_fill_certificate(each) if isinstance(each, dict) else each for each in named]
+    return body | {"certificateReferences": filled}
+
+
+def _fill_certificate(reference: dict[str, Any]) -> dict[str, Any]:
+    first = {name: value for name, value in reference.items() if name not in _IN_USERS_STORE}
+    return first | _IN_USERS_STORE | reference
 
 
 def _fill_account(account: dict[str, Any], mode: str) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def test_certificates_on_windows_have_a_store() -> None:
         "certificateReferences"
     ]
     assert (reference["storeLocation"], reference["storeName"]) == ("CurrentUser", "My")
+    assert reference["visibility"] == ["starttask", "task", "remoteuser"]
 
 
 def test_enumerations_come_back_in_the_services_case() -> None:

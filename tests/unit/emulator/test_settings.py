@@ -145,7 +145,7 @@ CORE = {
     "node_boot_seconds": (7.0, boot, {7.0}),
     "node_reboot_seconds": (7.0, reboot, {7.0}),
     "node_removal_seconds": (7.0, removal, {7.0}),
-    "deletion_seconds": (7.0, deletion, {7.0}),
+    "deletion_seconds": (7.0, deletion, {3.5, 7.0}),
     "job_transition_seconds": (7.0, transition, {7.0}),
     "node_replacement_seconds": (7.0, replacement, {7.0}),
     "core_quota": (2, dedicated_nodes, 1),
