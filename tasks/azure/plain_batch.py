@@ -1,8 +1,9 @@
 """Requests to Azure Batch whose bodies and answers are JSON as it is.
 
 The client sends them, with its signatures and retries. Of what there is one of for each file a model of the
-client would cost several times as much as all else that is done with it, and there may be 100,000 tasks. Of
-what goes on for minutes the client's `begin_*` starts a thread that asks for its end, though nobody waits.
+client would cost several times as much as all else that is done with it, and there may be 100,000 tasks;
+nor is one made of each node at each look at a pool. Of what goes on for minutes
+the client's `begin_*` starts a thread that asks for its end, though nobody waits.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,18 +1,21 @@
 """What a run's nodes cost so far: the hours that they have lived, from their own allocation times."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from azure.batch import BatchClient, models
 from azure.core.exceptions import ResourceNotFoundError
 
+from tasks.azure.plain_batch import Pages
 from tasks.spec.prices import SECONDS_PER_HOUR, NodeHours, Prices
 from tasks.spec.spent import SizeSpent, Spent
+from tasks.spec.times import find_time
 
 # Nodes that are in the pool, and no machines any more.
 UNPAID = (models.BatchNodeState.PREEMPTED, models.BatchNodeState.DEALLOCATED)
-NODE_SELECT = ["id", "state", "isDedicated", "allocationTime"]
+NODE_SELECT = "id,state,isDedicated,allocationTime"
 LISTED_EVERY = timedelta(minutes=1)
 # What a run that is killed has last noted is no older.
 NOTED_EVERY = timedelta(minutes=1)
@@ -113,7 +116,7 @@ class Spending:
         known."""
         if self.is_news(states, now):
             try:
-                self.update(client.list_nodes(pool_id, select=NODE_SELECT), now)
+                self.update(_list_nodes(client, pool_id), now)
             except ResourceNotFoundError:
                 self.update([], now)
             # Not before they were listed: that may fail, and the next look would find no news.
@@ -132,9 +135,9 @@ class Spending:
         if now - self.noted_at >= NOTED_EVERY:
             self.note_now(now)
 
-    def update(self, nodes: Iterable[models.BatchNode], now: datetime) -> None:
-        """Take over which nodes there are now."""
-        here = {node.id: node for node in nodes if node.state not in UNPAID}
+    def update(self, nodes: Iterable[Mapping[str, Any]], now: datetime) -> None:
+        """Take over which nodes there are now, each as the service tells of it."""
+        here = {node["id"]: node for node in nodes if node.get("state") not in UNPAID}
         gone = {node_id: self.alive.pop(node_id) for node_id in self.alive.keys() - here.keys()}
         self.ended_seconds = _end_all(self.ended_seconds, gone, self.unwatched_since or now)
         self.unwatched_since = None
@@ -142,8 +145,9 @@ class Spending:
             if node_id not in self.alive:
                 # A node that was taken away keeps the time of its first allocation. The service's clock may
                 # be ahead of ours.
-                allocated_at = now if node_id in self.known else max(node.allocation_time or now, self.since)
-                self.alive[node_id] = bool(node.is_dedicated), min(allocated_at, now)
+                allocated_at = find_time(node.get("allocationTime")) or now
+                counts_from = now if node_id in self.known else max(allocated_at, self.since)
+                self.alive[node_id] = bool(node.get("isDedicated")), min(counts_from, now)
                 self.known.add(node_id)
 
     def note_now(self, now: datetime) -> None:
@@ -187,6 +191,12 @@ class Spending:
             known.append(self.prices.cost_of_known(hours))
         cost = sum(known) if known else None
         return replace(spent, cost=cost, currency=self.prices.currency, unpriced=unpriced)
+
+
+def _list_nodes(client: BatchClient, pool_id: str) -> Iterator[Mapping[str, Any]]:
+    """Those of the pool. Models of the client take 25 times as long, a millisecond for each 20 nodes."""
+    for page in Pages(f"/pools/{pool_id}/nodes", {"$select": NODE_SELECT}).read(client):
+        yield from page
 
 
 def _as_hours(seconds: Mapping[bool, float]) -> NodeHours:

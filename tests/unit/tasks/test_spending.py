@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from azure.batch import models
 from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
 from prefect.serializers import JSONSerializer
@@ -26,10 +27,9 @@ def after(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def node(name: str, since: float, *, is_dedicated: bool = True, state: str = "running") -> models.BatchNode:
-    found = models.BatchNode({"id": name, "state": state, "isDedicated": is_dedicated})
-    found.allocation_time = after(since)
-    return found
+def node(name: str, since: float, *, is_dedicated: bool = True, state: str = "running") -> dict[str, Any]:
+    allocated_at = after(since).isoformat().replace("+00:00", "Z")
+    return {"id": name, "state": state, "isDedicated": is_dedicated, "allocationTime": allocated_at}
 
 
 def test_hours_are_those_that_nodes_have_lived_in_the_run():
@@ -209,10 +209,10 @@ def test_nodes_that_could_not_be_listed_are_listed_at_the_next_look():
     class Nodes:
         is_away = True
 
-        def list_nodes(self, _pool_id, **_):
+        def send_request(self, _request):
             if self.is_away:
                 raise OSError("the service is away")
-            return []
+            return SimpleNamespace(status_code=200, content=b'{"value": []}')
 
     client, spending = Nodes(), Spending(START)
     spending.update([node("a", 0)], START)
