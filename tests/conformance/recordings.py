@@ -130,11 +130,22 @@ def read_recording(file: Path) -> list[Exchange]:
     return [each for number, each in enumerate(exchanges) if not _is_between(exchanges, number)]
 
 
-def replay(exchanges: list[Exchange], account: Account, patience_seconds: float) -> Iterator[list[str]]:
+def read_setup(file: Path) -> str:
+    """What is to be made before one file's exchanges, where they don't show it whole; else "".
+
+    It stands beside the file, a line each: `POST /pools {...}`, or `WAIT /jobs/j/tasks completed`.
+    """
+    setup = file.with_suffix(".setup")
+    return setup.read_text(encoding="utf-8") if setup.exists() else ""
+
+
+def replay(
+    exchanges: list[Exchange], account: Account, patience_seconds: float, setup: str = ""
+) -> Iterator[list[str]]:
     """What differs in each answer; an empty list where nothing does."""
     with httpx.Client(timeout=60) as client:
         service = Service(account, client)
-        stage(service, exchanges, patience_seconds)
+        stage(service, exchanges, setup, patience_seconds)
         for exchange in exchanges:
             meet_nodes(service, exchange, patience_seconds)
             answer = _answer_in_time(service, exchange, patience_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -51,15 +52,35 @@ _SPARE_POOL = "staged-pool"
 _TARGETS = ("targetDedicatedNodes", "targetLowPriorityNodes", "resizeTimeout")
 
 
-def stage(service: Service, exchanges: list[Exchange], patience_seconds: float) -> None:
-    """Make what the exchanges name and none of them makes."""
+def stage(service: Service, exchanges: list[Exchange], setup: str, patience_seconds: float) -> None:
+    """Make what the exchanges name and none of them makes: by the lines of `setup`, if there are any."""
     version = dict(exchanges[0].query)["api-version"]
+    for line in setup.splitlines():
+        _set_up(service, version, *line.split(None, 2), patience_seconds=patience_seconds)
+    if setup:
+        return
     for kind, name in _missing(exchanges):
         _add(service, version, f"/{kind}", _specification(kind, name, exchanges))
         if kind == "pools":
             _await_nodes(service, f"/pools/{name}", version, patience_seconds)
     for job, task in _missing_tasks(exchanges):
         _add(service, version, f"/jobs/{job}/tasks", _task(job, task, exchanges))
+
+
+def _set_up(
+    service: Service, version: str, verb: str, path: str, given: str = "", *, patience_seconds: float
+) -> None:
+    """Make something, or wait until all that is listed at a path is in a state, by default `idle`."""
+    if verb == "POST":
+        _add(service, version, path, json.loads(given))
+        return
+    deadline = time.monotonic() + 10 * patience_seconds
+    while time.monotonic() < deadline:
+        listed = service.get(path, version)["value"]
+        if listed and all(each["state"] == (given or "idle") for each in listed):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} is not {given or 'idle'}")
 
 
 def _await_nodes(service: Service, path: str, version: str, patience_seconds: float) -> None:

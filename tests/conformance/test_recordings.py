@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import batch_emulator
-from tests.conformance.recordings import read_recording, replay
+from tests.conformance.recordings import read_recording, read_setup, replay
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator-replay.md"
 ROW = re.compile(r"\| ([\w.-]+) \| (test_\w+) \| (\d+) \| (\d+) \|")
@@ -63,7 +63,7 @@ def test_the_sdks_recordings_are_answered_as_recorded(
 def replayed(file: Path) -> list[list[str]]:
     """What differs in each answer to one file's requests, sent to a service of its own."""
     with batch_emulator.serve(containers="host") as account:
-        found = list(replay(read_recording(file), account, _PATIENCE_SECONDS))
+        found = list(replay(read_recording(file), account, _PATIENCE_SECONDS, read_setup(file)))
     return [[f"{file.name}: {line}" for line in answer] for answer in found]
 
 
